@@ -1,0 +1,1 @@
+//! Audit records, their HMAC and chain, and devices.

@@ -1,0 +1,1 @@
+//! Root key, keyring, seal, and the encrypted view of a storage.

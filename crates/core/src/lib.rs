@@ -1,0 +1,1 @@
+//! Mounts, routing, tokens, policies and the request pipeline.

@@ -1,0 +1,1 @@
+//! Cryptographic primitives, secret types, Shamir sharing, randomness and clock.

@@ -1,0 +1,1 @@
+//! The framework secret engines and auth methods are written against.

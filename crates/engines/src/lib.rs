@@ -1,0 +1,1 @@
+//! A folder per secret engine and per auth method.

@@ -1,0 +1,1 @@
+//! HCL 1 as Vault reads it, with positions for errors.

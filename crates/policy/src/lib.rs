@@ -1,0 +1,1 @@
+//! HCL policies: parse, validate, decide, explain.

@@ -1,0 +1,1 @@
+//! Listeners, TLS, HTTP, configuration and signals.

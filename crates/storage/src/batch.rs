@@ -1,0 +1,124 @@
+//! [`Batch`]: what one commit does.
+
+use crate::{Key, Revision};
+use bytes::Bytes;
+
+/// What must hold of a key for its batch to be applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precondition {
+    /// The key has no value.
+    Absent,
+    /// The key's value was written by this revision.
+    At(Revision),
+}
+
+/// What happens to a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The key gets this value.
+    Put(Bytes),
+    /// The key loses its value; one that has none stays without.
+    Delete,
+    /// Nothing: the step is there for its precondition.
+    Keep,
+}
+
+/// One key of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The key.
+    pub key: Key,
+    /// What must hold of it before the batch; `None` for anything.
+    pub expect: Option<Precondition>,
+    /// What happens to it.
+    pub change: Change,
+}
+
+/// Puts and deletes under preconditions, applied whole or not at all.
+///
+/// INVARIANT: a key stands in a batch once; a later step for a key replaces its earlier change and
+/// keeps the earlier precondition where the later one brings none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    steps: Vec<Step>,
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a put.
+    #[must_use]
+    pub fn put(self, key: Key, value: impl Into<Bytes>) -> Self {
+        self.step(Step { key, expect: None, change: Change::Put(value.into()) })
+    }
+
+    /// Adds a put under a precondition.
+    #[must_use]
+    pub fn put_if(self, key: Key, expect: Precondition, value: impl Into<Bytes>) -> Self {
+        self.step(Step { key, expect: Some(expect), change: Change::Put(value.into()) })
+    }
+
+    /// Adds a delete.
+    #[must_use]
+    pub fn delete(self, key: Key) -> Self {
+        self.step(Step { key, expect: None, change: Change::Delete })
+    }
+
+    /// Adds a delete under a precondition.
+    #[must_use]
+    pub fn delete_if(self, key: Key, expect: Precondition) -> Self {
+        self.step(Step { key, expect: Some(expect), change: Change::Delete })
+    }
+
+    /// Adds a precondition on a key that the batch does not change.
+    #[must_use]
+    pub fn require(self, key: Key, expect: Precondition) -> Self {
+        self.step(Step { key, expect: Some(expect), change: Change::Keep })
+    }
+
+    /// Adds a step.
+    #[must_use]
+    pub fn step(mut self, step: Step) -> Self {
+        self.push(step);
+        self
+    }
+
+    /// Adds all steps of another batch.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        for step in other.steps {
+            self.push(step);
+        }
+        self
+    }
+
+    /// The steps, in the order they were added.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The steps, by value.
+    pub fn into_steps(self) -> Vec<Step> {
+        self.steps
+    }
+
+    /// Whether the batch does and requires nothing.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    fn push(&mut self, step: Step) {
+        // Batches hold a handful of steps: a scan costs less than an index.
+        let Some(earlier) = self.steps.iter_mut().find(|earlier| earlier.key == step.key) else {
+            self.steps.push(step);
+            return;
+        };
+        earlier.expect = step.expect.or(earlier.expect);
+        if step.change != Change::Keep {
+            earlier.change = step.change;
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Servers on free ports, peers, faults and load for tests.

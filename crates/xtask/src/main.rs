@@ -1,0 +1,3 @@
+//! Repository chores: verify, fix, bench, docs.
+
+fn main() {}
