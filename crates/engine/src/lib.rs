@@ -1,1 +1,76 @@
-//! The framework secret engines and auth methods are written against.
+//! The framework that secret engines and auth methods are written against.
+//!
+//! An engine is a type with [`Engine::routes`]: one row per verb and path, each naming the access it
+//! needs and the type of its request. The framework finds the row of a request, reads captures,
+//! query and body into that type, calls [`Handle::handle`], and turns types and their doc comments
+//! into help and OpenAPI. A handler reads through its [`MountStorage`] and returns a [`Reply`]; what
+//! it wants written stands in the reply and is committed by core.
+//!
+//! Owns: routes, requests, replies, an engine's view of storage. Must not know: any engine, HTTP,
+//! where engines are mounted.
+
+mod context;
+mod fault;
+mod input;
+mod kind;
+mod mounted;
+pub mod openapi;
+mod operation;
+mod pattern;
+mod reply;
+mod routes;
+mod store;
+mod table;
+
+pub use context::{Caller, Context};
+pub use fault::Fault;
+pub use input::{Body, Input, QUERY_PAIRS_MAX};
+pub use kind::{Class, EngineKind, Setup};
+pub use mounted::{Mounted, MountedEngine};
+pub use operation::{Access, Operation, Verb};
+pub use pattern::RouteError;
+pub use reply::{Listing, RawReply, Reply, Shape, listing};
+pub use routes::{Row, RowId, Routes};
+pub use store::{LIST_PAGE, MountStorage, Record, expect, to_json};
+pub use table::{Matched, RouteTable};
+
+use std::future::Future;
+
+/// A secret engine or an auth method.
+pub trait Engine: Send + Sync + Sized + 'static {
+    /// The word that enables it: `kv`, `transit`, `approle`.
+    const KIND: &'static str;
+
+    /// One sentence for listings and help.
+    const ABOUT: &'static str;
+
+    /// The rows of the engine.
+    fn routes() -> Routes<Self>;
+}
+
+/// Answers one type of request.
+pub trait Handle<R>: Engine {
+    /// What the answer's `data` holds; `()` where it holds nothing.
+    type Data: serde::Serialize + schemars::JsonSchema;
+
+    /// Why it refuses.
+    type Error: Into<Fault>;
+
+    /// Reads what it needs and says what to answer and what to write. It commits nothing itself, and
+    /// it may be called again where another request won the race for a key.
+    fn handle(
+        &self,
+        request: R,
+        context: &Context,
+    ) -> impl Future<Output = Result<Reply<Self::Data>, Self::Error>> + Send;
+}
+
+/// Tells whether a write would create or update, for rows made by [`Routes::upsert`].
+pub trait Exists<R>: Handle<R> {
+    /// Whether what the captures name exists already.
+    fn exists(
+        &self,
+        input: &Input<'_>,
+        context: &Context,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+}

@@ -1,0 +1,135 @@
+//! [`Mounted`]: an engine with its table, its type forgotten.
+
+use crate::input::Input;
+use crate::openapi::Document;
+use crate::reply::{RawReply, Shape};
+use crate::{Access, Context, Engine, Fault, Matched, RouteTable, RowId, Verb};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use std::sync::Arc;
+
+/// What core needs to know of a row.
+#[derive(Debug, Clone, Copy)]
+pub struct RowFacts {
+    /// What it asks of the caller.
+    pub access: Access,
+    /// The Cedar action, where it is more than the verb.
+    pub action: Option<&'static str>,
+    /// How the answer stands on the wire.
+    pub shape: Shape,
+    /// The field that gets the whole body.
+    pub whole_body: Option<&'static str>,
+    /// Whether a write creates or updates by what exists.
+    pub upsert: bool,
+}
+
+/// An engine that serves a mount.
+pub trait Mounted: Send + Sync + std::fmt::Debug {
+    /// The word that enables it.
+    fn kind(&self) -> &'static str;
+
+    /// The row for a verb on a path relative to the mount.
+    fn find<'p>(&self, verb: Verb, path: &'p str) -> Matched<'p>;
+
+    /// The facts of a row.
+    fn facts(&self, row: RowId) -> Option<RowFacts>;
+
+    /// Whether what the captures name exists; `false` for rows that do not ask.
+    fn exists<'a>(
+        &'a self,
+        row: RowId,
+        input: &'a Input<'a>,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<bool, Fault>>;
+
+    /// Calls the handler of a row.
+    fn call<'a>(
+        &'a self,
+        row: RowId,
+        input: &'a Input<'a>,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<RawReply, Fault>>;
+
+    /// Adds the rows to an OpenAPI document, below `prefix`; only those that match `path`, where one
+    /// is given.
+    fn describe(&self, document: &mut Document, prefix: &str, path: Option<&str>);
+}
+
+/// An engine and its table.
+pub struct MountedEngine<E> {
+    engine: E,
+    table: Arc<RouteTable<E>>,
+}
+
+impl<E: Engine> MountedEngine<E> {
+    /// Puts an engine behind its table.
+    pub fn new(engine: E, table: Arc<RouteTable<E>>) -> Self {
+        Self { engine, table }
+    }
+}
+
+impl<E> std::fmt::Debug for MountedEngine<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MountedEngine")
+    }
+}
+
+fn lost_row<'a, T: Send + 'a>() -> BoxFuture<'a, Result<T, Fault>> {
+    async { Err(Fault::Internal("the row is of another table".to_owned())) }.boxed()
+}
+
+impl<E: Engine> Mounted for MountedEngine<E> {
+    fn kind(&self) -> &'static str {
+        E::KIND
+    }
+
+    fn find<'p>(&self, verb: Verb, path: &'p str) -> Matched<'p> {
+        self.table.find(verb, path)
+    }
+
+    fn facts(&self, row: RowId) -> Option<RowFacts> {
+        self.table.row(row).map(|row| RowFacts {
+            access: row.access,
+            action: row.action,
+            shape: row.shape,
+            whole_body: row.whole_body,
+            upsert: row.exists.is_some(),
+        })
+    }
+
+    fn exists<'a>(
+        &'a self,
+        row: RowId,
+        input: &'a Input<'a>,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<bool, Fault>> {
+        match self.table.row(row) {
+            Some(row) => match row.exists {
+                Some(exists) => exists(&self.engine, input, context),
+                None => async { Ok(false) }.boxed(),
+            },
+            None => lost_row(),
+        }
+    }
+
+    fn call<'a>(
+        &'a self,
+        row: RowId,
+        input: &'a Input<'a>,
+        context: &'a Context,
+    ) -> BoxFuture<'a, Result<RawReply, Fault>> {
+        match self.table.row(row) {
+            Some(row) => (row.handle)(&self.engine, input, context),
+            None => lost_row(),
+        }
+    }
+
+    fn describe(&self, document: &mut Document, prefix: &str, path: Option<&str>) {
+        for row in self.table.rows() {
+            let wanted = path.is_none_or(|path| self.table.matches(row, path));
+            if wanted {
+                document.add(row, prefix);
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! [`Reply`]: what a handler answers and wants written.
+
+use crate::Fault;
+use secretum_api::{Auth, WrapInfo};
+use secretum_storage::Batch;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use std::borrow::Cow;
+
+/// How an answer stands on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// In the envelope.
+    Envelope,
+    /// In the envelope, and the keys of `data` at the top level too.
+    Lifted,
+    /// Without an envelope.
+    Bare,
+}
+
+/// What a handler answers, what it wants written, what the caller should know.
+#[derive(Debug)]
+pub struct Reply<T> {
+    /// The answer's data; `None` for no content.
+    pub data: Option<T>,
+    /// What core commits before it answers, whole or not at all.
+    pub writes: Batch,
+    /// What the caller should know.
+    pub warnings: Vec<Cow<'static, str>>,
+    /// A token that the request issued.
+    pub auth: Option<Box<Auth>>,
+    /// The thing asked for is gone, and `data` tells of it: 404 with a full envelope.
+    pub gone: bool,
+}
+
+impl<T> Reply<T> {
+    /// An answer with data.
+    pub fn data(data: T) -> Self {
+        Self { data: Some(data), ..Self::empty() }
+    }
+
+    /// An answer without content.
+    pub fn empty() -> Self {
+        Self { data: None, writes: Batch::new(), warnings: Vec::new(), auth: None, gone: false }
+    }
+
+    /// An answer without content that wants this written.
+    pub fn wrote(writes: Batch) -> Self {
+        Self { writes, ..Self::empty() }
+    }
+
+    /// An answer that issued a token.
+    pub fn issued(auth: Auth) -> Self {
+        Self { auth: Some(Box::new(auth)), ..Self::empty() }
+    }
+
+    /// Adds what is to be written.
+    #[must_use]
+    pub fn with_writes(mut self, writes: Batch) -> Self {
+        self.writes = self.writes.and(writes);
+        self
+    }
+
+    /// Adds a warning.
+    #[must_use]
+    pub fn warn(mut self, warning: impl Into<Cow<'static, str>>) -> Self {
+        self.warnings.push(warning.into());
+        self
+    }
+
+    /// Marks the thing asked for as gone.
+    #[must_use]
+    pub fn gone(mut self) -> Self {
+        self.gone = true;
+        self
+    }
+}
+
+/// A reply whose data is JSON text, as it leaves the framework.
+#[derive(Debug)]
+pub struct RawReply {
+    /// The answer's data.
+    pub data: Option<Box<RawValue>>,
+    /// What core commits before it answers.
+    pub writes: Batch,
+    /// What the caller should know.
+    pub warnings: Vec<Cow<'static, str>>,
+    /// A token that the request issued.
+    pub auth: Option<Box<Auth>>,
+    /// A wrapping token that stands for the answer.
+    pub wrap_info: Option<Box<WrapInfo>>,
+    /// The thing asked for is gone, and `data` tells of it.
+    pub gone: bool,
+}
+
+impl RawReply {
+    pub(crate) fn of<T: Serialize>(reply: Reply<T>, unknown: Vec<String>) -> Result<Self, Fault> {
+        let data = match &reply.data {
+            Some(data) => Some(to_raw_value(data).map_err(Fault::internal)?),
+            None => None,
+        };
+        let mut warnings = reply.warnings;
+        if !unknown.is_empty() {
+            let names = unknown.join(", ");
+            warnings.push(format!("Endpoint ignored these unrecognized parameters: [{names}]").into());
+        }
+        Ok(Self {
+            data,
+            writes: reply.writes,
+            warnings,
+            auth: reply.auth,
+            wrap_info: None,
+            gone: reply.gone,
+        })
+    }
+}
+
+/// Names below a folder.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Listing {
+    /// The names; those of folders end with a slash.
+    pub keys: Vec<String>,
+}
+
+/// An answer with names.
+///
+/// **Errors**: [`Fault::NotFound`] where there are none.
+pub fn listing(keys: Vec<String>) -> Result<Reply<Listing>, Fault> {
+    if keys.is_empty() { Err(Fault::NotFound) } else { Ok(Reply::data(Listing { keys })) }
+}
