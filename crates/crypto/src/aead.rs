@@ -1,0 +1,159 @@
+//! AES-256-GCM.
+//!
+//! **Source**: NIST SP 800-38D.
+
+use crate::{CryptoError, Key256, Result};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use std::fmt;
+use zeroize::Zeroize;
+
+/// Bytes of a nonce. Under one key none may serve twice.
+pub const NONCE_BYTES: usize = 12;
+
+/// Bytes of a tag, which stands after the ciphertext.
+pub const TAG_BYTES: usize = 16;
+
+/// A key of AES-256-GCM, prepared once for many uses.
+pub struct Aes256Gcm(LessSafeKey);
+
+impl Aes256Gcm {
+    /// Prepares the key.
+    ///
+    /// **Errors**: [`CryptoError::KeyRefused`] when the library has no memory for it.
+    pub fn new(key: &Key256) -> Result<Self> {
+        let key = UnboundKey::new(&AES_256_GCM, key.expose().as_slice());
+        Ok(Self(LessSafeKey::new(
+            key.map_err(|_| CryptoError::KeyRefused)?,
+        )))
+    }
+
+    /// Encrypts, and gives `ciphertext ‖ tag`.
+    ///
+    /// **Errors**: [`CryptoError::Seal`] beyond the cipher's limit of 64 GiB.
+    pub fn seal(&self, nonce: [u8; NONCE_BYTES], aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>> {
+        let mut buffer = Vec::with_capacity(plaintext.len().saturating_add(TAG_BYTES));
+        buffer.extend_from_slice(plaintext);
+        self.seal_in_place_append(nonce, aad, &mut buffer, 0)?;
+        Ok(buffer)
+    }
+
+    /// Encrypts what stands in the buffer from `plaintext_offset` on in its place, and appends the
+    /// tag; what stands before stays as it is, and is not authenticated.
+    ///
+    /// **Errors**: [`CryptoError::Seal`] beyond the cipher's limit of 64 GiB, or when the offset is
+    /// outside the buffer; the plaintext is then gone from the buffer.
+    pub fn seal_in_place_append(
+        &self,
+        nonce: [u8; NONCE_BYTES],
+        aad: &[u8],
+        buffer: &mut Vec<u8>,
+        plaintext_offset: usize,
+    ) -> Result<()> {
+        let Some(plaintext) = buffer.get_mut(plaintext_offset..) else {
+            buffer.zeroize();
+            return Err(CryptoError::Seal);
+        };
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        match self
+            .0
+            .seal_in_place_separate_tag(nonce, Aad::from(aad), plaintext)
+        {
+            Ok(tag) => {
+                buffer.extend_from_slice(tag.as_ref());
+                Ok(())
+            }
+            Err(_) => {
+                buffer.zeroize();
+                Err(CryptoError::Seal)
+            }
+        }
+    }
+
+    /// Decrypts `ciphertext ‖ tag`.
+    ///
+    /// **Errors**: [`CryptoError::NotAuthentic`].
+    pub fn open(
+        &self,
+        nonce: [u8; NONCE_BYTES],
+        aad: &[u8],
+        ciphertext_and_tag: &[u8],
+    ) -> Result<Vec<u8>> {
+        let split = ciphertext_and_tag.len().checked_sub(TAG_BYTES);
+        let split = split.and_then(|at| ciphertext_and_tag.split_at_checked(at));
+        let (ciphertext, tag) = split.ok_or(CryptoError::NotAuthentic)?;
+        let mut plaintext = vec![0; ciphertext.len()];
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let opened =
+            self.0
+                .open_separate_gather(nonce, Aad::from(aad), ciphertext, tag, &mut plaintext);
+        if opened.is_err() {
+            plaintext.zeroize();
+            return Err(CryptoError::NotAuthentic);
+        }
+        Ok(plaintext)
+    }
+}
+
+impl fmt::Debug for Aes256Gcm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Aes256Gcm(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cipher() -> Aes256Gcm {
+        Aes256Gcm::new(&Key256::from_slice(&[7; 32]).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn in_place_is_what_seal_gives() {
+        let mut record = b"header".to_vec();
+        record.extend_from_slice(b"plaintext");
+        cipher()
+            .seal_in_place_append([1; 12], b"aad", &mut record, 6)
+            .unwrap();
+        assert_eq!(&record[..6], b"header");
+        assert_eq!(
+            &record[6..],
+            cipher().seal([1; 12], b"aad", b"plaintext").unwrap()
+        );
+    }
+
+    #[test]
+    fn an_offset_outside_leaves_no_plaintext() {
+        let mut buffer = b"plaintext".to_vec();
+        let refused = cipher().seal_in_place_append([1; 12], b"", &mut buffer, 10);
+        assert_eq!(refused, Err(CryptoError::Seal));
+        assert!(buffer.is_empty());
+        let mut edge = b"plaintext".to_vec();
+        cipher()
+            .seal_in_place_append([1; 12], b"", &mut edge, 9)
+            .unwrap();
+        assert_eq!(edge.len(), 9 + TAG_BYTES);
+    }
+
+    #[test]
+    fn every_changed_bit_is_found() {
+        let sealed = cipher().seal([1; 12], b"aad", b"plaintext").unwrap();
+        assert_eq!(
+            cipher().open([1; 12], b"aad", &sealed).unwrap(),
+            b"plaintext"
+        );
+        for bit in 0..sealed.len() * 8 {
+            let mut changed = sealed.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(
+                cipher().open([1; 12], b"aad", &changed),
+                Err(CryptoError::NotAuthentic)
+            );
+        }
+        assert!(cipher().open([2; 12], b"aad", &sealed).is_err());
+        assert!(cipher().open([1; 12], b"", &sealed).is_err());
+        for len in 0..sealed.len() {
+            assert!(cipher().open([1; 12], b"aad", &sealed[..len]).is_err());
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Types that hold secrets: zeroed on drop, never printed, compared in constant time.
+//!
+//! None is `Clone`: a copy is made by [`SecretBytes::duplicate`] and its like, so that a reader sees
+//! each. `Debug` prints the type's name and nothing of the value.
+
+use crate::{CryptoError, Result, Rng};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, Zeroizing};
+
+/// A secret of any length.
+pub struct SecretBytes(Zeroizing<Vec<u8>>);
+
+impl SecretBytes {
+    /// Takes the bytes over; the caller keeps no copy.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The secret itself; what is done with it from here on is the caller's care.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Bytes of the secret.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no byte at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A second copy in memory.
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    /// Hands the bytes out as a plain vector, which nobody zeroes any more.
+    pub fn into_exposed(mut self) -> Vec<u8> {
+        std::mem::take(&mut *self.0)
+    }
+}
+
+impl PartialEq for SecretBytes {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose().ct_eq(other.expose()).into()
+    }
+}
+
+impl Eq for SecretBytes {}
+
+impl From<Vec<u8>> for SecretBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::new(bytes)
+    }
+}
+
+impl fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretBytes(..)")
+    }
+}
+
+/// A secret that is text: a token, a password.
+pub struct SecretString(Zeroizing<String>);
+
+impl SecretString {
+    /// Takes the text over; the caller keeps no copy.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The secret itself; what is done with it from here on is the caller's care.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Bytes of the text.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no text at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A second copy in memory.
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    /// Hands the text out as a plain string, which nobody zeroes any more.
+    pub fn into_exposed(mut self) -> String {
+        std::mem::take(&mut *self.0)
+    }
+}
+
+impl PartialEq for SecretString {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose()
+            .as_bytes()
+            .ct_eq(other.expose().as_bytes())
+            .into()
+    }
+}
+
+impl Eq for SecretString {}
+
+impl From<String> for SecretString {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl fmt::Debug for SecretString {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretString(..)")
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretString {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
+    }
+}
+
+/// A key of `N` bytes.
+///
+/// The bytes stand in one place on the heap: moving the key leaves no copy behind.
+pub struct SecretKey<const N: usize>(Box<[u8; N]>);
+
+/// A key of 256 bits.
+pub type Key256 = SecretKey<32>;
+
+impl<const N: usize> SecretKey<N> {
+    /// A fresh key.
+    ///
+    /// **Errors**: [`CryptoError::Random`].
+    pub fn random(rng: &dyn Rng) -> Result<Self> {
+        let mut key = Self(Box::new([0; N]));
+        rng.fill(key.0.as_mut_slice())?;
+        Ok(key)
+    }
+
+    /// The key that these bytes are.
+    ///
+    /// **Errors**: [`CryptoError::KeyLength`] unless there are `N` of them.
+    pub fn from_slice(bytes: &[u8]) -> Result<Self> {
+        if bytes.len() != N {
+            return Err(CryptoError::KeyLength {
+                expected: N,
+                actual: bytes.len(),
+            });
+        }
+        let mut key = Self(Box::new([0; N]));
+        key.0.copy_from_slice(bytes);
+        Ok(key)
+    }
+
+    /// The key itself; what is done with it from here on is the caller's care.
+    pub fn expose(&self) -> &[u8; N] {
+        &self.0
+    }
+
+    /// A second copy in memory.
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<const N: usize> Drop for SecretKey<N> {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl<const N: usize> PartialEq for SecretKey<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose().ct_eq(other.expose()).into()
+    }
+}
+
+impl<const N: usize> Eq for SecretKey<N> {}
+
+impl<const N: usize> fmt::Debug for SecretKey<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretKey<{N}>(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SystemRng;
+
+    #[test]
+    fn nothing_secret_is_printed() {
+        let bytes = SecretBytes::new(b"planted".to_vec());
+        let text = SecretString::new("planted".to_owned());
+        let key = Key256::from_slice(&[0x41; 32]).unwrap();
+        assert_eq!(
+            format!("{bytes:?} {text:?} {key:?}"),
+            "SecretBytes(..) SecretString(..) SecretKey<32>(..)"
+        );
+    }
+
+    #[test]
+    fn equality_sees_value_and_length() {
+        let secret = SecretBytes::new(vec![1, 2, 3]);
+        assert_eq!(secret, secret.duplicate());
+        assert_ne!(secret, SecretBytes::new(vec![1, 2]));
+        assert_ne!(secret, SecretBytes::new(vec![1, 2, 4]));
+    }
+
+    #[test]
+    fn a_key_has_its_length() {
+        assert_eq!(
+            Key256::from_slice(&[0; 31]).unwrap_err(),
+            CryptoError::KeyLength {
+                expected: 32,
+                actual: 31
+            }
+        );
+        let key = Key256::random(&SystemRng).unwrap();
+        assert_ne!(key, Key256::random(&SystemRng).unwrap());
+        assert_eq!(key, Key256::from_slice(key.expose()).unwrap());
+    }
+
+    #[test]
+    fn a_secret_string_reads_from_json() {
+        let secret: SecretString = serde_json::from_str("\"s.abc\"").unwrap();
+        assert_eq!(secret.expose(), "s.abc");
+        assert_eq!(secret.into_exposed(), "s.abc");
+    }
+}

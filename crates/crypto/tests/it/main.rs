@@ -1,0 +1,5 @@
+//! The published vectors of `tests/vectors`.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod vectors;
