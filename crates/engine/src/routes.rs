@@ -147,7 +147,7 @@ fn exists<'a, E, R>(
 ) -> BoxFuture<'a, Result<bool, Fault>>
 where
     E: Exists<R>,
-    R: 'a,
+    R: 'static,
 {
     async move { engine.exists(input, context).await.map_err(Into::into) }.boxed()
 }
