@@ -1,0 +1,87 @@
+//! The form of an encrypted record: `version ‖ term ‖ nonce ‖ ciphertext ‖ tag`.
+//!
+//! The version is one byte, the term four (big-endian), the nonce twelve; AES-256-GCM. Its associated
+//! data is version, term and the full storage key, so that no record can be moved.
+
+use secretum_crypto::aead::{NONCE_BYTES, TAG_BYTES};
+use secretum_crypto::{Aes256Gcm, CryptoError, Result, Rng, random_bytes};
+use zeroize::Zeroize;
+
+const VERSION: u8 = 1;
+const HEADER_BYTES: usize = 5;
+
+/// The term that a record was encrypted under; `None` where it is no record of a known version.
+pub(crate) fn term(record: &[u8]) -> Option<u32> {
+    match record.split_first_chunk::<HEADER_BYTES>()?.0 {
+        [VERSION, term @ ..] => Some(u32::from_be_bytes(*term)),
+        _ => None,
+    }
+}
+
+/// Encrypts a value for a storage key.
+pub(crate) fn seal(
+    cipher: &Aes256Gcm,
+    term: u32,
+    key: &[u8],
+    value: &[u8],
+    rng: &dyn Rng,
+) -> Result<Vec<u8>> {
+    let header = header(term);
+    let nonce: [u8; NONCE_BYTES] = random_bytes(rng)?;
+    let offset = HEADER_BYTES + NONCE_BYTES;
+    let mut record = Vec::with_capacity(offset + value.len() + TAG_BYTES);
+    record.extend_from_slice(&header);
+    record.extend_from_slice(&nonce);
+    record.extend_from_slice(value);
+    cipher.seal_in_place_append(nonce, &[&header, key].concat(), &mut record, offset)?;
+    Ok(record)
+}
+
+/// Decrypts the record of a storage key.
+pub(crate) fn open(cipher: &Aes256Gcm, key: &[u8], record: &[u8]) -> Result<Vec<u8>> {
+    let (header, rest) =
+        record.split_first_chunk::<HEADER_BYTES>().ok_or(CryptoError::NotAuthentic)?;
+    let (nonce, ciphertext) =
+        rest.split_first_chunk::<NONCE_BYTES>().ok_or(CryptoError::NotAuthentic)?;
+    let mut aad = [header, key].concat();
+    let opened = cipher.open(*nonce, &aad, ciphertext);
+    aad.zeroize();
+    opened
+}
+
+fn header(term: u32) -> [u8; HEADER_BYTES] {
+    let [a, b, c, d] = term.to_be_bytes();
+    [VERSION, a, b, c, d]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secretum_crypto::{Key256, SystemRng, TestRng};
+
+    fn cipher(seed: u64) -> Aes256Gcm {
+        Aes256Gcm::new(&Key256::random(&TestRng::new(seed)).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_record_opens_only_where_it_was_written() {
+        let record = seal(&cipher(1), 7, b"mount/a", b"value", &SystemRng).unwrap();
+        assert_eq!(term(&record), Some(7));
+        assert_eq!(open(&cipher(1), b"mount/a", &record).unwrap(), b"value");
+        assert!(open(&cipher(1), b"mount/b", &record).is_err());
+        assert!(open(&cipher(2), b"mount/a", &record).is_err());
+    }
+
+    #[test]
+    fn every_bit_counts() {
+        let record = seal(&cipher(1), 1, b"key", b"value", &SystemRng).unwrap();
+        for bit in 0..record.len() * 8 {
+            let mut flipped = record.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(open(&cipher(1), b"key", &flipped).is_err(), "bit {bit}");
+        }
+        for cut in 0..record.len() {
+            assert!(open(&cipher(1), b"key", &record[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+}

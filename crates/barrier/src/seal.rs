@@ -1,0 +1,236 @@
+//! The seal: how the root key is kept, made by [`Barrier::initialize`], opened by
+//! [`Barrier::unseal`].
+//!
+//! Shamir: shares make the unseal key, which opens the stored root key. With a single share, the
+//! share is the unseal key itself.
+
+use crate::keyring::{KEYRING_KEY, Keyring};
+use crate::{Barrier, BarrierError, Result, record};
+use secretum_crypto::{
+    Aes256Gcm, CryptoError, Key256, SecretBytes, random_uuid, shamir,
+};
+use secretum_storage::{Batch, Key, Precondition, Storage, StorageError};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+const CONFIG_KEY: &str = "core/seal";
+const ROOT_KEY: &str = "core/root";
+const KEY_BYTES: usize = 32;
+
+/// The stored, public description of the seal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealConfig {
+    /// The form of this record.
+    format: u32,
+    /// `shamir`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Number of shares.
+    pub shares: u8,
+    /// How many of them unseal.
+    pub threshold: u8,
+    /// Id of the cluster, a UUID.
+    pub cluster_id: String,
+    /// Name of the cluster.
+    pub cluster_name: String,
+}
+
+const FORMAT: u32 = 1;
+
+impl SealConfig {
+    /// A Shamir seal.
+    ///
+    /// **Errors**: [`BarrierError::SealConfig`] unless 1 ≤ threshold ≤ shares ≤ 255 and more than one
+    /// share needs more than one to unseal.
+    pub fn shamir(shares: u64, threshold: u64) -> Result<Self> {
+        let refuse = |text| Err(BarrierError::SealConfig(text));
+        let (Ok(shares), Ok(threshold)) = (u8::try_from(shares), u8::try_from(threshold)) else {
+            return refuse("secret_shares and secret_threshold must be at most 255");
+        };
+        if shares == 0 || threshold == 0 {
+            return refuse("secret_shares and secret_threshold must be at least 1");
+        }
+        if threshold > shares {
+            return refuse("secret_threshold cannot be larger than secret_shares");
+        }
+        if shares > 1 && threshold == 1 {
+            return refuse("secret_threshold must be greater than one for multiple shares");
+        }
+        Ok(Self {
+            format: FORMAT,
+            kind: "shamir".to_owned(),
+            shares,
+            threshold,
+            cluster_id: String::new(),
+            cluster_name: String::new(),
+        })
+    }
+
+    fn share_bytes(&self) -> usize {
+        if self.shares == 1 { KEY_BYTES } else { KEY_BYTES + 1 }
+    }
+}
+
+/// How far the seal is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealStatus {
+    /// The seal's description; `None` before init.
+    pub config: Option<SealConfig>,
+    /// Whether the keys are not in memory.
+    pub sealed: bool,
+    /// Shares given so far.
+    pub progress: usize,
+    /// Id of this attempt to unseal; empty before the first share.
+    pub nonce: String,
+}
+
+/// What init gives, once.
+#[derive(Debug)]
+pub struct Initialized {
+    /// The shares of the unseal key.
+    pub shares: Vec<SecretBytes>,
+}
+
+/// An attempt to unseal.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    nonce: String,
+    shares: Vec<SecretBytes>,
+}
+
+impl Barrier {
+    /// Makes a vault in an empty storage, and leaves it sealed.
+    ///
+    /// **Errors**: [`BarrierError::AlreadyInitialized`], also where another call was first.
+    pub async fn initialize(&self, mut config: SealConfig) -> Result<Initialized> {
+        if self.seal_config().await?.is_some() {
+            return Err(BarrierError::AlreadyInitialized);
+        }
+        config.cluster_id = random_uuid(&*self.rng)?;
+        config.cluster_name = format!("secretum-cluster-{}", cluster_suffix(&config.cluster_id));
+        let unseal = Key256::random(&*self.rng)?;
+        let root = Key256::random(&*self.rng)?;
+        let keyring = Keyring::generate(self.clock.now(), &*self.rng)?;
+        let sealed_root = record::seal(
+            &Aes256Gcm::new(&unseal)?,
+            0,
+            ROOT_KEY.as_bytes(),
+            root.expose(),
+            &*self.rng,
+        )?;
+        let text = serde_json::to_vec(&config)
+            .map_err(|_| BarrierError::Damaged { key: CONFIG_KEY })?;
+        let absent = Precondition::Absent;
+        let batch = Batch::new()
+            .put_if(Key::try_from(CONFIG_KEY)?, absent, text)
+            .put_if(Key::try_from(ROOT_KEY)?, absent, sealed_root)
+            .put_if(Key::try_from(KEYRING_KEY)?, absent, keyring.seal(&root, &*self.rng)?);
+        match self.inner.commit(batch).await {
+            Ok(_) => Ok(Initialized { shares: self.split(&config, &unseal)? }),
+            Err(StorageError::Conflict { .. }) => Err(BarrierError::AlreadyInitialized),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The seal's description; `None` before init.
+    ///
+    /// **Errors**: [`BarrierError::Storage`], [`BarrierError::Damaged`].
+    pub async fn seal_config(&self) -> Result<Option<SealConfig>> {
+        let Some(entry) = self.inner.get(&Key::try_from(CONFIG_KEY)?).await? else {
+            return Ok(None);
+        };
+        let config: SealConfig = serde_json::from_slice(&entry.value)
+            .map_err(|_| BarrierError::Damaged { key: CONFIG_KEY })?;
+        if config.format == FORMAT {
+            Ok(Some(config))
+        } else {
+            Err(BarrierError::Damaged { key: CONFIG_KEY })
+        }
+    }
+
+    /// How far the seal is open.
+    ///
+    /// **Errors**: [`BarrierError::Storage`], [`BarrierError::Damaged`].
+    pub async fn seal_status(&self) -> Result<SealStatus> {
+        let config = self.seal_config().await?;
+        let progress = self.progress.lock();
+        Ok(SealStatus {
+            config,
+            sealed: self.is_sealed(),
+            progress: progress.shares.len(),
+            nonce: progress.nonce.clone(),
+        })
+    }
+
+    /// Forgets the shares given so far.
+    pub fn reset_unseal(&self) {
+        *self.progress.lock() = Progress::default();
+    }
+
+    /// Takes one share; with the last of them, opens the barrier. A share that was given already
+    /// counts once.
+    ///
+    /// **Errors**: [`BarrierError::NotInitialized`], [`BarrierError::ShareLength`];
+    /// [`BarrierError::WrongShares`] where the shares do not open the vault, which forgets them all.
+    pub async fn unseal(&self, share: SecretBytes) -> Result<SealStatus> {
+        let config = self.seal_config().await?.ok_or(BarrierError::NotInitialized)?;
+        if !self.is_sealed() {
+            return self.seal_status().await;
+        }
+        let (expected, actual) = (config.share_bytes(), share.len());
+        if expected != actual {
+            return Err(BarrierError::ShareLength { expected, actual });
+        }
+        if let Some(shares) = self.collect(&config, share)? {
+            self.open_with(&combine(&shares)?).await?;
+        }
+        self.seal_status().await
+    }
+
+    /// Adds a share to the attempt; gives all of them, and ends the attempt, when there are enough.
+    fn collect(&self, config: &SealConfig, share: SecretBytes) -> Result<Option<Vec<SecretBytes>>> {
+        let mut progress = self.progress.lock();
+        if progress.nonce.is_empty() {
+            progress.nonce = random_uuid(&*self.rng)?;
+        }
+        if !progress.shares.contains(&share) {
+            progress.shares.push(share);
+        }
+        if progress.shares.len() < usize::from(config.threshold) {
+            return Ok(None);
+        }
+        Ok(Some(std::mem::take(&mut *progress).shares))
+    }
+
+    async fn open_with(&self, unseal: &Key256) -> Result<()> {
+        let entry = self.inner.get(&Key::try_from(ROOT_KEY)?).await?;
+        let entry = entry.ok_or(BarrierError::Damaged { key: ROOT_KEY })?;
+        let root = record::open(&Aes256Gcm::new(unseal)?, ROOT_KEY.as_bytes(), &entry.value)
+            .map_err(|_| BarrierError::WrongShares)?;
+        let root = Key256::from_slice(SecretBytes::new(root).expose())?;
+        let open = self.read_keyring(&root).await?;
+        *self.open.write() = Some(Arc::new(open));
+        Ok(())
+    }
+
+    fn split(&self, config: &SealConfig, unseal: &Key256) -> Result<Vec<SecretBytes>> {
+        let secret = SecretBytes::new(unseal.expose().to_vec());
+        if config.shares == 1 {
+            return Ok(vec![secret]);
+        }
+        let (shares, threshold) = (usize::from(config.shares), usize::from(config.threshold));
+        Ok(shamir::split(&secret, shares, threshold, &*self.rng)?)
+    }
+}
+
+fn combine(shares: &[SecretBytes]) -> Result<Key256> {
+    let wrong = |_: CryptoError| BarrierError::WrongShares;
+    match shares {
+        [only] => Key256::from_slice(only.expose()).map_err(wrong),
+        _ => Key256::from_slice(shamir::combine(shares).map_err(wrong)?.expose()).map_err(wrong),
+    }
+}
+
+fn cluster_suffix(cluster_id: &str) -> &str {
+    cluster_id.split('-').next().unwrap_or_default()
+}

@@ -1,0 +1,141 @@
+//! The barrier as a [`Storage`]: keys and values mapped on the way.
+
+use crate::{Barrier, BarrierError, Open, names, record};
+use async_trait::async_trait;
+use bytes::Bytes;
+use secretum_storage::{
+    Batch, Change, ChangeFeed, Changed, Changes, Entry, Key, LeadershipWatch, Page, PageOf, Result,
+    Revision, Row, Step, Storage, StorageError,
+};
+use std::sync::Arc;
+
+impl From<BarrierError> for StorageError {
+    fn from(error: BarrierError) -> Self {
+        match error {
+            BarrierError::Storage(error) => error,
+            BarrierError::Sealed => Self::Sealed,
+            other => Self::Stopped { reason: other.to_string() },
+        }
+    }
+}
+
+impl Barrier {
+    /// Decrypts an entry. A term that is not known yet was added by another node.
+    async fn decrypt(&self, open: &Open, sealed: &Key, entry: Entry) -> Result<Entry> {
+        let unreadable = |reason: &str| StorageError::Unreadable {
+            key: sealed.clone(),
+            reason: reason.to_owned(),
+        };
+        let term = record::term(&entry.value).ok_or_else(|| unreadable("it is no record"))?;
+        let opened = match open.keyring.cipher(term) {
+            Some(cipher) => record::open(cipher, sealed.as_bytes(), &entry.value),
+            None => {
+                self.reload_keyring().await?;
+                let fresh = self.keys()?;
+                let cipher = fresh.keyring.cipher(term);
+                let cipher = cipher.ok_or_else(|| unreadable("its key is not in the keyring"))?;
+                record::open(cipher, sealed.as_bytes(), &entry.value)
+            }
+        };
+        let value = opened.map_err(|_| {
+            unreadable("it was altered, moved, or is of another vault: restore a backup")
+        })?;
+        Ok(Entry { value: Bytes::from(value), revision: entry.revision })
+    }
+
+    async fn open_row(&self, open: &Open, row: Row) -> Result<Row> {
+        let key = names::open(open.keyring.names(), &row.key)?;
+        let entry = match row.entry {
+            Some(entry) => Some(self.decrypt(open, &row.key, entry).await?),
+            None => None,
+        };
+        Ok(Row { key, entry })
+    }
+}
+
+#[async_trait]
+impl Storage for Barrier {
+    async fn read_point(&self) -> Result<Revision> {
+        self.inner.read_point().await
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Entry>> {
+        let open = self.keys()?;
+        let sealed = names::seal(open.keyring.names(), key)?;
+        match self.inner.get(&sealed).await? {
+            Some(entry) => self.decrypt(&open, &sealed, entry).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn page(
+        &self,
+        prefix: &Key,
+        after: Option<&Key>,
+        limit: usize,
+        what: PageOf,
+    ) -> Result<Page> {
+        let open = self.keys()?;
+        let seal = |key| names::seal(open.keyring.names(), key);
+        let (prefix, after) = (seal(prefix)?, after.map(seal).transpose()?);
+        let page = self.inner.page(&prefix, after.as_ref(), limit, what).await?;
+        let mut rows = Vec::with_capacity(page.rows.len());
+        for row in page.rows {
+            rows.push(self.open_row(&open, row).await?);
+        }
+        Ok(Page { rows, more: page.more })
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Revision> {
+        let puts = batch.steps().iter().filter(|step| matches!(step.change, Change::Put(_))).count();
+        let open = self.count_encryptions(self.keys()?, puts as u64).await?;
+        let (term, cipher) = open.keyring.active().ok_or(StorageError::Sealed)?;
+        let mut sealed = Batch::new();
+        for step in batch.into_steps() {
+            let key = names::seal(open.keyring.names(), &step.key)?;
+            let change = match step.change {
+                Change::Put(value) => {
+                    let record = record::seal(cipher, term, key.as_bytes(), &value, &*self.rng);
+                    Change::Put(record.map_err(BarrierError::from)?.into())
+                }
+                other => other,
+            };
+            sealed = sealed.step(Step { key, expect: step.expect, change });
+        }
+        match self.inner.commit(sealed).await {
+            Err(StorageError::Conflict { key }) => {
+                Err(StorageError::Conflict { key: names::open(open.keyring.names(), &key)? })
+            }
+            other => other,
+        }
+    }
+
+    /// The feed of the storage below. A change inside a mount is told as a change of the mount's
+    /// prefix: nobody above caches single keys of a mount, and a name costs a decryption.
+    fn changes(&self, from: Revision) -> ChangeFeed {
+        Box::new(ClearChanges(self.inner.changes(from)))
+    }
+
+    fn leadership(&self) -> LeadershipWatch {
+        self.inner.leadership()
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.seal();
+        self.inner.close().await
+    }
+}
+
+#[derive(Debug)]
+struct ClearChanges(ChangeFeed);
+
+#[async_trait]
+impl Changes for ClearChanges {
+    async fn next(&mut self) -> Result<Option<Changed>> {
+        let Some(changed) = self.0.next().await? else { return Ok(None) };
+        let mut keys: Vec<Key> =
+            changed.keys.iter().map(names::clear_part).collect::<Result<_>>()?;
+        keys.dedup();
+        Ok(Some(Changed { revision: changed.revision, keys: Arc::from(keys) }))
+    }
+}
