@@ -1,7 +1,13 @@
 //! [`Batch`]: what one commit does.
 
-use crate::{Key, Revision};
+use crate::{Key, Result, Revision, StorageError};
 use bytes::Bytes;
+
+/// The largest batch a backend takes, in bytes as [`Batch::bytes`] counts them.
+pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What a step is counted for besides its key and value.
+const STEP_BYTES: usize = 16;
 
 /// What must hold of a key for its batch to be applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +40,26 @@ pub struct Step {
     pub change: Change,
 }
 
+impl Step {
+    fn bytes(&self) -> usize {
+        let value = match &self.change {
+            Change::Put(value) => value.len(),
+            Change::Delete | Change::Keep => 0,
+        };
+        STEP_BYTES + self.key.as_bytes().len() + value
+    }
+}
+
+impl Precondition {
+    /// Whether it holds of a key whose value was written by `revision`, or that has none.
+    pub(crate) fn holds(self, revision: Option<Revision>) -> bool {
+        match self {
+            Self::Absent => revision.is_none(),
+            Self::At(expected) => revision == Some(expected),
+        }
+    }
+}
+
 /// Puts and deletes under preconditions, applied whole or not at all.
 ///
 /// INVARIANT: a key stands in a batch once; a later step for a key replaces its earlier change and
@@ -52,31 +78,51 @@ impl Batch {
     /// Adds a put.
     #[must_use]
     pub fn put(self, key: Key, value: impl Into<Bytes>) -> Self {
-        self.step(Step { key, expect: None, change: Change::Put(value.into()) })
+        self.step(Step {
+            key,
+            expect: None,
+            change: Change::Put(value.into()),
+        })
     }
 
     /// Adds a put under a precondition.
     #[must_use]
     pub fn put_if(self, key: Key, expect: Precondition, value: impl Into<Bytes>) -> Self {
-        self.step(Step { key, expect: Some(expect), change: Change::Put(value.into()) })
+        self.step(Step {
+            key,
+            expect: Some(expect),
+            change: Change::Put(value.into()),
+        })
     }
 
     /// Adds a delete.
     #[must_use]
     pub fn delete(self, key: Key) -> Self {
-        self.step(Step { key, expect: None, change: Change::Delete })
+        self.step(Step {
+            key,
+            expect: None,
+            change: Change::Delete,
+        })
     }
 
     /// Adds a delete under a precondition.
     #[must_use]
     pub fn delete_if(self, key: Key, expect: Precondition) -> Self {
-        self.step(Step { key, expect: Some(expect), change: Change::Delete })
+        self.step(Step {
+            key,
+            expect: Some(expect),
+            change: Change::Delete,
+        })
     }
 
     /// Adds a precondition on a key that the batch does not change.
     #[must_use]
     pub fn require(self, key: Key, expect: Precondition) -> Self {
-        self.step(Step { key, expect: Some(expect), change: Change::Keep })
+        self.step(Step {
+            key,
+            expect: Some(expect),
+            change: Change::Keep,
+        })
     }
 
     /// Adds a step.
@@ -110,9 +156,41 @@ impl Batch {
         self.steps.is_empty()
     }
 
+    /// The size of the batch: its keys and values, and 16 bytes for each step.
+    pub fn bytes(&self) -> usize {
+        self.steps.iter().map(Step::bytes).sum()
+    }
+
+    /// Refuses a batch that is too large for any backend.
+    ///
+    /// **Errors**: [`StorageError::BatchTooLarge`] above [`BATCH_BYTES_MAX`].
+    pub fn check_size(&self) -> Result<()> {
+        let bytes = self.bytes();
+        if bytes > BATCH_BYTES_MAX {
+            return Err(StorageError::BatchTooLarge {
+                bytes,
+                max: BATCH_BYTES_MAX,
+            });
+        }
+        Ok(())
+    }
+
+    /// Makes a batch of steps, as [`Batch::step`] would one by one.
+    pub fn from_steps(steps: impl IntoIterator<Item = Step>) -> Self {
+        let mut batch = Self::new();
+        for step in steps {
+            batch.push(step);
+        }
+        batch
+    }
+
     fn push(&mut self, step: Step) {
         // Batches hold a handful of steps: a scan costs less than an index.
-        let Some(earlier) = self.steps.iter_mut().find(|earlier| earlier.key == step.key) else {
+        let Some(earlier) = self
+            .steps
+            .iter_mut()
+            .find(|earlier| earlier.key == step.key)
+        else {
             self.steps.push(step);
             return;
         };

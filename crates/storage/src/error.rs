@@ -15,7 +15,9 @@ pub enum StorageError {
         key: Key,
     },
     /// The key is longer than [`KEY_BYTES_MAX`].
-    #[error("a key of {bytes} bytes is over the limit of {KEY_BYTES_MAX} bytes: use a shorter path")]
+    #[error(
+        "a key of {bytes} bytes is over the limit of {KEY_BYTES_MAX} bytes: use a shorter path"
+    )]
     KeyTooLong {
         /// How long it is.
         bytes: usize,

@@ -39,6 +39,13 @@ impl Key {
     }
 }
 
+/// Keys order as their bytes do, so that a map of keys is searched by bytes.
+impl std::borrow::Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl TryFrom<&str> for Key {
     type Error = StorageError;
 

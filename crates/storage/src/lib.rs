@@ -13,10 +13,15 @@
 //! - Revisions grow with every commit, are never reused, and survive a restart.
 
 mod batch;
+pub mod conformance;
 mod error;
+mod feed;
 mod key;
+pub mod memory;
+mod page;
+pub mod raft;
 
-pub use batch::{Batch, Change, Precondition, Step};
+pub use batch::{BATCH_BYTES_MAX, Batch, Change, Precondition, Step};
 pub use error::StorageError;
 pub use key::{KEY_BYTES_MAX, Key};
 
@@ -128,8 +133,10 @@ pub trait Storage: Send + Sync + std::fmt::Debug + 'static {
     /// Applies a batch: all of it or nothing.
     ///
     /// **Errors**: [`StorageError::Conflict`] where a precondition does not hold, naming the key;
-    /// [`StorageError::Full`] or [`StorageError::ReadOnly`] where the disk refuses, in which case
-    /// nothing was applied.
+    /// [`StorageError::BatchTooLarge`] above [`BATCH_BYTES_MAX`]; [`StorageError::Full`] or
+    /// [`StorageError::ReadOnly`] where the disk refuses, in which case nothing was applied;
+    /// [`StorageError::Stopped`] where the write failed so that only a restart shows whether it
+    /// was applied.
     async fn commit(&self, batch: Batch) -> Result<Revision>;
 
     /// The feed of every commit after `from`.

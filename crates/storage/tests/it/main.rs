@@ -1,0 +1,6 @@
+//! The storage backends from outside.
+
+#[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod model;
