@@ -1,1 +1,55 @@
-//! Audit records, their HMAC and chain, and devices.
+//! Audit: what was asked, by whom, and what was answered, one JSON object a line.
+//!
+//! A [`Record`] borrows from a request and its answer. Each [`Device`] writes it in its own words:
+//! every sensitive string becomes an HMAC under the device's key ([`conceal`]), and each line is
+//! chained to the one before. The [`Broker`] lets a request go on once one device took its record.
+//!
+//! Owns: records, their concealment, the chain, devices. Must not know: policies, engines, storage.
+
+mod broker;
+mod conceal;
+mod device;
+mod file;
+mod record;
+
+pub use broker::Broker;
+pub use conceal::conceal;
+pub use device::{Device, DeviceConfig};
+pub use file::FileOptions;
+pub use record::{AuthPart, Decision, Issued, Kind, Record, RequestPart, ResponsePart};
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Why a record could not be written.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// Devices are enabled, and none of them took the record.
+    #[error("no audit device took the record")]
+    NoDeviceTookIt,
+    /// The device has more waiting than it may.
+    #[error("the audit device `{device}` does not keep up")]
+    Busy {
+        /// Path of the device.
+        device: String,
+    },
+    /// The device did not answer in time.
+    #[error("the audit device `{device}` did not answer in time")]
+    TimedOut {
+        /// Path of the device.
+        device: String,
+    },
+    /// The device's file cannot be written.
+    #[error("the audit file `{}` cannot be written: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+    /// An option of a device is wrong.
+    #[error("{0}")]
+    Option(String),
+}

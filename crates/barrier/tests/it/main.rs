@@ -16,7 +16,7 @@ fn barrier(storage: &Arc<dyn Storage>) -> Barrier {
 }
 
 fn memory() -> Arc<dyn Storage> {
-    Arc::new(MemoryStorage::new())
+    MemoryStorage::new()
 }
 
 async fn unsealed(storage: &Arc<dyn Storage>) -> (Barrier, Vec<SecretBytes>) {

@@ -1,0 +1,231 @@
+//! [`Record`]: one line of an audit log.
+
+use crate::conceal::{conceal, conceal_text};
+use secretum_crypto::{HmacKey, Timestamp};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// Whether a record tells of a request or of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Written before anything happens.
+    Request,
+    /// Written before the answer leaves.
+    Response,
+}
+
+/// One line of an audit log, borrowed from a request and its answer.
+#[derive(Debug)]
+pub struct Record<'a> {
+    /// Request or answer.
+    pub kind: Kind,
+    /// When.
+    pub time: Timestamp,
+    /// Who asked; `None` without a token.
+    pub auth: Option<AuthPart<'a>>,
+    /// What was asked.
+    pub request: RequestPart<'a>,
+    /// What was answered; `None` in a request's record.
+    pub response: Option<ResponsePart<'a>>,
+    /// The policy that decided.
+    pub decision: Option<Decision<'a>>,
+    /// Why it was refused.
+    pub error: Option<Cow<'a, str>>,
+}
+
+/// Who asked.
+#[derive(Debug, Clone)]
+pub struct AuthPart<'a> {
+    /// The token; concealed.
+    pub client_token: &'a str,
+    /// Its accessor; concealed.
+    pub accessor: &'a str,
+    /// Its display name.
+    pub display_name: &'a str,
+    /// Names of all its policies.
+    pub policies: &'a [String],
+    /// Its entity; empty without one.
+    pub entity_id: &'a str,
+    /// `service` or `batch`.
+    pub token_type: &'a str,
+    /// Its metadata.
+    pub metadata: &'a BTreeMap<String, String>,
+}
+
+/// What was asked.
+#[derive(Debug, Clone)]
+pub struct RequestPart<'a> {
+    /// Id of the request.
+    pub id: &'a str,
+    /// `create`, `read`, `update`…
+    pub operation: &'a str,
+    /// The path, without `/v1/`.
+    pub path: &'a str,
+    /// The mount's kind; empty where no mount was found.
+    pub mount_type: &'a str,
+    /// The mount's path; empty where no mount was found.
+    pub mount_point: &'a str,
+    /// Where the request came from; empty where it is not known.
+    pub remote_address: &'a str,
+    /// The body; its strings are concealed.
+    pub data: Option<&'a RawValue>,
+    /// Top-level keys of the body that stay clear.
+    pub clear_keys: &'a [String],
+    /// Life of the wrapping token asked for, in seconds; 0 for none.
+    pub wrap_ttl_seconds: u64,
+}
+
+/// What was answered.
+#[derive(Debug, Clone)]
+pub struct ResponsePart<'a> {
+    /// `ok`, or the word for why not.
+    pub status: &'a str,
+    /// The answer; its strings are concealed.
+    pub data: Option<&'a RawValue>,
+    /// Top-level keys of the answer that stay clear.
+    pub clear_keys: &'a [String],
+    /// What the caller was warned of.
+    pub warnings: &'a [Cow<'static, str>],
+    /// The token that was issued.
+    pub issued: Option<Issued<'a>>,
+}
+
+/// A token that was issued.
+#[derive(Debug, Clone, Copy)]
+pub struct Issued<'a> {
+    /// The token; concealed.
+    pub client_token: &'a str,
+    /// Its accessor; concealed.
+    pub accessor: &'a str,
+    /// Names of its policies.
+    pub policies: &'a [String],
+}
+
+/// The policy that decided.
+#[derive(Debug, Clone, Copy)]
+pub struct Decision<'a> {
+    /// Whether it allowed.
+    pub allowed: bool,
+    /// Its name, and the path of its rule.
+    pub policy_id: &'a str,
+}
+
+impl Record<'_> {
+    /// The record under a device's key, up to where sequence and chain are added: no closing brace.
+    pub(crate) fn render(&self, key: &HmacKey) -> Vec<u8> {
+        let mut line = Line { key, out: Vec::with_capacity(1_024) };
+        line.raw("{\"timestamp\":");
+        line.json(&self.time.to_rfc3339());
+        line.raw(match self.kind {
+            Kind::Request => ",\"type\":\"request\"",
+            Kind::Response => ",\"type\":\"response\"",
+        });
+        line.auth(self.auth.as_ref());
+        line.request(&self.request);
+        if let Some(response) = &self.response {
+            line.response(response);
+        }
+        if let Some(decision) = &self.decision {
+            line.raw(",\"policy\":{\"decision\":");
+            line.json(if decision.allowed { "allow" } else { "deny" });
+            line.member("policy_id", decision.policy_id);
+            line.raw("}");
+        }
+        if let Some(error) = &self.error {
+            line.member("error", error.as_ref());
+        }
+        line.out
+    }
+}
+
+/// A line in the making.
+struct Line<'k> {
+    key: &'k HmacKey,
+    out: Vec<u8>,
+}
+
+impl Line<'_> {
+    fn raw(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    fn json(&mut self, value: &(impl Serialize + ?Sized)) {
+        if serde_json::to_writer(&mut self.out, value).is_err() {
+            self.raw("null");
+        }
+    }
+
+    fn member(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
+        self.raw(",\"");
+        self.raw(name);
+        self.raw("\":");
+        self.json(value);
+    }
+
+    fn concealed(&mut self, name: &str, text: &str) {
+        self.raw(",\"");
+        self.raw(name);
+        self.raw("\":\"");
+        if !text.is_empty() {
+            conceal_text(text, self.key, &mut self.out);
+        }
+        self.raw("\"");
+    }
+
+    fn data(&mut self, data: Option<&RawValue>, clear: &[String]) {
+        if let Some(data) = data {
+            self.raw(",\"data\":");
+            conceal(data.get(), self.key, clear, &mut self.out);
+        }
+    }
+
+    fn auth(&mut self, auth: Option<&AuthPart<'_>>) {
+        let Some(auth) = auth else { return self.raw(",\"auth\":{}") };
+        self.raw(",\"auth\":{\"display_name\":");
+        self.json(auth.display_name);
+        self.concealed("client_token", auth.client_token);
+        self.concealed("accessor", auth.accessor);
+        self.member("policies", auth.policies);
+        self.member("entity_id", auth.entity_id);
+        self.member("token_type", auth.token_type);
+        if !auth.metadata.is_empty() {
+            self.member("metadata", auth.metadata);
+        }
+        self.raw("}");
+    }
+
+    fn request(&mut self, request: &RequestPart<'_>) {
+        self.raw(",\"request\":{\"id\":");
+        self.json(request.id);
+        self.member("operation", request.operation);
+        self.member("path", request.path);
+        self.raw(",\"namespace\":{\"id\":\"root\"}");
+        self.member("mount_type", request.mount_type);
+        self.member("mount_point", request.mount_point);
+        self.member("remote_address", request.remote_address);
+        if request.wrap_ttl_seconds > 0 {
+            self.member("wrap_ttl", &request.wrap_ttl_seconds);
+        }
+        self.data(request.data, request.clear_keys);
+        self.raw("}");
+    }
+
+    fn response(&mut self, response: &ResponsePart<'_>) {
+        self.raw(",\"response\":{\"status\":");
+        self.json(response.status);
+        self.data(response.data, response.clear_keys);
+        if !response.warnings.is_empty() {
+            self.member("warnings", response.warnings);
+        }
+        if let Some(issued) = response.issued {
+            self.raw(",\"auth\":{\"policies\":");
+            self.json(issued.policies);
+            self.concealed("client_token", issued.client_token);
+            self.concealed("accessor", issued.accessor);
+            self.raw("}");
+        }
+        self.raw("}");
+    }
+}
