@@ -1,0 +1,3 @@
+name = <<EOF
+x
+EOF

@@ -1,0 +1,1 @@
+path "a\400" { policy = "read" }

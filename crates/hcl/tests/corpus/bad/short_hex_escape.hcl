@@ -1,0 +1,1 @@
+path "a\x4" { policy = "read" }

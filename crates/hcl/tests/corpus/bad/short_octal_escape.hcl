@@ -1,0 +1,1 @@
+path "a\08" { policy = "read" }

@@ -1,0 +1,1 @@
+path "a\u12" { policy = "read" }

@@ -1,0 +1,1 @@
+path "a\U00110000" { policy = "read" }

@@ -1,0 +1,1 @@
+path secret.dev-team { capabilities = ["read"] }

@@ -1,0 +1,7 @@
+path "a" {
+  capabilities = ["create"]
+  allowed_parameters {
+    "a" = []
+    b = ["x", "y"]
+  }
+}

@@ -1,0 +1,1 @@
+name = "x", path "a" { capabilities = ["read"] },

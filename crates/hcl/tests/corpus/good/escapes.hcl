@@ -1,0 +1,1 @@
+path "a\tb\\c\"d\x41\101\u00e9\U0001F600\a\b\f\n\r\v" { capabilities = ["read"] }

@@ -1,0 +1,5 @@
+path "a" {
+  capabilities = ["read"]
+  comment = <<EOF
+EOF
+}

@@ -1,0 +1,6 @@
+path "a" {
+  capabilities = ["read"]
+  comment = <<EOF
+this
+  EOF
+}

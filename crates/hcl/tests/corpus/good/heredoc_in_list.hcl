@@ -1,0 +1,7 @@
+path "a" {
+  capabilities = ["create"]
+  allowed_parameters = { x = [<<EOF
+read
+EOF
+  , 1] }
+}

@@ -1,0 +1,7 @@
+path "a" {
+  capabilities = ["read"]
+  comment = <<-EOF
+    this
+      is it
+    EOF
+}

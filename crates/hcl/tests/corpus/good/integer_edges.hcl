@@ -1,0 +1,1 @@
+path "a" { capabilities = ["create"] allowed_parameters = { "x" = [9223372036854775807, -9223372036854775808, 00, -0] } }

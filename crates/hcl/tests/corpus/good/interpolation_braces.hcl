@@ -1,0 +1,1 @@
+path "a/${ {a{b}c} }d" { capabilities = ["read"] }

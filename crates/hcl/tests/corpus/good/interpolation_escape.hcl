@@ -1,0 +1,1 @@
+path "a/${\"x\\\n\"}" { capabilities = ["read"] }

@@ -1,0 +1,1 @@
+path "a/${file("x")}/${y("a", "b")}" { capabilities = ["read"] }

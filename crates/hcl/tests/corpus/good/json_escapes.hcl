@@ -1,0 +1,1 @@
+{"path": {"a\"\\\n\t\u00e9": {"capabilities": ["read"]}}}

@@ -1,0 +1,1 @@
+path "a" { capabilities = ["create"] allowed_parameters = { "x" = [0, 1, -1, 0x1F, -0xff, 017, 1.5, .5, 1., 1e3, 1.5e-3, 1E+3, -2.5] } }

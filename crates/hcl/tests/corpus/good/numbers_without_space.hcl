@@ -1,0 +1,1 @@
+path "a" { min_wrapping_ttl=1max_wrapping_ttl=2capabilities=["read"] }

@@ -1,0 +1,1 @@
+path "secret/{{identity.entity.id}}/*" { capabilities = ["read"] }

@@ -1,0 +1,1 @@
+path "schlüssel/本/🔑" { capabilities = ["read"] }

@@ -1,0 +1,1 @@
+path schlüssel_本 { capabilities = ["read"] }

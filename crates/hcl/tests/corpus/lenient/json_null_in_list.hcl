@@ -1,0 +1,1 @@
+{"path": {"a": {"capabilities": ["create"], "allowed_parameters": {"x": [null]}}}}

@@ -1,0 +1,1 @@
+{"path": {"a\ud83d\ude00": {"capabilities": ["read"]}}}
