@@ -4,11 +4,15 @@
 //! `"true"` as a boolean and `"5"` as a number wherever a request type asks for one.
 
 mod comma_list;
+mod count;
 mod duration;
+mod json_object;
 mod key_values;
 
 pub use comma_list::CommaList;
+pub use count::Count;
 pub use duration::{Seconds, go_duration};
+pub use json_object::JsonObject;
 pub use key_values::KeyValues;
 
 /// Implements `JsonSchema` as one JSON type with a description.

@@ -1,1 +1,113 @@
-//! Mounts, routing, tokens, policies and the request pipeline.
+//! The vault between its front (the server) and its floors (barrier, policy, audit, engines).
+//!
+//! [`Core::handle`] takes a request through the steps of [`pipeline`]. What an unsealed vault holds is
+//! one [`active::Active`]; sealing takes it away and waits for the requests that still use it. Tables
+//! and caches are kept true by the storage's change feed ([`feed`]), whoever wrote.
+//!
+//! Owns: mounts, tokens, policies as records, the pipeline, and the system engines (`sys`,
+//! `auth/token`), written on the same framework as every other. Must not know: which engines exist,
+//! HTTP.
+
+mod active;
+mod audits;
+mod cache;
+mod error;
+mod feed;
+mod identity;
+mod janitor;
+mod lifecycle;
+mod mounts;
+mod pipeline;
+mod policies;
+mod request;
+mod system;
+mod tokens;
+
+pub use error::CoreError;
+pub use lifecycle::{NodeState, Status};
+pub use request::{Outcome, Request, Response};
+
+use active::Active;
+use parking_lot::RwLock;
+use secretum_barrier::Barrier;
+use secretum_crypto::{ClockRef, RngRef};
+use secretum_engine::{EngineKind, Mounted};
+use secretum_storage::Storage;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// What a core is made from.
+#[derive(Debug)]
+pub struct CoreConfig {
+    /// The storage below the barrier.
+    pub storage: Arc<dyn Storage>,
+    /// The word for it in `seal-status`: `raft`, `inmem`.
+    pub storage_kind: &'static str,
+    /// The time.
+    pub clock: ClockRef,
+    /// Randomness.
+    pub rng: RngRef,
+    /// What can be enabled.
+    pub kinds: Vec<EngineKind>,
+    /// Life of a token or lease that asks for none.
+    pub default_lease_ttl: Duration,
+    /// The longest life of a token or lease.
+    pub max_lease_ttl: Duration,
+    /// The only folder that audit devices may write to; `None` for any.
+    pub audit_directory: Option<PathBuf>,
+    /// Address of this node for its clients, as `sys/leader` tells it.
+    pub api_address: String,
+    /// Address of this node for its peers.
+    pub cluster_address: String,
+    /// Name of the cluster; one is made at init where it is empty.
+    pub cluster_name: String,
+}
+
+/// The vault.
+#[derive(Debug)]
+pub struct Core {
+    config: CoreConfig,
+    barrier: Arc<Barrier>,
+    /// What an unsealed vault holds; `None` while sealed.
+    active: RwLock<Option<Arc<Active>>>,
+    /// Held while the vault is initialized, unsealed or sealed, so that these come one by one.
+    transition: Arc<tokio::sync::Mutex<()>>,
+    /// The `sys` engine, which answers some paths while sealed.
+    system: Arc<dyn Mounted>,
+    /// The `auth/token` engine.
+    token: Arc<dyn Mounted>,
+    /// This core, for tasks that outlive a call.
+    this: Weak<Core>,
+}
+
+impl Core {
+    /// A sealed core.
+    ///
+    /// **Errors**: [`CoreError::Routes`] where the rows of a system engine are no table.
+    pub fn new(config: CoreConfig) -> Result<Arc<Self>, CoreError> {
+        let storage = Arc::clone(&config.storage);
+        let barrier =
+            Barrier::new(storage, Arc::clone(&config.clock), Arc::clone(&config.rng));
+        let token = system::token_engine()?;
+        let table = system::table()?;
+        Ok(Arc::new_cyclic(|this| Self {
+            system: system::engine(Weak::clone(this), table),
+            token,
+            barrier: Arc::new(barrier),
+            active: RwLock::default(),
+            transition: Arc::default(),
+            this: Weak::clone(this),
+            config,
+        }))
+    }
+
+    /// The kind of engine of this name.
+    pub(crate) fn kind(&self, name: &str) -> Option<&EngineKind> {
+        self.config.kinds.iter().find(|kind| kind.name() == name)
+    }
+
+    fn active(&self) -> Option<Arc<Active>> {
+        self.active.read().clone()
+    }
+}

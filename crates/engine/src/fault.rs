@@ -14,6 +14,9 @@ pub enum Fault {
     /// The caller may not do this.
     #[error("permission denied")]
     Denied,
+    /// The caller may not do this, and what is missing.
+    #[error("{0}")]
+    DeniedBecause(Cow<'static, str>),
     /// The token is unknown, expired or used up.
     #[error("bad token")]
     BadToken,
@@ -38,6 +41,9 @@ pub enum Fault {
     /// The server cannot do this now.
     #[error("{0}")]
     Unavailable(Cow<'static, str>),
+    /// No audit device took the record of the request.
+    #[error("the request could not be recorded by any audit device and was refused")]
+    Unrecorded,
     /// The storage refused.
     #[error(transparent)]
     Storage(#[from] StorageError),

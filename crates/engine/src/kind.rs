@@ -22,6 +22,8 @@ pub struct Setup {
     pub store: MountStorage,
     /// The options of its mount.
     pub options: BTreeMap<String, String>,
+    /// Life of a lease that asks for none, in this mount.
+    pub default_lease_ttl: std::time::Duration,
     /// The time.
     pub clock: ClockRef,
     /// Randomness.

@@ -31,6 +31,8 @@ pub struct Reply<T> {
     pub auth: Option<Box<Auth>>,
     /// The thing asked for is gone, and `data` tells of it: 404 with a full envelope.
     pub gone: bool,
+    /// How long a client may rely on what it read, in seconds; 0 where nothing is said.
+    pub refresh_seconds: u64,
 }
 
 impl<T> Reply<T> {
@@ -41,7 +43,14 @@ impl<T> Reply<T> {
 
     /// An answer without content.
     pub fn empty() -> Self {
-        Self { data: None, writes: Batch::new(), warnings: Vec::new(), auth: None, gone: false }
+        Self {
+            data: None,
+            writes: Batch::new(),
+            warnings: Vec::new(),
+            auth: None,
+            gone: false,
+            refresh_seconds: 0,
+        }
     }
 
     /// An answer without content that wants this written.
@@ -68,6 +77,13 @@ impl<T> Reply<T> {
         self
     }
 
+    /// Says how long a client may rely on what it read.
+    #[must_use]
+    pub fn refresh_after(mut self, seconds: u64) -> Self {
+        self.refresh_seconds = seconds;
+        self
+    }
+
     /// Marks the thing asked for as gone.
     #[must_use]
     pub fn gone(mut self) -> Self {
@@ -91,6 +107,8 @@ pub struct RawReply {
     pub wrap_info: Option<Box<WrapInfo>>,
     /// The thing asked for is gone, and `data` tells of it.
     pub gone: bool,
+    /// How long a client may rely on what it read, in seconds; 0 where nothing is said.
+    pub refresh_seconds: u64,
 }
 
 impl RawReply {
@@ -111,6 +129,7 @@ impl RawReply {
             auth: reply.auth,
             wrap_info: None,
             gone: reply.gone,
+            refresh_seconds: reply.refresh_seconds,
         })
     }
 }

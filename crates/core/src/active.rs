@@ -1,0 +1,119 @@
+//! [`Active`]: what an unsealed vault holds in memory.
+
+use crate::audits::Audits;
+use crate::feed::{self, Followed};
+use crate::mounts::Mounts;
+use crate::policies::Policies;
+use crate::tokens::Tokens;
+use crate::{Core, CoreError, janitor};
+use parking_lot::Mutex;
+use secretum_storage::{Batch, Revision, Storage, StorageError};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long sealing waits for requests to end.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// What an unsealed vault holds in memory.
+#[derive(Debug)]
+pub(crate) struct Active {
+    pub(crate) core: Arc<Core>,
+    /// The barrier's view of the storage.
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) mounts: Mounts,
+    pub(crate) tokens: Tokens,
+    pub(crate) policies: Policies,
+    pub(crate) audits: Audits,
+    pub(crate) followed: Followed,
+    /// Requests and tasks that still use this.
+    pub(crate) tasks: TaskTracker,
+    /// Tells the tasks to end.
+    pub(crate) ending: CancellationToken,
+    /// Requests under way, counted apart: they end by themselves.
+    pub(crate) requests: TaskTracker,
+    /// The tasks that follow and clean up.
+    background: Mutex<Vec<tokio::task::JoinHandle<()>>>,
+}
+
+impl Active {
+    /// Reads the tables and starts the tasks of an unsealed vault.
+    ///
+    /// **Errors**: [`CoreError`], naming the record that cannot be read.
+    pub(crate) async fn start(core: Arc<Core>) -> Result<Arc<Self>, CoreError> {
+        let storage: Arc<dyn Storage> = Arc::clone(&core.barrier) as _;
+        // The feed begins before the tables are read, so that no change falls between.
+        let revision = storage.read_point().await?;
+        let changes = storage.changes(revision);
+        let active = Arc::new(Self {
+            mounts: Mounts::new(Arc::clone(&core), Arc::clone(&storage)),
+            tokens: Tokens::new(&core, Arc::clone(&storage))?,
+            policies: Policies::new(Arc::clone(&storage), Arc::clone(&core.config.clock)),
+            audits: Audits::new(core.config.audit_directory.clone(), Arc::clone(&storage)),
+            followed: Followed::new(revision),
+            tasks: TaskTracker::new(),
+            ending: CancellationToken::new(),
+            requests: TaskTracker::new(),
+            background: Mutex::default(),
+            storage,
+            core,
+        });
+        active.reload().await?;
+        active.spawn_follower(changes);
+        active.spawn(janitor::run(Arc::clone(&active)));
+        Ok(active)
+    }
+
+    /// Reads every table again and empties every cache.
+    pub(crate) async fn reload(&self) -> Result<(), CoreError> {
+        self.tokens.forget_all();
+        self.policies.forget_all();
+        self.mounts.reload_all().await?;
+        self.audits.reload_all().await
+    }
+
+    /// Commits a batch and waits until this node's caches have followed it.
+    pub(crate) async fn commit(&self, batch: Batch) -> Result<Revision, StorageError> {
+        let revision = self.storage.commit(batch).await?;
+        self.followed.reach(revision).await?;
+        Ok(revision)
+    }
+
+    /// Waits until what this node reads is as new as any answer given before.
+    pub(crate) async fn read_point(&self) -> Result<(), StorageError> {
+        let revision = self.storage.read_point().await?;
+        self.followed.reach(revision).await
+    }
+
+    /// Ends: waits for requests, then ends the tasks.
+    pub(crate) async fn end(&self) {
+        self.requests.close();
+        if tokio::time::timeout(DRAIN, self.requests.wait()).await.is_err() {
+            tracing::warn!(requests = self.requests.len(), "sealing ends requests under way");
+        }
+        self.ending.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!("a background task did not end in time");
+        }
+        let background = std::mem::take(&mut *self.background.lock());
+        background.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    fn spawn_follower(self: &Arc<Self>, changes: secretum_storage::ChangeFeed) {
+        let active = Arc::clone(self);
+        let follower = tokio::spawn(async move {
+            let core = Arc::clone(&active.core);
+            if let Err(error) = feed::follow(active, changes).await {
+                tracing::error!(%error, "the change feed cannot be followed: sealing");
+                core.seal_soon();
+            }
+        });
+        self.background.lock().push(follower);
+    }
+}

@@ -1,0 +1,43 @@
+//! [`Identity`]: who a request comes from, as the pipeline knows it.
+
+use crate::active::Active;
+use crate::tokens::Token;
+use secretum_crypto::SecretString;
+use secretum_engine::{Caller, Fault};
+use secretum_policy::Acl;
+use std::sync::Arc;
+
+/// A caller whose token was found.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) token: Arc<Token>,
+    /// What its policies grant.
+    pub(crate) acl: Arc<Acl>,
+}
+
+impl Identity {
+    /// Finds who a token belongs to, and takes one use of it.
+    ///
+    /// **Errors**: [`Fault::Denied`] where there is no token, or it is unknown, over or used up.
+    pub(crate) async fn find(
+        active: &Active,
+        token: Option<&SecretString>,
+    ) -> Result<Self, Fault> {
+        let text = token.ok_or(Fault::Denied)?;
+        let token = active.tokens.find(text.expose()).await?.ok_or(Fault::Denied)?;
+        let token = active.tokens.use_up(token).await?;
+        let acl = active.policies.acl(&token.record.policies).await?;
+        Ok(Self { token, acl })
+    }
+
+    /// The caller as engines see it.
+    pub(crate) fn caller(&self) -> Caller {
+        let record = &self.token.record;
+        Caller {
+            accessor: record.accessor.clone(),
+            display_name: record.display_name.clone(),
+            policies: record.policies.clone(),
+            entity_id: String::new(),
+        }
+    }
+}

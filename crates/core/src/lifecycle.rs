@@ -1,0 +1,174 @@
+//! Init, unseal and seal: the transitions between a vault that is not there, sealed, and active.
+
+use crate::active::Active;
+use crate::mounts::Mounts;
+use crate::tokens::{NewToken, Tokens};
+use crate::{Core, CoreError, policies};
+use secretum_barrier::{SealConfig, SealStatus};
+use secretum_crypto::{SecretBytes, SecretString};
+use secretum_storage::{Batch, Storage};
+use std::sync::Arc;
+
+/// What a node is, as health checks tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeState {
+    /// There is no vault in the storage.
+    Uninitialized,
+    /// The keys are not in memory.
+    Sealed,
+    /// It serves requests.
+    Active,
+}
+
+/// The state of a node and its seal.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// What the node is.
+    pub state: NodeState,
+    /// The seal.
+    pub seal: SealStatus,
+}
+
+/// What init gives, once.
+#[derive(Debug)]
+pub(crate) struct Birth {
+    pub(crate) shares: Vec<SecretBytes>,
+    pub(crate) root_token: SecretString,
+}
+
+impl Core {
+    /// The state of the node.
+    ///
+    /// **Errors**: [`CoreError::Barrier`] where the storage cannot be read.
+    pub async fn status(&self) -> Result<Status, CoreError> {
+        let mut seal = self.barrier.seal_status().await?;
+        let active = self.active.read().is_some();
+        // A barrier is open for a moment before its tables are read and after it stopped serving.
+        seal.sealed = !active;
+        let state = match (&seal.config, active) {
+            (None, _) => NodeState::Uninitialized,
+            (Some(_), false) => NodeState::Sealed,
+            (Some(_), true) => NodeState::Active,
+        };
+        Ok(Status { state, seal })
+    }
+
+    /// Makes a vault in an empty storage: seal, system mounts, policies, a root token. It stays
+    /// sealed.
+    pub(crate) async fn initialize(
+        &self,
+        config: SealConfig,
+        root_token: Option<SecretString>,
+    ) -> Result<Birth, CoreError> {
+        let _transition = self.transition.lock().await;
+        let made = self.barrier.initialize(config).await?;
+        let threshold = self.barrier.seal_config().await?.map_or(0, |config| config.threshold);
+        for share in made.shares.iter().take(usize::from(threshold)) {
+            self.barrier.unseal(share.duplicate()).await?;
+        }
+        let born = self.furnish(root_token).await;
+        self.barrier.seal();
+        Ok(Birth { shares: made.shares, root_token: born? })
+    }
+
+    /// Writes what every vault starts with.
+    async fn furnish(&self, token: Option<SecretString>) -> Result<SecretString, CoreError> {
+        let storage: Arc<dyn Storage> = Arc::clone(&self.barrier) as _;
+        let tokens = Tokens::new(self, Arc::clone(&storage))?;
+        let (token, writes) = tokens.prepare(NewToken::root(token))?;
+        let batch = Batch::new()
+            .and(Mounts::system_records(&*self.config.rng)?)
+            .and(policies::default_record()?)
+            .and(writes);
+        storage.commit(batch).await?;
+        Ok(token)
+    }
+
+    /// Takes one share of the unseal key; with the last of them, the vault becomes active.
+    ///
+    /// **Errors**: [`CoreError::Barrier`] for wrong shares; any other where a table cannot be read,
+    /// which leaves the vault sealed.
+    pub(crate) async fn unseal(&self, share: SecretBytes) -> Result<Status, CoreError> {
+        let _transition = self.transition.lock().await;
+        if self.active.read().is_some() {
+            return self.status().await;
+        }
+        let seal = self.barrier.unseal(share).await?;
+        if !seal.sealed {
+            let Some(this) = self.this.upgrade() else { return self.status().await };
+            match Active::start(this).await {
+                Ok(active) => *self.active.write() = Some(active),
+                Err(error) => {
+                    self.barrier.seal();
+                    return Err(error);
+                }
+            }
+            tracing::info!("vault is unsealed");
+        }
+        self.status().await
+    }
+
+    /// Forgets the shares given so far.
+    pub(crate) async fn reset_unseal(&self) -> Result<Status, CoreError> {
+        let _transition = self.transition.lock().await;
+        self.barrier.reset_unseal();
+        self.status().await
+    }
+
+    /// Stops serving at once, and forgets the keys when every request has ended.
+    pub async fn seal(&self) {
+        let _transition = self.transition.lock().await;
+        let active = self.active.write().take();
+        if let Some(active) = active {
+            active.end().await;
+        }
+        self.barrier.seal();
+        tracing::info!("vault is sealed");
+    }
+
+    /// As [`Core::seal`], by a task: for callers that are themselves a request.
+    pub(crate) fn seal_soon(&self) {
+        let Some(this) = self.this.upgrade() else { return };
+        // Held already, there is nothing to do: a seal is under way, or an unseal that will find
+        // this vault active and leave it so for the next one who asks.
+        let Ok(transition) = Arc::clone(&self.transition).try_lock_owned() else { return };
+        // New requests are refused from here on; the task waits for those under way.
+        let active = self.active.write().take();
+        tokio::spawn(async move {
+            if let Some(active) = active {
+                active.end().await;
+                this.barrier.seal();
+                tracing::info!("vault is sealed");
+            }
+            drop(transition);
+        });
+    }
+
+    /// Seals, and closes the storage.
+    ///
+    /// **Errors**: [`CoreError::Storage`] where the last flush fails.
+    pub async fn shutdown(&self) -> Result<(), CoreError> {
+        self.seal().await;
+        Ok(self.config.storage.close().await?)
+    }
+
+    /// Makes and unseals a vault in memory for development, and enables KV version 2 at `secret/`.
+    ///
+    /// Returns the unseal key and the root token.
+    ///
+    /// **Errors**: as init and unseal.
+    pub async fn develop(
+        &self,
+        root_token: Option<SecretString>,
+    ) -> Result<(SecretBytes, SecretString), CoreError> {
+        let birth = self.initialize(SealConfig::shamir(1, 1)?, root_token).await?;
+        let share = birth.shares.into_iter().next().unwrap_or_else(|| SecretBytes::new(Vec::new()));
+        self.unseal(share.duplicate()).await?;
+        if let Some(active) = self.active() {
+            let mount = crate::mounts::NewMount::kv_version_2("secret/");
+            let batch = active.mounts.prepare(mount).await?;
+            active.commit(batch).await?;
+        }
+        Ok((share, birth.root_token))
+    }
+}

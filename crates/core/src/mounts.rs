@@ -1,0 +1,250 @@
+//! Mounts: where engines stand, one record each, and the tree that finds them.
+//!
+//! A mount's record is `sys/mount/<uuid>`; its data is below `mount/<uuid>/`. Every change of the
+//! table also puts `sys/mounts`, under the revision it was last seen at, so that two changes at once
+//! cannot contradict each other, on whatever node. The tree follows the records through the change
+//! feed.
+
+mod record;
+mod tree;
+
+pub(crate) use record::{MountConfig, MountRecord, NewMount, RecordClass};
+
+use crate::{Core, CoreError, system};
+use parking_lot::RwLock;
+use secretum_crypto::{Rng, random_bytes, random_uuid};
+use secretum_engine::{Class, Fault, MountStorage, Mounted, Record, Setup, expect, to_json};
+use secretum_storage::{Batch, Key, PageOf, Precondition, Storage};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tree::Tree;
+
+/// How many records one look at the storage brings.
+const PAGE: usize = 1_000;
+
+/// The longest path of a mount, in bytes.
+const PATH_BYTES_MAX: usize = 512;
+
+/// An engine at a path.
+#[derive(Debug)]
+pub(crate) struct Mount {
+    pub(crate) record: MountRecord,
+    pub(crate) engine: Arc<dyn Mounted>,
+    /// Its path among all, with `auth/` before that of an auth method.
+    pub(crate) path: Arc<str>,
+}
+
+/// The table of mounts.
+#[derive(Debug)]
+pub(crate) struct Mounts {
+    core: Arc<Core>,
+    storage: Arc<dyn Storage>,
+    table: RwLock<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    tree: Tree<Arc<Mount>>,
+    by_uuid: HashMap<String, Arc<Mount>>,
+}
+
+impl Mounts {
+    pub(crate) fn new(core: Arc<Core>, storage: Arc<dyn Storage>) -> Self {
+        Self { core, storage, table: RwLock::default() }
+    }
+
+    /// The mount with the longest path that `path` begins with, and what follows.
+    pub(crate) fn find<'p>(&self, path: &'p str) -> Option<(Arc<Mount>, &'p str)> {
+        self.table.read().tree.find(path).map(|(mount, rest)| (Arc::clone(mount), rest))
+    }
+
+    /// The mount at exactly this path, which ends with a slash.
+    pub(crate) fn at(&self, path: &str) -> Option<Arc<Mount>> {
+        self.table.read().tree.get(path).cloned()
+    }
+
+    /// All mounts of a class, in the order of their paths.
+    pub(crate) fn all(&self, class: Class) -> Vec<Arc<Mount>> {
+        let mut all: Vec<_> = self
+            .table
+            .read()
+            .by_uuid
+            .values()
+            .filter(|mount| mount.record.class() == class)
+            .cloned()
+            .collect();
+        all.sort_unstable_by(|one, other| one.path.cmp(&other.path));
+        all
+    }
+
+    /// Checks a new mount, and gives what must be committed to have it.
+    ///
+    /// **Errors**: [`Fault::Invalid`] where the path is taken, malformed or reserved, or the kind is
+    /// unknown.
+    pub(crate) async fn prepare(&self, new: NewMount) -> Result<Batch, Fault> {
+        let rng = &*self.core.config.rng;
+        let epoch = self.epoch().await?;
+        let record = new.record(random_uuid(rng).map_err(Fault::internal)?, accessor_suffix(rng)?);
+        let path = full_path(&record);
+        self.check_path(&record.path, &path)?;
+        // Building it says whether kind and options are right.
+        self.build(&record)?;
+        Ok(epoch.put(record_key(&record.uuid)?, to_json(&record)?))
+    }
+
+    /// What must be committed to have a changed record in the place of a mount's.
+    pub(crate) async fn prepare_change(&self, changed: &MountRecord) -> Result<Batch, Fault> {
+        self.build(changed)?;
+        Ok(self.epoch().await?.put(record_key(&changed.uuid)?, to_json(changed)?))
+    }
+
+    /// What must be committed to take a mount away; the janitor then deletes what it held.
+    pub(crate) async fn prepare_removal(&self, mount: &Mount) -> Result<Batch, Fault> {
+        let uuid = &mount.record.uuid;
+        Ok(self
+            .epoch()
+            .await?
+            .delete(record_key(uuid)?)
+            .put(Key::try_from(format!("sys/unmount/{uuid}"))?, Vec::new()))
+    }
+
+    /// The records of the mounts that every vault has.
+    pub(crate) fn system_records(rng: &dyn Rng) -> Result<Batch, CoreError> {
+        let mut batch = Batch::new();
+        for new in [NewMount::system(), NewMount::token()] {
+            let record = new.record(random_uuid(rng)?, accessor_suffix(rng)?);
+            batch = batch.put(record_key(&record.uuid)?, to_json(&record)?);
+        }
+        Ok(batch)
+    }
+
+    /// Reads one record again.
+    pub(crate) async fn reload(&self, uuid: &str) -> Result<(), CoreError> {
+        match self.storage.get(&record_key(uuid)?).await? {
+            Some(entry) => {
+                let mount = self.mount(&entry.value)?;
+                self.table.write().insert(mount);
+            }
+            None => self.table.write().remove(uuid),
+        }
+        Ok(())
+    }
+
+    /// Reads every record again.
+    pub(crate) async fn reload_all(&self) -> Result<(), CoreError> {
+        let (prefix, mut after) = (Key::try_from("sys/mount/")?, None);
+        let mut table = Table::default();
+        loop {
+            let page =
+                self.storage.page(&prefix, after.as_ref(), PAGE, PageOf::Entries).await?;
+            for entry in page.rows.iter().filter_map(|row| row.entry.as_ref()) {
+                table.insert(self.mount(&entry.value)?);
+            }
+            after = page.rows.last().map(|row| row.key.clone());
+            if !page.more {
+                break;
+            }
+        }
+        *self.table.write() = table;
+        Ok(())
+    }
+
+    fn mount(&self, value: &[u8]) -> Result<Arc<Mount>, CoreError> {
+        let record: MountRecord = serde_json::from_slice(value).map_err(|error| {
+            CoreError::Record { key: "sys/mount/".to_owned(), reason: error.to_string() }
+        })?;
+        let engine = self.build(&record)?;
+        let path = Arc::from(full_path(&record));
+        Ok(Arc::new(Mount { record, engine, path }))
+    }
+
+    fn build(&self, record: &MountRecord) -> Result<Arc<dyn Mounted>, Fault> {
+        match record.class {
+            RecordClass::System if record.kind == system::KIND => {
+                return Ok(Arc::clone(&self.core.system));
+            }
+            RecordClass::System => return Ok(Arc::clone(&self.core.token)),
+            RecordClass::Secret | RecordClass::Auth => {}
+        }
+        let kind = self.core.kind(&record.kind).filter(|kind| kind.class() == record.class());
+        let Some(kind) = kind else {
+            let known: Vec<&str> = (self.core.config.kinds.iter())
+                .filter(|kind| kind.class() == record.class())
+                .map(secretum_engine::EngineKind::name)
+                .collect();
+            return Err(Fault::invalid(format!(
+                "`{}` is not a type that can be enabled here: use one of {}",
+                record.kind,
+                known.join(", ")
+            )));
+        };
+        let prefix = Key::try_from(format!("mount/{}/", record.uuid))?;
+        kind.build(Setup {
+            store: MountStorage::new(Arc::clone(&self.storage), prefix),
+            options: record.options.clone(),
+            default_lease_ttl: match record.config.default_lease_ttl {
+                0 => self.core.config.default_lease_ttl,
+                own => Duration::from_secs(own),
+            },
+            clock: Arc::clone(&self.core.config.clock),
+            rng: Arc::clone(&self.core.config.rng),
+        })
+    }
+
+    /// A batch that fails where the table changes meanwhile.
+    async fn epoch(&self) -> Result<Batch, Fault> {
+        let key = Key::try_from("sys/mounts")?;
+        let record = self.storage.get(&key).await?;
+        let record = record.map(|e| Record { value: e.value, revision: e.revision });
+        let expect: Precondition = expect(record.as_ref());
+        Ok(Batch::new().put_if(key, expect, Vec::new()))
+    }
+
+    fn check_path(&self, own: &str, path: &str) -> Result<(), Fault> {
+        if path.len() > PATH_BYTES_MAX {
+            return Err(Fault::invalid(format!("a mount path has at most {PATH_BYTES_MAX} bytes")));
+        }
+        for reserved in ["sys/", "auth/", "cubbyhole/", "identity/"] {
+            if own == reserved || (own == path && own.starts_with(reserved)) {
+                return Err(Fault::invalid(format!("cannot mount at `{own}`: it is reserved")));
+            }
+        }
+        match self.table.read().tree.overlapping(path) {
+            Some(other) => {
+                Err(Fault::invalid(format!("path is already in use at {}", other.path)))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Table {
+    fn insert(&mut self, mount: Arc<Mount>) {
+        self.remove(&mount.record.uuid.clone());
+        self.tree.insert(&mount.path.clone(), Arc::clone(&mount));
+        self.by_uuid.insert(mount.record.uuid.clone(), mount);
+    }
+
+    fn remove(&mut self, uuid: &str) {
+        if let Some(old) = self.by_uuid.remove(uuid) {
+            self.tree.remove(&old.path);
+        }
+    }
+}
+
+fn full_path(record: &MountRecord) -> String {
+    match record.class() {
+        Class::Secret => record.path.clone(),
+        Class::Auth => format!("auth/{}", record.path),
+    }
+}
+
+fn record_key(uuid: &str) -> Result<Key, secretum_storage::StorageError> {
+    Key::try_from(format!("sys/mount/{uuid}"))
+}
+
+fn accessor_suffix(rng: &dyn Rng) -> Result<String, Fault> {
+    let bytes: [u8; 4] = random_bytes(rng).map_err(Fault::internal)?;
+    Ok(hex::encode(bytes))
+}

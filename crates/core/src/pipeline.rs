@@ -1,0 +1,324 @@
+//! The way of a request, in steps that each have one reason to fail:
+//! state, resolve, identify, route, authorize, audit, handle, commit, audit the answer.
+//!
+//! Resolving and routing never answer by themselves: a request without a mount or a row is authorized
+//! by its path and verb like any other, and only a permitted caller learns that there is nothing.
+
+mod authorize;
+mod describe;
+mod record;
+
+use crate::active::Active;
+use crate::identity::Identity;
+use crate::mounts::Mount;
+use crate::system::{self, System};
+use crate::{Core, Outcome, Request, Response};
+use authorize::Granted;
+use secretum_engine::{
+    Body, Class, Context, Fault, Input, Matched, Operation, RawReply, RowId, Shape, Verb,
+};
+use secretum_storage::StorageError;
+use std::sync::Arc;
+
+/// How often a handler runs again because another request won the race for a key.
+const COMMIT_TRIES: usize = 32;
+
+/// The deepest nesting of a body.
+const BODY_DEPTH_MAX: usize = 100;
+
+impl Core {
+    /// Takes a request through every step.
+    pub async fn handle(&self, request: Request) -> Response {
+        let outcome = self.outcome(&request).await;
+        if let Err(Fault::Internal(reason)) = &outcome {
+            tracing::error!(request_id = request.id, reason, "a request failed");
+        }
+        Response { request_id: request.id, outcome }
+    }
+
+    async fn outcome(&self, request: &Request) -> Result<Outcome, Fault> {
+        if let Some(body) = &request.body {
+            check_depth(body.get())?;
+        }
+        if system::answers_while_sealed(request) {
+            return self.answer_while_sealed(request).await;
+        }
+        let active = self.active().ok_or(Fault::Sealed)?;
+        // From here on sealing waits for this request.
+        let _under_way = active.requests.token();
+        if active.requests.is_closed() {
+            return Err(Fault::Sealed);
+        }
+        active.read_point().await?;
+        Flow::new(&active, request).run().await
+    }
+
+    /// Init, unseal and their like: no token, no policy, no audit; logged.
+    async fn answer_while_sealed(&self, request: &Request) -> Result<Outcome, Fault> {
+        tracing::debug!(path = request.path.as_str(), verb = ?request.verb, "lifecycle request");
+        let path = request.path.as_str().strip_prefix("sys/").unwrap_or_default();
+        let (row, captures) = match self.system.find(request.verb, path) {
+            Matched::Row(row, captures) => (row, captures),
+            Matched::OtherVerb => return Err(Fault::Unsupported),
+            Matched::Nothing => return Err(Fault::NotFound),
+        };
+        let input = Input {
+            captures,
+            query: &request.query,
+            body: request.body.as_deref().map(Body::new).transpose()?,
+            whole_body: None,
+        };
+        let context = Context {
+            request_id: request.id.clone(),
+            operation: request.verb.operation(),
+            mount_path: Arc::from("sys/"),
+            caller: None,
+            remote_address: request.remote_address,
+            clock: Arc::clone(&self.config.clock),
+            rng: Arc::clone(&self.config.rng),
+            system: None,
+        };
+        let reply = self.system.call(row, &input, &context).await?;
+        let shape = self.system.facts(row).map_or(Shape::Bare, |facts| facts.shape);
+        Ok(Outcome { reply, shape })
+    }
+}
+
+/// A request on its way, and what the steps found out.
+pub(crate) struct Flow<'r> {
+    active: &'r Arc<Active>,
+    request: &'r Request,
+    mount: Option<(Arc<Mount>, &'r str)>,
+    identity: Result<Identity, Fault>,
+    operation: Operation,
+    granted: Option<Granted>,
+}
+
+impl<'r> Flow<'r> {
+    fn new(active: &'r Arc<Active>, request: &'r Request) -> Self {
+        Self {
+            mount: active.mounts.find(request.path.as_str()),
+            identity: Err(Fault::Denied),
+            operation: request.verb.operation(),
+            granted: None,
+            active,
+            request,
+        }
+    }
+
+    async fn run(mut self) -> Result<Outcome, Fault> {
+        self.identity = Identity::find(self.active, self.request.token.as_ref()).await;
+        let outcome = match self.permit().await {
+            Ok(route) => self.perform(route).await,
+            Err(refusal) => {
+                self.record_refusal(&refusal).await?;
+                Err(refusal)
+            }
+        };
+        self.end_used_up_token().await;
+        outcome
+    }
+
+    /// Route and authorize: the row that answers, once the caller may know.
+    async fn permit(&mut self) -> Result<Route<'r>, Fault> {
+        let route = self.route();
+        let context = self.context(&route);
+        self.authorize(&route, &context).await?;
+        Ok(route)
+    }
+
+    /// Audit, handle, commit, audit the answer.
+    async fn perform(&self, route: Route<'r>) -> Result<Outcome, Fault> {
+        self.record_request().await?;
+        let outcome = self.answer(&route).await;
+        if let Err(unrecorded) = self.record_response(&outcome).await {
+            self.take_back(&outcome).await;
+            return Err(unrecorded);
+        }
+        outcome
+    }
+
+    async fn answer(&self, route: &Route<'r>) -> Result<Outcome, Fault> {
+        if self.request.verb == Verb::Help {
+            return self.help();
+        }
+        let (row, mount) = match (route, &self.mount) {
+            (Route::Row { row, .. }, Some((mount, _))) => (*row, mount),
+            (Route::OtherVerb, Some(_)) => return Err(Fault::Unsupported),
+            (Route::Nothing, Some(_)) => {
+                return Err(Fault::NotFoundBecause("unsupported path".into()));
+            }
+            (_, None) => return Err(self.no_handler()),
+        };
+        let input = self.input(route)?;
+        let context = self.context(route);
+        let shape = mount.engine.facts(row).map_or(Shape::Envelope, |facts| facts.shape);
+        let reply = self.handle_and_commit(mount, row, &input, &context).await?;
+        Ok(Outcome { reply, shape })
+    }
+
+    /// Runs the handler and commits what it wants written; again, where another request won.
+    async fn handle_and_commit(
+        &self,
+        mount: &Mount,
+        row: RowId,
+        input: &Input<'_>,
+        context: &Context,
+    ) -> Result<RawReply, Fault> {
+        for _ in 0..COMMIT_TRIES {
+            let mut reply = match mount.engine.call(row, input, context).await {
+                Err(Fault::Storage(StorageError::Conflict { .. })) => continue,
+                other => other?,
+            };
+            let writes = std::mem::take(&mut reply.writes);
+            if writes.is_empty() {
+                return Ok(reply);
+            }
+            check_writes(mount, &writes)?;
+            match self.active.commit(writes).await {
+                Ok(_) => return Ok(reply),
+                Err(StorageError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Fault::Unavailable("too many requests change the same thing at once: try again".into()))
+    }
+
+    fn route(&self) -> Route<'r> {
+        let Some((mount, path)) = &self.mount else { return Route::Nothing };
+        match mount.engine.find(self.request.verb, path) {
+            Matched::Row(row, captures) => Route::Row { row, captures },
+            Matched::OtherVerb => Route::OtherVerb,
+            Matched::Nothing => Route::Nothing,
+        }
+    }
+
+    fn input(&self, route: &Route<'r>) -> Result<Input<'r>, Fault> {
+        let (captures, whole_body) = match (route, &self.mount) {
+            (Route::Row { row, captures }, Some((mount, _))) => {
+                (captures.clone(), mount.engine.facts(*row).and_then(|facts| facts.whole_body))
+            }
+            _ => (Vec::new(), None),
+        };
+        let body = self.request.body.as_deref().map(Body::new).transpose()?;
+        Ok(Input { captures, query: &self.request.query, body, whole_body })
+    }
+
+    fn context(&self, route: &Route<'r>) -> Context {
+        let core = &self.active.core;
+        let system = self.mount.as_ref().filter(|(mount, _)| mount.record.is_system());
+        let is_row = matches!(route, Route::Row { .. });
+        Context {
+            request_id: self.request.id.clone(),
+            operation: self.operation,
+            mount_path: self.mount.as_ref().map_or_else(|| Arc::from(""), |(m, _)| m.path.clone()),
+            caller: self.identity.as_ref().ok().map(|identity| Arc::new(identity.caller())),
+            remote_address: self.request.remote_address,
+            clock: Arc::clone(&core.config.clock),
+            rng: Arc::clone(&core.config.rng),
+            system: system.filter(|_| is_row).map(|_| self.system()),
+        }
+    }
+
+    /// What the system engines get beyond what every engine gets.
+    fn system(&self) -> Arc<dyn std::any::Any + Send + Sync> {
+        Arc::new(System {
+            active: Arc::clone(self.active),
+            identity: self.identity.as_ref().ok().cloned(),
+            token: self.request.token.as_ref().map(secretum_crypto::SecretString::duplicate),
+        })
+    }
+
+    fn no_handler(&self) -> Fault {
+        let path = self.request.path.as_str();
+        Fault::NotFoundBecause(
+            format!("no handler for route \"{path}\". route entry not found.").into(),
+        )
+    }
+
+    /// Takes back what an answer issued that could not be recorded.
+    async fn take_back(&self, outcome: &Result<Outcome, Fault>) {
+        let Ok(Outcome { reply: RawReply { auth: Some(auth), .. }, .. }) = outcome else { return };
+        let tokens = &self.active.tokens;
+        let revoked = match tokens.find(&auth.client_token).await {
+            Ok(Some(token)) => tokens.revoke(self.active, &token.id).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = revoked {
+            tracing::error!(%error, accessor = auth.accessor, "an unrecorded token stays valid");
+        }
+    }
+
+    async fn end_used_up_token(&self) {
+        let Ok(identity) = &self.identity else { return };
+        if identity.token.record.num_uses < 0
+            && let Err(error) = self.active.tokens.revoke(self.active, &identity.token.id).await
+        {
+            tracing::warn!(%error, "a used-up token could not be removed; it is refused anyway");
+        }
+    }
+}
+
+/// What the engine's table says of a request.
+pub(crate) enum Route<'p> {
+    /// This row answers.
+    Row { row: RowId, captures: Vec<(&'static str, &'p str)> },
+    /// The path takes other verbs.
+    OtherVerb,
+    /// Nothing is there.
+    Nothing,
+}
+
+/// INVARIANT: an engine writes below its own prefix only.
+fn check_writes(mount: &Mount, writes: &secretum_storage::Batch) -> Result<(), Fault> {
+    if mount.record.is_system() {
+        return Ok(());
+    }
+    let prefix = format!("mount/{}/", mount.record.uuid);
+    let strays =
+        writes.steps().iter().any(|step| !step.key.as_bytes().starts_with(prefix.as_bytes()));
+    if strays {
+        return Err(Fault::Internal(format!("`{}` wrote outside of its mount", mount.record.kind)));
+    }
+    Ok(())
+}
+
+/// Refuses bodies nested deeper than [`BODY_DEPTH_MAX`].
+fn check_depth(json: &str) -> Result<(), Fault> {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > BODY_DEPTH_MAX {
+            return Err(Fault::invalid(format!(
+                "the body is nested deeper than {BODY_DEPTH_MAX} levels"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a mount stands below `auth/`.
+fn is_auth(mount: &Mount) -> bool {
+    mount.record.class() == Class::Auth
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_is_counted_outside_of_strings() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(check_depth(&nested(BODY_DEPTH_MAX)).is_ok());
+        assert!(check_depth(&nested(BODY_DEPTH_MAX + 1)).is_err());
+        assert!(check_depth(&format!("{{\"a\":\"{}\\\"{}\"}}", "[".repeat(500), "{")).is_ok());
+    }
+}

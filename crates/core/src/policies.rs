@@ -1,0 +1,147 @@
+//! Policies as records, and what a set of them grants.
+//!
+//! A policy is stored as its author wrote it, at `sys/policy/root/hcl/<name>`. What a token's
+//! policies grant together is prepared once per set of names and kept until a policy changes.
+
+use crate::CoreError;
+use crate::cache::Cache;
+use secretum_crypto::ClockRef;
+use secretum_engine::{Fault, LIST_PAGE};
+use secretum_policy::{Acl, DEFAULT_POLICY, Policy};
+use secretum_storage::{Batch, Key, PageOf, Storage, StorageError};
+use std::sync::Arc;
+
+/// The folder of HCL policies of the root namespace.
+const FOLDER: &str = "sys/policy/root/hcl/";
+
+/// How many sets of policies are held prepared.
+const CACHED: usize = 1_024;
+
+/// The longest name of a policy, in bytes.
+const NAME_BYTES_MAX: usize = 512;
+
+/// The policies of a vault.
+#[derive(Debug)]
+pub(crate) struct Policies {
+    storage: Arc<dyn Storage>,
+    clock: ClockRef,
+    acls: Cache<Vec<String>, Arc<Acl>>,
+}
+
+impl Policies {
+    pub(crate) fn new(storage: Arc<dyn Storage>, clock: ClockRef) -> Self {
+        Self { storage, clock, acls: Cache::new(CACHED) }
+    }
+
+    /// What policies of these names grant together; a name without a policy grants nothing.
+    pub(crate) async fn acl(&self, names: &[String]) -> Result<Arc<Acl>, Fault> {
+        let now = self.clock.now();
+        let ticket = match self.acls.get(names) {
+            Ok(acl) if acl.valid_until().is_none_or(|end| now < end) => return Ok(acl),
+            // A rule of it has expired since.
+            Ok(_) => {
+                self.acls.clear();
+                self.acls.get(names).err()
+            }
+            Err(ticket) => Some(ticket),
+        };
+        let mut policies = Vec::with_capacity(names.len());
+        for name in names {
+            if let Some(policy) = self.parsed(name).await? {
+                policies.push(policy);
+            }
+        }
+        let acl = Arc::new(Acl::at(&policies, now));
+        if let Some(ticket) = ticket {
+            self.acls.fill(ticket, names.to_vec(), Arc::clone(&acl));
+        }
+        Ok(acl)
+    }
+
+    /// A policy as its author wrote it.
+    pub(crate) async fn text(&self, name: &str) -> Result<Option<String>, Fault> {
+        let Some(entry) = self.storage.get(&key(name)?).await? else { return Ok(None) };
+        String::from_utf8(entry.value.to_vec()).map(Some).map_err(Fault::internal)
+    }
+
+    /// Names of all policies, `root` among them, sorted.
+    pub(crate) async fn names(&self) -> Result<Vec<String>, Fault> {
+        let (prefix, mut after) = (Key::try_from(FOLDER)?, None);
+        let mut names = vec!["root".to_owned()];
+        loop {
+            let page = self.storage.page(&prefix, after.as_ref(), LIST_PAGE, PageOf::Keys).await?;
+            for row in &page.rows {
+                let name = row.key.strip_prefix(&prefix).unwrap_or_default();
+                names.push(String::from_utf8_lossy(name).into_owned());
+            }
+            after = page.rows.last().map(|row| row.key.clone());
+            if !page.more {
+                names.sort_unstable();
+                return Ok(names);
+            }
+        }
+    }
+
+    /// What must be committed to have a policy.
+    ///
+    /// **Errors**: [`Fault::Invalid`] with line and column where the text is no policy.
+    pub(crate) fn prepare(&self, name: &str, text: &str) -> Result<Batch, Fault> {
+        if name == "root" {
+            return Err(Fault::invalid("cannot update \"root\" policy"));
+        }
+        check_name(name)?;
+        Policy::parse(name, text)
+            .map_err(|error| Fault::invalid(format!("failed to parse policy: {error}")))?;
+        Ok(Batch::new().put(key(name)?, text.to_owned()))
+    }
+
+    /// What must be committed to lose a policy.
+    ///
+    /// **Errors**: [`Fault::Invalid`] for those that every vault has.
+    pub(crate) fn prepare_removal(&self, name: &str) -> Result<Batch, Fault> {
+        if matches!(name, "root" | "default") {
+            return Err(Fault::invalid(format!("cannot delete \"{name}\" policy")));
+        }
+        Ok(Batch::new().delete(key(name)?))
+    }
+
+    /// Drops what was prepared from the policy of this record.
+    pub(crate) fn forget(&self, _record: &str) {
+        // Which sets a policy is in is not kept: they are few, and made again in microseconds.
+        self.acls.clear();
+    }
+
+    pub(crate) fn forget_all(&self) {
+        self.acls.clear();
+    }
+
+    async fn parsed(&self, name: &str) -> Result<Option<Arc<Policy>>, Fault> {
+        let text = match name {
+            "root" => String::new(),
+            _ => match self.text(name).await? {
+                Some(text) => text,
+                None => return Ok(None),
+            },
+        };
+        let policy = Policy::parse(name, &text).map_err(|error| {
+            Fault::Internal(format!("the stored policy `{name}` cannot be read: {error}"))
+        })?;
+        Ok(Some(Arc::new(policy)))
+    }
+}
+
+/// The `default` policy of a new vault.
+pub(crate) fn default_record() -> Result<Batch, CoreError> {
+    Ok(Batch::new().put(key("default")?, DEFAULT_POLICY))
+}
+
+fn key(name: &str) -> Result<Key, StorageError> {
+    Key::try_from(format!("{FOLDER}{name}"))
+}
+
+fn check_name(name: &str) -> Result<(), Fault> {
+    let fits = !name.is_empty()
+        && name.len() <= NAME_BYTES_MAX
+        && !name.chars().any(|c| c.is_control() || c == ',');
+    if fits { Ok(()) } else { Err(Fault::invalid("a policy name has 1 to 512 bytes and no comma")) }
+}

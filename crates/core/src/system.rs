@@ -1,0 +1,174 @@
+//! The system engines: `sys` and `auth/token`, written on the framework like every other.
+//!
+//! They get more than others do: [`System`], with the vault's tables and the caller's identity.
+
+mod audit;
+mod capabilities;
+mod internal;
+mod keys;
+mod lifecycle;
+mod mounts;
+mod policies;
+mod token;
+mod token_facts;
+
+use crate::active::Active;
+use crate::identity::Identity;
+use crate::{Core, CoreError, Request};
+use secretum_crypto::SecretString;
+use secretum_engine::{
+    Access, Context, Engine, Fault, Mounted, MountedEngine, RouteTable, Routes, Shape, Verb,
+};
+use std::sync::{Arc, Weak};
+
+/// The kind of the `sys` mount.
+pub(crate) const KIND: &str = "system";
+
+/// What the system engines get beyond what every engine gets.
+#[derive(Debug)]
+pub(crate) struct System {
+    pub(crate) active: Arc<Active>,
+    /// The caller; `None` on public routes without a valid token.
+    pub(crate) identity: Option<Identity>,
+    /// The token as the caller sent it.
+    pub(crate) token: Option<SecretString>,
+}
+
+impl System {
+    fn of(context: &Context) -> Result<Arc<Self>, Fault> {
+        let system = context.system.clone().and_then(|system| system.downcast::<Self>().ok());
+        system.ok_or_else(|| Fault::Internal("a system route was called from outside".to_owned()))
+    }
+
+    fn identity(&self) -> Result<&Identity, Fault> {
+        self.identity.as_ref().ok_or(Fault::Denied)
+    }
+}
+
+/// The engine of `sys`.
+#[derive(Debug)]
+pub(crate) struct Sys {
+    core: Weak<Core>,
+}
+
+impl Sys {
+    fn core(&self) -> Result<Arc<Core>, Fault> {
+        self.core.upgrade().ok_or(Fault::Sealed)
+    }
+}
+
+impl Engine for Sys {
+    const KIND: &'static str = KIND;
+    const ABOUT: &'static str = "System endpoints used for control, policy and debugging";
+
+    fn routes() -> Routes<Self> {
+        let routes = lifecycle_rows(Routes::new());
+        let routes = mount_rows(routes);
+        let routes = policy_rows(routes);
+        audit_rows(routes)
+            .on::<keys::Seal>(Verb::Write, "seal", Access::Sudo)
+            .on::<keys::ReadKeyStatus>(Verb::Read, "key-status", Access::Token)
+            .shape(Shape::Lifted)
+            .on::<keys::Rotate>(Verb::Write, "rotate", Access::Sudo)
+            .on::<internal::ReadOpenApi>(Verb::Read, "internal/specs/openapi", Access::Public)
+            .shape(Shape::Bare)
+            .on::<internal::ListUiMounts>(Verb::Read, "internal/ui/mounts", Access::Public)
+            .on::<internal::ReadUiMount>(Verb::Read, "internal/ui/mounts/{path*}", Access::Public)
+    }
+}
+
+fn lifecycle_rows(routes: Routes<Sys>) -> Routes<Sys> {
+    routes
+        .on::<lifecycle::ReadInit>(Verb::Read, "init", Access::Public)
+        .shape(Shape::Bare)
+        .on::<lifecycle::Initialize>(Verb::Write, "init", Access::Public)
+        .shape(Shape::Bare)
+        .on::<lifecycle::Unseal>(Verb::Write, "unseal", Access::Public)
+        .shape(Shape::Bare)
+        .on::<lifecycle::ReadSealStatus>(Verb::Read, "seal-status", Access::Public)
+        .shape(Shape::Bare)
+        .on::<lifecycle::ReadHealth>(Verb::Read, "health", Access::Public)
+        .shape(Shape::Bare)
+        .on::<lifecycle::ReadLeader>(Verb::Read, "leader", Access::Public)
+        .shape(Shape::Bare)
+}
+
+fn mount_rows(routes: Routes<Sys>) -> Routes<Sys> {
+    routes
+        .on::<mounts::ListMounts>(Verb::Read, "mounts", Access::Token)
+        .shape(Shape::Lifted)
+        .on::<mounts::ReadMount>(Verb::Read, "mounts/{path*}", Access::Token)
+        .shape(Shape::Lifted)
+        .on::<mounts::EnableMount>(Verb::Write, "mounts/{path*}", Access::Token)
+        .on::<mounts::DisableMount>(Verb::Delete, "mounts/{path*}", Access::Token)
+        .on::<mounts::ReadMountTune>(Verb::Read, "mounts/{path*}/tune", Access::Token)
+        .shape(Shape::Lifted)
+        .on::<mounts::TuneMount>(Verb::Write, "mounts/{path*}/tune", Access::Token)
+        .whole_body("settings")
+        .on::<mounts::ListAuth>(Verb::Read, "auth", Access::Token)
+        .shape(Shape::Lifted)
+        .on::<mounts::ReadAuth>(Verb::Read, "auth/{path*}", Access::Sudo)
+        .shape(Shape::Lifted)
+        .on::<mounts::EnableAuth>(Verb::Write, "auth/{path*}", Access::Sudo)
+        .on::<mounts::DisableAuth>(Verb::Delete, "auth/{path*}", Access::Sudo)
+        .on::<mounts::ReadAuthTune>(Verb::Read, "auth/{path*}/tune", Access::Sudo)
+        .shape(Shape::Lifted)
+        .on::<mounts::TuneAuth>(Verb::Write, "auth/{path*}/tune", Access::Sudo)
+        .whole_body("settings")
+}
+
+fn policy_rows(routes: Routes<Sys>) -> Routes<Sys> {
+    routes
+        .on::<policies::ListLegacy>(Verb::Read, "policy", Access::Token)
+        .shape(Shape::Lifted)
+        .on::<policies::ListLegacy>(Verb::List, "policy", Access::Token)
+        .shape(Shape::Lifted)
+        .on::<policies::ReadLegacy>(Verb::Read, "policy/{name*}", Access::Token)
+        .shape(Shape::Lifted)
+        .on::<policies::WritePolicy>(Verb::Write, "policy/{name*}", Access::Token)
+        .on::<policies::DeletePolicy>(Verb::Delete, "policy/{name*}", Access::Token)
+        .on::<policies::ListPolicies>(Verb::List, "policies/acl", Access::Token)
+        .shape(Shape::Lifted)
+        .on::<policies::ReadPolicy>(Verb::Read, "policies/acl/{name*}", Access::Token)
+        .shape(Shape::Lifted)
+        .on::<policies::WritePolicy>(Verb::Write, "policies/acl/{name*}", Access::Token)
+        .on::<policies::DeletePolicy>(Verb::Delete, "policies/acl/{name*}", Access::Token)
+        .on::<capabilities::OfToken>(Verb::Write, "capabilities", Access::Token)
+        .shape(Shape::Lifted)
+        .on::<capabilities::OfSelf>(Verb::Write, "capabilities-self", Access::Token)
+        .shape(Shape::Lifted)
+        .on::<capabilities::OfAccessor>(Verb::Write, "capabilities-accessor", Access::Token)
+        .shape(Shape::Lifted)
+}
+
+fn audit_rows(routes: Routes<Sys>) -> Routes<Sys> {
+    routes
+        .on::<audit::ListDevices>(Verb::Read, "audit", Access::Sudo)
+        .shape(Shape::Lifted)
+        .on::<audit::EnableDevice>(Verb::Write, "audit/{path*}", Access::Sudo)
+        .on::<audit::DisableDevice>(Verb::Delete, "audit/{path*}", Access::Sudo)
+        .on::<audit::Hash>(Verb::Write, "audit-hash/{path*}", Access::Token)
+        .shape(Shape::Lifted)
+}
+
+/// The rows of `sys`, prepared.
+pub(crate) fn table() -> Result<Arc<RouteTable<Sys>>, CoreError> {
+    Ok(Arc::new(RouteTable::new(Sys::routes())?))
+}
+
+/// The engine of `sys`, for a core.
+pub(crate) fn engine(core: Weak<Core>, table: Arc<RouteTable<Sys>>) -> Arc<dyn Mounted> {
+    Arc::new(MountedEngine::new(Sys { core }, table))
+}
+
+/// The engine of `auth/token`.
+pub(crate) fn token_engine() -> Result<Arc<dyn Mounted>, CoreError> {
+    let table = Arc::new(RouteTable::new(token::TokenEngine::routes())?);
+    Ok(Arc::new(MountedEngine::new(token::TokenEngine, table)))
+}
+
+/// Whether a request is one of those that a sealed vault answers.
+pub(crate) fn answers_while_sealed(request: &Request) -> bool {
+    let paths = ["sys/init", "sys/unseal", "sys/seal-status", "sys/health", "sys/leader"];
+    request.verb != Verb::Help && paths.contains(&request.path.as_str())
+}

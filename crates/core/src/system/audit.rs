@@ -1,0 +1,133 @@
+//! `sys/audit` and `sys/audit-hash`.
+
+use super::{Sys, System};
+use crate::audits::AuditRecord;
+use schemars::JsonSchema;
+use secretum_api::fields::KeyValues;
+use secretum_engine::{Context, Fault, Handle, Reply};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Lists the audit devices.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ListDevices {}
+
+/// Enables an audit device. From then on no request proceeds that no device could record.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct EnableDevice {
+    /// Path of the device.
+    path: String,
+    /// Its type: `file`.
+    #[serde(rename = "type", default)]
+    kind: String,
+    /// A text for people.
+    #[serde(default)]
+    description: String,
+    /// Its options; for `file`: `file_path`, `mode`.
+    #[serde(default)]
+    options: KeyValues,
+    /// Whether it belongs to this cluster alone.
+    #[serde(default)]
+    local: bool,
+}
+
+/// Disables an audit device.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct DisableDevice {
+    /// Path of the device.
+    path: String,
+}
+
+/// Shows a text as an audit device would, to find it in its log.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct Hash {
+    /// Path of the device.
+    path: String,
+    /// The text.
+    #[serde(default)]
+    input: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Device {
+    path: String,
+    #[serde(rename = "type")]
+    kind: String,
+    description: String,
+    options: BTreeMap<String, String>,
+    local: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Hashed {
+    hash: String,
+}
+
+/// The path as devices are known by, with its slash.
+fn folder(path: &str) -> Result<String, Fault> {
+    if path.is_empty() {
+        return Err(Fault::invalid("the path of the audit device is missing"));
+    }
+    Ok(format!("{}/", path.trim_end_matches('/')))
+}
+
+impl Handle<ListDevices> for Sys {
+    type Data = BTreeMap<String, Device>;
+    type Error = Fault;
+
+    async fn handle(
+        &self,
+        _: ListDevices,
+        context: &Context,
+    ) -> Result<Reply<BTreeMap<String, Device>>, Fault> {
+        let records = System::of(context)?.active.audits.records().await?;
+        let devices = records.into_iter().map(|record| {
+            let AuditRecord { path, kind, description, options, local, .. } = record;
+            (path.clone(), Device { path, kind, description, options, local })
+        });
+        Ok(Reply::data(devices.collect()))
+    }
+}
+
+impl Handle<EnableDevice> for Sys {
+    type Data = ();
+    type Error = Fault;
+
+    async fn handle(&self, request: EnableDevice, context: &Context) -> Result<Reply<()>, Fault> {
+        let record = AuditRecord::new(
+            folder(&request.path)?,
+            request.kind,
+            request.description,
+            request.options.0,
+            request.local,
+        );
+        let audits = &System::of(context)?.active.audits;
+        Ok(Reply::wrote(audits.prepare(record, &*context.rng).await?))
+    }
+}
+
+impl Handle<DisableDevice> for Sys {
+    type Data = ();
+    type Error = Fault;
+
+    async fn handle(&self, request: DisableDevice, context: &Context) -> Result<Reply<()>, Fault> {
+        let audits = &System::of(context)?.active.audits;
+        let removal = audits.prepare_removal(&folder(&request.path)?).await?;
+        let writes = removal.ok_or_else(|| Fault::invalid("there is no audit device at this path"))?;
+        Ok(Reply::wrote(writes))
+    }
+}
+
+impl Handle<Hash> for Sys {
+    type Data = Hashed;
+    type Error = Fault;
+
+    async fn handle(&self, request: Hash, context: &Context) -> Result<Reply<Hashed>, Fault> {
+        if request.input.is_empty() {
+            return Err(Fault::invalid("the \"input\" parameter is empty"));
+        }
+        let device = System::of(context)?.active.audits.broker.device(&folder(&request.path)?);
+        let device = device.ok_or_else(|| Fault::invalid("unknown audit backend"))?;
+        Ok(Reply::data(Hashed { hash: device.hash(&request.input) }))
+    }
+}

@@ -1,0 +1,261 @@
+//! `sys/init`, `sys/unseal`, `sys/seal-status`, `sys/health`, `sys/leader`.
+
+use super::Sys;
+use crate::error::barrier;
+use crate::{Core, NodeState, Status};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use schemars::JsonSchema;
+use secretum_api::VAULT_API_VERSION;
+use secretum_barrier::SealConfig;
+use secretum_crypto::{SecretBytes, SecretString};
+use secretum_engine::{Context, Fault, Handle, Reply};
+use serde::{Deserialize, Serialize};
+
+/// Tells whether the vault is initialized.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ReadInit {}
+
+/// Initializes the vault: makes its keys and a root token, and shows them this once.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct Initialize {
+    /// Number of shares to split the unseal key into.
+    #[serde(default)]
+    secret_shares: u64,
+    /// Number of shares that unseal.
+    #[serde(default)]
+    secret_threshold: u64,
+    /// PGP keys to encrypt the shares with.
+    #[serde(default)]
+    pgp_keys: Vec<String>,
+    /// PGP key to encrypt the root token with.
+    #[serde(default)]
+    root_token_pgp_key: String,
+}
+
+/// Gives one share of the unseal key.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct Unseal {
+    /// The share, in hex or base64.
+    #[serde(default)]
+    key: String,
+    /// Forget the shares given so far.
+    #[serde(default)]
+    reset: bool,
+}
+
+/// Tells how far the seal is open.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ReadSealStatus {}
+
+/// Tells the health of the node; the status code says the same.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ReadHealth {}
+
+/// Tells which node leads.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ReadLeader {}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct InitState {
+    initialized: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct InitKeys {
+    keys: Vec<String>,
+    keys_base64: Vec<String>,
+    root_token: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SealState {
+    #[serde(rename = "type")]
+    kind: String,
+    initialized: bool,
+    sealed: bool,
+    t: u8,
+    n: u8,
+    progress: usize,
+    nonce: String,
+    version: String,
+    build_date: String,
+    migration: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    cluster_name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    cluster_id: String,
+    recovery_seal: bool,
+    storage_type: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Health {
+    initialized: bool,
+    sealed: bool,
+    standby: bool,
+    performance_standby: bool,
+    replication_performance_mode: &'static str,
+    replication_dr_mode: &'static str,
+    server_time_utc: i64,
+    version: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    cluster_name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    cluster_id: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Leader {
+    ha_enabled: bool,
+    is_self: bool,
+    leader_address: String,
+    leader_cluster_address: String,
+    performance_standby: bool,
+    performance_standby_last_remote_wal: u64,
+}
+
+/// When this program was built is not recorded, so that builds can be repeated bit by bit.
+const BUILD_DATE: &str = "";
+
+fn seal_state(core: &Core, status: Status) -> SealState {
+    let seal = status.seal;
+    let (t, n) = seal.config.as_ref().map_or((0, 0), |c| (c.threshold, c.shares));
+    let (cluster_name, cluster_id) = cluster(core, seal.sealed, seal.config.as_ref());
+    SealState {
+        kind: "shamir".to_owned(),
+        initialized: seal.config.is_some(),
+        sealed: seal.sealed,
+        t,
+        n,
+        progress: seal.progress,
+        nonce: seal.nonce,
+        version: VAULT_API_VERSION.to_owned(),
+        build_date: BUILD_DATE.to_owned(),
+        migration: false,
+        cluster_name,
+        cluster_id,
+        recovery_seal: false,
+        storage_type: core.config.storage_kind.to_owned(),
+    }
+}
+
+/// Name and id of the cluster, which a sealed vault does not tell.
+fn cluster(core: &Core, sealed: bool, config: Option<&SealConfig>) -> (String, String) {
+    let Some(config) = config.filter(|_| !sealed) else { return (String::new(), String::new()) };
+    let configured = &core.config.cluster_name;
+    let name = if configured.is_empty() { &config.cluster_name } else { configured };
+    (name.clone(), config.cluster_id.clone())
+}
+
+impl Handle<ReadInit> for Sys {
+    type Data = InitState;
+    type Error = Fault;
+
+    async fn handle(&self, _: ReadInit, _: &Context) -> Result<Reply<InitState>, Fault> {
+        let state = self.core()?.status().await?.state;
+        Ok(Reply::data(InitState { initialized: state != NodeState::Uninitialized }))
+    }
+}
+
+impl Handle<Initialize> for Sys {
+    type Data = InitKeys;
+    type Error = Fault;
+
+    async fn handle(&self, request: Initialize, _: &Context) -> Result<Reply<InitKeys>, Fault> {
+        if !request.pgp_keys.is_empty() || !request.root_token_pgp_key.is_empty() {
+            return Err(Fault::invalid("PGP encryption of shares is not served by this version"));
+        }
+        let config = SealConfig::shamir(request.secret_shares, request.secret_threshold)
+            .map_err(barrier)?;
+        let birth = self.core()?.initialize(config, None).await?;
+        Ok(Reply::data(InitKeys {
+            keys: birth.shares.iter().map(|share| hex::encode(share.expose())).collect(),
+            keys_base64: birth.shares.iter().map(|share| STANDARD.encode(share.expose())).collect(),
+            root_token: birth.root_token.expose().to_owned(),
+        }))
+    }
+}
+
+impl Handle<Unseal> for Sys {
+    type Data = SealState;
+    type Error = Fault;
+
+    async fn handle(&self, request: Unseal, _: &Context) -> Result<Reply<SealState>, Fault> {
+        let core = self.core()?;
+        let key = SecretString::new(request.key);
+        let status = if request.reset {
+            core.reset_unseal().await?
+        } else if key.expose().is_empty() {
+            return Err(Fault::invalid("'key' must be specified in request body as JSON, or 'reset' set to true"));
+        } else {
+            core.unseal(share(&key)?).await?
+        };
+        Ok(Reply::data(seal_state(&core, status)))
+    }
+}
+
+/// The bytes of a share, from hex or base64.
+fn share(text: &SecretString) -> Result<SecretBytes, Fault> {
+    let text = text.expose().trim();
+    hex::decode(text)
+        .ok()
+        .or_else(|| STANDARD.decode(text).ok())
+        .map(SecretBytes::new)
+        .ok_or_else(|| Fault::invalid("'key' must be a valid hex or base64 string"))
+}
+
+impl Handle<ReadSealStatus> for Sys {
+    type Data = SealState;
+    type Error = Fault;
+
+    async fn handle(&self, _: ReadSealStatus, _: &Context) -> Result<Reply<SealState>, Fault> {
+        let core = self.core()?;
+        let status = core.status().await?;
+        Ok(Reply::data(seal_state(&core, status)))
+    }
+}
+
+impl Handle<ReadHealth> for Sys {
+    type Data = Health;
+    type Error = Fault;
+
+    async fn handle(&self, _: ReadHealth, context: &Context) -> Result<Reply<Health>, Fault> {
+        let core = self.core()?;
+        let status = core.status().await?;
+        let sealed = status.state != NodeState::Active;
+        let (cluster_name, cluster_id) = cluster(&core, sealed, status.seal.config.as_ref());
+        Ok(Reply::data(Health {
+            initialized: status.state != NodeState::Uninitialized,
+            sealed,
+            standby: sealed,
+            performance_standby: false,
+            replication_performance_mode: "disabled",
+            replication_dr_mode: "disabled",
+            server_time_utc: context.clock.now().unix_seconds(),
+            version: VAULT_API_VERSION.to_owned(),
+            cluster_name,
+            cluster_id,
+        }))
+    }
+}
+
+impl Handle<ReadLeader> for Sys {
+    type Data = Leader;
+    type Error = Fault;
+
+    async fn handle(&self, _: ReadLeader, _: &Context) -> Result<Reply<Leader>, Fault> {
+        let core = self.core()?;
+        if core.active().is_none() {
+            return Err(Fault::Sealed);
+        }
+        Ok(Reply::data(Leader {
+            ha_enabled: core.config.storage_kind == "raft",
+            is_self: true,
+            leader_address: core.config.api_address.clone(),
+            leader_cluster_address: core.config.cluster_address.clone(),
+            performance_standby: false,
+            performance_standby_last_remote_wal: 0,
+        }))
+    }
+}

@@ -1,0 +1,183 @@
+//! Tokens: service tokens and their records.
+//!
+//! A token is known by its HMAC under a key of this vault: no storage holds a token, and one of
+//! another vault is unknown here. Its records are
+//! - `sys/token/id/<id>`, the token itself;
+//! - `sys/token/accessor/<hash of the accessor>`, so that it can be found by its accessor;
+//! - `sys/token/child/<parent id>/<id>`, so that its parent's end is its own;
+//! - `sys/expiry/<seconds, 16 hex digits>/<id>`, so that its time is found without a search;
+//! - `sys/revoke/<id>` while its children are being revoked.
+
+mod issue;
+mod record;
+mod revoke;
+
+pub(crate) use issue::{NewToken, auth};
+pub(crate) use record::TokenRecord;
+
+use crate::cache::Cache;
+use crate::{Core, CoreError};
+use secretum_crypto::{ClockRef, HmacKey, RngRef};
+use secretum_engine::Fault;
+use secretum_storage::{Batch, Key, Precondition, Revision, Storage, StorageError};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many tokens are held parsed.
+const CACHED: usize = 8_192;
+
+/// The longest token that is looked up, in bytes.
+const TOKEN_BYTES_MAX: usize = 512;
+
+/// A token's id: the HMAC of the token, in hex.
+pub(crate) type Id = Arc<str>;
+
+/// A token that exists.
+#[derive(Debug)]
+pub(crate) struct Token {
+    pub(crate) id: Id,
+    pub(crate) record: TokenRecord,
+    /// The commit that wrote the record.
+    pub(crate) revision: Revision,
+}
+
+/// The tokens of a vault.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    storage: Arc<dyn Storage>,
+    clock: ClockRef,
+    rng: RngRef,
+    id_key: HmacKey,
+    accessor_key: HmacKey,
+    cache: Cache<Id, Arc<Token>>,
+    default_ttl: Duration,
+    max_ttl: Duration,
+}
+
+impl Tokens {
+    /// The tokens of an unsealed vault.
+    pub(crate) fn new(core: &Core, storage: Arc<dyn Storage>) -> Result<Self, CoreError> {
+        Ok(Self {
+            storage,
+            clock: Arc::clone(&core.config.clock),
+            rng: Arc::clone(&core.config.rng),
+            id_key: HmacKey::new(core.barrier.derived_key("token id")?.expose()),
+            accessor_key: HmacKey::new(core.barrier.derived_key("token accessor")?.expose()),
+            cache: Cache::new(CACHED),
+            default_ttl: core.config.default_lease_ttl,
+            max_ttl: core.config.max_lease_ttl,
+        })
+    }
+
+    /// The token of this text, unless it is unknown or its time is over.
+    pub(crate) async fn find(&self, token: &str) -> Result<Option<Arc<Token>>, Fault> {
+        if token.is_empty() || token.len() > TOKEN_BYTES_MAX {
+            return Ok(None);
+        }
+        self.get(&self.id_key.sign_hex(token.as_bytes())).await
+    }
+
+    /// The token of this accessor, unless it is unknown or its time is over.
+    pub(crate) async fn find_by_accessor(&self, accessor: &str) -> Result<Option<Arc<Token>>, Fault> {
+        let key = self.accessor_key(accessor)?;
+        match self.storage.get(&key).await? {
+            Some(entry) => self.get(&record::AccessorRecord::read(&entry.value)?.id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The token of this id, unless it is unknown or its time is over.
+    pub(crate) async fn get(&self, id: &str) -> Result<Option<Arc<Token>>, Fault> {
+        let token = match self.cache.get(id) {
+            Ok(token) => token,
+            Err(ticket) => {
+                let Some(token) = self.read(id).await? else { return Ok(None) };
+                self.cache.fill(ticket, Arc::clone(&token.id), Arc::clone(&token));
+                token
+            }
+        };
+        Ok(Some(token).filter(|token| !token.record.is_over(self.clock.now())))
+    }
+
+    /// Takes one use of a token that has a number of them.
+    ///
+    /// **Errors**: [`Fault::Denied`] where none is left.
+    pub(crate) async fn use_up(&self, token: Arc<Token>) -> Result<Arc<Token>, Fault> {
+        if token.record.num_uses == 0 {
+            return Ok(token);
+        }
+        let mut token = token;
+        loop {
+            let mut record = token.record.clone();
+            // One use left becomes a mark that this is the last, since 0 stands for any number.
+            record.num_uses = match record.num_uses {
+                i64::MIN..=0 => return Err(Fault::Denied),
+                1 => record::USED_UP,
+                more => more - 1,
+            };
+            let expect = Precondition::At(token.revision);
+            let batch = Batch::new().put_if(id_key(&token.id)?, expect, record.to_bytes()?);
+            match self.storage.commit(batch).await {
+                Ok(revision) => {
+                    return Ok(Arc::new(Token { id: Arc::clone(&token.id), record, revision }));
+                }
+                Err(StorageError::Conflict { .. }) => {
+                    token = self.read(&token.id).await?.ok_or(Fault::Denied)?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Accessors behind `after`, at most `limit` of them where one is given.
+    pub(crate) async fn accessors(&self) -> Result<Vec<String>, Fault> {
+        let (prefix, mut after) = (Key::try_from("sys/token/accessor/")?, None);
+        let mut accessors = Vec::new();
+        loop {
+            let page = self
+                .storage
+                .page(&prefix, after.as_ref(), 1_000, secretum_storage::PageOf::Entries)
+                .await?;
+            for entry in page.rows.iter().filter_map(|row| row.entry.as_ref()) {
+                accessors.push(record::AccessorRecord::read(&entry.value)?.accessor);
+            }
+            after = page.rows.last().map(|row| row.key.clone());
+            if !page.more {
+                accessors.sort_unstable();
+                return Ok(accessors);
+            }
+        }
+    }
+
+    pub(crate) fn forget(&self, id: &str) {
+        self.cache.forget(id);
+    }
+
+    pub(crate) fn forget_all(&self) {
+        self.cache.clear();
+    }
+
+    async fn read(&self, id: &str) -> Result<Option<Arc<Token>>, Fault> {
+        let Some(entry) = self.storage.get(&id_key(id)?).await? else { return Ok(None) };
+        let record = TokenRecord::read(&entry.value)?;
+        Ok(Some(Arc::new(Token { id: Arc::from(id), record, revision: entry.revision })))
+    }
+
+    fn accessor_key(&self, accessor: &str) -> Result<Key, StorageError> {
+        let hash = self.accessor_key.sign_hex(accessor.as_bytes());
+        Key::try_from(format!("sys/token/accessor/{hash}"))
+    }
+}
+
+fn id_key(id: &str) -> Result<Key, StorageError> {
+    Key::try_from(format!("sys/token/id/{id}"))
+}
+
+fn child_key(parent: &str, id: &str) -> Result<Key, StorageError> {
+    Key::try_from(format!("sys/token/child/{parent}/{id}"))
+}
+
+fn expiry_key(expires: i64, id: &str) -> Result<Key, StorageError> {
+    // Times before 1970 do not come, and all are past.
+    Key::try_from(format!("sys/expiry/{:016x}/{id}", expires.max(0)))
+}

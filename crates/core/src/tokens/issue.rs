@@ -1,0 +1,201 @@
+//! Issuing and renewing tokens.
+
+use super::record::AccessorRecord;
+use super::{Token, TokenRecord, Tokens, child_key, expiry_key, id_key};
+use secretum_api::Auth;
+use secretum_crypto::{SecretString, random_base62};
+use secretum_engine::{Fault, to_json};
+use secretum_storage::{Batch, Precondition};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Characters of a token behind its prefix: 166 bits.
+const TOKEN_CHARACTERS: usize = 28;
+
+const ACCESSOR_CHARACTERS: usize = 24;
+
+/// A token to be made.
+#[derive(Debug, Default)]
+pub(crate) struct NewToken {
+    /// Its text, where it is not to be random.
+    pub(crate) text: Option<SecretString>,
+    /// Who makes it; `None` for an orphan.
+    pub(crate) parent: Option<Arc<Token>>,
+    /// Sorted, without doubles.
+    pub(crate) policies: Vec<String>,
+    pub(crate) path: String,
+    pub(crate) meta: BTreeMap<String, String>,
+    pub(crate) display_name: String,
+    pub(crate) num_uses: u32,
+    /// Seconds asked for; `None` for the system's default.
+    pub(crate) ttl: Option<u64>,
+    pub(crate) explicit_max_ttl: u64,
+    pub(crate) period: u64,
+    pub(crate) renewable: bool,
+}
+
+/// A token that was renewed.
+#[derive(Debug)]
+pub(crate) struct Renewal {
+    pub(crate) record: TokenRecord,
+    pub(crate) writes: Batch,
+    /// Seconds from now; 0 for no end.
+    pub(crate) ttl: u64,
+}
+
+impl NewToken {
+    /// A root token, as init makes it.
+    pub(crate) fn root(text: Option<SecretString>) -> Self {
+        Self {
+            text,
+            policies: vec!["root".to_owned()],
+            path: "auth/token/root".to_owned(),
+            display_name: "root".to_owned(),
+            ttl: Some(0),
+            ..Self::default()
+        }
+    }
+}
+
+impl Tokens {
+    /// Makes a token; gives its text and what must be committed to have it.
+    pub(crate) fn prepare(&self, new: NewToken) -> Result<(SecretString, Batch), Fault> {
+        let (text, _, batch) = self.prepare_record(new)?;
+        Ok((text, batch))
+    }
+
+    /// As [`Tokens::prepare`]; gives what its caller is told of the token, too.
+    pub(crate) fn prepare_auth(&self, new: NewToken) -> Result<(Auth, Batch), Fault> {
+        let (text, record, batch) = self.prepare_record(new)?;
+        let ttl = record.ttl_left(self.clock.now());
+        Ok((auth(text.expose().to_owned(), &record, ttl), batch))
+    }
+
+    fn prepare_record(
+        &self,
+        new: NewToken,
+    ) -> Result<(SecretString, TokenRecord, Batch), Fault> {
+        let text = match new.text {
+            Some(text) => text,
+            None => self.random("hvs.", TOKEN_CHARACTERS)?,
+        };
+        let now = self.clock.now().unix_seconds();
+        let ttl = self.first_ttl(new.ttl, new.explicit_max_ttl, new.period);
+        let expires = (ttl > 0).then(|| now.saturating_add_unsigned(ttl));
+        let record = TokenRecord {
+            accessor: self.random("", ACCESSOR_CHARACTERS)?.expose().to_owned(),
+            parent: new.parent.as_ref().map(|parent| parent.id.to_string()),
+            policies: new.policies,
+            path: new.path,
+            meta: new.meta,
+            display_name: new.display_name,
+            num_uses: i64::from(new.num_uses),
+            created: now,
+            ttl,
+            explicit_max_ttl: new.explicit_max_ttl,
+            period: new.period,
+            renewable: new.renewable && ttl > 0,
+            expires,
+            last_renewal: None,
+        };
+        let batch = self.birth(&text, &record, new.parent.as_deref())?;
+        Ok((text, record, batch))
+    }
+
+    /// The records of a new token. Its parent must still be there when they are committed.
+    fn birth(
+        &self,
+        text: &SecretString,
+        record: &TokenRecord,
+        parent: Option<&Token>,
+    ) -> Result<Batch, Fault> {
+        let id = self.id_key.sign_hex(text.expose().as_bytes());
+        let accessor = AccessorRecord { accessor: record.accessor.clone(), id: id.clone() };
+        let mut batch = Batch::new()
+            .put_if(id_key(&id)?, Precondition::Absent, record.to_bytes()?)
+            .put(self.accessor_key(&record.accessor)?, to_json(&accessor)?);
+        if let Some(expires) = record.expires {
+            batch = batch.put(expiry_key(expires, &id)?, Vec::new());
+        }
+        if let Some(parent) = parent {
+            batch = batch
+                .put(child_key(&parent.id, &id)?, Vec::new())
+                .require(id_key(&parent.id)?, Precondition::At(parent.revision));
+        }
+        Ok(batch)
+    }
+
+    /// The first life of a token, in seconds. Only a life of 0 asked for in so many words, which
+    /// core allows to root tokens alone, has no end.
+    fn first_ttl(&self, asked: Option<u64>, explicit_max: u64, period: u64) -> u64 {
+        if asked == Some(0) && explicit_max == 0 && period == 0 {
+            return 0;
+        }
+        let mut ttl = match asked {
+            _ if period > 0 => period,
+            Some(asked) if asked > 0 => asked.min(self.max_ttl.as_secs()),
+            _ => self.default_ttl.min(self.max_ttl).as_secs(),
+        };
+        if explicit_max > 0 {
+            ttl = ttl.min(explicit_max);
+        }
+        ttl
+    }
+
+    /// Gives a token a longer life.
+    ///
+    /// **Errors**: [`Fault::Invalid`] where it cannot be renewed.
+    pub(crate) fn renew(&self, token: &Token, increment: u64) -> Result<Renewal, Fault> {
+        let record = &token.record;
+        let Some(expires) = record.expires else {
+            return Ok(Renewal { record: record.clone(), writes: Batch::new(), ttl: 0 });
+        };
+        if !record.renewable {
+            return Err(Fault::invalid("lease is not renewable"));
+        }
+        let now = self.clock.now();
+        let wanted = if increment > 0 { increment } else { record.ttl };
+        let ttl = record.renewed_ttl(Duration::from_secs(wanted), self.max_ttl, now);
+        if ttl == 0 {
+            return Err(Fault::invalid("the token has reached its maximum life"));
+        }
+        let mut renewed = record.clone();
+        renewed.expires = Some(now.unix_seconds().saturating_add_unsigned(ttl));
+        renewed.last_renewal = Some(now.unix_seconds());
+        let key = id_key(&token.id)?;
+        let mut writes =
+            Batch::new().put_if(key, Precondition::At(token.revision), renewed.to_bytes()?);
+        if renewed.expires != Some(expires) {
+            writes = writes.delete(expiry_key(expires, &token.id)?);
+        }
+        if let Some(expires) = renewed.expires {
+            writes = writes.put(expiry_key(expires, &token.id)?, Vec::new());
+        }
+        Ok(Renewal { record: renewed, writes, ttl })
+    }
+
+    fn random(&self, prefix: &str, characters: usize) -> Result<SecretString, Fault> {
+        let random = random_base62(&*self.rng, characters).map_err(Fault::internal)?;
+        Ok(SecretString::new(format!("{prefix}{}", random.expose())))
+    }
+}
+
+/// What a caller is told of a token.
+pub(crate) fn auth(client_token: String, record: &TokenRecord, ttl: u64) -> Auth {
+    Auth {
+        client_token,
+        accessor: record.accessor.clone(),
+        policies: record.policies.clone(),
+        token_policies: record.policies.clone(),
+        identity_policies: Vec::new(),
+        metadata: (!record.meta.is_empty()).then(|| record.meta.clone()),
+        lease_duration: ttl,
+        renewable: record.renewable,
+        entity_id: String::new(),
+        token_type: "service".to_owned(),
+        orphan: record.parent.is_none(),
+        mfa_requirement: None,
+        num_uses: u64::try_from(record.num_uses).unwrap_or(0),
+    }
+}

@@ -1,0 +1,151 @@
+//! Ending tokens, and with them what they made.
+//!
+//! The first commit of a revocation ends the token itself and writes down that its children must
+//! follow; from then on nothing can stop it, not even a crash.
+
+use super::{Tokens, child_key, expiry_key, id_key};
+use crate::CoreError;
+use crate::active::Active;
+use crate::tokens::{Token, TokenRecord};
+use secretum_engine::Fault;
+use secretum_storage::{Batch, Key, PageOf, Precondition, StorageError};
+
+/// How many children one look brings.
+const PAGE: usize = 256;
+
+/// Tries to end a token that others change too.
+const TRIES: usize = 16;
+
+impl Tokens {
+    /// Ends a token and everything it made.
+    pub(crate) async fn revoke(&self, active: &Active, id: &str) -> Result<(), Fault> {
+        if self.end(active, id).await? {
+            self.revoke_children(active, id).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends a token, and leaves what it made as orphans.
+    pub(crate) async fn revoke_orphan(&self, active: &Active, id: &str) -> Result<(), Fault> {
+        let prefix = Key::try_from(format!("sys/token/child/{id}/"))?;
+        loop {
+            let page = active.storage.page(&prefix, None, PAGE, PageOf::Keys).await?;
+            let mut batch = Batch::new();
+            for row in page.rows {
+                let child = name(&row.key, &prefix);
+                if let Some(child) = self.read(&child).await? {
+                    let mut record = child.record.clone();
+                    record.parent = None;
+                    let expect = Precondition::At(child.revision);
+                    batch = batch.put_if(id_key(&child.id)?, expect, record.to_bytes()?);
+                }
+                batch = batch.delete(row.key);
+            }
+            if !batch.is_empty() {
+                match active.commit(batch).await {
+                    Ok(_) => {}
+                    Err(StorageError::Conflict { .. }) => continue,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            if !page.more {
+                break;
+            }
+        }
+        self.revoke(active, id).await
+    }
+
+    /// Ends tokens whose time is over.
+    pub(crate) async fn expire(&self, active: &Active) -> Result<(), CoreError> {
+        let now = self.clock.now();
+        let prefix = Key::try_from("sys/expiry/")?;
+        loop {
+            let page = active.storage.page(&prefix, None, PAGE, PageOf::Keys).await?;
+            for row in &page.rows {
+                let name = name(&row.key, &prefix);
+                let Some((time, id)) = name.split_once('/') else { continue };
+                if i64::from_str_radix(time, 16).is_ok_and(|time| time > now.unix_seconds()) {
+                    return Ok(());
+                }
+                if self.read(id).await?.is_some_and(|token| token.record.is_over(now)) {
+                    self.revoke(active, id).await?;
+                }
+                active.commit(Batch::new().delete(row.key.clone())).await?;
+            }
+            if !page.more || active.ending.is_cancelled() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Goes on with revocations that a crash left half done.
+    pub(crate) async fn finish_revocations(&self, active: &Active) -> Result<(), CoreError> {
+        let prefix = Key::try_from("sys/revoke/")?;
+        let page = active.storage.page(&prefix, None, PAGE, PageOf::Keys).await?;
+        for row in page.rows {
+            self.revoke_children(active, &name(&row.key, &prefix)).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a token's records; `false` where there were none.
+    async fn end(&self, active: &Active, id: &str) -> Result<bool, Fault> {
+        for _ in 0..TRIES {
+            let Some(token) = self.read(id).await? else { return Ok(false) };
+            let batch = self.death(&token)?.put(revoke_key(id)?, Vec::new());
+            match active.commit(batch).await {
+                Ok(_) => return Ok(true),
+                Err(StorageError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Fault::Unavailable("the token is being changed by others: try again".into()))
+    }
+
+    fn death(&self, token: &Token) -> Result<Batch, Fault> {
+        let TokenRecord { accessor, parent, expires, .. } = &token.record;
+        let mut batch = Batch::new()
+            .delete_if(id_key(&token.id)?, Precondition::At(token.revision))
+            .delete(self.accessor_key(accessor)?);
+        if let Some(parent) = parent {
+            batch = batch.delete(child_key(parent, &token.id)?);
+        }
+        if let Some(expires) = expires {
+            batch = batch.delete(expiry_key(*expires, &token.id)?);
+        }
+        Ok(batch)
+    }
+
+    /// Ends what a token made, and what that made, breadth first.
+    async fn revoke_children(&self, active: &Active, id: &str) -> Result<(), Fault> {
+        let mut parents = vec![id.to_owned()];
+        while let Some(parent) = parents.pop() {
+            let prefix = Key::try_from(format!("sys/token/child/{parent}/"))?;
+            loop {
+                let page = active.storage.page(&prefix, None, PAGE, PageOf::Keys).await?;
+                for row in &page.rows {
+                    let child = name(&row.key, &prefix);
+                    if self.end(active, &child).await? {
+                        parents.push(child);
+                    } else {
+                        active.commit(Batch::new().delete(row.key.clone())).await?;
+                    }
+                }
+                if !page.more {
+                    break;
+                }
+            }
+            active.commit(Batch::new().delete(revoke_key(&parent)?)).await?;
+        }
+        Ok(())
+    }
+}
+
+fn revoke_key(id: &str) -> Result<Key, StorageError> {
+    Key::try_from(format!("sys/revoke/{id}"))
+}
+
+/// What stands behind a prefix.
+fn name(key: &Key, prefix: &Key) -> String {
+    String::from_utf8_lossy(key.strip_prefix(prefix).unwrap_or_default()).into_owned()
+}

@@ -1,0 +1,159 @@
+//! KV version 1: a value per path, the last write wins.
+//!
+//! A secret is stored at `v1/<path>` with the time of its write, so that an upgrade to version 2
+//! knows when its first version was made.
+
+use crate::kv::{Folder, KvError, SecretPath};
+use schemars::JsonSchema;
+use secretum_api::fields::{JsonObject, Seconds};
+use secretum_engine::{
+    Access, Context, Engine, Exists, Fault, Handle, Input, Listing, MountStorage, Reply, Routes,
+    Setup, Verb, listing, to_json,
+};
+use secretum_storage::Batch;
+use serde::{Deserialize, Serialize};
+
+/// A KV version 1 mount.
+#[derive(Debug)]
+pub struct Kv1 {
+    store: MountStorage,
+    default_ttl_seconds: u64,
+}
+
+/// A secret as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Stored {
+    /// When it was written, seconds since 1970.
+    pub(super) written: i64,
+    pub(super) data: JsonObject,
+}
+
+/// Where a secret of version 1 is stored.
+pub(super) fn key(path: &str) -> String {
+    format!("v1/{path}")
+}
+
+/// Reads a secret.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ReadSecret {
+    /// Path of the secret.
+    path: SecretPath,
+}
+
+/// Writes a secret; the whole body is its value.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct WriteSecret {
+    /// Path of the secret.
+    path: SecretPath,
+    /// The secret.
+    #[serde(default)]
+    data: Option<JsonObject>,
+}
+
+/// Deletes a secret.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct DeleteSecret {
+    /// Path of the secret.
+    path: SecretPath,
+}
+
+/// Lists the names in a folder.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ListSecrets {
+    /// Path of the folder.
+    path: Folder,
+    /// The name behind which a page begins.
+    #[serde(default)]
+    after: Option<String>,
+    /// How many names a page has; all of them, sorted, where it is missing.
+    #[serde(default)]
+    limit: Option<i64>,
+}
+
+impl Kv1 {
+    /// Builds the engine of a mount.
+    ///
+    /// **Errors**: none of its own; the signature is that of every engine.
+    pub fn build(setup: Setup) -> Result<Self, Fault> {
+        Ok(Self { store: setup.store, default_ttl_seconds: setup.default_lease_ttl.as_secs() })
+    }
+}
+
+impl Engine for Kv1 {
+    const KIND: &'static str = "kv";
+    const ABOUT: &'static str = "Key-value secrets";
+
+    fn routes() -> Routes<Self> {
+        Routes::new()
+            .on::<ReadSecret>(Verb::Read, "{path*}", Access::Token)
+            .upsert::<WriteSecret>("{path*}", Access::Token)
+            .whole_body("data")
+            .on::<DeleteSecret>(Verb::Delete, "{path*}", Access::Token)
+            .on::<ListSecrets>(Verb::List, "{path*}", Access::Token)
+    }
+}
+
+impl Handle<ReadSecret> for Kv1 {
+    type Data = JsonObject;
+    type Error = KvError;
+
+    async fn handle(&self, request: ReadSecret, _: &Context) -> Result<Reply<JsonObject>, KvError> {
+        let record = self.store.get(&key(request.path.as_str())).await?.ok_or(KvError::NotFound)?;
+        let stored: Stored = record.json()?;
+        let ttl = self.refresh_seconds(&stored.data);
+        Ok(Reply::data(stored.data).refresh_after(ttl))
+    }
+}
+
+impl Kv1 {
+    /// How long a client may rely on a secret: what its field `ttl` (or `lease`) says.
+    fn refresh_seconds(&self, data: &JsonObject) -> u64 {
+        #[derive(Deserialize)]
+        struct Hint {
+            #[serde(default, alias = "lease")]
+            ttl: Option<Seconds>,
+        }
+        // A field of another meaning is no hint.
+        let hint: Option<Hint> = serde_json::from_str(data.get()).ok();
+        hint.and_then(|hint| hint.ttl).map_or(self.default_ttl_seconds, |ttl| ttl.0)
+    }
+}
+
+impl Handle<WriteSecret> for Kv1 {
+    type Data = ();
+    type Error = KvError;
+
+    async fn handle(&self, request: WriteSecret, context: &Context) -> Result<Reply<()>, KvError> {
+        let data = request.data.filter(|data| !data.is_empty());
+        let data = data.ok_or_else(|| Fault::invalid("missing data fields"))?;
+        let stored = Stored { written: context.clock.now().unix_seconds(), data };
+        let place = self.store.key(&key(request.path.as_str()))?;
+        Ok(Reply::wrote(Batch::new().put(place, to_json(&stored)?)))
+    }
+}
+
+impl Exists<WriteSecret> for Kv1 {
+    async fn exists(&self, input: &Input<'_>, _: &Context) -> Result<bool, KvError> {
+        Ok(self.store.get(&key(input.capture("path"))).await?.is_some())
+    }
+}
+
+impl Handle<DeleteSecret> for Kv1 {
+    type Data = ();
+    type Error = KvError;
+
+    async fn handle(&self, request: DeleteSecret, _: &Context) -> Result<Reply<()>, KvError> {
+        Ok(Reply::wrote(Batch::new().delete(self.store.key(&key(request.path.as_str()))?)))
+    }
+}
+
+impl Handle<ListSecrets> for Kv1 {
+    type Data = Listing;
+    type Error = KvError;
+
+    async fn handle(&self, request: ListSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
+        let page = super::Page::of(request.after, request.limit);
+        let folder = key(request.path.as_str());
+        Ok(listing(self.store.children(&folder, page.after(), page.limit).await?)?)
+    }
+}

@@ -1,0 +1,114 @@
+//! KV version 2: a history per path.
+//!
+//! - `meta/<path>` holds what is known of a secret: its versions, their times, its settings.
+//! - `data/<path>\x01<version>` holds the value of a version, as its author wrote it. No path holds a
+//!   control character, so that the two never meet another path.
+//! - `config` holds the settings of the mount.
+//! - `v1/<path>` may hold a secret of the time when the mount was of version 1. It counts as version
+//!   1 of its path, and moves to the two places above when it is next written.
+//!
+//! INVARIANT: a version that the metadata calls alive has its value; both change in one commit, under
+//! the metadata's revision.
+
+mod config;
+mod data;
+mod meta;
+mod metadata;
+mod secret;
+mod subkeys;
+mod versions;
+
+use crate::kv::{Folder, KvError, Page};
+use meta::MountSettings;
+use schemars::JsonSchema;
+use secretum_engine::{
+    Access, Context, Engine, Fault, Handle, Listing, MountStorage, Reply, Routes, Setup, Verb,
+    listing,
+};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+
+/// A KV version 2 mount.
+#[derive(Debug)]
+pub struct Kv2 {
+    store: MountStorage,
+}
+
+const CONFIG_KEY: &str = "config";
+
+impl Kv2 {
+    /// Builds the engine of a mount.
+    ///
+    /// **Errors**: none of its own; the signature is that of every engine.
+    pub fn build(setup: Setup) -> Result<Self, Fault> {
+        Ok(Self { store: setup.store })
+    }
+
+    async fn settings(&self) -> Result<MountSettings, Fault> {
+        match self.store.get(CONFIG_KEY).await? {
+            Some(record) => record.json(),
+            None => Ok(MountSettings::default()),
+        }
+    }
+}
+
+impl Engine for Kv2 {
+    const KIND: &'static str = "kv";
+    const ABOUT: &'static str = "Key-value secrets with versions";
+
+    fn routes() -> Routes<Self> {
+        Routes::new()
+            .on::<config::ReadConfig>(Verb::Read, "config", Access::Token)
+            .on::<config::WriteConfig>(Verb::Write, "config", Access::Token)
+            .on::<data::ReadSecret>(Verb::Read, "data/{path*}", Access::Token)
+            .upsert::<data::WriteSecret>("data/{path*}", Access::Token)
+            .on::<data::PatchSecret>(Verb::Patch, "data/{path*}", Access::Token)
+            .on::<versions::DeleteNewest>(Verb::Delete, "data/{path*}", Access::Token)
+            .on::<versions::DeleteVersions>(Verb::Write, "delete/{path*}", Access::Token)
+            .on::<versions::UndeleteVersions>(Verb::Write, "undelete/{path*}", Access::Token)
+            .on::<versions::DestroyVersions>(Verb::Write, "destroy/{path*}", Access::Token)
+            .on::<subkeys::ReadSubkeys>(Verb::Read, "subkeys/{path*}", Access::Token)
+            .on::<ListSecrets>(Verb::List, "metadata/{path*}", Access::Token)
+            .on::<metadata::ReadMetadata>(Verb::Read, "metadata/{path*}", Access::Token)
+            .upsert::<metadata::WriteMetadata>("metadata/{path*}", Access::Token)
+            .on::<metadata::PatchMetadata>(Verb::Patch, "metadata/{path*}", Access::Token)
+            .on::<metadata::DeleteMetadata>(Verb::Delete, "metadata/{path*}", Access::Token)
+    }
+}
+
+/// Lists the names in a folder.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct ListSecrets {
+    /// Path of the folder.
+    path: Folder,
+    /// The name behind which a page begins.
+    #[serde(default)]
+    after: Option<String>,
+    /// How many names a page has; all of them, sorted, where it is missing.
+    #[serde(default)]
+    limit: Option<i64>,
+}
+
+impl Handle<ListSecrets> for Kv2 {
+    type Data = Listing;
+    type Error = KvError;
+
+    async fn handle(&self, request: ListSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
+        let page = Page::of(request.after, request.limit);
+        let folder = request.path.as_str();
+        let names = self.store.children(&meta::key(folder), page.after(), page.limit).await?;
+        let room = page.limit.map(|limit| limit - names.len());
+        if room == Some(0) {
+            return Ok(listing(names)?);
+        }
+        // Names of the time of version 1 follow; what is in both places is named once.
+        let old = super::version1::key(folder);
+        let after = page.after().filter(|_| names.is_empty());
+        let older = self.store.children(&old, after, room).await?;
+        if older.is_empty() {
+            return Ok(listing(names)?);
+        }
+        let all: BTreeSet<String> = names.into_iter().chain(older).collect();
+        Ok(listing(all.into_iter().collect())?)
+    }
+}

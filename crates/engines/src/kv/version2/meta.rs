@@ -1,0 +1,172 @@
+//! What is known of a secret, as it is stored.
+
+use secretum_crypto::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Versions that a secret keeps where nothing says how many.
+const VERSIONS_KEPT: u64 = 10;
+
+/// Where the metadata of a secret is stored.
+pub(super) fn key(path: &str) -> String {
+    format!("meta/{path}")
+}
+
+/// Where the value of a version is stored.
+pub(super) fn value_key(path: &str, version: u64) -> String {
+    format!("data/{path}\u{1}{version}")
+}
+
+/// The settings of a mount.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct MountSettings {
+    /// Versions that a secret keeps; 0 for the default.
+    pub(super) max_versions: u64,
+    /// Whether a write must name the newest version.
+    pub(super) cas_required: bool,
+    /// Seconds after which a new version is deleted; 0 for never.
+    pub(super) delete_version_after: u64,
+}
+
+/// What is known of a secret. Times are nanoseconds since 1970.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Meta {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) versions: BTreeMap<u64, VersionMeta>,
+    /// The newest version; 0 before the first.
+    pub(super) current: u64,
+    /// The oldest version that is kept; 0 before the first is dropped.
+    #[serde(default)]
+    pub(super) oldest: u64,
+    pub(super) created: i128,
+    pub(super) updated: i128,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) max_versions: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) cas_required: bool,
+    /// Seconds; 0 for the mount's.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) delete_version_after: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) custom: Option<BTreeMap<String, String>>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// What is known of a version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct VersionMeta {
+    pub(super) created: i128,
+    /// When it was or will be deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) deleted: Option<i128>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) destroyed: bool,
+}
+
+impl VersionMeta {
+    /// Whether its value can be read.
+    pub(super) fn is_alive(&self, now: Timestamp) -> bool {
+        !self.destroyed && self.deleted.is_none_or(|deleted| deleted > now.unix_nanos())
+    }
+
+    /// When it was or will be deleted, RFC 3339; empty for never.
+    pub(super) fn deletion_time(&self) -> String {
+        self.deleted.map(time).unwrap_or_default()
+    }
+}
+
+impl Meta {
+    /// A secret without versions.
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self {
+            versions: BTreeMap::new(),
+            current: 0,
+            oldest: 0,
+            created: now.unix_nanos(),
+            updated: now.unix_nanos(),
+            max_versions: 0,
+            cas_required: false,
+            delete_version_after: 0,
+            custom: None,
+        }
+    }
+
+    /// Adds a version and drops those that are too many; gives its number and the numbers dropped.
+    pub(super) fn add_version(&mut self, settings: &MountSettings, now: Timestamp) -> (u64, Vec<u64>) {
+        let lives = match (self.delete_version_after, settings.delete_version_after) {
+            (0, mount) => mount,
+            (own, 0) => own,
+            (own, mount) => own.min(mount),
+        };
+        let deleted = (lives > 0).then(|| now.plus(Duration::from_secs(lives)).unix_nanos());
+        self.current += 1;
+        self.updated = now.unix_nanos();
+        let version = VersionMeta { created: now.unix_nanos(), deleted, destroyed: false };
+        self.versions.insert(self.current, version);
+        (self.current, self.prune(settings))
+    }
+
+    /// Drops the oldest versions that are too many; gives their numbers.
+    fn prune(&mut self, settings: &MountSettings) -> Vec<u64> {
+        let kept = match (self.max_versions, settings.max_versions) {
+            (0, 0) => VERSIONS_KEPT,
+            (0, mount) => mount,
+            (own, _) => own,
+        };
+        let mut dropped = Vec::new();
+        while u64::try_from(self.versions.len()).unwrap_or(u64::MAX) > kept {
+            let Some((version, _)) = self.versions.pop_first() else { break };
+            dropped.push(version);
+        }
+        if !dropped.is_empty() {
+            self.oldest = self.versions.keys().next().copied().unwrap_or(self.current);
+        }
+        dropped
+    }
+}
+
+/// Nanoseconds since 1970 as RFC 3339.
+pub(super) fn time(nanos: i128) -> String {
+    Timestamp::from_unix_nanos(nanos).to_rfc3339()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_newest_versions_are_kept(writes in 1_u64..60, own in 0_u64..12, mount in 0_u64..12) {
+            let settings = MountSettings { max_versions: mount, ..MountSettings::default() };
+            let now = Timestamp::from_unix_seconds(1_000);
+            let mut meta = Meta { max_versions: own, ..Meta::new(now) };
+            let mut dropped_all = Vec::new();
+            for _ in 0..writes {
+                dropped_all.extend(meta.add_version(&settings, now).1);
+            }
+            let kept = if own > 0 { own } else if mount > 0 { mount } else { 10 }.min(writes);
+            let expected: Vec<u64> = (writes - kept + 1..=writes).collect();
+            prop_assert_eq!(meta.versions.keys().copied().collect::<Vec<_>>(), expected);
+            prop_assert_eq!(dropped_all, (1..=writes - kept).collect::<Vec<_>>());
+            prop_assert_eq!(meta.current, writes);
+        }
+    }
+
+    #[test]
+    fn the_shorter_life_counts() {
+        let now = Timestamp::from_unix_seconds(1_000);
+        for (own, mount, expected) in [(0, 0, None), (5, 0, Some(5)), (0, 7, Some(7)), (5, 7, Some(5))] {
+            let settings = MountSettings { delete_version_after: mount, ..Default::default() };
+            let mut meta = Meta { delete_version_after: own, ..Meta::new(now) };
+            meta.add_version(&settings, now);
+            let deleted = meta.versions[&1].deleted.map(|at| (at - now.unix_nanos()) / 1_000_000_000);
+            assert_eq!(deleted, expected);
+        }
+    }
+}

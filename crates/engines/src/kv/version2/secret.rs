@@ -1,0 +1,153 @@
+//! [`Secret`]: a secret's metadata as it was read, and what a change of it commits.
+
+use super::Kv2;
+use super::meta::{self, Meta, VersionMeta, value_key};
+use crate::kv::{KvError, version1};
+use secretum_api::fields::JsonObject;
+use secretum_crypto::Timestamp;
+use secretum_engine::{Fault, Record, expect, to_json};
+use secretum_storage::{Batch, Precondition};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A secret's metadata, and where it was read.
+#[derive(Debug)]
+pub(super) struct Secret {
+    path: String,
+    pub(super) meta: Meta,
+    /// The record of the metadata; `None` where there is none yet.
+    record: Option<Record>,
+    /// The secret of the time of version 1, which counts as version 1 until it moves.
+    old: Option<Record>,
+}
+
+/// What a client is told of a version.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(crate) struct VersionFacts {
+    created_time: String,
+    custom_metadata: Option<BTreeMap<String, String>>,
+    deletion_time: String,
+    destroyed: bool,
+    version: u64,
+}
+
+impl Kv2 {
+    /// Reads a secret's metadata; `None` where there is no secret.
+    pub(super) async fn find(&self, path: &str) -> Result<Option<Secret>, Fault> {
+        if let Some(record) = self.store.get(&meta::key(path)).await? {
+            let meta = record.json()?;
+            return Ok(Some(Secret { path: path.to_owned(), meta, record: Some(record), old: None }));
+        }
+        let Some(old) = self.store.get(&version1::key(path)).await? else { return Ok(None) };
+        let written = Timestamp::from_unix_seconds(old.json::<version1::Stored>()?.written);
+        let mut meta = Meta::new(written);
+        meta.add_version(&super::MountSettings::default(), written);
+        Ok(Some(Secret { path: path.to_owned(), meta, record: None, old: Some(old) }))
+    }
+
+    /// As [`Kv2::find`], or a secret without versions.
+    pub(super) async fn find_or_new(&self, path: &str, now: Timestamp) -> Result<Secret, Fault> {
+        let new =
+            || Secret { path: path.to_owned(), meta: Meta::new(now), record: None, old: None };
+        Ok(self.find(path).await?.unwrap_or_else(new))
+    }
+
+    /// The value of a version; `None` where it is gone since the metadata was read.
+    pub(super) async fn value(&self, secret: &Secret, version: u64) -> Result<Option<JsonObject>, Fault> {
+        if let (Some(old), 1) = (&secret.old, version) {
+            return Ok(Some(old.json::<version1::Stored>()?.data));
+        }
+        match self.store.get(&value_key(&secret.path, version)).await? {
+            Some(record) => record.json().map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A batch that puts a changed secret in the place of the one that was read, and fails where it
+    /// is no longer that.
+    pub(super) fn put(&self, secret: &Secret) -> Result<Batch, Fault> {
+        let place = self.store.key(&meta::key(&secret.path))?;
+        let batch =
+            Batch::new().put_if(place, expect(secret.record.as_ref()), to_json(&secret.meta)?);
+        let Some(old) = &secret.old else { return Ok(batch) };
+        let batch = batch.delete_if(
+            self.store.key(&version1::key(&secret.path))?,
+            Precondition::At(old.revision),
+        );
+        // Version 1 moves with its metadata, unless this change dropped it.
+        if secret.meta.versions.get(&1).is_some_and(|version| !version.destroyed) {
+            let stored: version1::Stored = old.json()?;
+            let place = self.store.key(&value_key(&secret.path, 1))?;
+            return Ok(batch.put(place, stored.data.get().to_owned()));
+        }
+        Ok(batch)
+    }
+
+    /// Adds the removal of the values of versions to a batch.
+    pub(super) fn drop_values(
+        &self,
+        mut batch: Batch,
+        secret: &Secret,
+        versions: &[u64],
+    ) -> Result<Batch, Fault> {
+        for version in versions {
+            batch = batch.delete(self.store.key(&value_key(&secret.path, *version))?);
+        }
+        Ok(batch)
+    }
+
+    /// A batch that adds a version with this value, and what a client is told of it.
+    pub(super) async fn add_version(
+        &self,
+        secret: &mut Secret,
+        data: &JsonObject,
+        now: Timestamp,
+    ) -> Result<(Batch, VersionFacts), KvError> {
+        let settings = self.settings().await?;
+        let (version, dropped) = secret.meta.add_version(&settings, now);
+        let place = self.store.key(&value_key(&secret.path, version))?;
+        let batch = self.drop_values(self.put(secret)?, secret, &dropped)?;
+        let facts = secret.facts(version).ok_or(KvError::NotFound)?;
+        Ok((batch.put(place, data.get().to_owned()), facts))
+    }
+
+    /// A batch that removes a secret, its history with it.
+    pub(super) fn remove(&self, secret: &Secret) -> Result<Batch, Fault> {
+        let versions: Vec<u64> = secret.meta.versions.keys().copied().collect();
+        let batch = self.drop_values(Batch::new(), secret, &versions)?;
+        let batch = match &secret.record {
+            Some(record) => batch.delete_if(
+                self.store.key(&meta::key(&secret.path))?,
+                Precondition::At(record.revision),
+            ),
+            None => batch,
+        };
+        match &secret.old {
+            Some(old) => Ok(batch.delete_if(
+                self.store.key(&version1::key(&secret.path))?,
+                Precondition::At(old.revision),
+            )),
+            None => Ok(batch),
+        }
+    }
+}
+
+impl Secret {
+    /// The version asked for: the newest where it is 0.
+    pub(super) fn version(&self, asked: u64) -> Option<(u64, &VersionMeta)> {
+        let version = if asked == 0 { self.meta.current } else { asked };
+        self.meta.versions.get(&version).map(|meta| (version, meta))
+    }
+
+    /// What a client is told of a version.
+    pub(super) fn facts(&self, version: u64) -> Option<VersionFacts> {
+        let meta = self.meta.versions.get(&version)?;
+        Some(VersionFacts {
+            created_time: meta::time(meta.created),
+            custom_metadata: self.meta.custom.clone(),
+            deletion_time: meta.deletion_time(),
+            destroyed: meta.destroyed,
+            version,
+        })
+    }
+}
