@@ -1,0 +1,1 @@
+path "a" {control_group{bad=1}}

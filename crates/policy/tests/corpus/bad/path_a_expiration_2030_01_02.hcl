@@ -1,0 +1,1 @@
+path "a" {expiration="2030-01-02"}

@@ -1,0 +1,1 @@
+Path "a" {policy="read"}

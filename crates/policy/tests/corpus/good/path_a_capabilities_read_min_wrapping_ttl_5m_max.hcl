@@ -1,0 +1,1 @@
+path "a" {capabilities=["read"] min_wrapping_ttl="5m" max_wrapping_ttl="1h" required_parameters=["x"] allowed_parameters={"*"=[] x=["a*",true,1,["b"],{c="d"}]} denied_parameters={y=[]} expiration="2030-01-02T15:04:05+01:00" pagination_limit=100 comment="c"}

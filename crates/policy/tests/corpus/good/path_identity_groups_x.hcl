@@ -1,0 +1,1 @@
+path "{{identity.groups.x}}" {}

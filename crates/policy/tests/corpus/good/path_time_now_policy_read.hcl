@@ -1,0 +1,1 @@
+path "{{time.now}}" {policy="read"}

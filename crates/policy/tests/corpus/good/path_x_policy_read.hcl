@@ -1,0 +1,1 @@
+path "{{x}}" {policy="read"}

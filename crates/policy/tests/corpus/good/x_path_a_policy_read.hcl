@@ -1,0 +1,2 @@
+# {{ x
+path "a" {policy="read"}

@@ -1,0 +1,1 @@
+path "a" {capabilities=["subscribe"] subscribe_event_types=["*"]}

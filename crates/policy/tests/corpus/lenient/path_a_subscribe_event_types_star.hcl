@@ -1,0 +1,1 @@
+path "a" {subscribe_event_types=["*"]}

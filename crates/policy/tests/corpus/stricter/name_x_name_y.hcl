@@ -1,0 +1,1 @@
+name="x" name="y"
