@@ -184,6 +184,11 @@ impl Batch {
         batch
     }
 
+    /// Takes steps whose keys are known to stand in them once: those of another batch.
+    pub(crate) fn of_unique(steps: Vec<Step>) -> Self {
+        Self { steps }
+    }
+
     fn push(&mut self, step: Step) {
         // Batches hold a handful of steps: a scan costs less than an index.
         let Some(earlier) = self

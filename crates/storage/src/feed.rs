@@ -69,6 +69,17 @@ impl ChangeLog {
         self.shared.news.send_replace(());
     }
 
+    /// Drops the history: everything may have changed up to `revision`.
+    pub(crate) fn reset(&self, revision: Revision) {
+        let mut ring = self.shared.ring.lock();
+        ring.commits.clear();
+        ring.key_bytes = 0;
+        ring.floor = revision;
+        ring.newest = revision;
+        drop(ring);
+        self.shared.news.send_replace(());
+    }
+
     /// Ends every feed behind its last commit.
     pub(crate) fn close(&self) {
         self.shared.ring.lock().closed = true;

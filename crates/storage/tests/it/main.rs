@@ -4,3 +4,5 @@
 mod memory;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod raft;

@@ -1,0 +1,169 @@
+//! The file system calls that the backend makes, and nothing else makes.
+//!
+//! Everything the backend puts on disk goes through [`Disk`], so that a test puts a disk of its
+//! own below it: one that fills up, fails, or loses power.
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Open {
+    /// It exists; for reading and writing.
+    Existing,
+    /// It is made, and emptied where it exists; for reading and writing.
+    Fresh,
+}
+
+/// Holds the lock of a directory until it is dropped.
+pub type DiskLock = Box<dyn Any + Send + Sync>;
+
+/// A file system.
+pub trait Disk: Send + Sync + Debug + 'static {
+    /// Opens a file.
+    fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>>;
+    /// Moves a file in the place of another.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Makes a directory and those above it; one that exists stays.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// The names of what a directory holds, in no order.
+    fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+    /// Makes the names in a directory durable: what was made, moved or removed.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Locks a directory for this process; `None` where another one has it.
+    fn lock(&self, path: &Path) -> io::Result<Option<DiskLock>>;
+}
+
+/// An open file.
+#[expect(
+    clippy::len_without_is_empty,
+    reason = "a file is asked for its length to place what follows"
+)]
+pub trait DiskFile: Send + Sync + Debug + 'static {
+    /// Its length in bytes.
+    fn len(&self) -> io::Result<u64>;
+    /// Fills the buffer from `offset` on.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+    /// Writes all of the data at `offset`.
+    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()>;
+    /// Cuts or extends the file; what is new reads as zeros.
+    fn set_len(&self, bytes: u64) -> io::Result<()>;
+    /// Makes the content durable, and the length as far as the content needs it.
+    fn sync(&self) -> io::Result<()>;
+    /// Makes the content and the length durable, also where the file was cut.
+    fn sync_all(&self) -> io::Result<()>;
+}
+
+/// The file system of the machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemDisk;
+
+#[derive(Debug)]
+struct SystemFile(File);
+
+impl Disk for SystemDisk {
+    fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
+        let fresh = how == Open::Fresh;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(fresh)
+            .truncate(fresh)
+            .open(path)?;
+        Ok(Arc::new(SystemFile(file)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        std::fs::read_dir(path)?
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect()
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<DiskLock>> {
+        let directory = File::open(path)?;
+        match directory.try_lock() {
+            Ok(()) => Ok(Some(Box::new(directory))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl DiskFile for SystemFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(buffer, offset)
+    }
+
+    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(data, offset)
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        self.0.set_len(bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+}
+
+/// Writes a small file whole: it holds the old bytes or the new ones, whatever happens.
+pub(crate) fn write_whole(disk: &dyn Disk, path: &Path, data: &[u8]) -> io::Result<()> {
+    let fresh = path.with_extension("tmp");
+    let file = disk.open(&fresh, Open::Fresh)?;
+    file.write_at(0, data)?;
+    file.sync()?;
+    disk.rename(&fresh, path)?;
+    match path.parent() {
+        Some(directory) => disk.sync_dir(directory),
+        None => Ok(()),
+    }
+}
+
+/// Reads a small file whole.
+///
+/// **Errors**: `InvalidData` where it is longer than `bytes_max`.
+pub(crate) fn read_whole(disk: &dyn Disk, path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+    let file = disk.open(path, Open::Existing)?;
+    let bytes = usize::try_from(file.len()?).unwrap_or(usize::MAX);
+    if bytes > bytes_max {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the file is too long",
+        ));
+    }
+    let mut data = vec![0; bytes];
+    file.read_at(0, &mut data)?;
+    Ok(data)
+}

@@ -1,0 +1,110 @@
+//! Conformance, the model, and reopening.
+
+use super::small;
+use crate::model::{Model, actions, agree, same};
+use async_trait::async_trait;
+use proptest::prelude::*;
+use secretum_storage::conformance::{self, Harness};
+use secretum_storage::raft::RaftStorage;
+use secretum_storage::{Batch, Key, Result, Storage};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use tempfile::TempDir;
+
+#[derive(Default)]
+struct Nodes {
+    /// The directory of each storage that was handed out.
+    directories: Mutex<HashMap<usize, TempDir>>,
+}
+
+fn address(storage: &Arc<dyn Storage>) -> usize {
+    Arc::as_ptr(storage).cast::<()>() as usize
+}
+
+impl Nodes {
+    async fn open_in(&self, directory: TempDir) -> Result<Arc<dyn Storage>> {
+        let storage: Arc<dyn Storage> = RaftStorage::open(small(directory.path())).await?;
+        self.directories
+            .lock()
+            .unwrap()
+            .insert(address(&storage), directory);
+        Ok(storage)
+    }
+}
+
+#[async_trait]
+impl Harness for Nodes {
+    async fn open(&self) -> Result<Arc<dyn Storage>> {
+        self.open_in(tempfile::tempdir().unwrap()).await
+    }
+
+    async fn reopen(&self, closed: Arc<dyn Storage>) -> Result<Option<Arc<dyn Storage>>> {
+        let directory = self
+            .directories
+            .lock()
+            .unwrap()
+            .remove(&address(&closed))
+            .unwrap();
+        drop(closed);
+        self.open_in(directory).await.map(Some)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_embedded_backend_keeps_the_promises_of_the_boundary() {
+    if let Err(failure) = conformance::run(&Nodes::default()).await {
+        panic!("{failure}");
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn the_embedded_backend_agrees_with_a_map(before in actions(), after in actions()) {
+        runtime().block_on(async {
+            let directory = tempfile::tempdir().unwrap();
+            let mut model = Model::default();
+            let storage = RaftStorage::open(small(directory.path())).await.unwrap();
+            agree(&*storage, &mut model, &before).await;
+            storage.close().await.unwrap();
+            let storage = RaftStorage::open(small(directory.path())).await.unwrap();
+            same(&*storage, &model).await;
+            agree(&*storage, &mut model, &after).await;
+            storage.close().await.unwrap();
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_keeps_its_identity_and_its_data_over_many_segments() {
+    const COMMITS: usize = 400;
+    let value = |round: usize| format!("{round:01000}");
+    let directory = tempfile::tempdir().unwrap();
+    let storage = RaftStorage::open(small(directory.path())).await.unwrap();
+    let identity = (storage.cluster_id(), storage.node_id());
+    for round in 0..COMMITS {
+        let key = Key::try_from(format!("k/{round}")).unwrap();
+        storage
+            .commit(Batch::new().put(key, value(round)))
+            .await
+            .unwrap();
+    }
+    storage.close().await.unwrap();
+    let storage = RaftStorage::open(small(directory.path())).await.unwrap();
+    assert_eq!((storage.cluster_id(), storage.node_id()), identity);
+    for round in 0..COMMITS {
+        let key = Key::try_from(format!("k/{round}")).unwrap();
+        let entry = storage.get(&key).await.unwrap().unwrap();
+        assert_eq!(entry.value, value(round));
+    }
+    storage.close().await.unwrap();
+}
