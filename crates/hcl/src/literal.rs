@@ -123,7 +123,7 @@ pub(crate) fn number_text<'a>(cursor: &mut Cursor<'a>) -> &'a str {
             cursor.take_while(digit);
         }
     }
-    start.strip_suffix(cursor.rest()).unwrap_or_default()
+    cursor.since(start)
 }
 
 /// The number that the text is: hexadecimal after `0x`, octal after `0`.

@@ -107,7 +107,13 @@ impl<'a> Cursor<'a> {
         while self.peek().is_some_and(&fits) {
             self.next();
         }
-        start.strip_suffix(self.rest).unwrap_or_default()
+        self.since(start)
+    }
+
+    /// What was read since the rest was `start`; costs nothing, however long the rest is.
+    pub(crate) fn since(&self, start: &'a str) -> &'a str {
+        let bytes = start.len().saturating_sub(self.rest.len());
+        start.get(..bytes).unwrap_or_default()
     }
 
     pub(crate) fn error(&self, problem: Problem) -> HclError {
@@ -209,10 +215,7 @@ fn quoted(cursor: &mut Cursor<'_>) -> Result<String> {
             '\\' => match (literal::escape(cursor)?, braces) {
                 (escape, 0) => escape.append_to(&mut bytes),
                 (_, _) => {
-                    let raw = before
-                        .rest()
-                        .strip_suffix(cursor.rest())
-                        .unwrap_or_default();
+                    let raw = cursor.since(before.rest());
                     Escape::Text(raw).append_to(&mut bytes);
                 }
             },
@@ -262,7 +265,9 @@ fn heredoc(cursor: &mut Cursor<'_>) -> Result<String> {
         if let Some(indent) = indent
             && !(indented && indent.is_empty())
         {
-            let body = body.strip_suffix(line_start).unwrap_or_default();
+            let body = body
+                .get(..body.len().saturating_sub(line_start.len()))
+                .unwrap_or_default();
             return Ok(literal::heredoc(body, indent, indented));
         }
     }

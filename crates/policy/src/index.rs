@@ -127,33 +127,42 @@ impl Segments {
         child
     }
 
-    /// Calls with each entry whose pattern matches.
+    /// Calls with entries whose pattern matches, the one of highest priority among them.
     pub(crate) fn matching(&self, path: &str, found: &mut impl FnMut(EntryAt)) {
         let segments: Vec<&str> = path.split('/').collect();
-        self.matching_below(0, &segments, found);
+        self.matching_below(0, &segments, false, found);
     }
 
-    /// Goes no deeper than the longest pattern, of which the number of segments is bounded.
-    fn matching_below(&self, at: usize, segments: &[&str], found: &mut impl FnMut(EntryAt)) {
+    /// Whether there was one. Goes no deeper than the longest pattern, of which the number of segments
+    /// is bounded; `wild` says that the first `+` of the pattern is behind us.
+    fn matching_below(
+        &self,
+        at: usize,
+        segments: &[&str],
+        wild: bool,
+        found: &mut impl FnMut(EntryAt),
+    ) -> bool {
         let Some(node) = self.nodes.get(at) else {
-            return;
+            return false;
         };
         let Some((segment, rest)) = segments.split_first() else {
-            return node.end.into_iter().for_each(found);
+            node.end.into_iter().for_each(found);
+            return node.end.is_some();
         };
-        node.globs
-            .longest(segment)
-            .into_iter()
-            .for_each(&mut *found);
-        for child in node
-            .literal
-            .get(*segment)
-            .copied()
-            .into_iter()
-            .chain(node.any)
-        {
-            self.matching_below(child, rest, found);
+        let glob = node.globs.longest(segment);
+        glob.into_iter().for_each(&mut *found);
+        let wild = wild || segment.contains('+');
+        let literal = node.literal.get(*segment);
+        let literal = literal.is_some_and(|child| self.matching_below(*child, rest, wild, found));
+        // INVARIANT: what matched below the literal has its first `+` or `*` further on than what
+        // begins with `+` here, and so a higher priority.
+        if literal && !wild {
+            return true;
         }
+        let any = node
+            .any
+            .is_some_and(|child| self.matching_below(child, rest, true, found));
+        glob.is_some() || literal || any
     }
 
     /// Whether a pattern that grants something can match this path or something below it; the empty

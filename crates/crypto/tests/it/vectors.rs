@@ -1,7 +1,8 @@
 //! Each file of `tests/vectors` names its source in its first line.
 
 use secretum_crypto::{
-    Aes256Gcm, HmacKey, Key256, NameKey, SecretKey, constant_time_eq, ed25519, hkdf_sha256,
+    Aes256Gcm, HmacKey, Key256, NameKey, SecretBytes, SecretKey, constant_time_eq, ed25519,
+    hkdf_sha256, shamir,
 };
 use serde::Deserialize;
 
@@ -197,4 +198,35 @@ fn rfc_5869() {
         let okm = hkdf_sha256(&case.ikm.0, &case.salt.0, &case.info.0, case.okm.0.len()).unwrap();
         assert_eq!(okm.expose(), case.okm.0);
     }
+}
+
+#[derive(Deserialize)]
+struct Shares {
+    shares: Vec<Hex>,
+}
+
+/// Shares that another implementation gave out: any three give the same key, any two another.
+#[test]
+fn openbao_shares_combine() {
+    let file: Shares =
+        serde_json::from_str(include_str!("../vectors/openbao_shamir.json")).unwrap();
+    let share = |at: usize| SecretBytes::new(file.shares[at].0.clone());
+    let key = shamir::combine(&[share(0), share(1), share(2)]).unwrap();
+    assert_eq!(key.len(), 32);
+    for [a, b, c] in [
+        [0, 1, 3],
+        [0, 2, 4],
+        [4, 3, 2],
+        [1, 4, 0],
+        [3, 0, 4],
+        [1, 2, 3],
+    ] {
+        assert_eq!(
+            shamir::combine(&[share(a), share(b), share(c)]).unwrap(),
+            key
+        );
+        assert_ne!(shamir::combine(&[share(a), share(b)]).unwrap(), key);
+    }
+    let all: Vec<SecretBytes> = (0..5).map(share).collect();
+    assert_eq!(shamir::combine(&all).unwrap(), key);
 }
