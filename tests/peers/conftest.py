@@ -1,0 +1,116 @@
+"""Fixtures: one production node and one development node per run, and fresh ones on demand."""
+
+import itertools
+
+import pytest
+
+import certificates as certificate_files
+from node import IS_BAO, dev_node, production_node, until
+
+_counter = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items):
+    """Leaves out what does not concern the server under test, by name in the summary."""
+    unwanted = "only_secretum" if IS_BAO else "only_bao"
+    for item in items:
+        mark = item.get_closest_marker(unwanted)
+        if mark:
+            item.add_marker(pytest.mark.skip(reason=f"{unwanted}: {mark.args[0]}"))
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    return certificate_files.make(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory, certificates):
+    """The production node: TLS, Raft storage, initialized 5/3, unsealed, file audit on."""
+    directory = tmp_path_factory.mktemp("production")
+    node = production_node(directory, certificates).start().initialize().unseal()
+    node.audit_log = directory / "audit" / "production.log"
+    device = {"type": "file", "options": {"file_path": str(node.audit_log)}}
+    node.wire().put("sys/audit/file", device).expect(204)
+    yield node
+    node.stop()
+
+
+@pytest.fixture(scope="session")
+def dev(tmp_path_factory):
+    """A development node with the root token `root` and KV 2 at secret/."""
+    node = dev_node(tmp_path_factory.mktemp("dev")).start()
+    yield node
+    node.stop()
+
+
+@pytest.fixture
+def fresh(tmp_path, certificates):
+    """Makes production nodes that belong to one test; not started, not initialized."""
+    made = []
+
+    def make(storage="raft"):
+        directory = tmp_path / f"node-{len(made) + 1}"
+        directory.mkdir()
+        made.append(production_node(directory, certificates, storage))
+        return made[-1]
+
+    yield make
+    for node in made:
+        node.stop()
+
+
+@pytest.fixture
+def wire(node):
+    """Raw HTTP to the production node as root."""
+    return node.wire()
+
+
+@pytest.fixture
+def client(node):
+    """hvac to the production node as root."""
+    return node.hvac()
+
+
+@pytest.fixture
+def name():
+    """A name that no other test uses."""
+    return f"n{next(_counter)}"
+
+
+@pytest.fixture
+def kv1(wire, name):
+    """The path of a new KV 1 mount."""
+    path = f"kv1-{name}"
+    wire.put(f"sys/mounts/{path}", {"type": "kv", "options": {"version": "1"}}).expect(204)
+    yield path
+    wire.delete(f"sys/mounts/{path}").expect(204)
+
+
+@pytest.fixture
+def kv2(wire, name):
+    """The path of a new KV 2 mount that is ready for use."""
+    path = f"kv2-{name}"
+    wire.put(f"sys/mounts/{path}", {"type": "kv", "options": {"version": "2"}}).expect(204)
+    ready(wire, path)
+    yield path
+    wire.delete(f"sys/mounts/{path}").expect(204)
+
+
+def ready(wire, path):
+    """Waits until a KV 2 mount answers: OpenBao prepares it in the background."""
+    until(lambda: wire.get(f"{path}/config").status == 200, f"an answer of {path}/config")
+
+
+@pytest.fixture
+def token_with(wire, name):
+    """Makes tokens that hold one policy, whose HCL text is given."""
+
+    def make(policy, **fields):
+        policy_name = f"p-{name}-{next(_counter)}"
+        wire.put(f"sys/policies/acl/{policy_name}", {"policy": policy}).expect(200, 204)
+        body = {"policies": [policy_name], "no_default_policy": True, **fields}
+        auth = wire.post("auth/token/create", body).expect(200).json["auth"]
+        return auth["client_token"]
+
+    return make
