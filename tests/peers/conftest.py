@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 import certificates as certificate_files
+from command import CLIENTS, Cli
 from node import IS_BAO, dev_node, production_node, until
 
 _counter = itertools.count(1)
@@ -114,3 +115,9 @@ def token_with(wire, name):
         return auth["client_token"]
 
     return make
+
+
+@pytest.fixture(params=CLIENTS)
+def cli(request, node, tmp_path):
+    """Each command line in turn, as root against the production node, with a home of its own."""
+    return Cli(request.param, node, tmp_path)

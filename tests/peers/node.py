@@ -193,10 +193,10 @@ def production_node(directory, certificates, storage="raft"):
     return Node(directory, [f"-config={file}"], document["api_addr"], cafile)
 
 
-def dev_node(directory, *more, environment=None):
+def dev_node(directory, *more, environment=None, binary=None):
     """A node in development mode with the root token `root`, not started yet."""
     port = free_port()
     flags = ["-dev", "-dev-root-token-id=root", f"-dev-listen-address=127.0.0.1:{port}", *more]
-    node = Node(directory, flags, f"http://127.0.0.1:{port}", environment=environment)
+    node = Node(directory, flags, f"http://127.0.0.1:{port}", None, binary, environment)
     node.root_token = "root"
     return node
