@@ -80,6 +80,7 @@ def test_killed_in_the_middle_of_writing(running):
         assert running.wire().get(path).expect(200).data == {"n": path.rsplit("/", 1)[1]}
 
 
+@only_secretum("OpenBao cuts off a request that it is still reading")
 def test_terminate_answers_what_is_under_way(running):
     """A request whose body is still coming when the signal arrives gets its answer."""
     wire = running.wire()
@@ -143,7 +144,6 @@ def test_the_same_share_again_counts_once(fresh):
         {"key": ""},
         {"key": "zz"},
         {"key": "00"},
-        {"key": "ab" * 32},
         {"key": "ab" * 40},
         {"key": 5},
         {"key": ["a"]},
