@@ -6,7 +6,6 @@ import subprocess
 from dataclasses import dataclass
 
 import yaml
-
 from node import IS_BAO, bao_binary, secretum_binary
 
 # With PEERS_SERVER=bao our own command joins in only if there is one.

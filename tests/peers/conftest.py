@@ -2,9 +2,8 @@
 
 import itertools
 
-import pytest
-
 import certificates as certificate_files
+import pytest
 from command import CLIENTS, Cli
 from node import IS_BAO, dev_node, production_node, until
 
@@ -96,6 +95,31 @@ def kv2(wire, name):
     ready(wire, path)
     yield path
     wire.delete(f"sys/mounts/{path}").expect(204)
+
+
+@pytest.fixture
+def kv(client, kv2):
+    """hvac's KV 2 calls, bound to a fresh mount."""
+    return Bound(client.secrets.kv.v2, kv2)
+
+
+class Bound:
+    def __init__(self, calls, mount):
+        self.calls, self.mount = calls, mount
+
+    def __getattr__(self, method):
+        call = getattr(self.calls, method)
+        return lambda *args, **more: call(*args, mount_point=self.mount, **more)
+
+    def write(self, path, cas=None, **secret):
+        return self.create_or_update_secret(path, secret, cas=cas)["data"]
+
+    def read(self, path, version=None):
+        answer = self.read_secret_version(path, version=version, raise_on_deleted_version=False)
+        return answer["data"]
+
+    def metadata(self, path):
+        return self.read_secret_metadata(path)["data"]
 
 
 def ready(wire, path):

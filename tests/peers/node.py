@@ -16,7 +16,6 @@ from pathlib import Path
 
 import hvac
 import pytest
-
 from wire import Wire
 
 IS_BAO = os.environ.get("PEERS_SERVER", "secretum") == "bao"

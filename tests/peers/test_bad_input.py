@@ -6,7 +6,6 @@ import threading
 import time
 
 import pytest
-
 from node import IS_BAO
 
 TOO_MUCH = 33 * 1024 * 1024
@@ -146,7 +145,7 @@ def test_chunked_bodies_above_the_limit(node, wire, kv2):
 
 
 @pytest.mark.parametrize(
-    "tail", [b"5\r\n{\"da", b"5\r\n", b"zz\r\n{}\r\n0\r\n\r\n", b"-1\r\n", b"ffffffffffffffffff\r\n"]
+    "tail", [b'5\r\n{"da', b"5\r\n", b"zz\r\n{}\r\n0\r\n\r\n", b"-1\r\n", b"ffffffffffffffffff\r\n"]
 )
 def test_broken_chunks(node, wire, kv2, tail):
     """The connection is shut for writing after the piece, as by a client that died."""

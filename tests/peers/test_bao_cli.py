@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-
 from command import Cli
 from node import until
 
@@ -16,7 +15,13 @@ HCL = 'path "a" { capabilities = ["read"] }'
 
 def test_status(cli):
     out = cli.ok("status").out
-    for line in (r"Seal Type +shamir", r"Initialized +true", r"Sealed +false", r"Total Shares +5", r"Threshold +3"):
+    for line in (
+        r"Seal Type +shamir",
+        r"Initialized +true",
+        r"Sealed +false",
+        r"Total Shares +5",
+        r"Threshold +3",
+    ):
         assert re.search(f"(?m)^{line}$", out), out
     status = cli.ok("status", "-format=json").json
     assert (status["t"], status["n"], status["sealed"]) == (3, 5, False)
@@ -77,8 +82,15 @@ def test_key_status_and_rotate(cli):
 
 def test_token_create_lookup_renew_revoke(cli, name):
     cli.ok("policy", "write", name, "-", stdin=HCL)
-    made = cli.ok("token", "create", f"-policy={name}", "-ttl=1h", "-display-name=x",
-                  "-metadata=a=b", "-use-limit=9")
+    made = cli.ok(
+        "token",
+        "create",
+        f"-policy={name}",
+        "-ttl=1h",
+        "-display-name=x",
+        "-metadata=a=b",
+        "-use-limit=9",
+    )
     assert made.pairs["token_duration"] == "1h" and made.pairs["token_renewable"] == "true"
     assert made.pairs["token_policies"] == f'["default" "{name}"]'
     token = made.pairs["token"]
@@ -202,7 +214,10 @@ def test_policy_fmt(cli):
 
 
 def test_write_read_list_delete(cli, kv1):
-    assert cli.ok("write", f"{kv1}/d/a", "x=1", "y=two").out == f"Success! Data written to: {kv1}/d/a\n"
+    assert (
+        cli.ok("write", f"{kv1}/d/a", "x=1", "y=two").out
+        == f"Success! Data written to: {kv1}/d/a\n"
+    )
     pairs = cli.ok("read", f"{kv1}/d/a").pairs
     assert (pairs["refresh_interval"], pairs["x"], pairs["y"]) == ("168h", "1", "two")
     assert cli.ok("read", "-format=json", f"{kv1}/d/a").json["data"] == {"x": "1", "y": "two"}
@@ -220,7 +235,10 @@ def test_patch(cli, kv2):
     cli.ok("kv", "put", f"{kv2}/a", "x=1")
     body = json.dumps({"data": {"y": "2"}})
     cli.ok("patch", f"{kv2}/data/a", "-", stdin=body)
-    assert cli.ok("kv", "get", "-format=json", f"{kv2}/a").json["data"]["data"] == {"x": "1", "y": "2"}
+    assert cli.ok("kv", "get", "-format=json", f"{kv2}/a").json["data"]["data"] == {
+        "x": "1",
+        "y": "2",
+    }
 
 
 def test_path_help(cli):

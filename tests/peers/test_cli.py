@@ -4,7 +4,6 @@ import json
 import os
 
 import pytest
-
 from command import Cli
 from node import free_port, only_secretum, secretum_binary
 
@@ -76,7 +75,12 @@ def test_formats(cli, secret):
 def test_json_of_a_read_has_the_envelope(cli, secret):
     answer = cli.ok("read", "-format=json", secret).json
     assert list(answer) == [
-        "request_id", "lease_id", "lease_duration", "renewable", "data", "warnings"
+        "request_id",
+        "lease_id",
+        "lease_duration",
+        "renewable",
+        "data",
+        "warnings",
     ]
 
 
@@ -139,7 +143,9 @@ def test_flags_name_the_server(cli, secret):
     node = cli.node
     bare = Cli(cli.client, node, cli.home)
     bare.environment = lambda: {
-        "HOME": str(cli.home), "PATH": os.environ["PATH"], "VAULT_TOKEN": node.root_token,
+        "HOME": str(cli.home),
+        "PATH": os.environ["PATH"],
+        "VAULT_TOKEN": node.root_token,
         "BAO_TOKEN": node.root_token,
     }
     flags = (f"-address={node.address}", f"-ca-cert={node.cafile}")

@@ -3,7 +3,6 @@
 import re
 
 import pytest
-
 from node import until
 
 
@@ -47,7 +46,9 @@ def test_list(cli, kv2):
         cli.ok("kv", "put", f"{kv2}/{path}", "x=1")
     assert cli.ok("kv", "list", kv2).out == "Keys\n----\na\nb\nb/\n"
     assert cli.ok("kv", "list", "-format=json", f"{kv2}/b").json == ["c"]
-    assert f"No value found at {kv2}/metadata/nope" in cli("kv", "list", f"{kv2}/nope").expect(2).err
+    assert (
+        f"No value found at {kv2}/metadata/nope" in cli("kv", "list", f"{kv2}/nope").expect(2).err
+    )
 
 
 def test_delete_undelete_destroy(cli, kv2):
@@ -56,7 +57,9 @@ def test_delete_undelete_destroy(cli, kv2):
     deleted = cli.ok("kv", "delete", f"{kv2}/a").out
     assert deleted == f"Success! Data deleted (if it existed) at: {kv2}/data/a\n"
     tombstone = cli("kv", "get", f"{kv2}/a")
-    assert tombstone.code in (0, 2) and "deletion_time" in tombstone.out and "x" not in tombstone.pairs
+    assert (
+        tombstone.code in (0, 2) and "deletion_time" in tombstone.out and "x" not in tombstone.pairs
+    )
     undeleted = cli.ok("kv", "undelete", "-versions=3", f"{kv2}/a").out
     assert undeleted == f"Success! Data written to: {kv2}/undelete/a\n"
     assert read(cli, f"{kv2}/a")["data"] == {"x": "3"}
@@ -69,8 +72,15 @@ def test_delete_undelete_destroy(cli, kv2):
 
 def test_metadata(cli, kv2):
     cli.ok("kv", "put", f"{kv2}/a", "x=1")
-    written = cli.ok("kv", "metadata", "put", "-max-versions=4", "-custom-metadata=k=v",
-                     "-delete-version-after=1h", f"{kv2}/a").out
+    written = cli.ok(
+        "kv",
+        "metadata",
+        "put",
+        "-max-versions=4",
+        "-custom-metadata=k=v",
+        "-delete-version-after=1h",
+        f"{kv2}/a",
+    ).out
     assert written == f"Success! Data written to: {kv2}/metadata/a\n"
     out = cli.ok("kv", "metadata", "get", f"{kv2}/a").out
     assert f"=\n{kv2}/metadata/a\n" in out and "== Version 1 ==" in out

@@ -5,7 +5,6 @@ import os
 import subprocess
 
 import pytest
-
 from node import (
     Node,
     free_port,
@@ -17,7 +16,9 @@ from node import (
 )
 from test_start import FORMATS
 
-pytestmark = only_secretum("our own check, and the directories that only we write or must not touch")
+pytestmark = only_secretum(
+    "our own check, and the directories that only we write or must not touch"
+)
 
 
 @pytest.fixture
@@ -71,8 +72,11 @@ FAULTS = {
     "no path": ("  path = ", "  # ", "path"),
     "an address without a port": ("  address = ", '  address = "127.0.0.1" # ', "address"),
     "a port too large": ("  address = ", '  address = "127.0.0.1:99999" # ', "99999"),
-    "an absent certificate": ("  tls_cert_file = ", '  tls_cert_file = "/absent.pem" # ',
-                              "/absent.pem"),
+    "an absent certificate": (
+        "  tls_cert_file = ",
+        '  tls_cert_file = "/absent.pem" # ',
+        "/absent.pem",
+    ),
     "a key that is no key": ("  tls_key_file = ", '  tls_key_file = "/dev/null" # ', "/dev/null"),
     "a duration that is none": ("default_lease_ttl = ", 'default_lease_ttl = "soon" # ', "soon"),
     "a default above the maximum": ("max_lease_ttl = ", 'max_lease_ttl = "1h" # ', "lease_ttl"),
@@ -116,7 +120,9 @@ def test_faults_in_the_other_formats(check, good, kind):
 
 
 def test_unknown_and_unserved_stanzas_are_warnings_by_name(check, good):
-    text = hcl(good) + 'telemetry {\n  statsd_address = "x"\n}\nnovelty "x" {\n  y = 1\n}\nodd = 1\n'
+    text = (
+        hcl(good) + 'telemetry {\n  statsd_address = "x"\n}\nnovelty "x" {\n  y = 1\n}\nodd = 1\n'
+    )
     code, out = check(text)
     assert code == 0, out
     for name in ("telemetry", "novelty", "odd"):

@@ -9,7 +9,6 @@ from http.client import RemoteDisconnected
 from pathlib import Path
 
 import pytest
-
 from node import IS_BAO, bao_binary, dev_node
 
 CRATES = Path(__file__).parents[2] / "crates"

@@ -7,7 +7,6 @@ import signal
 
 import pytest
 from hvac.exceptions import InvalidRequest
-
 from node import only_secretum, production_node, until
 
 HMAC = re.compile(r"hmac-sha256:[0-9a-f]{64}")
@@ -18,7 +17,9 @@ def records(path):
 
 
 def records_of(node, request_path):
-    return [record for record in records(node.audit_log) if record["request"]["path"] == request_path]
+    return [
+        record for record in records(node.audit_log) if record["request"]["path"] == request_path
+    ]
 
 
 def test_devices(client, node, name):

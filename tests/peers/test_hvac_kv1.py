@@ -2,7 +2,6 @@
 
 import pytest
 from hvac.exceptions import InvalidPath, InvalidRequest
-
 from node import only_secretum
 
 

@@ -6,11 +6,11 @@ import json
 import pytest
 from hvac.exceptions import InvalidPath, InvalidRequest
 
-HCL = '''# a comment that stays
+HCL = """# a comment that stays
 path "a/*" {
   capabilities = ["read", "list"] # so does this
 }
-'''
+"""
 JSON = json.dumps({"path": {"a/*": {"capabilities": ["read"]}}})
 
 
@@ -136,8 +136,11 @@ DECISIONS = [
     (rules("s/*", "read", "s/a", "deny"), "s/a", "deny"),
     (rules("s/*", "deny", "s/a", "read"), "s/a", "read"),
     ("", "s/a", "deny"),
-    (rules("s/a", "create read update patch delete list scan sudo"), "s/a",
-     "create delete list patch read scan sudo update"),
+    (
+        rules("s/a", "create read update patch delete list scan sudo"),
+        "s/a",
+        "create delete list patch read scan sudo update",
+    ),
     # the same path twice adds up
     (rules("s/a", "read", "s/a", "list"), "s/a", "list read"),
     # the old words

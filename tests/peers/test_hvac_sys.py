@@ -5,9 +5,8 @@ import uuid
 
 import pytest
 from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, VaultDown
-from openapi_spec_validator import validate
-
 from node import IS_BAO, production_node, until
+from openapi_spec_validator import validate
 
 HEALTH_FIELDS = {
     "initialized",
@@ -251,7 +250,11 @@ def test_tune_without_limits_shows_the_system_ones(wire, kv2):
         ("fresh-a", {"type": "nosuch"}, "nosuch"),
         ("fresh-b", {}, "type"),
         ("fresh-c", {"type": "kv", "config": {"default_lease_ttl": "abc"}}, "abc"),
-        ("fresh-d", {"type": "kv", "config": {"default_lease_ttl": "2h", "max_lease_ttl": "1h"}}, ""),
+        (
+            "fresh-d",
+            {"type": "kv", "config": {"default_lease_ttl": "2h", "max_lease_ttl": "1h"}},
+            "",
+        ),
         ("fresh-e", {"type": "kv", "options": {"version": "9"}}, ""),
     ],
 )
@@ -319,8 +322,10 @@ def test_rotation_adds_a_term_and_old_values_stay_readable(client, kv2):
 
 
 def test_capabilities_of_others_of_oneself_and_by_accessor(node, client, token_with):
-    policy = 'path "a" { capabilities = ["update", "read"] }\n' \
+    policy = (
+        'path "a" { capabilities = ["update", "read"] }\n'
         'path "sys/capabilities-self" { capabilities = ["update"] }'
+    )
     token = token_with(policy)
     accessor = client.lookup_token(token)["data"]["accessor"]
     one = client.sys.get_capabilities(["a"], token=token)

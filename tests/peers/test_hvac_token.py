@@ -1,10 +1,10 @@
 """Tokens through hvac: making, looking up, renewing, and revoking them and their children."""
 
 import re
+from functools import partial
 
 import pytest
 from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest
-
 from node import until
 
 AUTH_FIELDS = {
@@ -120,8 +120,7 @@ def test_without_a_ttl_the_system_default_counts(make, tokens):
     answer = tokens.create(policies=["default"], ttl="9000h")
     assert answer["auth"]["lease_duration"] == 720 * 3600
     assert answer["warnings"] == [
-        'TTL of "9000h" exceeded the effective max_ttl of "720h"; '
-        "TTL value is capped accordingly"
+        'TTL of "9000h" exceeded the effective max_ttl of "720h"; TTL value is capped accordingly'
     ]
 
 
@@ -325,7 +324,7 @@ def test_revocation_takes_the_whole_tree(node, tokens, family, by):
     else:
         node.hvac(first["client_token"]).auth.token.revoke_self()
     for auth in family:
-        until(lambda: is_dead(tokens, auth), "the end of a revoked family")
+        until(partial(is_dead, tokens, auth), "the end of a revoked family")
         node.wire(token=auth["client_token"]).get("auth/token/lookup-self").expect(403)
     listed = tokens.list_accessors()["data"]["keys"]
     assert not {auth["accessor"] for auth in family} & set(listed)

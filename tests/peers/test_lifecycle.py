@@ -1,4 +1,4 @@
-"""Life, death and strangers: restarts, kills, wrong shares, dead tokens, and what the disk shows."""
+"""Life, death and strangers: restarts, wrong shares, dead tokens, and what the disk shows."""
 
 import base64
 import shutil
@@ -6,7 +6,6 @@ import signal
 import threading
 
 import pytest
-
 from node import only_secretum, production_node, until
 
 VALUE = "planted-value-b1946ac9"

@@ -6,7 +6,6 @@ import ssl
 import subprocess
 
 import pytest
-
 from node import IS_BAO
 from wire import Wire
 
@@ -73,8 +72,9 @@ def test_certificate_chain(s_client, certificates):
     code, out = s_client("-showcerts", "-CAfile", certificates.ca)
     assert code == 0 and out.count("BEGIN CERTIFICATE") >= 2
     assert re.search(r"0 s:CN ?= ?localhost", out) and re.search(r"i:CN ?= ?peers test CA", out)
-    code, out = s_client("-CAfile", certificates.ca, "-verify_hostname", "elsewhere",
-                         "-verify_return_error")
+    code, out = s_client(
+        "-CAfile", certificates.ca, "-verify_hostname", "elsewhere", "-verify_return_error"
+    )
     assert code != 0
 
 
@@ -97,8 +97,16 @@ def test_http_2_serves_a_request(node):
     curl = shutil.which("curl")
     assert curl, "no `curl` command: apt-get install curl"
     done = subprocess.run(
-        [curl, "-s", "--http2", "--cacert", node.cafile, "-w", "\n%{http_version}",
-         node.address + "/v1/sys/health"],
+        [
+            curl,
+            "-s",
+            "--http2",
+            "--cacert",
+            node.cafile,
+            "-w",
+            "\n%{http_version}",
+            node.address + "/v1/sys/health",
+        ],
         capture_output=True,
         text=True,
         timeout=30,

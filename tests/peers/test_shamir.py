@@ -5,7 +5,6 @@ from itertools import combinations, permutations
 from pathlib import Path
 
 import pytest
-
 from node import only_secretum
 from shamir import combine, inverse, multiply
 

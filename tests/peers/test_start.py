@@ -1,4 +1,4 @@
-"""Ways of starting: development mode, hvac's own test suite's way, and each configuration format."""
+"""Ways of starting: development mode, hvac's own suite's way, each configuration format."""
 
 import json
 import os
@@ -7,7 +7,6 @@ import signal
 import subprocess
 
 import pytest
-
 from node import (
     IS_BAO,
     Node,
@@ -20,7 +19,6 @@ from node import (
     settings,
     until,
 )
-
 
 # --- development mode --------------------------------------------------------------------------
 
@@ -46,7 +44,9 @@ def test_dev_mode_has_kv_2_at_secret(dev):
     assert (mount["type"], mount["options"]) == ("kv", {"version": "2"})
     client = dev.hvac()
     client.secrets.kv.v2.create_or_update_secret("a", {"x": "1"})
-    assert client.secrets.kv.v2.read_secret("a", raise_on_deleted_version=True)["data"]["data"] == {"x": "1"}
+    assert client.secrets.kv.v2.read_secret("a", raise_on_deleted_version=True)["data"]["data"] == {
+        "x": "1"
+    }
 
 
 def test_dev_mode_from_the_environment(tmp_path):

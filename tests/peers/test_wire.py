@@ -5,7 +5,6 @@ import json
 import re
 
 import pytest
-
 from node import IS_BAO, only_secretum
 from wire import MERGE_PATCH
 
