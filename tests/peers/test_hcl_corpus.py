@@ -1,4 +1,4 @@
-"""Documents with a known verdict, judged by OpenBao and by our server: the folder says who is right.
+"""Documents with a known verdict, put before OpenBao and our server: the folder says which.
 
 `good` both accept, `bad` both refuse, `stricter` only OpenBao accepts, `lenient` only we accept.
 Each is a policy, uploaded as base64 so that every byte arrives as it is in the file.
@@ -9,7 +9,7 @@ from http.client import RemoteDisconnected
 from pathlib import Path
 
 import pytest
-from node import IS_BAO, bao_binary, dev_node
+from node import bao_binary, dev_node, only_secretum
 
 CRATES = Path(__file__).parents[2] / "crates"
 ACCEPTED_BY = {
@@ -66,7 +66,7 @@ def test_openbao_agrees(bao, file):
     assert accepts(bao, file) == ("bao" in ACCEPTED_BY[file.parent.name]), file.read_bytes()
 
 
-@pytest.mark.skipif(IS_BAO, reason="only_secretum: OpenBao's verdict is the test above")
+@only_secretum("OpenBao's verdict is the test above")
 @pytest.mark.parametrize("file", ALL)
 def test_our_server_agrees(wire, file):
     if not file.read_bytes():

@@ -1,4 +1,4 @@
-"""KV version 2 through hvac: versions, check-and-set, deletion in its three kinds, patches, lists."""
+"""KV version 2 through hvac: versions, check-and-set, three kinds of deletion, patches, lists."""
 
 import json
 
