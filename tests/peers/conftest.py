@@ -1,6 +1,9 @@
 """Fixtures: one production node and one development node per run, and fresh ones on demand."""
 
+import contextlib
 import itertools
+import os
+import subprocess
 
 import certificates as certificate_files
 import pytest
@@ -58,6 +61,42 @@ def fresh(tmp_path, certificates):
     yield make
     for node in made:
         node.stop()
+
+
+class SmallDisk:
+    """A file system of its own that tests can fill up."""
+
+    def __init__(self, directory, size_bytes):
+        self.directory, self.filler = directory, directory / "filler"
+        options = f"size={size_bytes}"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", directory], check=True)
+
+    def fill(self):
+        with open(self.filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+
+    def free(self):
+        self.filler.unlink()
+
+    def unmount(self):
+        subprocess.run(["umount", "--lazy", self.directory], check=True)
+
+
+@pytest.fixture
+def small_disk():
+    """Mounts file systems of limited size, which takes root."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system takes root: run the suite as root once")
+    made = []
+
+    def mount(directory, size_bytes):
+        made.append(SmallDisk(directory, size_bytes))
+        return made[-1]
+
+    yield mount
+    for disk in made:
+        disk.unmount()
 
 
 @pytest.fixture

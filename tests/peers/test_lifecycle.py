@@ -110,6 +110,34 @@ def test_expiry_goes_on_while_the_server_is_down(running):
     until(lambda: wire.post("auth/token/lookup", check).status == 403, "the expiry")
 
 
+def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path, certificates, small_disk):
+    """Writes fail with an error while there is no room; what was acknowledged survives a kill."""
+    node = production_node(tmp_path, certificates)
+    disk = small_disk(tmp_path / "data", 96 << 20)
+    wire = node.start().initialize(1, 1).unseal().wire()
+    acknowledged, refused = [], 0
+    disk.fill()
+    for n in range(400):
+        try:
+            status = wire.put(f"cubbyhole/{n}", {"x": "v" * 100_000}).status
+        except OSError:
+            break
+        assert status == 204 or status >= 500
+        if status == 204:
+            acknowledged.append(n)
+        refused += status >= 500
+        if refused > 3:
+            break
+    assert refused or node.process.poll() is not None, "400 writes went to a full disk"
+    node.kill()
+    disk.free()
+    node.start().unseal()
+    for n in acknowledged:
+        assert wire.get(f"cubbyhole/{n}").expect(200).data == {"x": "v" * 100_000}
+    wire.put("cubbyhole/again", {"x": "1"}).expect(204)
+    node.stop()
+
+
 # --- shares ------------------------------------------------------------------------------------
 
 
