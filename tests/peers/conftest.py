@@ -1,4 +1,11 @@
-"""Fixtures: one production node and one development node per run, and fresh ones on demand."""
+"""Fixtures: one production node and one development node per run, and fresh ones on demand.
+
+    pip install -r tests/peers/requirements.txt
+    SECRETUM_BIN=target/debug/secretum python -m pytest tests/peers
+    PEERS_SERVER=bao python -m pytest tests/peers      # the tests themselves, against OpenBao
+
+`openssl` and `curl` are needed too, and root for the tests that fill up a disk of their own.
+"""
 
 import contextlib
 import itertools
