@@ -15,7 +15,7 @@ import subprocess
 import certificates as certificate_files
 import pytest
 from command import CLIENTS, Cli
-from node import IS_BAO, dev_node, production_node, until
+from node import IS_BAO, Node, dev_node, production_node, until
 
 _counter = itertools.count(1)
 
@@ -27,6 +27,13 @@ def pytest_collection_modifyitems(items):
         mark = item.get_closest_marker(unwanted)
         if mark:
             item.add_marker(pytest.mark.skip(reason=f"{unwanted}: {mark.args[0]}"))
+
+
+def pytest_sessionfinish():
+    """Ends the servers of tests that failed before they could."""
+    for process in Node.started:
+        if process.poll() is None:
+            process.kill()
 
 
 @pytest.fixture(scope="session")

@@ -115,6 +115,8 @@ def hcl(document):
 class Node:
     """One server process, its keys and its root token."""
 
+    started = []  # every process of the run, so that a failed test leaves none behind
+
     def __init__(self, directory, arguments, address, cafile=None, binary=None, environment=None):
         self.directory = directory
         self.command = [binary or server_binary(), "server", *arguments]
@@ -135,6 +137,7 @@ class Node:
             self.process = subprocess.Popen(
                 self.command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **home}
             )
+        Node.started.append(self.process)
         until(self._answers, f"an answer from {self.command}; see {self.log}")
         return self
 
