@@ -1,0 +1,200 @@
+"""Fixtures: one production node and one development node per run, and fresh ones on demand.
+
+    pip install -r tests/peers/requirements.txt
+    SECRETUM_BIN=target/debug/secretum python -m pytest tests/peers
+    PEERS_SERVER=bao python -m pytest tests/peers      # the tests themselves, against OpenBao
+
+`openssl` and `curl` are needed too, and root for the tests that fill up a disk of their own.
+"""
+
+import contextlib
+import itertools
+import os
+import subprocess
+
+import certificates as certificate_files
+import pytest
+from command import CLIENTS, Cli
+from node import IS_BAO, Node, dev_node, production_node, until
+
+_counter = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items):
+    """Leaves out what does not concern the server under test, by name in the summary."""
+    unwanted = "only_secretum" if IS_BAO else "only_bao"
+    for item in items:
+        mark = item.get_closest_marker(unwanted)
+        if mark:
+            item.add_marker(pytest.mark.skip(reason=f"{unwanted}: {mark.args[0]}"))
+
+
+def pytest_sessionfinish():
+    """Ends the servers of tests that failed before they could."""
+    for process in Node.started:
+        if process.poll() is None:
+            process.kill()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    return certificate_files.make(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory, certificates):
+    """The production node: TLS, Raft storage, initialized 5/3, unsealed, file audit on."""
+    directory = tmp_path_factory.mktemp("production")
+    node = production_node(directory, certificates).start().initialize().unseal()
+    node.audit_log = directory / "audit" / "production.log"
+    device = {"type": "file", "options": {"file_path": str(node.audit_log)}}
+    node.wire().put("sys/audit/file", device).expect(204)
+    yield node
+    node.stop()
+
+
+@pytest.fixture(scope="session")
+def dev(tmp_path_factory):
+    """A development node with the root token `root` and KV 2 at secret/."""
+    node = dev_node(tmp_path_factory.mktemp("dev")).start()
+    yield node
+    node.stop()
+
+
+@pytest.fixture
+def fresh(tmp_path, certificates):
+    """Makes production nodes that belong to one test; not started, not initialized."""
+    made = []
+
+    def make(storage="raft"):
+        directory = tmp_path / f"node-{len(made) + 1}"
+        directory.mkdir()
+        made.append(production_node(directory, certificates, storage))
+        return made[-1]
+
+    yield make
+    for node in made:
+        node.stop()
+
+
+class SmallDisk:
+    """A file system of its own that tests can fill up."""
+
+    def __init__(self, directory, size_bytes):
+        self.directory, self.filler = directory, directory / "filler"
+        options = f"size={size_bytes}"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", directory], check=True)
+
+    def fill(self):
+        with open(self.filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+
+    def free(self):
+        self.filler.unlink()
+
+    def unmount(self):
+        subprocess.run(["umount", "--lazy", self.directory], check=True)
+
+
+@pytest.fixture
+def small_disk():
+    """Mounts file systems of limited size, which takes root."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system takes root: run the suite as root once")
+    made = []
+
+    def mount(directory, size_bytes):
+        made.append(SmallDisk(directory, size_bytes))
+        return made[-1]
+
+    yield mount
+    for disk in made:
+        disk.unmount()
+
+
+@pytest.fixture
+def wire(node):
+    """Raw HTTP to the production node as root."""
+    return node.wire()
+
+
+@pytest.fixture
+def client(node):
+    """hvac to the production node as root."""
+    return node.hvac()
+
+
+@pytest.fixture
+def name():
+    """A name that no other test uses."""
+    return f"n{next(_counter)}"
+
+
+@pytest.fixture
+def kv1(wire, name):
+    """The path of a new KV 1 mount."""
+    path = f"kv1-{name}"
+    wire.put(f"sys/mounts/{path}", {"type": "kv", "options": {"version": "1"}}).expect(204)
+    yield path
+    wire.delete(f"sys/mounts/{path}").expect(204)
+
+
+@pytest.fixture
+def kv2(wire, name):
+    """The path of a new KV 2 mount that is ready for use."""
+    path = f"kv2-{name}"
+    wire.put(f"sys/mounts/{path}", {"type": "kv", "options": {"version": "2"}}).expect(204)
+    ready(wire, path)
+    yield path
+    wire.delete(f"sys/mounts/{path}").expect(204)
+
+
+@pytest.fixture
+def kv(client, kv2):
+    """hvac's KV 2 calls, bound to a fresh mount."""
+    return Bound(client.secrets.kv.v2, kv2)
+
+
+class Bound:
+    def __init__(self, calls, mount):
+        self.calls, self.mount = calls, mount
+
+    def __getattr__(self, method):
+        call = getattr(self.calls, method)
+        return lambda *args, **more: call(*args, mount_point=self.mount, **more)
+
+    def write(self, path, cas=None, **secret):
+        return self.create_or_update_secret(path, secret, cas=cas)["data"]
+
+    def read(self, path, version=None):
+        answer = self.read_secret_version(path, version=version, raise_on_deleted_version=False)
+        return answer["data"]
+
+    def metadata(self, path):
+        return self.read_secret_metadata(path)["data"]
+
+
+def ready(wire, path):
+    """Waits until a KV 2 mount answers: OpenBao prepares it in the background."""
+    until(lambda: wire.get(f"{path}/config").status == 200, f"an answer of {path}/config")
+
+
+@pytest.fixture
+def token_with(wire, name):
+    """Makes tokens that hold one policy, whose HCL text is given."""
+
+    def make(policy, **fields):
+        policy_name = f"p-{name}-{next(_counter)}"
+        wire.put(f"sys/policies/acl/{policy_name}", {"policy": policy}).expect(200, 204)
+        body = {"policies": [policy_name], "no_default_policy": True, **fields}
+        auth = wire.post("auth/token/create", body).expect(200).json["auth"]
+        return auth["client_token"]
+
+    return make
+
+
+@pytest.fixture(params=CLIENTS)
+def cli(request, node, tmp_path):
+    """Each command line in turn, as root against the production node, with a home of its own."""
+    return Cli(request.param, node, tmp_path)
