@@ -33,6 +33,9 @@ pub(crate) enum Failure {
     /// Cargo could not describe the workspace.
     #[error("cargo cannot describe the workspace: {0}")]
     Metadata(#[from] cargo_metadata::Error),
+    /// A server that is measured, or the tool that measures it, did not do what it should.
+    #[error("{who}: {reason}")]
+    Bench { who: String, reason: String },
 }
 
 impl Failure {

@@ -24,6 +24,8 @@ const CACHE_MARK: &str = "CACHEDIR.TAG";
 pub(crate) struct Workspace {
     /// Its first folder.
     pub(crate) root: PathBuf,
+    /// Where cargo builds.
+    pub(crate) target: PathBuf,
     /// What cargo says of its packages, without their dependencies' own.
     pub(crate) metadata: Metadata,
 }
@@ -38,6 +40,7 @@ impl Workspace {
             .other_options(["--locked".to_owned(), "--offline".to_owned()])
             .exec()?;
         Ok(Self {
+            target: metadata.target_directory.clone().into_std_path_buf(),
             root: metadata.workspace_root.clone().into_std_path_buf(),
             metadata,
         })

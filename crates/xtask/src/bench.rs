@@ -1,0 +1,126 @@
+//! `cargo xtask bench`: a whole production server under load, and what it is compared with.
+//!
+//! Three subjects, one after the other, each alone: the bare HTTP stack answering a constant, this
+//! server, and OpenBao where it is installed. The servers have TLS, a file audit device and Raft storage
+//! in a folder below cargo's, since a folder in memory would make every sync free. `wrk` makes the load
+//! on the same machine, so that what it takes is missing to each server alike.
+//!
+//! - [`options`] is the command line; [`subject`] what is measured, and how it is started.
+//! - [`server`] is a running process: its certificate, requests to its API, its memory.
+//! - [`load`] runs `wrk` and reads what it found; [`report`] prints it.
+
+mod load;
+mod options;
+mod report;
+mod server;
+mod subject;
+
+use crate::failure::Failure;
+use crate::workspace::Workspace;
+use load::{Load, Measured};
+use options::Options;
+use report::{Memory, Report, Row};
+use server::{Place, Server};
+use std::path::PathBuf;
+use subject::Subject;
+
+/// Measures, and prints the tables.
+///
+/// **Errors**: [`Failure::Findings`] where a server answered anything with an error.
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
+    let options = Options::read(arguments)?;
+    load::check_installed()?;
+    let place = Place::new(&workspace.target)?;
+    let mut report = Report::new(options.seconds);
+    if options.measures("secretum") {
+        let binary = build(workspace)?;
+        measure_floor(&place, &options, &binary, &mut report)?;
+        let subject = Subject::secretum(binary);
+        measure(&place, &options, &subject, options.secrets, &mut report)?;
+    }
+    if options.measures("openbao") {
+        match subject::find_openbao(&workspace.root) {
+            Some(binary) => {
+                let subject = Subject::openbao(binary);
+                measure(
+                    &place,
+                    &options,
+                    &subject,
+                    options.secrets_of_others,
+                    &mut report,
+                )?;
+            }
+            None => eprintln!("there is no `bao` to compare with: `./test peers` installs it"),
+        }
+    }
+    report.print();
+    report.check()
+}
+
+/// The binary that is measured: `SECRETUM_BIN`, or a release build.
+fn build(workspace: &Workspace) -> Result<PathBuf, Failure> {
+    if let Some(binary) = std::env::var_os("SECRETUM_BIN") {
+        return Ok(PathBuf::from(binary));
+    }
+    workspace.cargo(
+        &[
+            "build",
+            "--release",
+            "--locked",
+            "--package",
+            "secretum-cli",
+        ],
+        &[],
+    )?;
+    Ok(workspace.target.join("release/secretum"))
+}
+
+fn measure_floor(
+    place: &Place,
+    options: &Options,
+    binary: &std::path::Path,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let mut server = Server::start(place, &Subject::floor(binary.to_owned()))?;
+    server.wait_for("/")?;
+    let load = Load::new(&server, options.seconds, 0);
+    load.warm_up("floor")?;
+    report.add(row(&server, "bare HTTP, a constant", load.run("floor")?));
+    Ok(())
+}
+
+fn measure(
+    place: &Place,
+    options: &Options,
+    subject: &Subject,
+    secrets: usize,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let mut server = Server::start(place, subject)?;
+    server.make_ready()?;
+    let start = server.resident_mib()?;
+    let load = Load::new(&server, options.seconds, secrets);
+    load.store_secrets()?;
+    let loaded = server.resident_mib()?;
+    load.warm_up("read")?;
+    report.add(row(&server, "health", load.run("health")?));
+    report.add(row(&server, "KV 2 read", load.run("read")?));
+    report.add(row(&server, "KV 2 write", load.run("write")?));
+    let end = server.resident_mib()?;
+    report.add_memory(Memory {
+        subject: server.name,
+        secrets,
+        start,
+        loaded,
+        end,
+    });
+    Ok(())
+}
+
+fn row(server: &Server, what: &'static str, measured: Measured) -> Row {
+    Row {
+        subject: server.name,
+        what,
+        measured,
+    }
+}

@@ -1,0 +1,118 @@
+//! [`Options`]: the command line of the bench.
+
+use crate::failure::Failure;
+
+/// The longest single measurement.
+const SECONDS_MAX: u32 = 600;
+
+/// What to measure, and for how long.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Options {
+    /// Of each measurement.
+    pub(super) seconds: u32,
+    /// How many secrets our server holds.
+    pub(super) secrets: usize,
+    /// How many OpenBao holds; fewer, since it takes longer to store them.
+    pub(super) secrets_of_others: usize,
+    only: Option<String>,
+}
+
+impl Options {
+    /// **Errors**: [`Failure::Usage`].
+    pub(super) fn read(arguments: &[String]) -> Result<Self, Failure> {
+        let mut options = Self {
+            seconds: 10,
+            secrets: 100_000,
+            secrets_of_others: 10_000,
+            only: None,
+        };
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--quick" => {
+                    options = Self {
+                        seconds: 2,
+                        secrets: 5_000,
+                        secrets_of_others: 1_000,
+                        ..options
+                    };
+                }
+                "--seconds" => options.seconds = seconds(arguments.next())?,
+                "--only" => options.only = Some(subject(arguments.next())?),
+                other => {
+                    return Err(Failure::Usage(format!(
+                        "unknown argument `{other}`: see `cargo xtask help`"
+                    )));
+                }
+            }
+        }
+        Ok(options)
+    }
+
+    /// Whether this subject is measured.
+    pub(super) fn measures(&self, subject: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == subject)
+    }
+}
+
+fn seconds(text: Option<&String>) -> Result<u32, Failure> {
+    let seconds = text.and_then(|text| text.parse().ok());
+    seconds
+        .filter(|seconds| (1..=SECONDS_MAX).contains(seconds))
+        .ok_or_else(|| {
+            Failure::Usage(format!(
+                "`--seconds` takes a number from 1 to {SECONDS_MAX}"
+            ))
+        })
+}
+
+fn subject(text: Option<&String>) -> Result<String, Failure> {
+    let known = text.filter(|text| ["secretum", "openbao"].contains(&text.as_str()));
+    known
+        .cloned()
+        .ok_or_else(|| Failure::Usage("`--only` takes `secretum` or `openbao`".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Options, Failure> {
+        Options::read(
+            &text
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    #[test]
+    fn all_subjects_are_measured_unless_one_is_named() {
+        let all = read("").unwrap();
+        assert!(all.measures("secretum") && all.measures("openbao"));
+        let one = read("--only openbao").unwrap();
+        assert!(!one.measures("secretum") && one.measures("openbao"));
+        assert!(read("--only nothing").is_err());
+    }
+
+    #[test]
+    fn seconds_have_bounds() {
+        assert_eq!(read("--seconds 1").unwrap().seconds, 1);
+        assert_eq!(read("--seconds 600").unwrap().seconds, SECONDS_MAX);
+        for wrong in [
+            "--seconds",
+            "--seconds 0",
+            "--seconds 601",
+            "--seconds x",
+            "--nonsense",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_quick_run_can_still_be_given_seconds() {
+        assert_eq!(read("--quick --seconds 5").unwrap().seconds, 5);
+        assert_eq!(read("--quick").unwrap().seconds, 2);
+    }
+}
