@@ -317,6 +317,11 @@ fn tear(after: &mut Vec<u8>, offset: usize, data: &[u8], dice: &mut Dice) {
 }
 
 impl SimulatedDisk {
+    /// A disk as it was at some moment, with the power on.
+    pub(crate) fn of(world: World) -> Self {
+        Self(Arc::new(Mutex::new(world)))
+    }
+
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap()
     }
