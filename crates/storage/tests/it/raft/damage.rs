@@ -103,6 +103,40 @@ async fn a_flipped_byte_of_the_log_is_refused_by_name() {
     }
 }
 
+/// The mark behind a commit: an empty frame, which says that what is before it was synced.
+fn ends_with_mark(log: &[u8]) -> bool {
+    log.last_chunk::<24>()
+        .is_some_and(|mark| mark.starts_with(b"SVFR\0\0\0\0"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_byte_of_the_last_acknowledged_record_is_refused_by_name() {
+    let disk = blank();
+    let storage = open(&disk, without_checkpoints()).await.unwrap();
+    write(&storage, &disk, 0, 0..5).await.unwrap();
+    let path = log_files(&disk).pop().unwrap();
+    // The process lives on for a moment after the answer.
+    let image = loop {
+        let image = disk.image();
+        if ends_with_mark(&image.content(&path)) {
+            break image;
+        }
+        tokio::task::yield_now().await;
+    };
+    drop(storage.close().await);
+    let whole = image.content(&path);
+    for back in 25..400 {
+        let mut bytes = whole.clone();
+        let at = bytes.len() - back;
+        bytes[at] ^= 1;
+        let damaged = image.image();
+        damaged.set_content(&path, bytes);
+        let error = open(&damaged, without_checkpoints()).await.unwrap_err();
+        let named = matches!(&error, StorageError::Corrupt { path: named, .. } if *named == path);
+        assert!(named, "{back} bytes before the end: {error}");
+    }
+}
+
 /// Opens a damaged disk: an error that names the file, or the right data.
 async fn named_or_right(disk: &SimulatedDisk, damaged: &Path, what: &str) -> bool {
     let notes = disk.notes();
