@@ -20,6 +20,7 @@ mod listener;
 mod load;
 mod names;
 mod notice;
+mod pem;
 mod problem;
 mod section;
 mod stanza;
@@ -52,9 +53,6 @@ pub const FILES_MAX: usize = 256;
 
 /// The most listeners.
 pub const LISTENERS_MAX: usize = 64;
-
-/// The most bytes of a certificate or key file.
-pub const PEM_BYTES_MAX: usize = 1024 * 1024;
 
 /// The longest duration of any key: ten years.
 pub const DURATION_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);

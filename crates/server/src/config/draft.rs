@@ -10,7 +10,7 @@ use super::{
     Config, LEASE_TTL_DEFAULT, LISTENERS_MAX, Listener, LogFormat, LogLevel, NodeUrl, Place,
     Placed, Problem, values,
 };
-use secretum_hcl::{Body, Value};
+use secretum_hcl::{Body, Item, Value};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ use std::time::Duration;
 pub(crate) struct Draft {
     storage: Option<StorageDraft>,
     listeners: Vec<ListenerDraft>,
-    /// Whether there is a listener, which may be faulty.
+    /// Whether there are a storage and a listener, which may be faulty.
+    has_storage: bool,
     has_listener: bool,
     api_addr: Option<Placed<NodeUrl>>,
     cluster_addr: Option<Placed<NodeUrl>>,
@@ -87,6 +88,8 @@ impl Draft {
             let example = storage::example(source);
             stanzas.extend(find(source, name, example, notices).read(body));
         }
+        let named = |item: &Item| ["storage", "backend"].contains(&item.key());
+        self.has_storage |= body.items.iter().any(named);
         let mut of_this_file: Option<Place> = None;
         for stanza in stanzas {
             let storage = StorageDraft::read(source, &stanza, notices);
@@ -105,7 +108,11 @@ impl Draft {
 
     fn add_listeners(&mut self, source: &Source, body: &Body, notices: &mut Notices) {
         let example = listener::example(source);
-        for stanza in find(source, "listener", example, notices).read(body) {
+        let stanzas = find(source, "listener", example, notices).read(body);
+        let named = body.items.iter().any(|item| item.key() == "listener");
+        // One that is no stanza is faulty; one of a kind that is not served is none.
+        self.has_listener |= named && stanzas.is_empty();
+        for stanza in stanzas {
             self.has_listener |= stanza.kind != "unix";
             if self.listeners.len() >= LISTENERS_MAX {
                 notices.push(stanza.place, Problem::TooManyListeners);
@@ -128,7 +135,11 @@ impl Draft {
         let variable = |name: &str| variable(environment, name);
         let url = |name: &str, notices: &mut Notices| url_of(variable(name), notices);
         let (api_addr, cluster_addr) = (url("API_ADDR", notices), url("CLUSTER_ADDR", notices));
-        if !self.has_listener && !notices.have(|p| matches!(p, Problem::KindMissing { .. })) {
+        if !self.has_storage {
+            let problem = Problem::NoStorage(storage::example(source));
+            notices.push(Place::whole(&source.file), problem);
+        }
+        if !self.has_listener {
             let problem = Problem::NoListener(listener::example(source));
             notices.push(Place::whole(&source.file), problem);
         }
@@ -139,11 +150,7 @@ impl Draft {
                 let older = (storage.api_addr.take(), storage.cluster_addr.take());
                 (storage.finish(variable, notices), older.0, older.1)
             }
-            None => {
-                let problem = Problem::NoStorage(storage::example(source));
-                notices.push(Place::whole(&source.file), problem);
-                (None, None, None)
-            }
+            None => (None, None, None),
         };
         let duration = self.default_max_request_duration;
         let duration = duration.map(|duration| duration.value);

@@ -51,7 +51,7 @@ fn in_folder(folder: &Path) -> io::Result<Vec<PathBuf>> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let known = ENDINGS.iter().any(|ending| has_ending(&path, ending));
-        if known && !is_hidden(&path) && path.is_file() {
+        if known && !is_left_behind(&path) && path.is_file() {
             files.push(path);
         }
     }
@@ -59,10 +59,10 @@ fn in_folder(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Whether it is one that editors leave behind, `.#server.hcl` say.
-fn is_hidden(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name.starts_with(['.', '#'])
+/// Whether it is the lock of an editor, `.#server.hcl` say; its other leftovers have other endings.
+fn is_left_behind(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().starts_with(".#")
 }
 
 /// Whether the file's name ends in this, without regard to case.
@@ -75,19 +75,15 @@ pub(crate) fn has_ending(path: &Path, ending: &str) -> bool {
 ///
 /// **Errors**: the file cannot be read, has more than [`FILE_BYTES_MAX`] bytes, or is not UTF-8.
 pub(crate) fn text(path: &Path) -> Result<String, Problem> {
-    let bytes = bytes(path, FILE_BYTES_MAX).map_err(|error| Problem::unreadable(&error))?;
+    let one_more = u64::try_from(FILE_BYTES_MAX)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(one_more).read_to_end(&mut bytes))
+        .map_err(|error| Problem::unreadable(&error))?;
     if bytes.len() > FILE_BYTES_MAX {
         return Err(Problem::FileTooLong);
     }
     String::from_utf8(bytes).map_err(|_| Problem::NotUtf8)
-}
-
-/// The bytes of a file, and one more than `bytes_max` if there are more.
-pub(crate) fn bytes(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
-    let limit = u64::try_from(bytes_max)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

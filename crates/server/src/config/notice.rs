@@ -106,10 +106,6 @@ impl Notices {
             .any(|notice| notice.severity() == Severity::Error)
     }
 
-    pub(crate) fn have(&self, such: impl Fn(&Problem) -> bool) -> bool {
-        self.0.iter().any(|notice| such(&notice.problem))
-    }
-
     /// All, those of a file by line; files in the order in which they were read.
     pub(crate) fn sorted(mut self, files: &[Arc<Path>]) -> Vec<Notice> {
         let order = |notice: &Notice| {

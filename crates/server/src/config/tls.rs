@@ -1,11 +1,10 @@
 //! The TLS of a listener.
 
-use super::files;
-use super::problem::reason;
+use super::pem::{self, Pem};
 use super::section::Section;
-use super::{PEM_BYTES_MAX, Place, Placed, Problem};
+use super::{Place, Placed, Problem};
 use secretum_hcl::Value;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The TLS of a listener.
 ///
@@ -193,43 +192,10 @@ fn version(value: &Value) -> Option<TlsVersion> {
     }
 }
 
-/// What a PEM file holds.
-#[derive(Clone, Copy)]
-enum Pem {
-    Certificate,
-    PrivateKey,
-}
-
 fn check_file(section: &mut Section<'_, '_>, key: &'static str, file: &Placed<PathBuf>, kind: Pem) {
-    if let Err(reason) = check_pem(&file.value, kind) {
+    if let Err(reason) = pem::check(&file.value, kind) {
         let path = file.value.clone();
         let problem = Problem::TlsFile { key, path, reason };
         section.notices.push(file.place.clone(), problem);
-    }
-}
-
-/// Whether the file can be read and names what it should hold.
-fn check_pem(path: &Path, kind: Pem) -> Result<(), String> {
-    let bytes = files::bytes(path, PEM_BYTES_MAX).map_err(|error| reason(&error))?;
-    if bytes.len() > PEM_BYTES_MAX {
-        return Err(format!("it is longer than {PEM_BYTES_MAX} bytes"));
-    }
-    let holds = |text: &str| {
-        bytes
-            .windows(text.len())
-            .any(|window| window == text.as_bytes())
-    };
-    let (certificate, private_key) = (
-        holds("-----BEGIN CERTIFICATE-----"),
-        holds(" PRIVATE KEY-----") || holds("-----BEGIN PRIVATE KEY-----"),
-    );
-    match kind {
-        Pem::Certificate if certificate => Ok(()),
-        Pem::Certificate => Err("it holds no certificate in PEM".to_owned()),
-        Pem::PrivateKey if holds("ENCRYPTED") => {
-            Err("its key is encrypted; write it without a passphrase".to_owned())
-        }
-        Pem::PrivateKey if private_key => Ok(()),
-        Pem::PrivateKey => Err("it holds no private key in PEM".to_owned()),
     }
 }

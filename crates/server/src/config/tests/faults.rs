@@ -128,6 +128,11 @@ fn faults_of_storages() {
         ),
         (
             "a.hcl",
+            "storage {\n  path = \"x\"\n}",
+            "a.hcl:4:1: `storage` does not say its kind; write `storage \"raft\" { path = \"/var/lib/secretum\" }`",
+        ),
+        (
+            "a.hcl",
             "",
             "a.hcl: no storage is configured; add `storage \"raft\" { path = \"/var/lib/secretum\" }`",
         ),
@@ -262,7 +267,7 @@ fn faults_of_tls() {
         (
             "/dev/zero",
             "DIR/key.pem",
-            "a.hcl:3:17: `tls_cert_file` cannot be `/dev/zero`: it is longer than 1048576 bytes",
+            "a.hcl:3:17: `tls_cert_file` cannot be `/dev/zero`: it holds no certificate in PEM",
         ),
         (
             "DIR/cert.pem",
