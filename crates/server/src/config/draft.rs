@@ -10,7 +10,7 @@ use super::{
     Config, LEASE_TTL_DEFAULT, LISTENERS_MAX, Listener, LogFormat, LogLevel, NodeUrl, Place,
     Placed, Problem, values,
 };
-use secretum_hcl::{Body, Item, Value};
+use secretum_hcl::{Body, Value};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -85,11 +85,11 @@ impl Draft {
     fn add_storage(&mut self, source: &Source, body: &Body, notices: &mut Notices) {
         let mut stanzas = Vec::new();
         for name in ["storage", "backend"] {
-            let example = storage::example(source);
-            stanzas.extend(find(source, name, example, notices).read(body));
+            let reader = find(source, name, storage::example(source), notices);
+            let (found, faulty) = reader.read(body);
+            self.has_storage |= faulty || !found.is_empty();
+            stanzas.extend(found);
         }
-        let named = |item: &Item| ["storage", "backend"].contains(&item.key());
-        self.has_storage |= body.items.iter().any(named);
         let mut of_this_file: Option<Place> = None;
         for stanza in stanzas {
             let storage = StorageDraft::read(source, &stanza, notices);
@@ -107,12 +107,11 @@ impl Draft {
     }
 
     fn add_listeners(&mut self, source: &Source, body: &Body, notices: &mut Notices) {
-        let example = listener::example(source);
-        let stanzas = find(source, "listener", example, notices).read(body);
-        let named = body.items.iter().any(|item| item.key() == "listener");
-        // One that is no stanza is faulty; one of a kind that is not served is none.
-        self.has_listener |= named && stanzas.is_empty();
+        let reader = find(source, "listener", listener::example(source), notices);
+        let (stanzas, faulty) = reader.read(body);
+        self.has_listener |= faulty;
         for stanza in stanzas {
+            // One that is named in a warning and left out is none.
             self.has_listener |= stanza.kind != "unix";
             if self.listeners.len() >= LISTENERS_MAX {
                 notices.push(stanza.place, Problem::TooManyListeners);
@@ -191,13 +190,14 @@ fn find<'a, 'n>(
         name,
         example,
         notices,
+        faulty: false,
     }
 }
 
 /// Names the seals that are not served.
 fn name_seals(source: &Source, body: &Body, notices: &mut Notices) {
     let example = source.syntax.stanza("seal", "shamir", "disabled", "false");
-    let stanzas = find(source, "seal", example, notices).read(body);
+    let (stanzas, _) = find(source, "seal", example, notices).read(body);
     let disabled = |stanza: &Stanza<'_>| {
         let value = stanza.body.attribute("disabled");
         value.and_then(values::flag) == Some(true)

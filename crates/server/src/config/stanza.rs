@@ -21,20 +21,22 @@ pub(crate) struct StanzaReader<'a, 'n> {
     /// What to write where it is written wrongly.
     pub(crate) example: String,
     pub(crate) notices: &'n mut Notices,
+    /// Whether something is written wrongly.
+    pub(crate) faulty: bool,
 }
 
 impl<'a> StanzaReader<'a, '_> {
-    /// Every stanza of this name.
+    /// Every stanza of this name, and whether something else stands in its place, which is said.
     ///
     /// `listener "tcp" { }`, `listener { type = "tcp" }`, `[listener.tcp]`, `[[listener.tcp]]`,
     /// `[[listener]]` with `type = "tcp"`, `{"listener": {"tcp": {}}}`, `{"listener": [{"tcp": {}}]}` and
     /// `{"listener": {"tcp": [{}]}}` are the same.
-    pub(crate) fn read(mut self, body: &'a Body) -> Vec<Stanza<'a>> {
+    pub(crate) fn read(mut self, body: &'a Body) -> (Vec<Stanza<'a>>, bool) {
         let (mut found, name) = (Vec::new(), self.name);
         for item in body.items.iter().filter(|item| item.key() == name) {
             self.below(item, item.keys.get(1..).unwrap_or_default(), &mut found);
         }
-        found
+        (found, self.faulty)
     }
 
     /// The stanzas of an item, of whose keys these name the kind.
@@ -119,6 +121,7 @@ impl<'a> StanzaReader<'a, '_> {
     }
 
     fn fault(&mut self, at: Position, problem: Problem) {
+        self.faulty = true;
         self.notices.push(self.source.place(at), problem);
     }
 }

@@ -353,3 +353,22 @@ fn positions_in_toml_are_lines_and_characters() {
     let found = faults("a.toml", &text);
     assert!(found[1].starts_with("a.toml:2:251: "), "{found:?}");
 }
+
+#[test]
+fn stanzas_that_hold_nothing_are_none() {
+    let storage = "a.json: no storage is configured; add `\"storage\": {\"raft\": {\"path\": \"/var/lib/secretum\"}}`";
+    let listener = "a.json: no listener is configured; add `\"listener\": {\"tcp\": {\"address\": \"127.0.0.1:8200\"}}`";
+    for text in [
+        r#"{"storage": null, "listener": []}"#,
+        r#"{"backend": [], "listener": null}"#,
+        r#"{"storage": {"raft": []}, "listener": [[], {"tcp": []}]}"#,
+    ] {
+        assert_eq!(faults("a.json", text), [storage, listener], "{text}");
+    }
+    let text = format!("{MEMORY}listener \"unix\" {{}}");
+    assert_eq!(
+        faults("a.hcl", &text).len(),
+        2,
+        "one that is left out is none"
+    );
+}

@@ -133,3 +133,32 @@ fn the_examples_of_the_documentation() {
         "all examples are read"
     );
 }
+
+#[test]
+fn the_documentation_names_every_key() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+    let documentation = std::fs::read_to_string(path).unwrap();
+    let unserved = [
+        names::UNSERVED,
+        names::LISTENER_UNSERVED,
+        names::STORAGE_UNSERVED,
+    ];
+    let sources = [
+        include_str!("../draft.rs"),
+        include_str!("../listener.rs"),
+        include_str!("../storage.rs"),
+        include_str!("../tls.rs"),
+    ];
+    let is_key = |text: &&str| {
+        text.contains('_') && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    };
+    let served: Vec<&str> = sources
+        .iter()
+        .flat_map(|text| text.split('"'))
+        .filter(is_key)
+        .collect();
+    assert!(served.contains(&"tls_cert_file") && served.contains(&"max_lease_ttl"));
+    for key in unserved.concat().into_iter().chain(served) {
+        assert!(documentation.contains(&format!("`{key}`")), "{key}");
+    }
+}
