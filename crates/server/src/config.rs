@@ -101,6 +101,25 @@ pub struct Config {
     pub audit_directory: Option<PathBuf>,
 }
 
+impl Config {
+    /// The defaults, with this storage and this listener: for a server without configuration files.
+    pub fn new(storage: Storage, listener: Listener) -> Self {
+        Self {
+            storage,
+            listeners: vec![listener],
+            api_addr: None,
+            cluster_addr: None,
+            cluster_name: None,
+            disable_mlock: false,
+            default_lease_ttl: LEASE_TTL_DEFAULT,
+            max_lease_ttl: LEASE_TTL_DEFAULT,
+            log_level: LogLevel::default(),
+            log_format: LogFormat::default(),
+            audit_directory: None,
+        }
+    }
+}
+
 /// Least important messages that are logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogLevel {

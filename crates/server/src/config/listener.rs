@@ -29,6 +29,20 @@ pub struct Listener {
     pub place: Place,
 }
 
+impl Listener {
+    /// The defaults, with this address and TLS; `place` is the flag or variable that asks for it.
+    pub fn new(address: Address, tls: Option<Tls>, place: Place) -> Self {
+        Self {
+            address,
+            cluster_address: None,
+            tls,
+            max_request_size_bytes: REQUEST_BYTES_DEFAULT,
+            max_request_duration: REQUEST_DURATION_DEFAULT,
+            place,
+        }
+    }
+}
+
 const DEFAULT_HOST: &str = "127.0.0.1";
 const DEFAULT_PORT: u16 = 8200;
 const REQUEST_SIZE: &str = "a number of bytes from 1 to 1073741824";
@@ -80,12 +94,9 @@ impl ListenerDraft {
         let address = address.map_or_else(default_address, |address| address.value);
         Some(Self {
             listener: Listener {
-                address,
                 cluster_address: cluster_address.map(|address| address.value),
-                tls: tls?,
                 max_request_size_bytes: size.map_or(REQUEST_BYTES_DEFAULT, |size| size.value),
-                max_request_duration: REQUEST_DURATION_DEFAULT,
-                place: place.clone(),
+                ..Listener::new(address, tls?, place.clone())
             },
             max_request_duration: max_request_duration.map(|duration| duration.value),
         })

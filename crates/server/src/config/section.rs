@@ -3,7 +3,7 @@
 use super::notice::Notices;
 use super::syntax::Syntax;
 use super::{DURATION_MAX, Place, Placed, Problem, names, values};
-use secretum_hcl::{Body, Position, Value, ValueKind};
+use secretum_hcl::{Body, Item, Position, Value, ValueKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,10 +124,11 @@ impl<'a, 'n> Section<'a, 'n> {
 
     /// Names the keys that were not asked for: those that Vault has, those that are misspelt, others.
     pub(crate) fn finish(self, unserved: &[&str]) {
-        for key in self.body.keys_besides(&self.asked) {
-            let name = key.value.as_str();
+        let unasked = |item: &&Item| !self.asked.contains(&item.key());
+        for item in self.body.items.iter().filter(unasked) {
+            let name = item.key();
             let problem = if unserved.contains(&name) {
-                if self.is_off(name) {
+                if is_off(&item.value) {
                     continue;
                 }
                 Problem::Unserved(name.to_owned())
@@ -139,15 +140,14 @@ impl<'a, 'n> Section<'a, 'n> {
             } else {
                 Problem::Unknown(values::shortened(name))
             };
-            self.notices.push(self.source.place(key.at), problem);
+            self.notices.push(self.source.place(item.at), problem);
         }
     }
+}
 
-    /// Whether a key says that what it is about is not wanted.
-    fn is_off(&self, name: &str) -> bool {
-        let value = self.body.attribute(name);
-        value.is_some_and(|value| is_empty(value) || values::flag(value) == Some(false))
-    }
+/// Whether it says that what it is about is not wanted.
+fn is_off(value: &Value) -> bool {
+    is_empty(value) || values::flag(value) == Some(false)
 }
 
 /// Whether it says nothing, as what a template left empty.

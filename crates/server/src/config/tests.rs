@@ -197,6 +197,15 @@ fn defaults() {
 }
 
 #[test]
+fn a_configuration_without_files_has_the_same_defaults() {
+    let read = good("a.hcl", &format!("{MEMORY}{OPEN}"));
+    let place = read.listeners[0].place.clone();
+    let address = Address::parse("127.0.0.1:8200").unwrap();
+    let made = Config::new(Storage::Memory, Listener::new(address, None, place));
+    assert_eq!(made, read);
+}
+
+#[test]
 fn what_a_template_left_empty_is_the_default() {
     let empty =
         "api_addr = \"\"\nlog_level = \"\"\nmax_lease_ttl = \"\"\ndefault_lease_ttl = 0\nui = \"\"";

@@ -2,7 +2,7 @@
 
 use super::pem::{self, Pem};
 use super::section::Section;
-use super::{Place, Placed, Problem};
+use super::{Notice, Place, Placed, Problem};
 use secretum_hcl::Value;
 use std::path::PathBuf;
 
@@ -22,6 +22,36 @@ pub struct Tls {
     pub max_version: TlsVersion,
     /// Whether clients show certificates. Default: [`ClientCertificates::NotAsked`].
     pub client_certificates: ClientCertificates,
+}
+
+impl Tls {
+    /// What to say of a certificate that the TLS library refuses for this reason: lower case, no full
+    /// stop.
+    pub fn cert_refused(&self, reason: impl Into<String>) -> Notice {
+        refused(CERT_FILE, &self.cert_file, reason.into())
+    }
+
+    /// What to say of a key that the TLS library refuses for this reason: lower case, no full stop.
+    pub fn key_refused(&self, reason: impl Into<String>) -> Notice {
+        refused(KEY_FILE, &self.key_file, reason.into())
+    }
+
+    /// What to say of roots of client certificates that the TLS library refuses for this reason: lower
+    /// case, no full stop. `None` if there are none.
+    pub fn client_ca_refused(&self, reason: impl Into<String>) -> Option<Notice> {
+        match &self.client_certificates {
+            ClientCertificates::NotAsked => None,
+            ClientCertificates::Optional(file) | ClientCertificates::Required(file) => {
+                Some(refused(CLIENT_CA_FILE, file, reason.into()))
+            }
+        }
+    }
+}
+
+fn refused(key: &'static str, file: &Placed<PathBuf>, reason: String) -> Notice {
+    let (path, place) = (file.value.clone(), file.place.clone());
+    let problem = Problem::TlsFile { key, path, reason };
+    Notice { place, problem }
 }
 
 /// A version of TLS.
@@ -194,8 +224,7 @@ fn version(value: &Value) -> Option<TlsVersion> {
 
 fn check_file(section: &mut Section<'_, '_>, key: &'static str, file: &Placed<PathBuf>, kind: Pem) {
     if let Err(reason) = pem::check(&file.value, kind) {
-        let path = file.value.clone();
-        let problem = Problem::TlsFile { key, path, reason };
-        section.notices.push(file.place.clone(), problem);
+        let Notice { place, problem } = refused(key, file, reason);
+        section.notices.push(place, problem);
     }
 }

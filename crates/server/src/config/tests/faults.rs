@@ -372,3 +372,32 @@ fn stanzas_that_hold_nothing_are_none() {
         "one that is left out is none"
     );
 }
+
+#[test]
+fn what_the_tls_library_refuses_is_named_with_its_place() {
+    let config = good("a.hcl", HCL);
+    let tls = config.listeners[0].tls.as_ref().unwrap();
+    let said = [
+        tls.cert_refused("it has expired"),
+        tls.key_refused("it is too short"),
+    ];
+    for (notice, place, message) in [
+        (
+            &said[0],
+            ":8:19: `tls_cert_file` cannot be `",
+            "/cert.pem`: it has expired",
+        ),
+        (
+            &said[1],
+            ":9:19: `tls_key_file` cannot be `",
+            "/key.pem`: it is too short",
+        ),
+    ] {
+        let notice = notice.to_string();
+        assert!(
+            notice.contains(place) && notice.ends_with(message),
+            "{notice}"
+        );
+    }
+    assert_eq!(tls.client_ca_refused("it has expired"), None);
+}
