@@ -1,1 +1,20 @@
-//! Listeners, TLS, HTTP, configuration and signals.
+//! The front of the vault: listeners, TLS, HTTP, configuration, signals.
+//!
+//! [`http`] turns bytes into a [`secretum_core::Request`] and an answer into bytes; nothing above or
+//! below it knows status codes. [`listener`] accepts connections and ends them, [`tls`] makes the
+//! handshake, [`hardening`] shuts what would let secrets out of the process.
+//!
+//! Must not know: the insides of an engine.
+
+mod error;
+pub mod floor;
+pub mod hardening;
+mod http;
+mod listener;
+pub mod logging;
+mod serve;
+pub mod tls;
+
+pub use error::ServerError;
+pub use listener::{Limits, ListenerConfig};
+pub use serve::{Server, until_stopped};

@@ -80,7 +80,8 @@ pub struct Page {
 pub struct Changed {
     /// The commit's revision.
     pub revision: Revision,
-    /// The keys it touched.
+    /// The keys it touched; none where a revision passed without a change, which is told so that the
+    /// feed reaches every revision that [`Storage::read_point`] gives.
     pub keys: Arc<[Key]>,
 }
 

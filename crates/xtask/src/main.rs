@@ -1,3 +1,51 @@
-//! Repository chores: verify, fix, bench, docs.
+//! Repository chores: `cargo xtask verify` and `fix`.
+//!
+//! Owns: the rules that hold between the crates ([`verify`]). Must not know: any crate of this house, so
+//! that it builds in seconds and works when they do not.
 
-fn main() {}
+mod failure;
+mod fix;
+mod verify;
+mod workspace;
+
+use failure::Failure;
+use std::process::ExitCode;
+use workspace::Workspace;
+
+const USAGE: &str = "\
+Usage: cargo xtask <COMMAND>
+
+  verify [--fast]   check format, lints, floors, manifests, documentation, links and sizes;
+                    changes nothing; --fast leaves out what compiles: lints and documentation
+  fix               format, and apply what clippy can mend by itself
+  help              print this
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<(), Failure> {
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", [].as_slice()),
+    };
+    match command {
+        "verify" => verify::run(&Workspace::open()?, rest),
+        "fix" => fix::run(&Workspace::open()?, rest),
+        "help" | "--help" | "-h" => {
+            eprint!("{USAGE}");
+            Ok(())
+        }
+        other => Err(Failure::Usage(format!(
+            "unknown command `{other}`: see `cargo xtask help`"
+        ))),
+    }
+}

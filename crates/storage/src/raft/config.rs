@@ -15,6 +15,9 @@ pub struct RaftConfig {
     /// The cluster's id, used when the directory is new; a random one where it is `None`. Default:
     /// `None`.
     pub cluster_id: Option<Uuid>,
+    /// Whether a new directory becomes a cluster of this one node; else the node waits until a
+    /// cluster takes it in. Default: `true`.
+    pub bootstrap: bool,
     /// Where clients reach this node: a URL. Default: empty.
     pub api_address: String,
     /// Where other nodes reach this node: host and port. Default: empty.
@@ -45,6 +48,7 @@ impl RaftConfig {
             path: path.into(),
             node_id: None,
             cluster_id: None,
+            bootstrap: true,
             api_address: String::new(),
             cluster_address: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

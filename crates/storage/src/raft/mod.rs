@@ -5,9 +5,9 @@
 //!                                                          │ view in place, feed told
 //! get, page ◀──────────────────────────────────────────── ◀┘ then the writers are answered
 //! ```
-//! - [`disk`] is every call to the file system; [`directory`] is whose directory it is.
-//! - [`log`] makes entries durable. [`state`] applies them, and is durable at checkpoints.
-//! - [`codec`] is our bytes for what both of them store; openraft's own form is never written.
+//! - [`disk`] is every call to the file system; `directory` is whose directory it is.
+//! - `log` makes entries durable. `state` applies them, and is durable at checkpoints.
+//! - `codec` is our bytes for what both of them store; openraft's own form is never written.
 //!
 //! What holds:
 //! - A commit is answered when its entry is durable on a quorum and applied on this node.
@@ -27,6 +27,8 @@ mod network;
 mod node;
 mod open;
 mod state;
+#[cfg(test)]
+mod tests;
 mod types;
 
 pub use config::RaftConfig;
@@ -134,6 +136,24 @@ impl RaftStorage {
         };
         self.failure.stopped().unwrap_or_else(unknown)
     }
+
+    /// What a write gets that was under way when Raft ended.
+    ///
+    /// Where everything that is durable was applied, and so answered, the write is not durable, and
+    /// the disk's refusal is the answer. Else it may be one of those that a restart applies.
+    fn cut_short(&self) -> StorageError {
+        let ended = self.ended();
+        let applied = self.state.view().map(|view| view.revision().0).ok();
+        if self.log.durable() <= applied || matches!(ended, StorageError::Closed) {
+            return ended;
+        }
+        match ended {
+            stopped @ StorageError::Stopped { .. } => stopped,
+            other => StorageError::Stopped {
+                reason: other.to_string(),
+            },
+        }
+    }
 }
 
 impl Drop for RaftStorage {
@@ -141,6 +161,8 @@ impl Drop for RaftStorage {
         for task in self.tasks.lock().drain(..) {
             task.abort();
         }
+        // The directory is free when the threads have ended; nobody waits for that here.
+        self.log.stop();
     }
 }
 
@@ -205,11 +227,11 @@ impl Storage for RaftStorage {
         match written.map(|response| response.data) {
             Ok(Outcome::Committed(revision)) => Ok(revision),
             Ok(Outcome::Conflict(key)) => Err(StorageError::Conflict { key }),
-            Ok(Outcome::Nothing) => Err(self.ended()),
+            Ok(Outcome::Nothing) => Err(self.cut_short()),
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => {
                 Err(StorageError::NotLeader)
             }
-            Err(_) => Err(self.ended()),
+            Err(_) => Err(self.cut_short()),
         }
     }
 

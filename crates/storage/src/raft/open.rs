@@ -243,6 +243,9 @@ async fn settle(config: &RaftConfig, storage: &RaftStorage) -> Result<()> {
     };
     let raft = &storage.raft;
     if !raft.is_initialized().await.map_err(|error| fatal(&error))? {
+        if !config.bootstrap {
+            return Ok(());
+        }
         let members = BTreeMap::from([(storage.identity.node, record.clone())]);
         raft.initialize(members)
             .await

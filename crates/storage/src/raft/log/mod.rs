@@ -86,6 +86,8 @@ struct State {
     /// The checksum of the last frame of the last segment.
     previous: u32,
     line: VecDeque<Chunk>,
+    /// The last entry that is durable.
+    durable: Option<u64>,
     /// Whether somebody waits for the line to be written.
     urgent: bool,
     stopped: bool,
@@ -203,6 +205,7 @@ impl Log {
         lock: Arc<super::disk::DiskLock>,
     ) -> Result<Arc<Self>> {
         let mut state = recover::recover(&config)?;
+        state.durable = state.facts.last.map(|last| last.index);
         if state.segments.is_empty() {
             let segment = writer::create_segment(&config, 1, 0, Facts::default())?;
             state.segments.push_back(segment);
@@ -247,12 +250,20 @@ impl Log {
         None
     }
 
+    /// The last entry that is durable.
+    pub(crate) fn durable(&self) -> Option<u64> {
+        self.state.lock().durable
+    }
+
+    /// Has the writer end when it has written what stands in line.
+    pub(crate) fn stop(&self) {
+        self.state.lock().stopped = true;
+        self.wake.notify_all();
+    }
+
     /// Writes what stands in line, and ends the writer.
     pub(crate) fn close(&self) {
-        let mut state = self.state.lock();
-        state.stopped = true;
-        drop(state);
-        self.wake.notify_all();
+        self.stop();
         let thread = self.thread.lock().take();
         if let Some(thread) = thread
             && thread.join().is_err()

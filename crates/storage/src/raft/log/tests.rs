@@ -70,3 +70,188 @@ fn a_record_that_leaves_a_gap_is_refused() {
     let facts = facts.after(&Record::Purge(id(20))).unwrap();
     assert_eq!((facts.purged, facts.last), (Some(id(20)), Some(id(20))));
 }
+
+/// A log and what it should hold, side by side.
+struct Pair {
+    config: LogConfig,
+    log: Arc<Log>,
+    entries: std::collections::BTreeMap<u64, (u64, usize)>,
+    purged: Option<u64>,
+    next: u64,
+    term: u64,
+    vote: Option<Vote>,
+}
+
+fn open(config: &LogConfig) -> Arc<Log> {
+    Log::open(config.clone(), Failure::default(), Arc::new(Box::new(()))).unwrap()
+}
+
+impl Pair {
+    fn new(directory: &std::path::Path) -> Self {
+        let config = LogConfig {
+            disk: Arc::new(super::super::disk::SystemDisk),
+            directory: directory.to_owned(),
+            cluster: Uuid::from_u128(1),
+            node: 1,
+            segment_bytes: 4_000,
+            cache_bytes: 2_000,
+        };
+        let log = open(&config);
+        let entries = std::collections::BTreeMap::new();
+        Self {
+            config,
+            log,
+            entries,
+            purged: None,
+            next: 0,
+            term: 1,
+            vote: None,
+        }
+    }
+
+    fn id(&self, index: u64) -> LogId {
+        let term = self
+            .entries
+            .get(&index)
+            .map_or(self.term, |(term, _)| *term);
+        LogId {
+            leader_id: LeaderId { term, node_id: 1 },
+            index,
+        }
+    }
+
+    fn put(&self, records: impl IntoIterator<Item = Record>) {
+        let (sender, receiver) = oneshot::channel();
+        self.log
+            .write_and_wait(records, Waiting::Other(sender))
+            .unwrap();
+        receiver.blocking_recv().unwrap().unwrap();
+    }
+
+    fn append(&mut self, count: u64, bytes: usize) {
+        let mut records = Vec::new();
+        for _ in 0..count {
+            let log_id = LogId {
+                leader_id: LeaderId {
+                    term: self.term,
+                    node_id: 1,
+                },
+                index: self.next,
+            };
+            let key = crate::Key::try_from("k").unwrap();
+            let batch = crate::Batch::new().put(key, vec![0; bytes]);
+            let payload = Payload::Normal(super::super::types::Proposal(Arc::new(batch)));
+            records.push(Record::Entry(LogEntry { log_id, payload }));
+            self.entries.insert(self.next, (self.term, bytes));
+            self.next += 1;
+        }
+        self.put(records);
+    }
+
+    fn truncate(&mut self, back: u64) {
+        let floor = self.purged.map_or(0, |purged| purged + 1);
+        let keep_below = self.next.saturating_sub(back).max(floor);
+        let keep = keep_below.checked_sub(1).map(|index| self.id(index));
+        self.put([Record::TruncateAfter(keep)]);
+        self.entries.retain(|index, _| *index < keep_below);
+        self.next = keep_below;
+        self.term += 1;
+    }
+
+    fn purge(&mut self, forward: u64) {
+        let Some((first, _)) = self.entries.first_key_value() else {
+            return;
+        };
+        let upto = (first + forward).min(self.next - 1);
+        self.put([Record::Purge(self.id(upto))]);
+        self.entries.retain(|index, _| *index > upto);
+        self.purged = Some(upto);
+    }
+
+    fn reopen(&mut self) {
+        self.log.close();
+        self.log = open(&self.config);
+    }
+
+    fn check(&self, first: u64, count: u64) {
+        let seen = self.log.read(first, first + count).unwrap();
+        let seen: Vec<_> = seen
+            .iter()
+            .map(|entry| {
+                let Payload::Normal(proposal) = &entry.payload else {
+                    panic!("{entry:?}")
+                };
+                let id = entry.log_id;
+                (id.index, (id.leader_id.term, proposal.0.bytes() - 17))
+            })
+            .collect();
+        let wanted: Vec<_> = self
+            .entries
+            .range(first..first + count)
+            .map(|(index, it)| (*index, *it))
+            .collect();
+        assert_eq!(seen, wanted);
+        assert_eq!(
+            self.log.last().map(|last| last.index),
+            self.next.checked_sub(1)
+        );
+        assert_eq!(self.log.purged().map(|purged| purged.index), self.purged);
+        assert_eq!(self.log.state.lock().facts.vote, self.vote);
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Append(u64, usize),
+    Truncate(u64),
+    Purge(u64),
+    Vote,
+    Reopen,
+    Read(u64, u64),
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..Default::default()
+    })]
+
+    /// Followers truncate, leaders purge, everybody restarts: reads give what should be there.
+    #[test]
+    fn a_log_agrees_with_a_list(acts in proptest::collection::vec(act(), 1..40)) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut pair = Pair::new(directory.path());
+        for act in acts {
+            match act {
+                Act::Append(count, bytes) => pair.append(count, bytes),
+                Act::Truncate(back) => pair.truncate(back),
+                Act::Purge(forward) => pair.purge(forward),
+                Act::Vote => {
+                    pair.term += 1;
+                    let leader_id = LeaderId { term: pair.term, node_id: 1 };
+                    pair.vote = Some(Vote { leader_id, committed: true });
+                    pair.put(pair.vote.map(Record::Vote));
+                }
+                Act::Reopen => pair.reopen(),
+                Act::Read(first, count) => pair.check(first, count),
+            }
+        }
+        pair.check(0, u64::from(u32::MAX));
+        pair.reopen();
+        pair.check(0, u64::from(u32::MAX));
+        pair.log.close();
+    }
+}
+
+fn act() -> impl proptest::strategy::Strategy<Value = Act> {
+    use proptest::prelude::*;
+    prop_oneof![
+        6 => (1..20_u64, 0..600_usize).prop_map(|(count, bytes)| Act::Append(count, bytes)),
+        2 => (1..15_u64).prop_map(Act::Truncate),
+        1 => (0..30_u64).prop_map(Act::Purge),
+        1 => Just(Act::Vote),
+        1 => Just(Act::Reopen),
+        3 => (0..150_u64, 0..40_u64).prop_map(|(first, count)| Act::Read(first, count)),
+    ]
+}

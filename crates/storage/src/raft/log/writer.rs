@@ -195,9 +195,11 @@ impl Writer {
         if let Some(chunk) = chunks.last() {
             self.facts = chunk.facts;
         }
-        let written = self.facts.last.map_or(0, |last| last.index);
+        let durable = self.facts.last.map(|last| last.index);
         let bytes = self.log.config.cache_bytes;
-        self.log.state.lock().cache.evict(bytes, written);
+        let mut state = self.log.state.lock();
+        state.durable = durable;
+        state.cache.evict(bytes, durable.unwrap_or(0));
     }
 
     /// What follows a sync: mark it where nobody waits, drop purged segments, close a full one.

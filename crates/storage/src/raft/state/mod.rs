@@ -17,4 +17,6 @@ mod tests;
 pub(crate) use applier::Checkpoints;
 pub(crate) use machine::{Machine, Snapshot, StateHandle, StateSetting};
 pub(crate) use snapshot::SnapshotData;
+#[cfg(test)]
+pub(crate) use snapshot::SnapshotFile;
 pub(crate) use store::{Position, StateConfig};

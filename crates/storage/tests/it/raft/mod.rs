@@ -1,6 +1,13 @@
 //! The embedded backend.
 
 mod basics;
+mod crash;
+mod damage;
+mod directories;
+mod faults;
+mod load;
+mod power;
+mod simulation;
 
 use secretum_storage::raft::RaftConfig;
 use std::path::Path;

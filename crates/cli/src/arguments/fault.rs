@@ -1,0 +1,137 @@
+//! What to say of arguments that cannot be meant, with a suggestion where one is near.
+
+use crate::output::console;
+use clap::Command;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::error::Error;
+
+/// The exit code of a command that does not exist, as shells have it.
+const NO_SUCH_COMMAND: u8 = 127;
+
+/// Says what is wrong, or shows the help that was asked for; gives the exit code. `words` name the
+/// command that was meant, and `current` is that command.
+pub(crate) fn report(error: &clap::Error, words: &[String], current: &Command) -> u8 {
+    let at_root = words.is_empty();
+    match error.kind() {
+        ErrorKind::DisplayHelp => match console::out(&error.to_string()) {
+            Ok(()) => 0,
+            Err(failure) => failure.exit_code(),
+        },
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            console::note(error.to_string().trim_end());
+            if at_root { NO_SUCH_COMMAND } else { 1 }
+        }
+        kind => {
+            let command = current.get_bin_name().unwrap_or_default();
+            let help = format!("Run `{command} -help` for how to use it.");
+            console::note(&format!("{}\n\n{help}", sentence(error, current)));
+            if at_root && kind == ErrorKind::InvalidSubcommand {
+                NO_SUCH_COMMAND
+            } else {
+                1
+            }
+        }
+    }
+}
+
+fn sentence(error: &clap::Error, current: &Command) -> String {
+    let arguments: Vec<_> = context(error, ContextKind::InvalidArg)
+        .iter()
+        .map(|name| single_dash(name))
+        .collect();
+    let argument = arguments.join(", ");
+    let value = context(error, ContextKind::InvalidValue).join("");
+    match error.kind() {
+        ErrorKind::UnknownArgument if argument.starts_with('-') => {
+            let name = argument.trim_start_matches('-');
+            let flags = current.get_arguments().filter(|flag| !flag.is_hide_set());
+            let near = near(name, flags.filter_map(|flag| flag.get_long()));
+            let meant = near
+                .map(|name| format!(": did you mean -{name}?"))
+                .unwrap_or_default();
+            format!("unknown flag {argument}{meant}")
+        }
+        ErrorKind::UnknownArgument => {
+            format!("too many arguments: `{argument}` is one more than it takes")
+        }
+        ErrorKind::InvalidSubcommand => {
+            let name = context(error, ContextKind::InvalidSubcommand).join(" ");
+            let near = near(&name, current.get_subcommands().map(Command::get_name));
+            let meant = near
+                .map(|name| format!(": did you mean {name}?"))
+                .unwrap_or_default();
+            format!("unknown command `{name}`{meant}")
+        }
+        ErrorKind::MissingRequiredArgument => {
+            format!("not enough arguments: {argument} is missing")
+        }
+        ErrorKind::InvalidValue if value.is_empty() => format!("the flag {argument} needs a value"),
+        ErrorKind::InvalidValue if argument == "-format" => {
+            let choices = context(error, ContextKind::ValidValue).join(", ");
+            format!("Invalid output format `{value}`: one of {choices}")
+        }
+        ErrorKind::InvalidValue => {
+            let choices = context(error, ContextKind::ValidValue).join(", ");
+            format!("`{value}` is not a value for {argument}: one of {choices}")
+        }
+        ErrorKind::ValueValidation => {
+            let reason = error.source().map(ToString::to_string).unwrap_or_default();
+            format!("`{value}` is not a value for {argument}: {reason}")
+        }
+        ErrorKind::TooManyValues => format!("the flag {argument} takes no value"),
+        ErrorKind::ArgumentConflict => {
+            let other = single_dash(&context(error, ContextKind::PriorArg).join(", "));
+            format!("{argument} and {other} exclude each other")
+        }
+        _ => error
+            .to_string()
+            .trim_start_matches("error: ")
+            .trim_end()
+            .to_owned(),
+    }
+}
+
+/// The name that is nearest, if it is near: a slip of the finger or two away.
+fn near<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let distant = |name: &&str| strsim::damerau_levenshtein(given, name);
+    let nearest = names.min_by_key(distant)?;
+    (distant(&nearest) <= 1 + given.chars().count() / 4).then_some(nearest)
+}
+
+/// A flag as Vault's users write it: `-format`, without the placeholder of its value.
+fn single_dash(flag: &str) -> String {
+    let flag = flag.split([' ', '=']).next().unwrap_or(flag);
+    match flag.strip_prefix("--") {
+        Some(name) => format!("-{name}"),
+        None => flag.to_owned(),
+    }
+}
+
+fn context(error: &clap::Error, kind: ContextKind) -> Vec<String> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => vec![text.clone()],
+        Some(ContextValue::Strings(texts)) => texts.clone(),
+        Some(ContextValue::StyledStr(text)) => vec![text.to_string()],
+        Some(ContextValue::Number(number)) => vec![number.to_string()],
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_near_is_suggested() {
+        let names = ["get", "put", "metadata", "format", "no-color"];
+        for (given, meant) in [
+            ("gett", Some("get")),
+            ("gte", Some("get")),
+            ("formt", Some("format")),
+            ("fooo", None),
+            ("x", None),
+        ] {
+            assert_eq!(near(given, names.into_iter()), meant, "{given}");
+        }
+    }
+}

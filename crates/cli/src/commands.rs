@@ -1,0 +1,127 @@
+//! Every command, one subject a file, and the way from the process's arguments to its exit code.
+
+pub(crate) mod audit;
+pub(crate) mod auth;
+pub(crate) mod generic;
+pub(crate) mod kv;
+pub(crate) mod login;
+pub(crate) mod mounts;
+pub(crate) mod operator;
+pub(crate) mod path_help;
+pub(crate) mod policy;
+pub(crate) mod print;
+pub(crate) mod secrets;
+pub(crate) mod server;
+pub(crate) mod status;
+pub(crate) mod token;
+pub(crate) mod unwrap;
+
+use crate::arguments::{Arguments, Command, fault, normal};
+use crate::failure::Failure;
+use crate::output::{console, curl};
+use crate::persona::Persona;
+use clap::{CommandFactory, FromArgMatches};
+use secretum_client::{ClientError, Environment};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Runs what the arguments ask for.
+pub(crate) fn main(argv: Vec<OsString>) -> ExitCode {
+    let persona = Persona::of(argv.first().map(OsString::as_os_str));
+    let outcome = match parse(argv, persona) {
+        Ok(Some(command)) => run(command, persona),
+        Ok(None) => console::line(&persona.version()).map(|()| ExitCode::SUCCESS),
+        Err(code) => return code.into(),
+    };
+    outcome.unwrap_or_else(|failure| {
+        report(&failure, persona);
+        failure.exit_code().into()
+    })
+}
+
+/// The command that is meant; `None` where only the version is asked for. What cannot be meant is
+/// said here, and only the exit code handed back.
+fn parse(argv: Vec<OsString>, persona: Persona) -> Result<Option<Command>, u8> {
+    let asked = argv.get(1).and_then(|argument| argument.to_str());
+    if matches!(asked, Some("-v" | "-version" | "--version" | "version")) && argv.len() == 2 {
+        return Ok(None);
+    }
+    let mut command = Arguments::command()
+        .name(persona.name())
+        .bin_name(persona.name());
+    command.build();
+    let normal = normal::normalise(&command, argv.clone());
+    command
+        .clone()
+        .try_get_matches_from(normal)
+        .and_then(|matches| Arguments::from_arg_matches(&matches))
+        .map(|arguments| Some(arguments.command))
+        .map_err(|error| {
+            let (words, current) = normal::meant(&command, &argv);
+            fault::report(&error, &words, current)
+        })
+}
+
+fn run(command: Command, persona: Persona) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Server(server) => server
+            .arguments(&Environment::process())
+            .map(server::run_server),
+        Command::Version => console::line(&persona.version()).map(|()| ExitCode::SUCCESS),
+        command => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(|error| Failure::local(format!("cannot start: {error}")))?;
+            runtime
+                .block_on(dispatch(command))
+                .map(|()| ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn dispatch(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Read(command) => command.run().await,
+        Command::Write(command) => command.run().await,
+        Command::Patch(command) => command.run().await,
+        Command::Delete(command) => command.run().await,
+        Command::List(command) => command.run().await,
+        Command::Scan(command) => command.run().await,
+        Command::Login(command) => command.run().await,
+        Command::Status(command) => command.run().await,
+        Command::Unwrap(command) => command.run().await,
+        Command::Kv(command) => command.run().await,
+        Command::Token(command) => command.run().await,
+        Command::Policy(command) => command.run().await,
+        Command::Secrets(command) => command.run().await,
+        Command::Auth(command) => command.run().await,
+        Command::Audit(command) => command.run().await,
+        Command::Operator(command) => command.run().await,
+        Command::PathHelp(command) => command.run().await,
+        Command::Print(command) => command.run(),
+        // INVARIANT: `run` has taken these.
+        Command::Server(_) | Command::Version => Ok(()),
+    }
+}
+
+/// Says why a command failed.
+fn report(failure: &Failure, persona: Persona) {
+    match failure {
+        Failure::Shown(outline) => {
+            // That nobody reads it is no failure.
+            let _ = console::line(&curl::command(outline, persona));
+        }
+        Failure::ClosedPipe | Failure::Silent(_) => {}
+        failure => {
+            console::note(&failure.to_string());
+            if let Failure::Server {
+                error: ClientError::Api(error),
+                ..
+            } = failure
+            {
+                console::warnings(&error.warnings);
+            }
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! `read`, `write`, `patch`, `delete`, `list`, `scan`: any path of the API.
+
+use crate::arguments::data;
+use crate::arguments::flags::{self, Connection, Field};
+use crate::failure::{During, Failure};
+use crate::output::{Format, console, secret, structured};
+use crate::session::Session;
+use clap::Args;
+use secretum_client::{Json, Object, Request, Secret};
+
+/// The exit code where nothing is there.
+const NOTHING: u8 = 2;
+
+/// Reads what is at a path
+///
+///   read secret/data/app
+///   read -field=password database/creds/app
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Read {
+    /// Path of the API
+    path: String,
+    /// Parameters of the query, as key=value
+    #[arg(value_name = "KEY=VALUE", allow_negative_numbers = true)]
+    data: Vec<String>,
+    #[command(flatten)]
+    field: Field,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Writes to a path
+///
+/// Data are key=value; key=@file takes the value from a file, key=- from standard input. @file and
+/// - take all of it, as JSON.
+///
+///   write auth/userpass/users/ann password=- policies=app
+///   write -force transit/keys/app
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Write {
+    /// Path of the API
+    path: String,
+    /// What to write
+    #[arg(value_name = "KEY=VALUE", allow_negative_numbers = true)]
+    data: Vec<String>,
+    /// Write without data (also: -f)
+    #[arg(long, alias = "f")]
+    force: bool,
+    #[command(flatten)]
+    field: Field,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Merges into what is at a path, where the path can do that
+///
+///   patch pki/roles/app ttl=1h
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Patch {
+    /// Path of the API
+    path: String,
+    /// What to change; written as for write
+    #[arg(value_name = "KEY=VALUE", allow_negative_numbers = true)]
+    data: Vec<String>,
+    /// Patch without data (also: -f)
+    #[arg(long, alias = "f")]
+    force: bool,
+    #[command(flatten)]
+    field: Field,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Deletes what is at a path
+///
+/// That nothing is there is no error.
+///
+///   delete transit/keys/app
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Delete {
+    /// Path of the API
+    path: String,
+    /// Parameters of the query, as key=value
+    #[arg(value_name = "KEY=VALUE", allow_negative_numbers = true)]
+    data: Vec<String>,
+    #[command(flatten)]
+    field: Field,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Lists the names below a path; a name with a slash at its end is a folder
+///
+///   list auth/userpass/users
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct List {
+    /// Path of the API
+    path: String,
+    /// Show what is told of each name
+    #[arg(long)]
+    detailed: bool,
+    /// Begin after this name
+    #[arg(long, value_name = "NAME")]
+    after: Option<String>,
+    /// Show this many names
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<u64>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Lists the names below a path and all its folders, where the path can do that
+///
+///   scan secret/metadata
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Scan {
+    /// Path of the API
+    path: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Read {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let path = flags::path(&self.path)?;
+        let session = Session::with_field(&self.connection, self.field)?;
+        let request = queried(Request::get(&path), &self.data)?;
+        if session.style.format == Format::Raw && session.style.field.is_none() {
+            let answer = session
+                .client
+                .send(request)
+                .await
+                .during(|| format!("reading {path}"))?;
+            return console::bytes(&answer.body).and_then(|()| console::out("\n"));
+        }
+        let found = session
+            .client
+            .find(request)
+            .await
+            .during(|| format!("reading {path}"))?;
+        match found {
+            Some(found) => secret::show(&found, &session.style),
+            None => Err(nothing_at(&path)),
+        }
+    }
+}
+
+impl Write {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let path = flags::path(&self.path)?;
+        let body = body(&self.data, self.force)?;
+        let session = Session::with_field(&self.connection, self.field)?;
+        let written = session.client.write(&path, &body).await;
+        let written = written.during(|| format!("writing data to {path}"))?;
+        show(written.as_ref(), &session, &path)
+    }
+}
+
+impl Patch {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let path = flags::path(&self.path)?;
+        let body = body(&self.data, self.force)?;
+        let session = Session::with_field(&self.connection, self.field)?;
+        let written = session.client.patch(&path, &body).await;
+        let written = written.during(|| format!("writing data to {path}"))?;
+        show(written.as_ref(), &session, &path)
+    }
+}
+
+impl Delete {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let path = flags::path(&self.path)?;
+        let session = Session::with_field(&self.connection, self.field)?;
+        let request = queried(Request::delete(&path), &self.data)?;
+        let answer = session
+            .client
+            .act(request)
+            .await
+            .during(|| format!("deleting {path}"))?;
+        let done = format!("Success! Data deleted (if it existed) at: {path}");
+        secret::show_written(answer.as_ref(), &session.style, &done)
+    }
+}
+
+impl List {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let path = flags::path(&self.path)?;
+        let session = Session::open(&self.connection)?;
+        let mut request = Request::list(&path);
+        if let Some(after) = &self.after {
+            request = request.query("after", after);
+        }
+        if let Some(limit) = self.limit {
+            request = request.query("limit", limit.to_string());
+        }
+        let found = session
+            .client
+            .find(request)
+            .await
+            .during(|| format!("listing {path}"))?;
+        show_listing(found, &session, &path, self.detailed)
+    }
+}
+
+impl Scan {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let path = flags::path(&self.path)?;
+        let session = Session::open(&self.connection)?;
+        let found = session
+            .client
+            .scan(&path)
+            .await
+            .during(|| format!("scanning {path}"))?;
+        show_listing(found, &session, &path, false)
+    }
+}
+
+/// Shows a listing, or says that nothing is there.
+pub(crate) fn show_listing(
+    found: Option<Secret>,
+    session: &Session,
+    path: &str,
+    detailed: bool,
+) -> Result<(), Failure> {
+    match found {
+        Some(found) if found.wrap_info.is_some() => secret::show(&found, &session.style),
+        Some(found) if found.keys().is_some() => {
+            secret::show_list(&found, &session.style, detailed)
+        }
+        found => {
+            console::warnings(&found.map(|found| found.warnings).unwrap_or_default());
+            if session.style.is_table() {
+                return Err(nothing_at(path));
+            }
+            // Scripts parse what they get, so they get something to parse.
+            structured(&Object::new().into(), session.style.format)?;
+            Err(Failure::Silent(NOTHING))
+        }
+    }
+}
+
+/// What is said where a path holds nothing.
+pub(crate) fn nothing_at(path: &str) -> Failure {
+    Failure::Missing(format!("No value found at {path}"))
+}
+
+fn show(written: Option<&Secret>, session: &Session, path: &str) -> Result<(), Failure> {
+    let done = format!("Success! Data written to: {path}");
+    secret::show_written(written, &session.style, &done)
+}
+
+fn body(arguments: &[String], force: bool) -> Result<Json, Failure> {
+    if arguments.is_empty() && !force {
+        return Err(Failure::local("Must supply data or use -force"));
+    }
+    data::read(arguments, &mut std::io::stdin().lock()).map(Json::from)
+}
+
+fn queried(request: Request, arguments: &[String]) -> Result<Request, Failure> {
+    let data: Object = data::read(arguments, &mut std::io::stdin().lock())?;
+    Ok(data
+        .iter()
+        .fold(request, |request, (name, value)| match value {
+            Json::Array(values) => values.iter().fold(request, |request, value| {
+                request.query(name, parameter(value))
+            }),
+            value => request.query(name, parameter(value)),
+        }))
+}
+
+fn parameter(value: &Json) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}

@@ -1,0 +1,55 @@
+//! `kv`: key-value secrets, version 1 and 2.
+
+mod get;
+mod list;
+mod location;
+mod metadata;
+mod patch;
+mod put;
+mod rollback;
+mod show;
+mod upgrade;
+mod versions;
+
+use crate::failure::Failure;
+use clap::Subcommand;
+
+/// What to do with key-value secrets.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Get(get::Get),
+    Put(put::Put),
+    Patch(patch::Patch),
+    List(list::List),
+    Scan(list::Scan),
+    Delete(versions::Delete),
+    Undelete(versions::Undelete),
+    Destroy(versions::Destroy),
+    Rollback(rollback::Rollback),
+    /// Works with what is known of a secret
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        disable_help_subcommand = true
+    )]
+    Metadata(metadata::Command),
+    EnableVersioning(upgrade::EnableVersioning),
+}
+
+impl Command {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Get(command) => command.run().await,
+            Self::Put(command) => command.run().await,
+            Self::Patch(command) => command.run().await,
+            Self::List(command) => command.run().await,
+            Self::Scan(command) => command.run().await,
+            Self::Delete(command) => command.run().await,
+            Self::Undelete(command) => command.run().await,
+            Self::Destroy(command) => command.run().await,
+            Self::Rollback(command) => command.run().await,
+            Self::Metadata(command) => command.run().await,
+            Self::EnableVersioning(command) => command.run().await,
+        }
+    }
+}

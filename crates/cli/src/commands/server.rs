@@ -1,0 +1,208 @@
+//! `server`: runs a server.
+
+use crate::failure::Failure;
+use crate::output::console;
+use clap::{Args, ValueEnum};
+use secretum_client::{Environment, SecretString};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Where a development server listens if nothing is said.
+const DEV_LISTEN_ADDRESS: &str = "127.0.0.1:8200";
+
+/// Runs a server, until SIGINT or SIGTERM
+///
+/// SIGHUP reads certificates and log level again.
+///
+///   server -config=/etc/secretum/server.toml
+///   server -config=server.toml -check
+///   server -dev
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Server {
+    /// File (TOML, HCL or JSON), or folder of such files; may be given more than once
+    #[arg(long, value_name = "PATH")]
+    config: Vec<PathBuf>,
+    /// Say what is wrong with the configuration, and do not run
+    #[arg(long)]
+    check: bool,
+    /// Least important messages that are logged [env: VAULT_LOG_LEVEL]
+    #[arg(long, value_enum, ignore_case = true)]
+    log_level: Option<LogLevel>,
+    /// Form of the log [env: VAULT_LOG_FORMAT]
+    #[arg(long, value_enum, ignore_case = true)]
+    log_format: Option<LogFormat>,
+    /// For trying things out: open, in memory, without TLS; all is gone when it ends
+    #[arg(long, help_heading = "Development")]
+    dev: bool,
+    /// The first token of a development server [env: VAULT_DEV_ROOT_TOKEN_ID]
+    #[arg(long, value_name = "TOKEN", help_heading = "Development")]
+    dev_root_token_id: Option<String>,
+    /// Where a development server listens [env: VAULT_DEV_LISTEN_ADDRESS] [default: 127.0.0.1:8200]
+    #[arg(long, value_name = "ADDRESS", help_heading = "Development")]
+    dev_listen_address: Option<String>,
+    /// A development server, with TLS
+    #[arg(long, help_heading = "Development")]
+    dev_tls: bool,
+    /// Do not store the first token of a development server in ~/.vault-token
+    #[arg(long, help_heading = "Development")]
+    dev_no_store_token: bool,
+    /// End the process when the vault's core stops; it always does
+    #[arg(long, hide = true)]
+    exit_on_core_shutdown: bool,
+}
+
+/// Least important messages that are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// Everything.
+    Trace,
+    /// What helps to find a fault.
+    Debug,
+    /// What an operator wants to know.
+    #[value(alias = "notice")]
+    Info,
+    /// What may become a fault.
+    #[value(alias = "warning")]
+    Warn,
+    /// Faults.
+    #[value(alias = "err")]
+    Error,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    #[value(alias = "text")]
+    Standard,
+    /// A JSON object a line.
+    Json,
+}
+
+/// How a server is to run.
+#[expect(
+    dead_code,
+    reason = "read by the wiring of the server, which is not there yet"
+)]
+#[derive(Debug)]
+pub(crate) struct ServerArguments {
+    /// Files, or folders of files, in the order given.
+    pub(crate) config: Vec<PathBuf>,
+    /// Whether only the configuration is checked.
+    pub(crate) check: bool,
+    /// Comes before what the configuration says.
+    pub(crate) log_level: Option<LogLevel>,
+    /// Comes before what the configuration says.
+    pub(crate) log_format: Option<LogFormat>,
+    /// Set for a development server.
+    pub(crate) dev: Option<DevArguments>,
+}
+
+/// How a development server is to run.
+#[expect(
+    dead_code,
+    reason = "read by the wiring of the server, which is not there yet"
+)]
+#[derive(Debug)]
+pub(crate) struct DevArguments {
+    /// The first token; a random one where there is none.
+    pub(crate) root_token: Option<SecretString>,
+    /// Where it listens.
+    pub(crate) listen_address: String,
+    /// Whether it makes itself a certificate.
+    pub(crate) tls: bool,
+    /// Whether the first token is stored for the client commands.
+    pub(crate) store_token: bool,
+}
+
+impl Server {
+    /// What is asked for by flags, else by the environment.
+    ///
+    /// **Errors**: which variable cannot be read.
+    pub(crate) fn arguments(self, environment: &Environment) -> Result<ServerArguments, Failure> {
+        let text = |given: Option<String>, setting: &str| {
+            given.or_else(|| environment.get(setting).map(|(_, text)| text))
+        };
+        let listen_address = text(self.dev_listen_address, "DEV_LISTEN_ADDRESS");
+        let dev = DevArguments {
+            root_token: text(self.dev_root_token_id, "DEV_ROOT_TOKEN_ID").map(SecretString::new),
+            listen_address: listen_address.unwrap_or_else(|| DEV_LISTEN_ADDRESS.to_owned()),
+            tls: self.dev_tls,
+            store_token: !self.dev_no_store_token,
+        };
+        Ok(ServerArguments {
+            config: self.config,
+            check: self.check,
+            log_level: choice(self.log_level, environment, "LOG_LEVEL")?,
+            log_format: choice(self.log_format, environment, "LOG_FORMAT")?,
+            dev: (self.dev || self.dev_tls).then_some(dev),
+        })
+    }
+}
+
+/// One of the values of a flag, else of its variable.
+fn choice<T: ValueEnum>(
+    given: Option<T>,
+    environment: &Environment,
+    setting: &str,
+) -> Result<Option<T>, Failure> {
+    if given.is_some() {
+        return Ok(given);
+    }
+    let read =
+        |text: &str| T::from_str(text, true).map_err(|_| "it is none of its values".to_owned());
+    environment.parse(setting, read).map_err(Failure::from)
+}
+
+/// Runs a server until it is told to end.
+pub(crate) fn run_server(_arguments: ServerArguments) -> ExitCode {
+    console::note("this build holds no server");
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        server: Server,
+    }
+
+    fn arguments(line: &[&str], variables: &[(&str, &str)]) -> Result<ServerArguments, Failure> {
+        let line = Line::try_parse_from(std::iter::once(&"server").chain(line)).unwrap();
+        line.server
+            .arguments(&Environment::of(variables.iter().copied()))
+    }
+
+    #[test]
+    fn a_development_server_is_set_by_flags_then_by_the_environment() {
+        let variables = [
+            ("VAULT_DEV_ROOT_TOKEN_ID", "v"),
+            ("BAO_DEV_LISTEN_ADDRESS", "127.0.0.1:1"),
+        ];
+        let dev = arguments(&["--dev"], &variables).unwrap().dev.unwrap();
+        assert_eq!(dev.root_token.unwrap().expose(), "v");
+        assert_eq!(
+            (dev.listen_address.as_str(), dev.store_token),
+            ("127.0.0.1:1", true)
+        );
+        let dev = arguments(&["--dev", "--dev-root-token-id=f"], &variables)
+            .unwrap()
+            .dev
+            .unwrap();
+        assert_eq!(dev.root_token.unwrap().expose(), "f");
+        assert!(arguments(&[], &variables).unwrap().dev.is_none());
+    }
+
+    #[test]
+    fn several_configurations_keep_their_order() {
+        let asked = arguments(&["--config=b", "--config=a", "--log-level=WARN"], &[]).unwrap();
+        assert_eq!(asked.config, [PathBuf::from("b"), PathBuf::from("a")]);
+        assert_eq!(asked.log_level, Some(LogLevel::Warn));
+        assert!(arguments(&[], &[("VAULT_LOG_FORMAT", "xml")]).is_err());
+    }
+}

@@ -1,0 +1,58 @@
+//! A request as a command line of `curl`, its token asked for and not shown.
+
+use crate::persona::Persona;
+use secretum_client::Outline;
+
+/// The command line.
+pub(crate) fn command(outline: &Outline, persona: Persona) -> String {
+    let mut words = vec!["curl".to_owned()];
+    if outline.method != "GET" {
+        words.push(format!("-X {}", outline.method));
+    }
+    if let Some(socket) = &outline.socket {
+        words.push(format!(
+            "--unix-socket {}",
+            single_quoted(&socket.display().to_string())
+        ));
+    }
+    for (name, value) in &outline.headers {
+        words.push(format!("-H {}", single_quoted(&format!("{name}: {value}"))));
+    }
+    if outline.has_token {
+        words.push(format!(
+            "-H \"X-Vault-Token: $({} print token)\"",
+            persona.name()
+        ));
+    }
+    if let Some(body) = &outline.body {
+        words.push(format!("-d {}", single_quoted(body)));
+    }
+    words.push(single_quoted(&outline.url));
+    words.join(" ")
+}
+
+/// A text that a shell takes as it is.
+fn single_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_gets_every_text_as_it_is() {
+        let outline = Outline {
+            method: "PUT".to_owned(),
+            url: "http://127.0.0.1:8200/v1/secret/a".to_owned(),
+            headers: vec![("X-Vault-Request".to_owned(), "true".to_owned())],
+            has_token: true,
+            socket: None,
+            body: Some(r#"{"a":"it's $HOME"}"#.to_owned()),
+        };
+        assert_eq!(
+            command(&outline, Persona::Vault),
+            r#"curl -X PUT -H 'X-Vault-Request: true' -H "X-Vault-Token: $(vault print token)" -d '{"a":"it'\''s $HOME"}' 'http://127.0.0.1:8200/v1/secret/a'"#
+        );
+    }
+}

@@ -1,0 +1,213 @@
+//! [`ClientError`]: what can go wrong between a caller and the server.
+
+use crate::{Json, Outline};
+use std::error::Error as _;
+use std::fmt;
+use std::path::PathBuf;
+
+/// What went wrong. No message holds a token, a key or a secret's value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The server's address cannot be read.
+    #[error("`{address}` is not the address of a server: {reason}")]
+    Address {
+        /// The text that was given.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A setting of the environment cannot be read.
+    #[error("`{value}` is not a value for {name}: {reason}")]
+    Setting {
+        /// Name of the environment variable.
+        name: String,
+        /// The text that was given.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A path holds the segment `.` or `..`.
+    #[error("the path `{path}` holds `.` or `..`, which name no secret")]
+    Path {
+        /// The path that was given.
+        path: String,
+    },
+    /// A header cannot be sent.
+    #[error("`{name}` cannot be sent as an HTTP header: {reason}")]
+    Header {
+        /// Name of the header.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A certificate or key cannot be used.
+    #[error("cannot use {what} `{}`: {reason}", path.display())]
+    TlsFile {
+        /// What the file is for.
+        what: &'static str,
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A client certificate was given without its key, or a key without its certificate.
+    #[error("a client certificate and its key go together; only one of them is set")]
+    HalfIdentity,
+    /// The HTTP client cannot be set up.
+    #[error("cannot set up the HTTP client: {}", root_cause(source))]
+    Setup {
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The server was not reached, or the connection broke.
+    #[error("{method} {url}: {reason}")]
+    Transport {
+        /// The HTTP method.
+        method: String,
+        /// Where it went.
+        url: String,
+        /// What happened, in words a user can act on.
+        reason: String,
+        /// The error below.
+        #[source]
+        source: Box<reqwest::Error>,
+    },
+    /// The server answered with an error.
+    #[error("{0}")]
+    Api(Box<ApiError>),
+    /// The answer is larger than a client takes.
+    #[error("{url}: the answer is larger than {limit_bytes} bytes")]
+    AnswerTooLarge {
+        /// Where it came from.
+        url: String,
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// The answer is not what the API promises.
+    #[error("{url}: cannot read the answer: {source}")]
+    Decode {
+        /// Where it came from.
+        url: String,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The answer holds nothing where there must be something.
+    #[error("{url}: the server gave no data")]
+    Empty {
+        /// Where it came from.
+        url: String,
+    },
+    /// The body of a request cannot be written as JSON.
+    #[error("cannot write the request as JSON: {source}")]
+    Encode {
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The client was told to send nothing ([`crate::ClientConfig::dry_run`]); here is what it
+    /// would have sent.
+    #[error("the request was not sent, as asked")]
+    DryRun(Box<Outline>),
+}
+
+impl ClientError {
+    /// The status of the server's answer, where it answered with an error.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Api(error) => Some(error.status),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn transport(method: &str, url: &str, source: reqwest::Error) -> Self {
+        let source = source.without_url();
+        Self::Transport {
+            method: method.to_owned(),
+            url: url.to_owned(),
+            reason: transport_reason(&source),
+            source: Box::new(source),
+        }
+    }
+}
+
+/// An error that the server answered with.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ApiError {
+    /// The HTTP method.
+    pub method: String,
+    /// Where it went.
+    pub url: String,
+    /// The namespace, where one was named.
+    pub namespace: Option<String>,
+    /// The HTTP status.
+    pub status: u16,
+    /// The server's messages; `None` where the answer was none of Vault's API.
+    pub errors: Option<Vec<String>>,
+    /// What the server warns of.
+    pub warnings: Vec<String>,
+    /// Data that came with the error.
+    pub data: Json,
+    /// The answer as text, where it was none of Vault's API.
+    pub raw: String,
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} answered {}", self.method, self.url, self.status)?;
+        match self.errors.as_deref() {
+            Some([]) => Ok(()),
+            Some(errors) => write!(f, ": {}", errors.join("; ")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What happened on the way, in words a user can act on.
+fn transport_reason(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer within the time limit".to_owned();
+    }
+    match tls_fault(error) {
+        Some(rustls::Error::InvalidMessage(_)) => {
+            "the server does not speak TLS here; an address without TLS begins with http://".to_owned()
+        }
+        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) => {
+            "no trusted authority signed the server's certificate; name the authority's certificate \
+             in VAULT_CACERT"
+                .to_owned()
+        }
+        Some(fault) => fault.to_string(),
+        None => root_cause(error),
+    }
+}
+
+fn tls_fault(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = error.source();
+    while let Some(current) = cause {
+        if let Some(fault) = current.downcast_ref::<rustls::Error>() {
+            return Some(fault);
+        }
+        // What an I/O error was made of is not its source: its source is the source of that.
+        let inner = current
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        cause = match inner {
+            Some(inner) => Some(inner),
+            None => current.source(),
+        };
+    }
+    None
+}
+
+/// The innermost of an error's causes: what the system said.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,154 @@
+//! From an answer to an HTTP response: the only place that knows status codes.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::StatusCode;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use secretum_api::Envelope;
+use secretum_core::{Outcome, Response};
+use secretum_engine::{Fault, RawReply, Shape};
+use secretum_storage::StorageError;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+
+/// An HTTP response with its whole body.
+pub(crate) type HttpResponse = hyper::Response<Full<Bytes>>;
+
+/// The response of an answer.
+pub(super) fn of(response: Response) -> HttpResponse {
+    match response.outcome {
+        Err(fault) => refused_as(&fault, Some(&response.request_id)),
+        Ok(Outcome { reply, shape }) => match success(&response.request_id, &reply, shape) {
+            Ok(response) => response,
+            Err(error) => refused(&Fault::internal(error)),
+        },
+    }
+}
+
+/// The response of a request that was refused before it had an id.
+pub(super) fn refused(fault: &Fault) -> HttpResponse {
+    refused_as(fault, None)
+}
+
+/// The response of a request that took too long.
+pub(super) fn timed_out() -> HttpResponse {
+    errors(StatusCode::GATEWAY_TIMEOUT, &["the request took too long"])
+}
+
+/// Takes the body away, for HEAD.
+pub(super) fn drop_body(response: &mut HttpResponse) {
+    *response.body_mut() = Full::default();
+}
+
+/// A JSON body under a status.
+pub(super) fn json(status: StatusCode, body: Vec<u8>) -> HttpResponse {
+    let mut response = hyper::Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn success(id: &str, reply: &RawReply, shape: Shape) -> serde_json::Result<HttpResponse> {
+    let is_empty = reply.data.is_none() && reply.auth.is_none() && reply.wrap_info.is_none();
+    if is_empty && reply.warnings.is_empty() {
+        return Ok(json(StatusCode::NO_CONTENT, Vec::new()));
+    }
+    let status = if reply.gone { StatusCode::NOT_FOUND } else { StatusCode::OK };
+    let body = match (shape, &reply.data) {
+        (Shape::Bare, Some(data)) => data.get().as_bytes().to_vec(),
+        (Shape::Lifted, Some(data)) => lifted(&envelope(id, reply), data)?,
+        _ => {
+            let room = reply.data.as_ref().map_or(0, |data| data.get().len());
+            let mut body = Vec::with_capacity(room + 512);
+            serde_json::to_writer(&mut body, &envelope(id, reply))?;
+            body.push(b'\n');
+            body
+        }
+    };
+    Ok(json(status, body))
+}
+
+fn envelope<'a>(id: &'a str, reply: &'a RawReply) -> Envelope<'a> {
+    Envelope {
+        request_id: id,
+        lease_id: "",
+        renewable: false,
+        lease_duration: reply.refresh_seconds,
+        data: reply.data.as_deref(),
+        wrap_info: reply.wrap_info.as_deref(),
+        warnings: Some(reply.warnings.as_slice()).filter(|warnings| !warnings.is_empty()),
+        auth: reply.auth.as_deref(),
+    }
+}
+
+/// The envelope with the keys of its data at the top level, too; its own keys win.
+fn lifted(envelope: &Envelope<'_>, data: &RawValue) -> serde_json::Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Lifted<'a> {
+        #[serde(flatten)]
+        data: HashMap<String, &'a RawValue>,
+        #[serde(flatten)]
+        envelope: &'a Envelope<'a>,
+    }
+    let own = [
+        "request_id", "lease_id", "renewable", "lease_duration", "data", "wrap_info", "warnings",
+        "auth",
+    ];
+    let mut keys: HashMap<String, &RawValue> = serde_json::from_str(data.get())?;
+    keys.retain(|key, _| !own.contains(&key.as_str()));
+    let mut body = serde_json::to_vec(&Lifted { data: keys, envelope })?;
+    body.push(b'\n');
+    Ok(body)
+}
+
+fn refused_as(fault: &Fault, id: Option<&str>) -> HttpResponse {
+    let status = status(fault);
+    match fault {
+        Fault::NotFound => errors(status, &[]),
+        Fault::Internal(_) => {
+            let id = id.map(|id| format!(" (request {id})")).unwrap_or_default();
+            errors(status, &[&format!("internal error{id}")])
+        }
+        told => errors(status, &[&told.to_string()]),
+    }
+}
+
+fn status(fault: &Fault) -> StatusCode {
+    match fault {
+        Fault::Invalid(_) => StatusCode::BAD_REQUEST,
+        Fault::Denied | Fault::DeniedBecause(_) | Fault::BadToken => StatusCode::FORBIDDEN,
+        Fault::NotFound | Fault::NotFoundBecause(_) => StatusCode::NOT_FOUND,
+        Fault::Unsupported => StatusCode::METHOD_NOT_ALLOWED,
+        Fault::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Fault::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        Fault::Sealed | Fault::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Fault::Storage(error) => storage_status(error),
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn storage_status(error: &StorageError) -> StatusCode {
+    match error {
+        StorageError::KeyTooLong { .. } => StatusCode::BAD_REQUEST,
+        StorageError::BatchTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        StorageError::Sealed
+        | StorageError::Closed
+        | StorageError::NotLeader
+        | StorageError::Conflict { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        StorageError::Full { .. } => StatusCode::INSUFFICIENT_STORAGE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn errors(status: StatusCode, errors: &[&str]) -> HttpResponse {
+    #[derive(Serialize)]
+    struct Errors<'a> {
+        errors: &'a [&'a str],
+    }
+    let mut body = serde_json::to_vec(&Errors { errors }).unwrap_or_default();
+    body.push(b'\n');
+    json(status, body)
+}

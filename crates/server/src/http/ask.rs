@@ -1,0 +1,192 @@
+//! From an HTTP request to a [`Request`].
+
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName};
+use hyper::{Method, Request as HttpRequest};
+use percent_encoding::percent_decode_str;
+use secretum_api::RequestPath;
+use secretum_api::fields::Seconds;
+use secretum_core::Request;
+use secretum_crypto::{SecretString, SystemRng, random_uuid};
+use secretum_engine::{Fault, QUERY_PAIRS_MAX, Verb};
+use serde_json::value::RawValue;
+use std::net::IpAddr;
+
+/// A request as it was read, and what only HTTP knows of it.
+pub(super) struct Asked {
+    pub(super) request: Request,
+    is_get: bool,
+}
+
+impl Asked {
+    /// Whether it asks for the health of the node.
+    pub(super) fn is_health(&self) -> bool {
+        self.is_get && self.request.verb == Verb::Read && self.request.path.as_str() == "sys/health"
+    }
+}
+
+const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
+const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
+const WRAP_TTL: HeaderName = HeaderName::from_static("x-vault-wrap-ttl");
+
+/// Reads a request, its body up to a limit.
+///
+/// **Errors**: a [`Fault`] that says what is wrong with it.
+pub(super) async fn read(
+    http: HttpRequest<Incoming>,
+    peer: IpAddr,
+    body_bytes_max: usize,
+) -> Result<Asked, Fault> {
+    let (head, body) = http.into_parts();
+    let mut query = query(head.uri.query().unwrap_or_default())?;
+    let verb = verb(&head.method, &mut query)?;
+    let path = path(head.uri.path(), verb)?;
+    refuse_namespace(&head.headers)?;
+    let token = token(&head.headers)?;
+    let wrap_ttl = one(&head.headers, &WRAP_TTL)?.map(wrap_ttl).transpose()?;
+    let body = match verb {
+        Verb::Write | Verb::Patch | Verb::Delete => {
+            if verb == Verb::Patch {
+                check_patch_type(&head.headers)?;
+            }
+            read_body(body, body_bytes_max).await?
+        }
+        Verb::Read | Verb::List | Verb::Scan | Verb::Help => None,
+    };
+    let id = random_uuid(&SystemRng).map_err(Fault::internal)?;
+    let is_get = head.method == Method::GET || head.method == Method::HEAD;
+    let request =
+        Request { id, verb, path, query, body, token, remote_address: Some(peer), wrap_ttl };
+    Ok(Asked { request, is_get })
+}
+
+/// The verb of a method; `list`, `scan` and `help` in the query make a GET another verb.
+fn verb(method: &Method, query: &mut Vec<(String, String)>) -> Result<Verb, Fault> {
+    let mut flag = |name: &str| {
+        let set = query.iter().any(|(own, value)| own == name && matches!(value.as_str(), "true" | "1"));
+        query.retain(|(own, _)| own != name);
+        set
+    };
+    Ok(match method.as_str() {
+        "GET" | "HEAD" if flag("help") => Verb::Help,
+        "GET" if flag("list") => Verb::List,
+        "GET" if flag("scan") => Verb::Scan,
+        "GET" | "HEAD" => Verb::Read,
+        "LIST" => Verb::List,
+        "SCAN" => Verb::Scan,
+        "HELP" => Verb::Help,
+        "POST" | "PUT" => Verb::Write,
+        "PATCH" => Verb::Patch,
+        "DELETE" => Verb::Delete,
+        _ => return Err(Fault::Unsupported),
+    })
+}
+
+fn path(raw: &str, verb: Verb) -> Result<RequestPath, Fault> {
+    let raw = raw.strip_prefix("/v1/").ok_or(Fault::NotFound)?;
+    check_percent_codes(raw)?;
+    let decoded = percent_decode_str(raw).decode_utf8();
+    let decoded = decoded.map_err(|_| Fault::invalid("the path is not valid UTF-8"))?;
+    let path = RequestPath::parse(decoded).map_err(|error| Fault::invalid(error.to_string()))?;
+    Ok(if verb.names_folder() { path.into_folder() } else { path })
+}
+
+/// Refuses a `%` that two hex digits do not follow.
+fn check_percent_codes(text: &str) -> Result<(), Fault> {
+    let well_formed = text.split('%').skip(1).all(|rest| {
+        let mut digits = rest.bytes();
+        let mut hex = || digits.next().is_some_and(|byte| byte.is_ascii_hexdigit());
+        hex() && hex()
+    });
+    if well_formed { Ok(()) } else { Err(Fault::invalid("the path or query holds a bad percent code")) }
+}
+
+fn query(raw: &str) -> Result<Vec<(String, String)>, Fault> {
+    let mut pairs = Vec::new();
+    for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
+        if pairs.len() == QUERY_PAIRS_MAX {
+            return Err(Fault::invalid(format!("the query has more than {QUERY_PAIRS_MAX} pairs")));
+        }
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        pairs.push((decode(name)?, decode(value)?));
+    }
+    Ok(pairs)
+}
+
+fn decode(text: &str) -> Result<String, Fault> {
+    check_percent_codes(text)?;
+    let spaced = text.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8();
+    decoded
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|_| Fault::invalid("the query is not valid UTF-8"))
+}
+
+/// The value of a header that may stand once.
+fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Fault> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Fault::invalid(format!("the header `{name}` stands more than once")));
+    }
+    value.to_str().map(Some).map_err(|_| Fault::invalid(format!("the header `{name}` is not ASCII")))
+}
+
+fn token(headers: &HeaderMap) -> Result<Option<SecretString>, Fault> {
+    if let Some(token) = one(headers, &TOKEN)? {
+        return Ok(Some(SecretString::new(token.to_owned())).filter(|token| !token.is_empty()));
+    }
+    let bearer = one(headers, &AUTHORIZATION)?.and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    });
+    Ok(bearer.map(SecretString::new))
+}
+
+/// There is the root namespace only.
+fn refuse_namespace(headers: &HeaderMap) -> Result<(), Fault> {
+    match one(headers, &NAMESPACE)?.map(|name| name.trim_matches('/')) {
+        None | Some("" | "root") => Ok(()),
+        Some(_) => Err(Fault::NotFoundBecause("namespaces are not served by this version".into())),
+    }
+}
+
+fn wrap_ttl(text: &str) -> Result<Seconds, Fault> {
+    Seconds::parse(text).map_err(|error| Fault::invalid(format!("X-Vault-Wrap-TTL: {error}")))
+}
+
+fn check_patch_type(headers: &HeaderMap) -> Result<(), Fault> {
+    let media = one(headers, &CONTENT_TYPE)?.unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim();
+    if media.eq_ignore_ascii_case("application/merge-patch+json") {
+        return Ok(());
+    }
+    Err(Fault::MediaType("PATCH requires Content-Type: application/merge-patch+json".into()))
+}
+
+async fn read_body(body: Incoming, bytes_max: usize) -> Result<Option<Box<RawValue>>, Fault> {
+    let too_large = || {
+        Fault::TooLarge(format!("the body is over the limit of {bytes_max} bytes").into())
+    };
+    if body.size_hint().lower() > bytes_max as u64 {
+        return Err(too_large());
+    }
+    let bytes = match Limited::new(body, bytes_max).collect().await {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
+        Err(_) => return Err(Fault::invalid("the body ended early")),
+    };
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| Fault::invalid("failed to parse JSON input: the body is not valid UTF-8"))?;
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let raw: Box<RawValue> = serde_json::from_str(text)
+        .map_err(|error| Fault::invalid(format!("failed to parse JSON input: {error}")))?;
+    match raw.get().as_bytes().first() {
+        Some(b'{') => Ok(Some(raw)),
+        Some(b'n') => Ok(None),
+        _ => Err(Fault::invalid("failed to parse JSON input: the body must be a JSON object")),
+    }
+}

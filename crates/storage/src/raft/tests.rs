@@ -1,0 +1,170 @@
+use super::disk::{Disk, Open, SystemDisk};
+use super::state::{Snapshot, SnapshotData, SnapshotFile};
+use super::*;
+use std::path::Path;
+
+fn key(text: &str) -> Key {
+    Key::try_from(text).unwrap()
+}
+
+fn received(path: &Path) -> SnapshotData {
+    let file = SystemDisk.open(path, Open::Existing).unwrap();
+    SnapshotData::File(SnapshotFile {
+        file,
+        path: path.to_owned(),
+    })
+}
+
+/// A node takes a snapshot of another one over, as it would from a leader, and keeps it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_joins_is_brought_up_by_a_snapshot() {
+    let directory = tempfile::tempdir().unwrap();
+    let leader = RaftStorage::open(RaftConfig::new(directory.path().join("a")))
+        .await
+        .unwrap();
+    for round in 0..100 {
+        let batch = Batch::new().put(key(&format!("k/{round}")), vec![7; round * 50]);
+        leader.commit(batch).await.unwrap();
+    }
+    let mut config = RaftConfig::new(directory.path().join("b"));
+    config.cluster_id = Some(leader.cluster_id());
+    config.bootstrap = false;
+    let joiner = RaftStorage::open(config.clone()).await.unwrap();
+    assert!(matches!(
+        joiner.read_point().await,
+        Err(StorageError::NotLeader)
+    ));
+    assert!(matches!(
+        joiner.commit(Batch::new()).await,
+        Err(StorageError::NotLeader)
+    ));
+
+    let snapshot = leader.raft.get_snapshot().await.unwrap().unwrap();
+    let path = directory.path().join("snapshot");
+    leader
+        .state
+        .save_snapshot(&snapshot.snapshot, &path)
+        .unwrap();
+    let meta = snapshot.meta.clone();
+    let vote = leader
+        .raft
+        .with_raft_state(|state| *state.vote_ref())
+        .await
+        .unwrap();
+    let sent = Snapshot {
+        meta: snapshot.meta,
+        snapshot: received(&path),
+    };
+    joiner.raft.install_full_snapshot(vote, sent).await.unwrap();
+
+    let everything = key("");
+    let wanted = leader
+        .page(&everything, None, 1_000, PageOf::Entries)
+        .await
+        .unwrap();
+    let seen = joiner
+        .page(&everything, None, 1_000, PageOf::Entries)
+        .await
+        .unwrap();
+    assert_eq!(seen, wanted);
+    joiner.close().await.unwrap();
+
+    let joiner = RaftStorage::open(config).await.unwrap();
+    let seen = joiner
+        .page(&everything, None, 1_000, PageOf::Entries)
+        .await
+        .unwrap();
+    assert_eq!(seen, wanted);
+    assert_eq!(joiner.state.opened_at.applied, meta.last_log_id);
+    // It knows the cluster, and that it does not lead it.
+    assert!(matches!(
+        joiner.read_point().await,
+        Err(StorageError::NotLeader)
+    ));
+    joiner.close().await.unwrap();
+    leader.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_tells_its_new_addresses() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = RaftConfig::new(directory.path());
+    for address in ["https://one:8200", "https://two:8200"] {
+        config.api_address = address.to_owned();
+        let storage = RaftStorage::open(config.clone()).await.unwrap();
+        let me = storage.node_id();
+        let record = storage
+            .raft
+            .with_raft_state(move |state| state.membership_state.effective().get_node(&me).cloned())
+            .await
+            .unwrap();
+        assert_eq!(record.unwrap().api_address, address);
+        storage.close().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_dropped_leaves_its_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage = RaftStorage::open(RaftConfig::new(directory.path()))
+        .await
+        .unwrap();
+    storage
+        .commit(Batch::new().put(key("a"), "1"))
+        .await
+        .unwrap();
+    let threads = std::sync::Arc::downgrade(&storage.state);
+    drop(storage);
+    let storage = loop {
+        match RaftStorage::open(RaftConfig::new(directory.path())).await {
+            Ok(storage) => break storage,
+            Err(StorageError::Locked { .. }) => tokio::task::yield_now().await,
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert!(threads.upgrade().is_none());
+    assert_eq!(storage.get(&key("a")).await.unwrap().unwrap().value, "1");
+    storage.close().await.unwrap();
+}
+
+#[test]
+fn a_node_reads_by_itself_only_while_it_votes_alone() {
+    use super::types::{LeaderId, LogEntry, LogId, Membership, Payload, Vote};
+    use std::collections::{BTreeMap, BTreeSet};
+    let members = |configs: &[&[u64]]| {
+        let configs: Vec<BTreeSet<u64>> = configs
+            .iter()
+            .map(|config| config.iter().copied().collect())
+            .collect();
+        let nodes = [1, 2].map(|id| (id, NodeRecord::default()));
+        Membership::new(configs, BTreeMap::from(nodes)).unwrap()
+    };
+    let leader_id = |node_id| LeaderId { term: 1, node_id };
+    let entry = |membership| LogEntry {
+        log_id: LogId {
+            leader_id: leader_id(1),
+            index: 1,
+        },
+        payload: Payload::Membership(membership),
+    };
+    let standing = Standing::new(1);
+    assert!(!standing.is_alone());
+    standing.settled(&members(&[&[1]]));
+    assert!(standing.is_alone());
+    standing.appended(&entry(members(&[&[1]])));
+    standing.voted(&Vote {
+        leader_id: leader_id(1),
+        committed: true,
+    });
+    assert!(standing.is_alone());
+    standing.appended(&entry(members(&[&[1], &[1, 2]])));
+    assert!(!standing.is_alone());
+    standing.settled(&members(&[&[1]]));
+    standing.voted(&Vote {
+        leader_id: leader_id(2),
+        committed: false,
+    });
+    assert!(!standing.is_alone());
+    standing.settled(&members(&[&[2]]));
+    assert!(!standing.is_alone());
+}

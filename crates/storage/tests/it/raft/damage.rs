@@ -1,0 +1,232 @@
+//! Files with flipped bits, cut short, or gone.
+
+use super::load::{DATA, acknowledged, blank, config, files, open, try_verify, verify, write};
+use super::simulation::{Dice, SimulatedDisk};
+use secretum_storage::raft::RaftConfig;
+use secretum_storage::{Batch, Key, Storage, StorageError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Checkpoints only when it is closed.
+fn without_checkpoints() -> RaftConfig {
+    let mut config = config();
+    config.checkpoint_bytes = u64::MAX;
+    config.checkpoint_interval = Duration::from_secs(3_600);
+    config.log_segment_bytes = 16 * 1024 * 1024;
+    config
+}
+
+/// What a node leaves that was closed.
+async fn closed(steps: u64) -> SimulatedDisk {
+    let disk = blank();
+    let mut config = config();
+    config.log_keep_bytes = u64::MAX;
+    let storage = open(&disk, config).await.unwrap();
+    write(&storage, &disk, 0, 0..steps).await.unwrap();
+    storage.close().await.unwrap();
+    disk
+}
+
+fn log_files(disk: &SimulatedDisk) -> Vec<PathBuf> {
+    let in_log = Path::new(DATA).join("log");
+    files(disk)
+        .into_iter()
+        .filter(|path| path.starts_with(&in_log))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_ends_anywhere_in_its_last_record_opens_without_it() {
+    let disk = blank();
+    let storage = open(&disk, without_checkpoints()).await.unwrap();
+    write(&storage, &disk, 0, 0..5).await.unwrap();
+    let before = disk.image();
+    let last = Key::try_from("9/0/one").unwrap();
+    let value = 8_u64.to_le_bytes().to_vec();
+    storage
+        .commit(Batch::new().put(last.clone(), value.clone()))
+        .await
+        .unwrap();
+    let after = disk.image();
+    drop(storage.close().await);
+    let path = log_files(&after).pop().unwrap();
+    let (start, whole) = (before.content(&path).len(), after.content(&path));
+    assert!(whole.len() > start);
+    for cut in start..=whole.len() {
+        let image = after.image();
+        image.set_content(&path, whole[..cut].to_vec());
+        let storage = open(&image, without_checkpoints()).await.unwrap();
+        acknowledged(&storage, &image.notes()).await.unwrap();
+        let read = storage.get(&last).await.unwrap();
+        assert!(
+            read.is_none_or(|entry| entry.value == value),
+            "cut at {cut}"
+        );
+        // It goes on from there, and what is written then is found.
+        write(&storage, &image, 0, 6..8).await.unwrap();
+        let again = image.image();
+        drop(storage.close().await);
+        let storage = open(&again, without_checkpoints()).await.unwrap();
+        acknowledged(&storage, &again.notes()).await.unwrap();
+        drop(storage.close().await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_byte_of_the_log_is_refused_by_name() {
+    let disk = blank();
+    let storage = open(&disk, without_checkpoints()).await.unwrap();
+    write(&storage, &disk, 0, 0..6).await.unwrap();
+    // The mark behind a commit is written after the answer: one more makes sure of the first six.
+    let sure = disk.image();
+    let path = log_files(&sure).pop().unwrap();
+    let synced = sure.content(&path).len();
+    write(&storage, &disk, 0, 6..7).await.unwrap();
+    let image = disk.image();
+    drop(storage.close().await);
+    let whole = image.content(&path);
+    for at in (0..synced.min(whole.len())).step_by(7) {
+        let damaged = image.image();
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        damaged.set_content(&path, bytes);
+        match open(&damaged, without_checkpoints()).await {
+            Err(StorageError::Corrupt { path: named, .. }) => assert_eq!(named, path),
+            Err(other) => panic!("byte {at}: {other}"),
+            // A mark holds nothing.
+            Ok(storage) => {
+                verify(&storage, &damaged.notes()).await;
+                drop(storage.close().await);
+            }
+        }
+        assert!(damaged.content(&path).len() <= whole.len());
+    }
+}
+
+/// The mark behind a commit: an empty frame, which says that what is before it was synced.
+fn ends_with_mark(log: &[u8]) -> bool {
+    log.last_chunk::<24>()
+        .is_some_and(|mark| mark.starts_with(b"SVFR\0\0\0\0"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_byte_of_the_last_acknowledged_record_is_refused_by_name() {
+    let disk = blank();
+    let storage = open(&disk, without_checkpoints()).await.unwrap();
+    write(&storage, &disk, 0, 0..5).await.unwrap();
+    let path = log_files(&disk).pop().unwrap();
+    // The process lives on for a moment after the answer.
+    let image = loop {
+        let image = disk.image();
+        if ends_with_mark(&image.content(&path)) {
+            break image;
+        }
+        tokio::task::yield_now().await;
+    };
+    drop(storage.close().await);
+    let whole = image.content(&path);
+    for back in 25..400 {
+        let mut bytes = whole.clone();
+        let at = bytes.len() - back;
+        bytes[at] ^= 1;
+        let damaged = image.image();
+        damaged.set_content(&path, bytes);
+        let error = open(&damaged, without_checkpoints()).await.unwrap_err();
+        let named = matches!(&error, StorageError::Corrupt { path: named, .. } if *named == path);
+        assert!(named, "{back} bytes before the end: {error}");
+    }
+}
+
+/// Opens a damaged disk: an error that names the file, or the right data.
+async fn named_or_right(disk: &SimulatedDisk, damaged: &Path, what: &str) -> bool {
+    let notes = disk.notes();
+    let error = match open(disk, config()).await {
+        Err(error) => error,
+        Ok(storage) => {
+            let read = try_verify(&storage, &notes).await;
+            drop(storage.close().await);
+            match read {
+                Ok(()) => return false,
+                Err(error) => error,
+            }
+        }
+    };
+    let named = match &error {
+        StorageError::Corrupt { path, .. } | StorageError::Foreign { path, .. } => path.clone(),
+        other => panic!("{what}: {other:?}"),
+    };
+    // A lost file of the log is told by its neighbour or its folder.
+    let near = damaged.starts_with(&named) || named.parent() == damaged.parent();
+    assert!(
+        near,
+        "{what}: `{error}` names another file than `{}`",
+        damaged.display()
+    );
+    true
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_bit_anywhere_is_named_or_harmless() {
+    let disk = closed(120).await;
+    let mut dice = Dice::new(5);
+    let mut found = 0;
+    for path in files(&disk) {
+        let whole = disk.content(&path);
+        for _ in 0..80 {
+            let at = usize::try_from(dice.roll(whole.len() as u64)).unwrap();
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << dice.roll(8);
+            let damaged = disk.image();
+            damaged.set_content(&path, bytes);
+            let what = format!("bit at {at} of {}", path.display());
+            found += usize::from(named_or_right(&damaged, &path, &what).await);
+        }
+    }
+    assert!(found > 50, "only {found} flips were found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zeroed_page_anywhere_is_named_or_harmless() {
+    let disk = closed(120).await;
+    for path in files(&disk) {
+        let whole = disk.content(&path);
+        for at in (0..whole.len()).step_by(4_096) {
+            let mut bytes = whole.clone();
+            let end = bytes.len().min(at + 4_096);
+            bytes[at..end].fill(0);
+            let damaged = disk.image();
+            damaged.set_content(&path, bytes);
+            let what = format!("page at {at} of {}", path.display());
+            named_or_right(&damaged, &path, &what).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_cut_short_is_named_or_harmless() {
+    let disk = closed(120).await;
+    let mut dice = Dice::new(6);
+    for path in files(&disk) {
+        let whole = disk.content(&path);
+        for _ in 0..20 {
+            let cut = usize::try_from(dice.roll(whole.len() as u64)).unwrap();
+            let damaged = disk.image();
+            damaged.set_content(&path, whole[..cut].to_vec());
+            let what = format!("{} cut at {cut}", path.display());
+            named_or_right(&damaged, &path, &what).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_gone_is_missed() {
+    use secretum_storage::raft::disk::Disk;
+    let disk = closed(120).await;
+    assert!(log_files(&disk).len() > 2);
+    for path in files(&disk) {
+        let damaged = disk.image();
+        damaged.remove(&path).unwrap();
+        let what = format!("{} removed", path.display());
+        assert!(named_or_right(&damaged, &path, &what).await, "{what}");
+    }
+}
