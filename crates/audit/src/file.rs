@@ -40,7 +40,7 @@ impl FileOptions {
             return refuse("file_path must be absolute and cannot hold `..`".to_owned());
         }
         if let Some(directory) = directory
-            && !path.starts_with(directory)
+            && !is_below(&path, directory)
         {
             return refuse(format!("file_path must be below `{}`", directory.display()));
         }
@@ -64,6 +64,8 @@ impl FileOptions {
             .append(true)
             .read(true)
             .mode(self.mode)
+            // A link could lead anywhere.
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
             .open(&self.path)
             .map_err(|source| self.failed(source))?;
         let facts = file.metadata().map_err(|source| self.failed(source))?;
@@ -81,6 +83,15 @@ impl FileOptions {
 
     fn failed(&self, source: std::io::Error) -> AuditError {
         AuditError::File { path: self.path.clone(), source: Arc::new(source) }
+    }
+}
+
+/// Whether a file stands below a folder, links of both resolved.
+fn is_below(file: &Path, folder: &Path) -> bool {
+    let resolved = file.parent().and_then(|parent| parent.canonicalize().ok());
+    match (resolved, folder.canonicalize()) {
+        (Some(parent), Ok(folder)) => parent.starts_with(folder),
+        _ => false,
     }
 }
 

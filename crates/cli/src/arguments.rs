@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Login(login::Login),
     Status(status::Status),
     Server(server::Server),
+    #[command(hide = true)]
+    BenchFloor(crate::serving::Floor),
     Unwrap(unwrap::Unwrap),
     /// Works with key-value secrets
     #[command(

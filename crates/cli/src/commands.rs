@@ -64,9 +64,11 @@ fn parse(argv: Vec<OsString>, persona: Persona) -> Result<Option<Command>, u8> {
 
 fn run(command: Command, persona: Persona) -> Result<ExitCode, Failure> {
     match command {
-        Command::Server(server) => server
-            .arguments(&Environment::process())
-            .map(server::run_server),
+        Command::Server(server) => {
+            let environment = Environment::process();
+            serving::run(server.arguments(&environment)?, &environment).map(|()| ExitCode::SUCCESS)
+        }
+        Command::BenchFloor(floor) => serving::run_floor(floor).map(|()| ExitCode::SUCCESS),
         Command::Version => console::line(&persona.version()).map(|()| ExitCode::SUCCESS),
         command => {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -101,7 +103,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::PathHelp(command) => command.run().await,
         Command::Print(command) => command.run(),
         // INVARIANT: `run` has taken these.
-        Command::Server(_) | Command::Version => Ok(()),
+        Command::Server(_) | Command::BenchFloor(_) | Command::Version => Ok(()),
     }
 }
 

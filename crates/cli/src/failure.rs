@@ -38,6 +38,11 @@ impl Failure {
         Self::Local(text.into())
     }
 
+    /// A failure on this side, in the words of an error.
+    pub(crate) fn display(error: impl std::fmt::Display) -> Self {
+        Self::Local(error.to_string())
+    }
+
     /// The exit code of the process: 1 for what was wrong on this side, 2 for the server's.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {

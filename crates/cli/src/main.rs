@@ -12,6 +12,7 @@ mod failure;
 mod output;
 mod persona;
 mod prompt;
+mod serving;
 mod session;
 
 use std::process::ExitCode;

@@ -144,6 +144,16 @@ impl Core {
         });
     }
 
+    /// Opens the files of audit devices anew, after they were moved away.
+    ///
+    /// **Errors**: [`CoreError::Audit`] where one cannot be opened; it then goes on as it was.
+    pub async fn reopen_audit(&self) -> Result<(), CoreError> {
+        match self.active() {
+            Some(active) => active.audits.reload_all().await,
+            None => Ok(()),
+        }
+    }
+
     /// Seals, and closes the storage.
     ///
     /// **Errors**: [`CoreError::Storage`] where the last flush fails.

@@ -207,7 +207,7 @@ impl Mounts {
         }
         for reserved in ["sys/", "auth/", "cubbyhole/", "identity/"] {
             if own == reserved || (own == path && own.starts_with(reserved)) {
-                return Err(Fault::invalid(format!("cannot mount at `{own}`: it is reserved")));
+                return Err(Fault::invalid(format!("cannot mount \"{own}\": it is reserved")));
             }
         }
         match self.table.read().tree.overlapping(path) {

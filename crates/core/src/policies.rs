@@ -7,7 +7,7 @@ use crate::CoreError;
 use crate::cache::Cache;
 use secretum_crypto::ClockRef;
 use secretum_engine::{Fault, LIST_PAGE};
-use secretum_policy::{Acl, DEFAULT_POLICY, Policy};
+use secretum_policy::{Acl, DEFAULT_POLICY, Policy, ROOT_POLICY_NAME};
 use secretum_storage::{Batch, Key, PageOf, Storage, StorageError};
 use std::sync::Arc;
 
@@ -64,6 +64,11 @@ impl Policies {
         String::from_utf8(entry.value.to_vec()).map(Some).map_err(Fault::internal)
     }
 
+    /// Whether there is a policy of this name.
+    pub(crate) async fn exists(&self, name: &str) -> Result<bool, Fault> {
+        Ok(name == ROOT_POLICY_NAME || self.storage.get(&key(name)?).await?.is_some())
+    }
+
     /// Names of all policies, `root` among them, sorted.
     pub(crate) async fn names(&self) -> Result<Vec<String>, Fault> {
         let (prefix, mut after) = (Key::try_from(FOLDER)?, None);
@@ -100,7 +105,7 @@ impl Policies {
     /// **Errors**: [`Fault::Invalid`] for those that every vault has.
     pub(crate) fn prepare_removal(&self, name: &str) -> Result<Batch, Fault> {
         if matches!(name, "root" | "default") {
-            return Err(Fault::invalid(format!("cannot delete \"{name}\" policy")));
+            return Err(Fault::invalid(format!("cannot delete {name} policy")));
         }
         Ok(Batch::new().delete(key(name)?))
     }
@@ -116,13 +121,10 @@ impl Policies {
     }
 
     async fn parsed(&self, name: &str) -> Result<Option<Arc<Policy>>, Fault> {
-        let text = match name {
-            "root" => String::new(),
-            _ => match self.text(name).await? {
-                Some(text) => text,
-                None => return Ok(None),
-            },
-        };
+        if name == ROOT_POLICY_NAME {
+            return Ok(Some(Arc::new(Policy::root())));
+        }
+        let Some(text) = self.text(name).await? else { return Ok(None) };
         let policy = Policy::parse(name, &text).map_err(|error| {
             Fault::Internal(format!("the stored policy `{name}` cannot be read: {error}"))
         })?;

@@ -29,11 +29,12 @@ pub(crate) enum Segment {
     Literal(&'static str),
     /// Any one segment.
     One(&'static str),
-    /// Any number of segments, none included.
-    Rest(&'static str),
+    /// Any number of segments; none included where `or_none`.
+    Rest { name: &'static str, or_none: bool },
 }
 
-/// A path with captures: `roles/{name}`, `data/{path*}`, `mounts/{path*}/tune`.
+/// A path with captures: `roles/{name}` (one segment), `data/{path+}` (one or more),
+/// `metadata/{path*}` (any number), `mounts/{path+}/tune`.
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
     pub(crate) text: &'static str,
@@ -50,14 +51,15 @@ impl Pattern {
                 None if part.is_empty() => return Err(malformed("a segment is empty")),
                 None => Segment::Literal(part),
                 Some(None) => return Err(malformed("a capture is not closed")),
-                Some(Some(name)) => match name.strip_suffix('*') {
-                    Some(name) => Segment::Rest(name),
-                    None => Segment::One(name),
+                Some(Some(name)) => match (name.strip_suffix('*'), name.strip_suffix('+')) {
+                    (Some(name), _) => Segment::Rest { name, or_none: true },
+                    (None, Some(name)) => Segment::Rest { name, or_none: false },
+                    (None, None) => Segment::One(name),
                 },
             };
             segments.push(segment);
         }
-        if let Some(rest) = segments.iter().position(|s| matches!(s, Segment::Rest(_)))
+        if let Some(rest) = segments.iter().position(|s| matches!(s, Segment::Rest { .. }))
             && !segments.iter().skip(rest + 1).all(|s| matches!(s, Segment::Literal(_)))
         {
             return Err(malformed("only literals may follow a capture of the rest"));
@@ -69,12 +71,12 @@ impl Pattern {
     pub(crate) fn captures(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.segments.iter().filter_map(|segment| match segment {
             Segment::Literal(_) => None,
-            Segment::One(name) | Segment::Rest(name) => Some(*name),
+            Segment::One(name) | Segment::Rest { name, .. } => Some(*name),
         })
     }
 
     /// The pattern as an OpenAPI path, without a leading slash.
     pub(crate) fn open_api(&self) -> String {
-        self.text.replace("*}", "}")
+        self.text.replace("*}", "}").replace("+}", "}")
     }
 }

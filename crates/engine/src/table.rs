@@ -39,6 +39,8 @@ struct Node {
 #[derive(Debug)]
 struct Rest {
     tail: Vec<&'static str>,
+    /// Whether it may capture no segment.
+    or_none: bool,
     ends: Ends,
 }
 
@@ -119,23 +121,25 @@ impl Node {
             match segment {
                 Segment::Literal(text) => node = node.literals.entry(text).or_default(),
                 Segment::One(_) => node = node.one.get_or_insert_default(),
-                Segment::Rest(_) => {
+                Segment::Rest { or_none, .. } => {
                     let tail: Vec<&'static str> = segments
                         .filter_map(|segment| match segment {
                             Segment::Literal(text) => Some(*text),
-                            Segment::One(_) | Segment::Rest(_) => None,
+                            Segment::One(_) | Segment::Rest { .. } => None,
                         })
                         .collect();
-                    return node.rest(tail);
+                    return node.rest(tail, *or_none);
                 }
             }
         }
         &mut node.ends
     }
 
-    fn rest(&mut self, tail: Vec<&'static str>) -> &mut Ends {
-        let at = self.rests.iter().position(|rest| rest.tail == tail).unwrap_or_else(|| {
-            self.rests.push(Rest { tail, ends: Ends::default() });
+    fn rest(&mut self, tail: Vec<&'static str>, or_none: bool) -> &mut Ends {
+        let known =
+            self.rests.iter().position(|rest| rest.tail == tail && rest.or_none == or_none);
+        let at = known.unwrap_or_else(|| {
+            self.rests.push(Rest { tail, or_none, ends: Ends::default() });
             self.rests.len() - 1
         });
         #[expect(clippy::indexing_slicing, reason = "the index was found or pushed just above")]
@@ -143,7 +147,7 @@ impl Node {
     }
 
     fn sort(&mut self) {
-        self.rests.sort_by_key(|rest| std::cmp::Reverse(rest.tail.len()));
+        self.rests.sort_by_key(|rest| (std::cmp::Reverse(rest.tail.len()), rest.or_none));
         for node in self.literals.values_mut().chain(self.one.as_deref_mut()) {
             node.sort();
         }
@@ -180,6 +184,7 @@ impl<'p> Walk<'p> {
             let Some(held) = left.len().checked_sub(rest.tail.len()) else { continue };
             let (body, tail) = left.split_at(held);
             if tail == rest.tail.as_slice()
+                && (rest.or_none || held > 0)
                 && let Some(row) = self.end(&rest.ends)
             {
                 values.push(self.span(body));
@@ -221,8 +226,8 @@ mod tests {
         fn routes() -> Routes<Self> {
             rows(&[
                 (Verb::Read, "mounts"),
-                (Verb::Read, "mounts/{path*}"),
-                (Verb::Read, "mounts/{path*}/tune"),
+                (Verb::Read, "mounts/{path+}"),
+                (Verb::Read, "mounts/{path+}/tune"),
                 (Verb::Read, "roles/{name}"),
                 (Verb::List, "roles"),
                 (Verb::Read, "roles/admin"),
@@ -265,9 +270,9 @@ mod tests {
         for (verb, path, expected) in [
             (Verb::Read, "mounts", "mounts "),
             (Verb::Read, "mounts/", "mounts "),
-            (Verb::Read, "mounts/a/b", "mounts/{path*} path=a/b"),
-            (Verb::Read, "mounts/a/b/tune", "mounts/{path*}/tune path=a/b"),
-            (Verb::Read, "mounts/tune", "mounts/{path*}/tune path="),
+            (Verb::Read, "mounts/a/b", "mounts/{path+} path=a/b"),
+            (Verb::Read, "mounts/a/b/tune", "mounts/{path+}/tune path=a/b"),
+            (Verb::Read, "mounts/tune", "mounts/{path+} path=tune"),
             (Verb::Read, "roles/x", "roles/{name} name=x"),
             (Verb::Read, "roles/admin", "roles/admin "),
             (Verb::List, "roles/", "roles "),

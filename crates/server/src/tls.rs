@@ -3,6 +3,8 @@
 //! TLS 1.2 and 1.3 by rustls and aws-lc-rs, the hybrid X25519MLKEM768 preferred for key agreement,
 //! HTTP/2 before HTTP/1.1.
 
+pub use rustls::ServerConfig as Offer;
+
 use crate::ServerError;
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject;

@@ -1,11 +1,9 @@
 //! `server`: runs a server.
 
 use crate::failure::Failure;
-use crate::output::console;
 use clap::{Args, ValueEnum};
 use secretum_client::{Environment, SecretString};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Where a development server listens if nothing is said.
 const DEV_LISTEN_ADDRESS: &str = "127.0.0.1:8200";
@@ -81,10 +79,6 @@ pub(crate) enum LogFormat {
 }
 
 /// How a server is to run.
-#[expect(
-    dead_code,
-    reason = "read by the wiring of the server, which is not there yet"
-)]
 #[derive(Debug)]
 pub(crate) struct ServerArguments {
     /// Files, or folders of files, in the order given.
@@ -100,10 +94,6 @@ pub(crate) struct ServerArguments {
 }
 
 /// How a development server is to run.
-#[expect(
-    dead_code,
-    reason = "read by the wiring of the server, which is not there yet"
-)]
 #[derive(Debug)]
 pub(crate) struct DevArguments {
     /// The first token; a random one where there is none.
@@ -155,10 +145,17 @@ fn choice<T: ValueEnum>(
     environment.parse(setting, read).map_err(Failure::from)
 }
 
-/// Runs a server until it is told to end.
-pub(crate) fn run_server(_arguments: ServerArguments) -> ExitCode {
-    console::note("this build holds no server");
-    ExitCode::FAILURE
+impl LogLevel {
+    /// The word of the level.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -112,9 +112,9 @@ impl Handle<DisableDevice> for Sys {
 
     async fn handle(&self, request: DisableDevice, context: &Context) -> Result<Reply<()>, Fault> {
         let audits = &System::of(context)?.active.audits;
+        // A device that is not there is disabled already.
         let removal = audits.prepare_removal(&folder(&request.path)?).await?;
-        let writes = removal.ok_or_else(|| Fault::invalid("there is no audit device at this path"))?;
-        Ok(Reply::wrote(writes))
+        Ok(removal.map_or_else(Reply::empty, Reply::wrote))
     }
 }
 

@@ -267,7 +267,10 @@ impl Tune {
         set(&mut config.passthrough_request_headers, list(self.passthrough_request_headers));
         set(&mut config.allowed_response_headers, list(self.allowed_response_headers));
         if config.max_lease_ttl > 0 && config.default_lease_ttl > config.max_lease_ttl {
-            return Err(Fault::invalid("default_lease_ttl cannot be greater than max_lease_ttl"));
+            return Err(Fault::invalid(format!(
+                "default_lease_ttl of {} seconds is greater than max_lease_ttl of {} seconds",
+                config.default_lease_ttl, config.max_lease_ttl
+            )));
         }
         Ok(())
     }
@@ -299,9 +302,10 @@ fn folder(path: &str) -> Result<String, Fault> {
 /// The mount at a path, and only there.
 fn mount_at(system: &System, class: Class, path: &str) -> Result<Arc<Mount>, Fault> {
     let folder = folder(path)?;
-    let full = if class == Class::Auth { format!("auth/{folder}") } else { folder };
+    let full = if class == Class::Auth { format!("auth/{folder}") } else { folder.clone() };
     let found = system.active.mounts.at(&full).filter(|mount| mount.record.class() == class);
-    found.ok_or_else(|| Fault::invalid(format!("No mount at `{full}`: list the mounts to see all")))
+    let what = if class == Class::Auth { "auth" } else { "secret engine" };
+    found.ok_or_else(|| Fault::invalid(format!("No {what} mount at {folder}")))
 }
 
 fn info(context: &Context, class: Class, path: &str) -> Result<Reply<MountInfo>, Fault> {
@@ -359,7 +363,7 @@ async fn disable(context: &Context, class: Class, path: &str) -> Result<Reply<()
     // Disabling what is not there is done already, as clients expect.
     let Ok(mount) = mount_at(&system, class, path) else { return Ok(Reply::empty()) };
     if mount.record.is_system() {
-        return Err(Fault::invalid(format!("cannot unmount `{}`", mount.path)));
+        return Err(Fault::invalid(format!("cannot unmount \"{}\"", mount.path)));
     }
     Ok(Reply::wrote(system.active.mounts.prepare_removal(&mount).await?))
 }

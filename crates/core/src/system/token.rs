@@ -4,7 +4,7 @@ use super::System;
 use super::token_facts::TokenFacts;
 use crate::tokens::{NewToken, Token, auth};
 use schemars::JsonSchema;
-use secretum_api::fields::{CommaList, KeyValues, Seconds};
+use secretum_api::fields::{CommaList, KeyValues, Seconds, go_duration};
 use secretum_crypto::SecretString;
 use secretum_engine::{Access, Context, Engine, Fault, Handle, Listing, Reply, Routes, Verb, listing};
 use serde::Deserialize;
@@ -215,8 +215,16 @@ async fn create(context: &Context, wanted: Wanted, orphan: bool) -> Result<Reply
         period: wanted.period.0,
         renewable: wanted.renewable.unwrap_or(true),
     };
+    let mut warnings = Vec::new();
+    for policy in &new.policies {
+        if !system.active.policies.exists(policy).await? {
+            warnings.push(format!("Policy \"{policy}\" does not exist"));
+        }
+    }
     let (auth, writes) = system.active.tokens.prepare_auth(new)?;
-    Ok(Reply::issued(auth).with_writes(writes))
+    warnings.extend(capped(Seconds(asked), auth.lease_duration));
+    let reply = Reply::issued(auth).with_writes(writes);
+    Ok(warnings.into_iter().fold(reply, Reply::warn))
 }
 
 impl Wanted {
@@ -312,14 +320,18 @@ async fn facts(context: &Context, token: &str) -> Result<Reply<TokenFacts>, Faul
 fn renewed(system: &System, token: &Token, text: String, wanted: Seconds) -> Result<Reply<()>, Fault> {
     let renewal = system.active.tokens.renew(token, wanted.0)?;
     let reply = Reply::issued(auth(text, &renewal.record, renewal.ttl)).with_writes(renewal.writes);
-    if wanted.0 > renewal.ttl && renewal.ttl > 0 {
-        return Ok(reply.warn(format!(
+    Ok(capped(wanted, renewal.ttl).into_iter().fold(reply, Reply::warn))
+}
+
+/// A warning where the life given is shorter than the one wanted.
+fn capped(wanted: Seconds, given: u64) -> Option<String> {
+    (given > 0 && wanted.0 > given).then(|| {
+        format!(
             "TTL of \"{}\" exceeded the effective max_ttl of \"{}\"; TTL value is capped accordingly",
-            secretum_api::fields::go_duration(wanted.duration()),
-            secretum_api::fields::go_duration(Seconds(renewal.ttl).duration()),
-        )));
-    }
-    Ok(reply)
+            go_duration(wanted.duration()),
+            go_duration(Seconds(given).duration()),
+        )
+    })
 }
 
 impl Handle<Create> for TokenEngine {
@@ -378,7 +390,10 @@ impl Handle<Renew> for TokenEngine {
 
     async fn handle(&self, request: Renew, context: &Context) -> Result<Reply<()>, Fault> {
         let system = System::of(context)?;
-        let (token, text) = named(&system, &request.token).await?;
+        let (token, text) = named(&system, &request.token).await.map_err(|fault| match fault {
+            Fault::BadToken => Fault::invalid("token not found"),
+            other => other,
+        })?;
         renewed(&system, &token, text, request.increment)
     }
 }
@@ -439,9 +454,16 @@ impl Handle<RevokeAccessor> for TokenEngine {
 
     async fn handle(&self, request: RevokeAccessor, context: &Context) -> Result<Reply<()>, Fault> {
         let system = System::of(context)?;
-        let token = by_accessor(&system, &request.accessor).await?;
-        system.active.tokens.revoke(&system.active, &token.id).await?;
-        Ok(Reply::empty())
+        if request.accessor.is_empty() {
+            return Err(Fault::invalid("missing accessor"));
+        }
+        match system.active.tokens.find_by_accessor(&request.accessor).await? {
+            Some(token) => {
+                system.active.tokens.revoke(&system.active, &token.id).await?;
+                Ok(Reply::empty())
+            }
+            None => Ok(Reply::empty().warn("No token found with this accessor")),
+        }
     }
 }
 

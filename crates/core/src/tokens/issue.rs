@@ -149,7 +149,7 @@ impl Tokens {
     pub(crate) fn renew(&self, token: &Token, increment: u64) -> Result<Renewal, Fault> {
         let record = &token.record;
         let Some(expires) = record.expires else {
-            return Ok(Renewal { record: record.clone(), writes: Batch::new(), ttl: 0 });
+            return Err(Fault::invalid("invalid lease ID: the token has no end to put off"));
         };
         if !record.renewable {
             return Err(Fault::invalid("lease is not renewable"));

@@ -39,7 +39,7 @@ impl<'de> Deserialize<'de> for SecretPath {
         match path.as_str() {
             "" => Err(D::Error::custom("the path of the secret is missing")),
             text if text.ends_with('/') => {
-                Err(D::Error::custom("the path of a secret cannot end in `/`"))
+                Err(D::Error::custom("cannot write to a path ending in '/', nor read one"))
             }
             text => Ok(Self(text.to_owned())),
         }

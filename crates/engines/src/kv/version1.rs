@@ -85,10 +85,10 @@ impl Engine for Kv1 {
 
     fn routes() -> Routes<Self> {
         Routes::new()
-            .on::<ReadSecret>(Verb::Read, "{path*}", Access::Token)
-            .upsert::<WriteSecret>("{path*}", Access::Token)
+            .on::<ReadSecret>(Verb::Read, "{path+}", Access::Token)
+            .upsert::<WriteSecret>("{path+}", Access::Token)
             .whole_body("data")
-            .on::<DeleteSecret>(Verb::Delete, "{path*}", Access::Token)
+            .on::<DeleteSecret>(Verb::Delete, "{path+}", Access::Token)
             .on::<ListSecrets>(Verb::List, "{path*}", Access::Token)
     }
 }

@@ -60,19 +60,23 @@ impl Engine for Kv2 {
         Routes::new()
             .on::<config::ReadConfig>(Verb::Read, "config", Access::Token)
             .on::<config::WriteConfig>(Verb::Write, "config", Access::Token)
-            .on::<data::ReadSecret>(Verb::Read, "data/{path*}", Access::Token)
-            .upsert::<data::WriteSecret>("data/{path*}", Access::Token)
-            .on::<data::PatchSecret>(Verb::Patch, "data/{path*}", Access::Token)
-            .on::<versions::DeleteNewest>(Verb::Delete, "data/{path*}", Access::Token)
-            .on::<versions::DeleteVersions>(Verb::Write, "delete/{path*}", Access::Token)
-            .on::<versions::UndeleteVersions>(Verb::Write, "undelete/{path*}", Access::Token)
-            .on::<versions::DestroyVersions>(Verb::Write, "destroy/{path*}", Access::Token)
-            .on::<subkeys::ReadSubkeys>(Verb::Read, "subkeys/{path*}", Access::Token)
+            .on::<data::ReadSecret>(Verb::Read, "data/{path+}", Access::Token)
+            .upsert::<data::WriteSecret>("data/{path+}", Access::Token)
+            .on::<data::PatchSecret>(Verb::Patch, "data/{path+}", Access::Token)
+            .on::<versions::DeleteNewest>(Verb::Delete, "data/{path+}", Access::Token)
+            .on::<versions::DeleteVersions>(Verb::Write, "delete/{path+}", Access::Token)
+            .on::<versions::UndeleteVersions>(Verb::Write, "undelete/{path+}", Access::Token)
+            .on::<versions::DestroyVersions>(Verb::Write, "destroy/{path+}", Access::Token)
+            .on::<subkeys::ReadSubkeys>(Verb::Read, "subkeys/{path+}", Access::Token)
             .on::<ListSecrets>(Verb::List, "metadata/{path*}", Access::Token)
-            .on::<metadata::ReadMetadata>(Verb::Read, "metadata/{path*}", Access::Token)
-            .upsert::<metadata::WriteMetadata>("metadata/{path*}", Access::Token)
-            .on::<metadata::PatchMetadata>(Verb::Patch, "metadata/{path*}", Access::Token)
-            .on::<metadata::DeleteMetadata>(Verb::Delete, "metadata/{path*}", Access::Token)
+            .on::<metadata::ReadMetadata>(Verb::Read, "metadata/{path+}", Access::Token)
+            .upsert::<metadata::WriteMetadata>("metadata/{path+}", Access::Token)
+            .on::<metadata::PatchMetadata>(Verb::Patch, "metadata/{path+}", Access::Token)
+            .on::<metadata::DeleteMetadata>(Verb::Delete, "metadata/{path+}", Access::Token)
+            .on::<Misplaced>(Verb::Read, "{path+}", Access::Token)
+            .on::<Misplaced>(Verb::Write, "{path+}", Access::Token)
+            .on::<Misplaced>(Verb::Delete, "{path+}", Access::Token)
+            .on::<Misplaced>(Verb::List, "{path*}", Access::Token)
     }
 }
 
@@ -110,5 +114,25 @@ impl Handle<ListSecrets> for Kv2 {
         }
         let all: BTreeSet<String> = names.into_iter().chain(older).collect();
         Ok(listing(all.into_iter().collect())?)
+    }
+}
+
+/// Answers a path of version 1, so that its sender learns of the versions.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Misplaced {
+    /// The path.
+    path: String,
+}
+
+impl Handle<Misplaced> for Kv2 {
+    type Data = ();
+    type Error = KvError;
+
+    async fn handle(&self, request: Misplaced, _: &Context) -> Result<Reply<()>, KvError> {
+        Ok(Reply::empty().gone().warn(format!(
+            "Invalid path for a versioned K/V engine: secrets are read and written at \
+             `data/{0}`, and listed at `metadata/{0}`; `kv` commands do so by themselves",
+            request.path
+        )))
     }
 }

@@ -113,10 +113,10 @@ impl Meta {
 
     /// Drops the oldest versions that are too many; gives their numbers.
     fn prune(&mut self, settings: &MountSettings) -> Vec<u64> {
-        let kept = match (self.max_versions, settings.max_versions) {
-            (0, 0) => VERSIONS_KEPT,
-            (0, mount) => mount,
-            (own, _) => own,
+        // The larger one wins, as Vault has it.
+        let kept = match self.max_versions.max(settings.max_versions) {
+            0 => VERSIONS_KEPT,
+            kept => kept,
         };
         let mut dropped = Vec::new();
         while u64::try_from(self.versions.len()).unwrap_or(u64::MAX) > kept {
@@ -150,7 +150,7 @@ mod tests {
             for _ in 0..writes {
                 dropped_all.extend(meta.add_version(&settings, now).1);
             }
-            let kept = if own > 0 { own } else if mount > 0 { mount } else { 10 }.min(writes);
+            let kept = if own.max(mount) > 0 { own.max(mount) } else { 10 }.min(writes);
             let expected: Vec<u64> = (writes - kept + 1..=writes).collect();
             prop_assert_eq!(meta.versions.keys().copied().collect::<Vec<_>>(), expected);
             prop_assert_eq!(dropped_all, (1..=writes - kept).collect::<Vec<_>>());

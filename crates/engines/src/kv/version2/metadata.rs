@@ -191,11 +191,19 @@ fn patched(
             custom.remove(&name);
             continue;
         }
-        let Ok(text) = serde_json::from_str::<String>(value.get()) else {
-            return refuse(format!("custom_metadata: the value of `{name}` must be a string"));
+        let text = match value.get().as_bytes().first() {
+            Some(b'"') => serde_json::from_str(value.get()).unwrap_or_default(),
+            // A number or a boolean counts by its spelling.
+            Some(b'{' | b'[') | None => {
+                return refuse(format!("custom_metadata: the value of `{name}` must be a string"));
+            }
+            Some(_) => value.get().to_owned(),
         };
         if name.is_empty() || name.len() > CUSTOM_KEY_BYTES_MAX {
             return refuse(format!("custom_metadata: a key has 1 to {CUSTOM_KEY_BYTES_MAX} bytes"));
+        }
+        if text.is_empty() {
+            return refuse(format!("custom_metadata: the value of `{name}` is empty"));
         }
         if text.len() > CUSTOM_VALUE_BYTES_MAX {
             return refuse(format!(
@@ -232,7 +240,9 @@ mod tests {
         assert!(apply(&pair(129, 1)).is_err());
         assert!(apply(&pair(1, 513)).is_err());
         assert!(apply(r#"{"":"x"}"#).is_err());
-        assert!(apply(r#"{"a":5}"#).is_err());
+        assert!(apply(r#"{"a":""}"#).is_err());
+        assert!(apply(r#"{"a":{}}"#).is_err());
+        assert_eq!(apply(r#"{"a":5}"#).unwrap()["a"], "5");
         let pairs = |number: usize| {
             let pairs: Vec<String> = (0..number).map(|n| format!(r#""k{n}":"v""#)).collect();
             format!("{{{}}}", pairs.join(","))

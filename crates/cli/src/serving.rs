@@ -1,0 +1,87 @@
+//! The wiring of a server: storage, engines, core and listeners put together, run and ended.
+
+mod development;
+mod floor;
+
+pub(crate) use floor::{Floor, run as run_floor};
+
+use crate::commands::server::{LogFormat, LogLevel, ServerArguments};
+use crate::failure::Failure;
+use secretum_client::Environment;
+use secretum_core::{Core, CoreConfig};
+use secretum_crypto::{SystemClock, SystemRng};
+use secretum_server::{ListenerConfig, Server, hardening, logging, until_stopped};
+use secretum_storage::Storage;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The life of tokens and leases where nothing is configured.
+const DEFAULT_TTL: Duration = Duration::from_secs(768 * 3_600);
+
+/// Threads that serve requests, at most; there are no more than cores.
+const WORKERS_MAX: usize = 64;
+
+/// Runs a server until it is told to end.
+///
+/// **Errors**: what keeps it from starting.
+pub(crate) fn run(arguments: ServerArguments, environment: &Environment) -> Result<(), Failure> {
+    match arguments.dev {
+        Some(_) => development::run(arguments, environment),
+        None => Err(Failure::local("a configuration is needed: give -config=FILE, or -dev")),
+    }
+}
+
+/// A runtime for a server.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.min(WORKERS_MAX))
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::local(format!("the runtime cannot start: {error}")))
+}
+
+fn start_logging(level: Option<LogLevel>, format: Option<LogFormat>) {
+    let level = level.map_or("info", LogLevel::word);
+    let format = match format {
+        Some(LogFormat::Json) => logging::Format::Json,
+        Some(LogFormat::Standard) | None => logging::Format::Text,
+    };
+    logging::start(level, format);
+    hardening::forbid_core_dumps();
+}
+
+/// A core's configuration where everything is as usual.
+fn core_config(storage: Arc<dyn Storage>, storage_kind: &'static str) -> Result<CoreConfig, Failure> {
+    Ok(CoreConfig {
+        storage,
+        storage_kind,
+        clock: Arc::new(SystemClock),
+        rng: Arc::new(SystemRng),
+        kinds: secretum_engines::all().map_err(Failure::display)?,
+        default_lease_ttl: DEFAULT_TTL,
+        max_lease_ttl: DEFAULT_TTL,
+        audit_directory: None,
+        api_address: String::new(),
+        cluster_address: String::new(),
+        cluster_name: String::new(),
+    })
+}
+
+/// Serves until a signal comes, then ends what is under way, seals, and closes the storage.
+async fn serve(core: Arc<Core>, server: Server) -> Result<(), Failure> {
+    let reload = async || match core.reopen_audit().await {
+        Ok(()) => tracing::info!("audit files are opened anew"),
+        Err(error) => tracing::error!(%error, "an audit file cannot be opened anew"),
+    };
+    until_stopped(reload).await.map_err(Failure::display)?;
+    tracing::info!("ending: requests under way are finished");
+    server.stop().await;
+    core.shutdown().await.map_err(Failure::display)?;
+    tracing::info!("ended");
+    Ok(())
+}
+
+async fn listen(core: &Arc<Core>, listeners: Vec<ListenerConfig>) -> Result<Server, Failure> {
+    Server::start(core, listeners).await.map_err(Failure::display)
+}

@@ -1,0 +1,92 @@
+//! A development server: in memory, unsealed, ready to use.
+
+use super::{core_config, listen, runtime, serve, start_logging};
+use crate::commands::server::{DevArguments, ServerArguments};
+use crate::failure::Failure;
+use crate::output::console;
+use crate::session::token_file;
+use secretum_client::Environment;
+use secretum_core::Core;
+use secretum_server::{Limits, ListenerConfig, tls};
+use secretum_storage::memory::MemoryStorage;
+use std::net::ToSocketAddrs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Runs it until it is told to end.
+pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Result<(), Failure> {
+    let Some(dev) = arguments.dev else { return Ok(()) };
+    start_logging(arguments.log_level, arguments.log_format);
+    let certificate = if dev.tls { Some(Certificate::make()?) } else { None };
+    runtime()?.block_on(async {
+        let core = Core::new(core_config(MemoryStorage::new(), "inmem")?).map_err(Failure::display)?;
+        let server = listen(&core, vec![listener(&dev, certificate.as_ref())?]).await?;
+        let address = server.addresses().first().map(ToString::to_string).unwrap_or_default();
+        let (unseal_key, root_token) =
+            core.develop(dev.root_token).await.map_err(Failure::display)?;
+        if dev.store_token {
+            // The server is of use without it: a home that cannot be written is no reason to end.
+            if let Err(error) = token_file::write(environment, &root_token) {
+                console::note(&format!("the root token was not stored: {error}"));
+            }
+        }
+        let scheme = if dev.tls { "https" } else { "http" };
+        let unseal_key = data_encoding(unseal_key.expose());
+        console::line(&welcome(&format!("{scheme}://{address}"), certificate.as_ref()))?;
+        console::line(&format!("Unseal Key: {unseal_key}\nRoot Token: {}\n", root_token.expose()))?;
+        serve(core, server).await
+    })
+}
+
+fn welcome(url: &str, certificate: Option<&Certificate>) -> String {
+    let trust = certificate.map_or_else(String::new, |certificate| {
+        format!("\n    export VAULT_CACERT='{}'", certificate.file.display())
+    });
+    format!(
+        "A development server is ready: in memory, unsealed, and gone when it ends.\n\
+         Never use it for real secrets.\n\n\
+         In another terminal:\n\n    export VAULT_ADDR='{url}'{trust}\n    \
+         secretum kv put secret/hello target=world\n"
+    )
+}
+
+fn listener(dev: &DevArguments, certificate: Option<&Certificate>) -> Result<ListenerConfig, Failure> {
+    let address = dev.listen_address.to_socket_addrs().ok().and_then(|mut found| found.next());
+    let address = address.ok_or_else(|| {
+        Failure::local(format!("`{}` is no address to listen on: write host:port", dev.listen_address))
+    })?;
+    let tls = certificate.map(|certificate| certificate.offer()).transpose()?;
+    Ok(ListenerConfig { address, tls, limits: Limits::default() })
+}
+
+/// The unseal key as text, as `operator unseal` takes it.
+fn data_encoding(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+/// A certificate made for this run, in a folder that goes with it.
+struct Certificate {
+    folder: tempfile::TempDir,
+    file: PathBuf,
+}
+
+impl Certificate {
+    fn make() -> Result<Self, Failure> {
+        let folder = tempfile::tempdir().map_err(Failure::display)?;
+        let (certificate, key) = tls::development_certificate().map_err(Failure::display)?;
+        let file = folder.path().join("certificate.pem");
+        std::fs::write(&file, certificate).map_err(Failure::display)?;
+        std::fs::write(folder.path().join("key.pem"), key).map_err(Failure::display)?;
+        Ok(Self { folder, file })
+    }
+
+    fn offer(&self) -> Result<Arc<tls::Offer>, Failure> {
+        let files = tls::TlsFiles {
+            certificate: self.file.clone(),
+            key: self.folder.path().join("key.pem"),
+            only_tls13: false,
+        };
+        tls::server_config(&files).map_err(Failure::display)
+    }
+}

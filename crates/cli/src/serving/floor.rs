@@ -1,0 +1,36 @@
+//! `bench-floor`: the server's stack answering a constant, which benchmarks measure against.
+
+use super::runtime;
+use crate::failure::Failure;
+use clap::Args;
+use secretum_server::{Limits, ListenerConfig, floor, tls, until_stopped};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Serves a constant, for benchmarks
+#[derive(Args)]
+pub(crate) struct Floor {
+    /// Address to listen on
+    #[arg(long)]
+    listen: SocketAddr,
+    /// Certificate, in PEM
+    #[arg(long)]
+    tls_cert: PathBuf,
+    /// Its key, in PEM
+    #[arg(long)]
+    tls_key: PathBuf,
+}
+
+/// Serves until it is told to end.
+pub(crate) fn run(floor: Floor) -> Result<(), Failure> {
+    let files =
+        tls::TlsFiles { certificate: floor.tls_cert, key: floor.tls_key, only_tls13: false };
+    let tls = Some(tls::server_config(&files).map_err(Failure::display)?);
+    runtime()?.block_on(async {
+        let listener = ListenerConfig { address: floor.listen, tls, limits: Limits::default() };
+        let server = floor::start(listener).await.map_err(Failure::display)?;
+        until_stopped(async || {}).await.map_err(Failure::display)?;
+        server.stop().await;
+        Ok(())
+    })
+}

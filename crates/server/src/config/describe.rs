@@ -1,0 +1,80 @@
+//! The settings in force, for people.
+
+use super::values::written;
+use super::{ClientCertificates, Config, Listener, Storage, Tls};
+use std::fmt::Display;
+
+/// The width of the names.
+const NAME_WIDTH: usize = 18;
+
+/// The settings in force, one a line, as `secretum server --check` prints them.
+pub fn describe(config: &Config) -> String {
+    let mut lines = vec![line("storage", storage(&config.storage))];
+    let listeners = config.listeners.iter();
+    lines.extend(listeners.map(|listener| line("listener", of_listener(listener))));
+    let or = |value: Option<String>, none: &str| value.unwrap_or_else(|| none.to_owned());
+    let url = |url: &Option<super::NodeUrl>| url.as_ref().map(ToString::to_string);
+    let audit_directory = config.audit_directory.as_ref();
+    let audit_directory = audit_directory.map(|path| path.display().to_string());
+    lines.extend([
+        line(
+            "api_addr",
+            or(url(&config.api_addr), "(from the first listener)"),
+        ),
+        line("cluster_addr", or(url(&config.cluster_addr), "(none)")),
+        line(
+            "cluster_name",
+            or(config.cluster_name.clone(), "(made up at init)"),
+        ),
+        line("default_lease_ttl", written(config.default_lease_ttl)),
+        line("max_lease_ttl", written(config.max_lease_ttl)),
+        line("disable_mlock", config.disable_mlock),
+        line("log_level", config.log_level.name()),
+        line("log_format", config.log_format.name()),
+        line(
+            "audit_directory",
+            or(audit_directory, "(none: no audit files over the API)"),
+        ),
+    ]);
+    lines.concat()
+}
+
+fn line(name: &str, value: impl Display) -> String {
+    format!("{name:NAME_WIDTH$} {value}\n")
+}
+
+fn storage(storage: &Storage) -> String {
+    match storage {
+        Storage::Memory => "inmem, gone when the server ends".to_owned(),
+        Storage::Raft(raft) => {
+            let node = raft.node_id.as_ref();
+            let node = node.map_or_else(String::new, |id| format!(", node {id}"));
+            format!("raft in {}{node}", raft.path.value.display())
+        }
+    }
+}
+
+fn of_listener(listener: &Listener) -> String {
+    let tls = listener.tls.as_ref();
+    format!(
+        "tcp {}, {}, requests of at most {} bytes and {}",
+        listener.address,
+        tls.map_or_else(|| "no TLS".to_owned(), of_tls),
+        listener.max_request_size_bytes,
+        written(listener.max_request_duration),
+    )
+}
+
+fn of_tls(tls: &Tls) -> String {
+    let clients = match tls.client_certificates {
+        ClientCertificates::NotAsked => "",
+        ClientCertificates::Optional(_) => " with client certificates",
+        ClientCertificates::Required(_) => " with required client certificates",
+    };
+    let (min, max) = (tls.min_version.name(), tls.max_version.name());
+    if min == max {
+        format!("{min}{clients}")
+    } else {
+        format!("{min} to {max}{clients}")
+    }
+}

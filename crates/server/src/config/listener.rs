@@ -1,0 +1,136 @@
+//! The `listener` stanza.
+
+use super::names::LISTENER_UNSERVED;
+use super::notice::Notices;
+use super::section::{ADDRESS, Section, Source};
+use super::stanza::Stanza;
+use super::{
+    Address, Place, Problem, REQUEST_BYTES_DEFAULT, REQUEST_BYTES_MAX, REQUEST_DURATION_DEFAULT,
+    Tls, tls, values,
+};
+use secretum_hcl::Value;
+use std::time::Duration;
+
+/// Where clients are listened to, over TCP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// The address that is bound. Default: `127.0.0.1:8200`.
+    pub address: Address,
+    /// The address that is bound for other nodes. Default: `None`.
+    pub cluster_address: Option<Address>,
+    /// Its TLS; `None` only if the configuration says that it shall have none.
+    pub tls: Option<Tls>,
+    /// The most bytes of a request's body, from 1 to [`REQUEST_BYTES_MAX`]. Default:
+    /// [`REQUEST_BYTES_DEFAULT`].
+    pub max_request_size_bytes: u64,
+    /// How long a request may take. Default: [`REQUEST_DURATION_DEFAULT`].
+    pub max_request_duration: Duration,
+    /// Where it stands in the configuration.
+    pub place: Place,
+}
+
+impl Listener {
+    /// The defaults, with this address and TLS; `place` is the flag or variable that asks for it.
+    pub fn new(address: Address, tls: Option<Tls>, place: Place) -> Self {
+        Self {
+            address,
+            cluster_address: None,
+            tls,
+            max_request_size_bytes: REQUEST_BYTES_DEFAULT,
+            max_request_duration: REQUEST_DURATION_DEFAULT,
+            place,
+        }
+    }
+}
+
+const DEFAULT_HOST: &str = "127.0.0.1";
+const DEFAULT_PORT: u16 = 8200;
+const REQUEST_SIZE: &str = "a number of bytes from 1 to 1073741824";
+
+/// A listener as one file has it.
+#[derive(Debug)]
+pub(crate) struct ListenerDraft {
+    listener: Listener,
+    max_request_duration: Option<Duration>,
+}
+
+impl ListenerDraft {
+    /// Reads a stanza of this file; none if it is faulty or of a kind that is not served, which is
+    /// said.
+    pub(crate) fn read(
+        source: &Source,
+        stanza: &Stanza<'_>,
+        notices: &mut Notices,
+    ) -> Option<Self> {
+        match stanza.kind.as_str() {
+            "tcp" => Self::take(Section::new(source, stanza.body, notices), &stanza.place),
+            "unix" => {
+                let name = "listener \"unix\"".to_owned();
+                notices.push(stanza.place.clone(), Problem::Unserved(name));
+                None
+            }
+            kind => {
+                let (kind, example) = (values::shortened(kind), example(source));
+                let problem = Problem::ListenerKind { kind, example };
+                notices.push(stanza.place.clone(), problem);
+                None
+            }
+        }
+    }
+
+    fn take(mut section: Section<'_, '_>, place: &Place) -> Option<Self> {
+        section.knows("type");
+        let parse = |value: &Value| value.as_str().and_then(Address::parse);
+        let address = section.take("address", ADDRESS, parse);
+        let address_is_faulty = address.is_none() && section.has("address");
+        let cluster_address = section.take("cluster_address", ADDRESS, parse);
+        let size = section.take("max_request_size", REQUEST_SIZE, request_size);
+        let max_request_duration = section.duration("max_request_duration");
+        let tls = tls::read(&mut section, place);
+        section.finish(LISTENER_UNSERVED);
+        if address_is_faulty {
+            return None;
+        }
+        let address = address.map_or_else(default_address, |address| address.value);
+        Some(Self {
+            listener: Listener {
+                cluster_address: cluster_address.map(|address| address.value),
+                max_request_size_bytes: size.map_or(REQUEST_BYTES_DEFAULT, |size| size.value),
+                ..Listener::new(address, tls?, place.clone())
+            },
+            max_request_duration: max_request_duration.map(|duration| duration.value),
+        })
+    }
+
+    /// The listener, with what the whole configuration says of listeners.
+    pub(crate) fn finish(self, max_request_duration: Option<Duration>) -> Listener {
+        Listener {
+            max_request_duration: self
+                .max_request_duration
+                .or(max_request_duration)
+                .unwrap_or(REQUEST_DURATION_DEFAULT),
+            ..self.listener
+        }
+    }
+}
+
+fn default_address() -> Address {
+    Address {
+        host: DEFAULT_HOST.to_owned(),
+        port: DEFAULT_PORT,
+    }
+}
+
+/// A number of bytes; 0 is the default, as in Vault.
+fn request_size(value: &Value) -> Option<u64> {
+    match values::whole_number(value)? {
+        0 => Some(REQUEST_BYTES_DEFAULT),
+        size => (size <= REQUEST_BYTES_MAX).then_some(size),
+    }
+}
+
+/// How a listener is written in this file.
+pub(crate) fn example(source: &Source) -> String {
+    let address = format!("{DEFAULT_HOST}:{DEFAULT_PORT}");
+    source.syntax.stanza("listener", "tcp", "address", &address)
+}
