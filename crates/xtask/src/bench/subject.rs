@@ -83,8 +83,8 @@ impl Subject {
         match self.kind {
             Kind::Floor => {
                 command.args(["bench-floor", "--listen", address]);
-                command.arg("--tls-cert-file").arg(&place.certificate);
-                command.arg("--tls-key-file").arg(&place.key);
+                command.arg("--tls-cert").arg(&place.certificate);
+                command.arg("--tls-key").arg(&place.key);
             }
             Kind::Vault { audit_line } => {
                 let file = folder.join("server.hcl");
