@@ -13,6 +13,7 @@ mod output;
 mod persona;
 mod prompt;
 mod serving;
+mod serving;
 mod session;
 
 use std::process::ExitCode;

@@ -2,10 +2,11 @@
 
 mod development;
 mod floor;
+mod production;
 
 pub(crate) use floor::{Floor, run as run_floor};
 
-use crate::commands::server::{LogFormat, LogLevel, ServerArguments};
+use crate::commands::server::ServerArguments;
 use crate::failure::Failure;
 use secretum_client::Environment;
 use secretum_core::{Core, CoreConfig};
@@ -27,7 +28,7 @@ const WORKERS_MAX: usize = 64;
 pub(crate) fn run(arguments: ServerArguments, environment: &Environment) -> Result<(), Failure> {
     match arguments.dev {
         Some(_) => development::run(arguments, environment),
-        None => Err(Failure::local("a configuration is needed: give -config=FILE, or -dev")),
+        None => production::run(&arguments, environment),
     }
 }
 
@@ -41,13 +42,8 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(|error| Failure::local(format!("the runtime cannot start: {error}")))
 }
 
-fn start_logging(level: Option<LogLevel>, format: Option<LogFormat>) {
-    let level = level.map_or("info", LogLevel::word);
-    let format = match format {
-        Some(LogFormat::Json) => logging::Format::Json,
-        Some(LogFormat::Standard) | None => logging::Format::Text,
-    };
-    logging::start(level, format);
+fn start_logging(level: &str, json: bool) {
+    logging::start(level, if json { logging::Format::Json } else { logging::Format::Text });
     hardening::forbid_core_dumps();
 }
 

@@ -1,7 +1,7 @@
 //! A development server: in memory, unsealed, ready to use.
 
 use super::{core_config, listen, runtime, serve, start_logging};
-use crate::commands::server::{DevArguments, ServerArguments};
+use crate::commands::server::{DevArguments, LogFormat, LogLevel, ServerArguments};
 use crate::failure::Failure;
 use crate::output::console;
 use crate::session::token_file;
@@ -16,7 +16,8 @@ use std::sync::Arc;
 /// Runs it until it is told to end.
 pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Result<(), Failure> {
     let Some(dev) = arguments.dev else { return Ok(()) };
-    start_logging(arguments.log_level, arguments.log_format);
+    let level = arguments.log_level.map_or("info", LogLevel::word);
+    start_logging(level, arguments.log_format == Some(LogFormat::Json));
     let certificate = if dev.tls { Some(Certificate::make()?) } else { None };
     runtime()?.block_on(async {
         let core = Core::new(core_config(MemoryStorage::new(), "inmem")?).map_err(Failure::display)?;
@@ -85,7 +86,8 @@ impl Certificate {
         let files = tls::TlsFiles {
             certificate: self.file.clone(),
             key: self.folder.path().join("key.pem"),
-            only_tls13: false,
+            versions: tls::Versions::default(),
+            clients: tls::Clients::default(),
         };
         tls::server_config(&files).map_err(Failure::display)
     }

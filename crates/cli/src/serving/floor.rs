@@ -24,7 +24,12 @@ pub(crate) struct Floor {
 /// Serves until it is told to end.
 pub(crate) fn run(floor: Floor) -> Result<(), Failure> {
     let files =
-        tls::TlsFiles { certificate: floor.tls_cert, key: floor.tls_key, only_tls13: false };
+        tls::TlsFiles {
+            certificate: floor.tls_cert,
+            key: floor.tls_key,
+            versions: tls::Versions::default(),
+            clients: tls::Clients::default(),
+        };
     let tls = Some(tls::server_config(&files).map_err(Failure::display)?);
     runtime()?.block_on(async {
         let listener = ListenerConfig { address: floor.listen, tls, limits: Limits::default() };
