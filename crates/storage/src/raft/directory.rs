@@ -20,8 +20,10 @@ const TITLE: &str = "SecretumVault raft storage";
 /// The layout of the directory and all files in it that this version writes.
 const VERSION: u32 = 1;
 const FORMAT_BYTES_MAX: usize = 4_096;
-/// What a file system puts into an empty directory by itself.
-const NEUTRAL: [&str; 2] = ["lost+found", "FORMAT.tmp"];
+const FORMAT_UNFINISHED: &str = "FORMAT.tmp";
+const STATE_UNFINISHED: &str = "state.tmp";
+/// What a directory may hold that is nobody's yet.
+const NEUTRAL: [&str; 2] = ["lost+found", FORMAT_UNFINISHED];
 
 /// Whose directory it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,18 +53,7 @@ impl Directory {
         fresh: impl FnOnce() -> Identity,
     ) -> Result<Self> {
         let io = |error| explain(path, error);
-        if let Err(error) = disk.list(path) {
-            if error.kind() != std::io::ErrorKind::NotFound {
-                return Err(io(error));
-            }
-            disk.create_dir(path).map_err(io)?;
-            if let Some(parent) = path
-                .parent()
-                .filter(|parent| !parent.as_os_str().is_empty())
-            {
-                disk.sync_dir(parent).map_err(io)?;
-            }
-        }
+        make(&*disk, path)?;
         let lock = disk.lock(path).map_err(io)?;
         let lock = Arc::new(lock.ok_or_else(|| StorageError::Locked {
             path: path.to_owned(),
@@ -111,6 +102,23 @@ impl Directory {
         written.map_err(|error| explain(&path, error))
     }
 
+    /// Removes what a crash left half made.
+    pub(crate) fn tidy(&self) -> Result<()> {
+        let names = self
+            .disk
+            .list(&self.path)
+            .map_err(|error| explain(&self.path, error))?;
+        for unfinished in [FORMAT_UNFINISHED, STATE_UNFINISHED] {
+            if names.iter().any(|name| name == unfinished) {
+                let path = self.path.join(unfinished);
+                self.disk
+                    .remove(&path)
+                    .map_err(|error| explain(&path, error))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses a directory from which something was lost.
     pub(crate) fn check_whole(&self) -> Result<()> {
         let names = self
@@ -132,6 +140,24 @@ impl Directory {
         }
         Ok(())
     }
+}
+
+/// Makes a directory where there is none, and durably so those above it.
+fn make(disk: &dyn Disk, path: &Path) -> Result<()> {
+    let io = |error| explain(path, error);
+    match disk.list(path) {
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(io(error)),
+    }
+    let parent = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Ok(()),
+    };
+    make(disk, parent)?;
+    disk.create_dir(path).map_err(io)?;
+    disk.sync_dir(parent).map_err(io)
 }
 
 fn encode(identity: Identity, ready: bool) -> String {

@@ -38,7 +38,8 @@ pub(super) async fn open(disk: Arc<dyn Disk>, config: RaftConfig) -> Result<Arc<
     let log = match open_log(&config, &directory, &state, &failure) {
         Ok(log) => log,
         Err(error) => {
-            state.close().await?;
+            // The first failure is what there is to tell.
+            drop(state.close().await);
             return Err(error);
         }
     };
@@ -77,6 +78,7 @@ fn open_state(
     };
     if directory.ready {
         directory.check_whole()?;
+        directory.tidy()?;
     } else {
         StateHandle::create(&state)?;
         let log = directory.log();
@@ -182,7 +184,7 @@ async fn start(config: &RaftConfig, parts: Parts) -> Result<Arc<RaftStorage>> {
         Ok(raft) => raft,
         Err(error) => {
             let error = stopped(&failure, &error);
-            state.close().await?;
+            drop(state.close().await);
             log.close();
             return Err(error);
         }

@@ -92,3 +92,22 @@ async fn nothing_acknowledged_is_lost_when_the_power_goes_after_a_kill() {
         }
     }
 }
+
+/// Every directory above the data is as durable as the data.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deep_data_directory_is_not_lost_when_the_power_goes() {
+    let mut dice = Dice::new(9);
+    let disk = blank();
+    let mut deep = config();
+    deep.path = "/a/b/c".into();
+    let storage = open(&disk, deep.clone()).await.unwrap();
+    write(&storage, &disk, 0, 0..10).await.unwrap();
+    let world = disk.world().clone();
+    storage.close().await.unwrap();
+    for _ in 0..10 {
+        let image = world.after_power_cut(&mut dice);
+        let storage = open(&image, deep.clone()).await.unwrap();
+        verify(&storage, &image.notes()).await;
+        storage.close().await.unwrap();
+    }
+}
