@@ -259,6 +259,7 @@ async fn settle(config: &RaftConfig, storage: &RaftStorage) -> Result<()> {
         .with_raft_state(|state| Arc::clone(state.membership_state.effective()))
         .await
         .map_err(|error| fatal(&error))?;
+    storage.standing.settled(&membership);
     let membership = membership.membership();
     if membership.voter_ids().ne([me]) {
         return Ok(());
@@ -279,7 +280,6 @@ async fn settle(config: &RaftConfig, storage: &RaftStorage) -> Result<()> {
         .metrics(leads, "lead")
         .await
         .map_err(|error| fatal(&error))?;
-    storage.standing.settled(membership);
     if membership.get_node(&me) != Some(&record) {
         let change = ChangeMembers::SetNodes(BTreeMap::from([(me, record)]));
         let changed = raft.change_membership(change, false).await;
