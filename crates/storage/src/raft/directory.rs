@@ -11,6 +11,7 @@
 use super::disk::{Disk, DiskLock, read_whole, write_whole};
 use super::failure::{corrupt, explain};
 use crate::{Result, StorageError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -59,26 +60,51 @@ impl Directory {
             path: path.to_owned(),
         })?);
         let names = disk.list(path).map_err(io)?;
-        if names.iter().any(|name| name == FORMAT) {
-            let (identity, ready) = read_format(&*disk, &path.join(FORMAT))?;
-            return Ok(Self {
-                disk,
-                path: path.to_owned(),
-                identity,
-                ready,
-                lock,
-            });
+        let known = match names.iter().any(|name| name == FORMAT) {
+            true => Some(read_format(&*disk, &path.join(FORMAT))?),
+            false => None,
+        };
+        if known.is_none() {
+            refuse_foreign(&*disk, path, &names)?;
         }
-        refuse_foreign(&*disk, path, &names)?;
+        let (identity, ready) = known.unwrap_or_else(|| (fresh(), false));
         let directory = Self {
             disk,
             path: path.to_owned(),
-            identity: fresh(),
-            ready: false,
+            identity,
+            ready,
             lock,
         };
-        directory.write_format(false)?;
+        directory.settle_names()?;
+        if known.is_none() {
+            directory.write_format(false)?;
+        }
         Ok(directory)
+    }
+
+    /// Makes durable what a process that was killed named here and may not have made so.
+    ///
+    /// INVARIANT: nothing is written on the word of a name that could still be lost.
+    fn settle_names(&self) -> Result<()> {
+        let synced = self.disk.sync_dir(&self.path);
+        synced.map_err(|error| explain(&self.path, error))?;
+        if self.ready {
+            return Ok(());
+        }
+        // That process may have made directories above, too. What it made can be read.
+        for above in self.path.ancestors().skip(1) {
+            let above = if above.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                above
+            };
+            match self.disk.sync_dir(above) {
+                Ok(()) => {}
+                Err(error) if not_ours(&error) => break,
+                Err(error) => return Err(explain(above, error)),
+            }
+        }
+        Ok(())
     }
 
     /// Notes that everything in the directory was made.
@@ -142,12 +168,21 @@ impl Directory {
     }
 }
 
-/// Makes a directory where there is none, and durably so those above it.
+/// Whether a directory above is one that this server cannot have made.
+fn not_ours(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(
+        error.kind(),
+        InvalidInput | PermissionDenied | ReadOnlyFilesystem | Unsupported
+    )
+}
+
+/// Makes a directory where there is none, and those above it.
 fn make(disk: &dyn Disk, path: &Path) -> Result<()> {
     let io = |error| explain(path, error);
     match disk.list(path) {
         Ok(_) => return Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(io(error)),
     }
     let parent = match path.parent() {
@@ -156,8 +191,7 @@ fn make(disk: &dyn Disk, path: &Path) -> Result<()> {
         None => return Ok(()),
     };
     make(disk, parent)?;
-    disk.create_dir(path).map_err(io)?;
-    disk.sync_dir(parent).map_err(io)
+    disk.create_dir(path).map_err(io)
 }
 
 fn encode(identity: Identity, ready: bool) -> String {
