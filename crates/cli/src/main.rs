@@ -13,7 +13,6 @@ mod output;
 mod persona;
 mod prompt;
 mod serving;
-mod serving;
 mod session;
 
 use std::process::ExitCode;

@@ -43,12 +43,22 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 fn start_logging(level: &str, json: bool) {
-    logging::start(level, if json { logging::Format::Json } else { logging::Format::Text });
+    logging::start(
+        level,
+        if json {
+            logging::Format::Json
+        } else {
+            logging::Format::Text
+        },
+    );
     hardening::forbid_core_dumps();
 }
 
 /// A core's configuration where everything is as usual.
-fn core_config(storage: Arc<dyn Storage>, storage_kind: &'static str) -> Result<CoreConfig, Failure> {
+fn core_config(
+    storage: Arc<dyn Storage>,
+    storage_kind: &'static str,
+) -> Result<CoreConfig, Failure> {
     Ok(CoreConfig {
         storage,
         storage_kind,
@@ -79,5 +89,7 @@ async fn serve(core: Arc<Core>, server: Server) -> Result<(), Failure> {
 }
 
 async fn listen(core: &Arc<Core>, listeners: Vec<ListenerConfig>) -> Result<Server, Failure> {
-    Server::start(core, listeners).await.map_err(Failure::display)
+    Server::start(core, listeners)
+        .await
+        .map_err(Failure::display)
 }

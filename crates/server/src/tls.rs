@@ -58,7 +58,10 @@ pub enum Clients {
 pub fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, ServerError> {
     let chain = certificates(&files.certificate)?;
     let key = private_key(&files.key)?;
-    let refused = |path: &Path, source| ServerError::Certificate { path: path.to_owned(), source };
+    let refused = |path: &Path, source| ServerError::Certificate {
+        path: path.to_owned(),
+        source,
+    };
     let versions: &[_] = match files.versions {
         Versions::Both => &[&rustls::version::TLS13, &rustls::version::TLS12],
         Versions::Only13 => &[&rustls::version::TLS13],
@@ -83,7 +86,10 @@ fn client_verifier(
     let (Clients::Optional(path) | Clients::Required(path)) = clients else {
         return Ok(WebPkiClientVerifier::no_client_auth());
     };
-    let refused = |source| ServerError::Certificate { path: path.clone(), source };
+    let refused = |source| ServerError::Certificate {
+        path: path.clone(),
+        source,
+    };
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
         roots.add(certificate).map_err(refused)?;
@@ -93,14 +99,20 @@ fn client_verifier(
         Clients::Optional(_) => builder.allow_unauthenticated(),
         Clients::NotAsked | Clients::Required(_) => builder,
     };
-    builder.build().map_err(|error| refused(rustls::Error::General(error.to_string())))
+    builder
+        .build()
+        .map_err(|error| refused(rustls::Error::General(error.to_string())))
 }
 
 /// A certificate for this machine alone, in PEM, with its key in PEM; for development.
 ///
 /// **Errors**: [`ServerError::MakeCertificate`].
 pub fn development_certificate() -> Result<(String, String), ServerError> {
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let names = vec![
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+        "::1".to_owned(),
+    ];
     let made = rcgen::generate_simple_self_signed(names)
         .map_err(|error| ServerError::MakeCertificate(error.to_string()))?;
     Ok((made.cert.pem(), made.signing_key.serialize_pem()))
@@ -111,18 +123,29 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ServerError
     let pem = read(path)?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
-        .map_err(|_| ServerError::Pem { path: path.to_owned(), what })?;
+        .map_err(|_| ServerError::Pem {
+            path: path.to_owned(),
+            what,
+        })?;
     if chain.is_empty() {
-        return Err(ServerError::Pem { path: path.to_owned(), what });
+        return Err(ServerError::Pem {
+            path: path.to_owned(),
+            what,
+        });
     }
     Ok(chain)
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, ServerError> {
-    PrivateKeyDer::from_pem_slice(&read(path)?)
-        .map_err(|_| ServerError::Pem { path: path.to_owned(), what: "private key" })
+    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|_| ServerError::Pem {
+        path: path.to_owned(),
+        what: "private key",
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ServerError> {
-    std::fs::read(path).map_err(|source| ServerError::Read { path: path.to_owned(), source })
+    std::fs::read(path).map_err(|source| ServerError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }

@@ -22,11 +22,15 @@ pub(super) fn run(arguments: &ServerArguments, environment: &Environment) -> Res
     let Loaded { config, warnings } = load(arguments, environment)?;
     let listeners = listeners(&config)?;
     if arguments.check {
-        warnings.iter().for_each(|warning| console::note(&warning.to_string()));
+        warnings
+            .iter()
+            .for_each(|warning| console::note(&warning.to_string()));
         console::line(&config::describe(&config))?;
         return console::line("ok");
     }
-    let level = arguments.log_level.map_or(config.log_level.name(), LogLevel::word);
+    let level = arguments
+        .log_level
+        .map_or(config.log_level.name(), LogLevel::word);
     let json = match arguments.log_format {
         Some(format) => format == LogFormat::Json,
         None => config.log_format == config::LogFormat::Json,
@@ -43,7 +47,9 @@ pub(super) fn run(arguments: &ServerArguments, environment: &Environment) -> Res
 
 fn load(arguments: &ServerArguments, environment: &Environment) -> Result<Loaded, Failure> {
     if arguments.config.is_empty() {
-        return Err(Failure::local("a configuration is needed: give -config=FILE, or -dev"));
+        return Err(Failure::local(
+            "a configuration is needed: give -config=FILE, or -dev",
+        ));
     }
     Config::load(&arguments.config, &|name| environment.plain(name)).map_err(Failure::display)
 }
@@ -51,15 +57,26 @@ fn load(arguments: &ServerArguments, environment: &Environment) -> Result<Loaded
 async fn start(config: Config, listeners: Vec<ListenerConfig>) -> Result<(), Failure> {
     let storage = open(&config).await?;
     let first = listeners.first().map(|listener| {
-        let scheme = if listener.tls.is_some() { "https" } else { "http" };
+        let scheme = if listener.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
         format!("{scheme}://{}", listener.address)
     });
     let mut core_config = core_config(storage, config.storage.type_name())?;
     core_config.default_lease_ttl = config.default_lease_ttl;
     core_config.max_lease_ttl = config.max_lease_ttl;
     core_config.audit_directory = config.audit_directory;
-    core_config.api_address = config.api_addr.map(|url| url.to_string()).or(first).unwrap_or_default();
-    core_config.cluster_address = config.cluster_addr.map(|url| url.to_string()).unwrap_or_default();
+    core_config.api_address = config
+        .api_addr
+        .map(|url| url.to_string())
+        .or(first)
+        .unwrap_or_default();
+    core_config.cluster_address = config
+        .cluster_addr
+        .map(|url| url.to_string())
+        .unwrap_or_default();
     core_config.cluster_name = config.cluster_name.unwrap_or_default();
     let core = Core::new(core_config).map_err(Failure::display)?;
     let server = match listen(&core, listeners).await {
@@ -88,8 +105,16 @@ async fn open(config: &Config) -> Result<Arc<dyn Storage>, Failure> {
 fn raft_config(config: &Config, settings: &RaftSettings) -> RaftConfig {
     RaftConfig {
         node_id: settings.node_id.as_deref().map(node_id),
-        api_address: config.api_addr.as_ref().map(ToString::to_string).unwrap_or_default(),
-        cluster_address: config.cluster_addr.as_ref().map(ToString::to_string).unwrap_or_default(),
+        api_address: config
+            .api_addr
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        cluster_address: config
+            .cluster_addr
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         ..RaftConfig::new(&settings.path.value)
     }
 }
@@ -109,16 +134,26 @@ fn listeners(config: &Config) -> Result<Vec<ListenerConfig>, Failure> {
 
 fn listener(settings: &Listener) -> Result<ListenerConfig, Failure> {
     let address = settings.address.to_string();
-    let found = address.to_socket_addrs().ok().and_then(|mut found| found.next());
+    let found = address
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut found| found.next());
     let address = found.ok_or_else(|| {
-        Failure::local(format!("{}: `{address}` cannot be resolved", settings.place))
+        Failure::local(format!(
+            "{}: `{address}` cannot be resolved",
+            settings.place
+        ))
     })?;
     let tls = settings.tls.as_ref().map(offer).transpose()?;
     let limits = Limits {
         body_bytes: usize::try_from(settings.max_request_size_bytes).unwrap_or(usize::MAX),
         time: settings.max_request_duration,
     };
-    Ok(ListenerConfig { address, tls, limits })
+    Ok(ListenerConfig {
+        address,
+        tls,
+        limits,
+    })
 }
 
 fn offer(settings: &config::Tls) -> Result<Arc<tls::Offer>, Failure> {
