@@ -16,8 +16,11 @@ impl Broker {
     /// Adds a device, in the place of one with the same path.
     pub fn add(&self, device: Device) {
         let mut devices = self.devices.write();
-        let mut changed: Vec<_> =
-            devices.iter().filter(|own| own.path() != device.path()).cloned().collect();
+        let mut changed: Vec<_> = devices
+            .iter()
+            .filter(|own| own.path() != device.path())
+            .cloned()
+            .collect();
         changed.push(Arc::new(device));
         *devices = Arc::new(changed);
     }
@@ -25,7 +28,11 @@ impl Broker {
     /// Removes a device; whether it was there.
     pub fn remove(&self, path: &str) -> bool {
         let mut devices = self.devices.write();
-        let changed: Vec<_> = devices.iter().filter(|own| own.path() != path).cloned().collect();
+        let changed: Vec<_> = devices
+            .iter()
+            .filter(|own| own.path() != path)
+            .cloned()
+            .collect();
         let found = changed.len() < devices.len();
         *devices = Arc::new(changed);
         found
@@ -33,7 +40,11 @@ impl Broker {
 
     /// The device at a path.
     pub fn device(&self, path: &str) -> Option<Arc<Device>> {
-        self.devices.read().iter().find(|device| device.path() == path).cloned()
+        self.devices
+            .read()
+            .iter()
+            .find(|device| device.path() == path)
+            .cloned()
     }
 
     /// Writes a record to every device; `Ok` once one of them took it, or where there is none. The
@@ -77,7 +88,11 @@ mod tests {
 
     fn device(name: &str, path: &Path) -> Result<Device, AuditError> {
         let file = FileOptions::read(&options(path), None)?;
-        Device::open(DeviceConfig { path: name, hmac_key: b"key", file })
+        Device::open(DeviceConfig {
+            path: name,
+            hmac_key: b"key",
+            file,
+        })
     }
 
     fn record() -> Record<'static> {
@@ -132,7 +147,10 @@ mod tests {
         let broker = Broker::default();
         assert!(broker.write(&record()).await.is_ok());
         // A device on a full disk.
-        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let full = std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
         let options = FileOptions::read(&options(&folder.path().join("x")), None).unwrap();
         let (queue, jobs) = std::sync::mpsc::sync_channel(8);
         std::thread::spawn(move || crate::file::Writer::new(options, full).run(&jobs));
@@ -150,8 +168,15 @@ mod tests {
         let path = folder.path().join("script");
         std::fs::write(&path, "#!/bin/sh\n").unwrap();
         assert!(matches!(device("file/", &path), Err(AuditError::Option(_))));
-        assert!(matches!(device("file/", Path::new("/dev/null")), Err(AuditError::Option(_))));
-        for (key, value) in [("file_path", "relative"), ("file_path", "/a/../b"), ("mode", "0755")] {
+        assert!(matches!(
+            device("file/", Path::new("/dev/null")),
+            Err(AuditError::Option(_))
+        ));
+        for (key, value) in [
+            ("file_path", "relative"),
+            ("file_path", "/a/../b"),
+            ("mode", "0755"),
+        ] {
             let mut options = options(&path);
             options.insert(key.to_owned(), value.to_owned());
             assert!(FileOptions::read(&options, None).is_err(), "{key}={value}");

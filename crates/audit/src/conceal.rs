@@ -71,7 +71,10 @@ fn string_end(bytes: &[u8], start: usize) -> usize {
 
 /// What a JSON string means.
 fn unquote(string: &str) -> Cow<'_, str> {
-    let inner = string.strip_prefix('"').and_then(|s| s.strip_suffix('"')).unwrap_or(string);
+    let inner = string
+        .strip_prefix('"')
+        .and_then(|s| s.strip_suffix('"'))
+        .unwrap_or(string);
     if inner.contains('\\') {
         // A lone surrogate has no meaning as text; its spelling is concealed instead.
         serde_json::from_str(string).map_or(Cow::Borrowed(inner), Cow::Owned)
@@ -93,7 +96,10 @@ mod tests {
     }
 
     fn hmac(text: &str) -> String {
-        format!("hmac-sha256:{}", HmacKey::new(b"key").sign_hex(text.as_bytes()))
+        format!(
+            "hmac-sha256:{}",
+            HmacKey::new(b"key").sign_hex(text.as_bytes())
+        )
     }
 
     #[test]
@@ -103,7 +109,10 @@ mod tests {
             &[],
         );
         assert_eq!(shown["a"], hmac("one"));
-        assert_eq!(shown["b"]["c"], serde_json::json!([hmac("two\n"), 3, true, null]));
+        assert_eq!(
+            shown["b"]["c"],
+            serde_json::json!([hmac("two\n"), 3, true, null])
+        );
         assert_eq!(shown["é"], hmac("é"));
     }
 
@@ -117,7 +126,13 @@ mod tests {
 
     #[test]
     fn odd_text_neither_panics_nor_shows() {
-        for json in [r#"{"a":"\ud800secret"}"#, "\"", "\"\\", "{\"a\":\"x", "[\"a\",\"\\u0000\"]"] {
+        for json in [
+            r#"{"a":"\ud800secret"}"#,
+            "\"",
+            "\"\\",
+            "{\"a\":\"x",
+            "[\"a\",\"\\u0000\"]",
+        ] {
             let mut out = Vec::new();
             conceal(json, &HmacKey::new(b"key"), &[], &mut out);
             assert!(!String::from_utf8_lossy(&out).contains("secret"), "{json}");

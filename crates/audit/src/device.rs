@@ -44,13 +44,24 @@ impl Device {
         std::thread::Builder::new()
             .name("audit".to_owned())
             .spawn(move || writer.run(&jobs))
-            .map_err(|source| AuditError::File { path, source: source.into() })?;
-        Ok(Self { path: config.path.to_owned(), key: HmacKey::new(config.hmac_key), queue })
+            .map_err(|source| AuditError::File {
+                path,
+                source: source.into(),
+            })?;
+        Ok(Self {
+            path: config.path.to_owned(),
+            key: HmacKey::new(config.hmac_key),
+            queue,
+        })
     }
 
     #[cfg(test)]
     pub(crate) fn with_queue(path: &str, queue: SyncSender<Job>) -> Self {
-        Self { path: path.to_owned(), key: HmacKey::new(b"key"), queue }
+        Self {
+            path: path.to_owned(),
+            key: HmacKey::new(b"key"),
+            queue,
+        }
     }
 
     /// Its path, with a slash at its end.
@@ -67,13 +78,22 @@ impl Device {
     ///
     /// **Errors**: [`AuditError::Busy`], [`AuditError::TimedOut`], [`AuditError::File`].
     pub async fn write(&self, record: &Record<'_>) -> Result<(), AuditError> {
-        let busy = || AuditError::Busy { device: self.path.clone() };
+        let busy = || AuditError::Busy {
+            device: self.path.clone(),
+        };
         let (done, answer) = oneshot::channel();
-        self.queue.try_send(Job { line: record.render(&self.key), done }).map_err(|_| busy())?;
+        self.queue
+            .try_send(Job {
+                line: record.render(&self.key),
+                done,
+            })
+            .map_err(|_| busy())?;
         match tokio::time::timeout(PATIENCE, answer).await {
             Ok(Ok(written)) => written,
             Ok(Err(_)) => Err(busy()),
-            Err(_) => Err(AuditError::TimedOut { device: self.path.clone() }),
+            Err(_) => Err(AuditError::TimedOut {
+                device: self.path.clone(),
+            }),
         }
     }
 }

@@ -47,7 +47,9 @@ impl FileOptions {
         let mode = options.get("mode").map_or("0600", String::as_str);
         match u32::from_str_radix(mode, 8) {
             Ok(mode) if mode <= 0o777 && mode & 0o111 == 0 => Ok(Self { path, mode }),
-            _ => refuse(format!("mode must be octal and without execute bits, not `{mode}`")),
+            _ => refuse(format!(
+                "mode must be octal and without execute bits, not `{mode}`"
+            )),
         }
     }
 
@@ -82,7 +84,10 @@ impl FileOptions {
     }
 
     fn failed(&self, source: std::io::Error) -> AuditError {
-        AuditError::File { path: self.path.clone(), source: Arc::new(source) }
+        AuditError::File {
+            path: self.path.clone(),
+            source: Arc::new(source),
+        }
     }
 }
 
@@ -114,7 +119,12 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new(options: FileOptions, file: File) -> Self {
-        Self { options, file, chain: Chain::default(), torn: false }
+        Self {
+            options,
+            file,
+            chain: Chain::default(),
+            torn: false,
+        }
     }
 
     /// Serves until every sender is gone.
@@ -130,9 +140,16 @@ impl Writer {
             while let Some(job) = next {
                 chain.append(&job.line, &mut buffer);
                 waiting.push(job.done);
-                next = if buffer.len() < WRITE_BYTES { jobs.try_recv().ok() } else { None };
+                next = if buffer.len() < WRITE_BYTES {
+                    jobs.try_recv().ok()
+                } else {
+                    None
+                };
             }
-            let written = self.file.write_all(&buffer).map_err(|e| self.options.failed(e));
+            let written = self
+                .file
+                .write_all(&buffer)
+                .map_err(|e| self.options.failed(e));
             self.torn = written.is_err();
             if written.is_ok() {
                 self.chain = chain;

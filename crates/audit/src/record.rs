@@ -115,7 +115,10 @@ pub struct Decision<'a> {
 impl Record<'_> {
     /// The record under a device's key, up to where sequence and chain are added: no closing brace.
     pub(crate) fn render(&self, key: &HmacKey) -> Vec<u8> {
-        let mut line = Line { key, out: Vec::with_capacity(1_024) };
+        let mut line = Line {
+            key,
+            out: Vec::with_capacity(1_024),
+        };
         line.raw("{\"timestamp\":");
         line.json(&self.time.to_rfc3339());
         line.raw(match self.kind {
@@ -182,7 +185,9 @@ impl Line<'_> {
     }
 
     fn auth(&mut self, auth: Option<&AuthPart<'_>>) {
-        let Some(auth) = auth else { return self.raw(",\"auth\":{}") };
+        let Some(auth) = auth else {
+            return self.raw(",\"auth\":{}");
+        };
         self.raw(",\"auth\":{\"display_name\":");
         self.json(auth.display_name);
         self.concealed("client_token", auth.client_token);

@@ -3,9 +3,7 @@
 use crate::{Barrier, BarrierError, Open, Result, record};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use secretum_crypto::{
-    Aes256Gcm, Key256, NameKey, Rng, SecretBytes, SecretKey, Timestamp, siv,
-};
+use secretum_crypto::{Aes256Gcm, Key256, NameKey, Rng, SecretBytes, SecretKey, Timestamp, siv};
 use secretum_storage::{Batch, Key, Precondition, StorageError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -47,7 +45,11 @@ pub struct RotationConfig {
 
 impl Default for RotationConfig {
     fn default() -> Self {
-        Self { max_operations: ROTATE_AFTER_ENCRYPTIONS, interval_seconds: 0, enabled: true }
+        Self {
+            max_operations: ROTATE_AFTER_ENCRYPTIONS,
+            interval_seconds: 0,
+            enabled: true,
+        }
     }
 }
 
@@ -63,7 +65,9 @@ impl RotationConfig {
             ));
         }
         if self.interval_seconds != 0 && self.interval_seconds < ROTATE_AFTER_MIN.as_secs() {
-            return Err(BarrierError::RotationRange("interval must be 0 or at least 24 hours"));
+            return Err(BarrierError::RotationRange(
+                "interval must be 0 or at least 24 hours",
+            ));
         }
         Ok(())
     }
@@ -140,8 +144,12 @@ impl Keyring {
     /// Adds a term and makes it the active one.
     pub(crate) fn add_term(&mut self, now: Timestamp, rng: &dyn Rng) -> Result<()> {
         let key = Key256::random(rng)?;
-        let prepared =
-            Prepared { cipher: Aes256Gcm::new(&key)?, key, install_time: now, encryptions: RESERVATION };
+        let prepared = Prepared {
+            cipher: Aes256Gcm::new(&key)?,
+            key,
+            install_time: now,
+            encryptions: RESERVATION,
+        };
         self.active += 1;
         self.terms.insert(self.active, prepared);
         Ok(())
@@ -174,7 +182,9 @@ impl Keyring {
         let active = self.terms.get(&self.active);
         KeyStatus {
             term: self.active,
-            install_time: active.map(|term| term.install_time.to_rfc3339()).unwrap_or_default(),
+            install_time: active
+                .map(|term| term.install_time.to_rfc3339())
+                .unwrap_or_default(),
             encryptions: active.map_or(0, |term| term.encryptions),
         }
     }
@@ -189,7 +199,9 @@ impl Keyring {
 
     /// The active term and its cipher.
     pub(crate) fn active(&self) -> Option<(u32, &Aes256Gcm)> {
-        self.terms.get(&self.active).map(|term| (self.active, &term.cipher))
+        self.terms
+            .get(&self.active)
+            .map(|term| (self.active, &term.cipher))
     }
 
     /// The cipher of a term.
@@ -224,7 +236,13 @@ impl Keyring {
         };
         let text = serde_json::to_vec(&stored).map_err(|_| damaged())?;
         let text = SecretBytes::new(text);
-        Ok(record::seal(&Aes256Gcm::new(root)?, 0, KEYRING_KEY.as_bytes(), text.expose(), rng)?)
+        Ok(record::seal(
+            &Aes256Gcm::new(root)?,
+            0,
+            KEYRING_KEY.as_bytes(),
+            text.expose(),
+            rng,
+        )?)
     }
 
     /// Opens a stored keyring with the root key.
@@ -249,13 +267,21 @@ impl Keyring {
         }
         let active = terms.keys().next_back().copied().ok_or_else(damaged)?;
         let names = NameKey::new(&name_key);
-        Ok(Self { terms, active, names, name_key, rotation: stored.rotation })
+        Ok(Self {
+            terms,
+            active,
+            names,
+            name_key,
+            rotation: stored.rotation,
+        })
     }
 }
 
 impl std::fmt::Debug for Keyring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keyring").field("active", &self.active).finish_non_exhaustive()
+        f.debug_struct("Keyring")
+            .field("active", &self.active)
+            .finish_non_exhaustive()
     }
 }
 
@@ -264,7 +290,10 @@ fn damaged() -> BarrierError {
 }
 
 fn decode(text: &str) -> Result<SecretBytes> {
-    STANDARD.decode(text).map(SecretBytes::new).map_err(|_| damaged())
+    STANDARD
+        .decode(text)
+        .map(SecretBytes::new)
+        .map_err(|_| damaged())
 }
 
 impl Barrier {
@@ -278,7 +307,12 @@ impl Barrier {
         })?;
         // Nothing is known of what was encrypted since the last reservation: count all of it.
         let used = AtomicU64::new(RESERVATION);
-        Ok(Open { root: root.duplicate(), keyring, revision: entry.revision, used })
+        Ok(Open {
+            root: root.duplicate(),
+            keyring,
+            revision: entry.revision,
+            used,
+        })
     }
 
     /// Changes the stored keyring and then the one in memory; says whether anything was changed.
@@ -295,7 +329,11 @@ impl Barrier {
             }
             let value = fresh.keyring.seal(&held.root, &*self.rng)?;
             let expect = Precondition::At(fresh.revision);
-            match self.inner.commit(Batch::new().put_if(key.clone(), expect, value)).await {
+            match self
+                .inner
+                .commit(Batch::new().put_if(key.clone(), expect, value))
+                .await
+            {
                 Ok(revision) => {
                     fresh.revision = revision;
                     fresh.used = AtomicU64::new(0);

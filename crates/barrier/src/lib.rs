@@ -58,7 +58,13 @@ struct Open {
 impl Barrier {
     /// A sealed barrier over a storage.
     pub fn new(inner: Arc<dyn Storage>, clock: ClockRef, rng: RngRef) -> Self {
-        Self { inner, clock, rng, open: RwLock::default(), progress: Mutex::default() }
+        Self {
+            inner,
+            clock,
+            rng,
+            open: RwLock::default(),
+            progress: Mutex::default(),
+        }
     }
 
     /// Whether the keys are gone from memory.
@@ -77,7 +83,12 @@ impl Barrier {
     /// **Errors**: [`BarrierError::Sealed`].
     pub fn derived_key(&self, purpose: &str) -> Result<SecretBytes> {
         let open = self.keys()?;
-        Ok(hkdf_sha256(open.keyring.name_key(), b"secretum", purpose.as_bytes(), 32)?)
+        Ok(hkdf_sha256(
+            open.keyring.name_key(),
+            b"secretum",
+            purpose.as_bytes(),
+            32,
+        )?)
     }
 
     /// The active term.

@@ -34,7 +34,11 @@ pub(crate) fn seal(names: &NameKey, key: &Key) -> Result<Key> {
     }
     let mut sealed = bytes.get(..clear).unwrap_or_default().to_vec();
     let mut start = clear;
-    for component in bytes.get(clear..).unwrap_or_default().split_inclusive(|byte| *byte == b'/') {
+    for component in bytes
+        .get(clear..)
+        .unwrap_or_default()
+        .split_inclusive(|byte| *byte == b'/')
+    {
         let (name, slash) = split_slash(component);
         let parent = bytes.get(..start).unwrap_or_default();
         let name = names.seal(&[parent], name);
@@ -59,7 +63,11 @@ pub(crate) fn open(names: &NameKey, sealed: &Key) -> Result<Key> {
         reason: "its name is not of this vault, or was moved".to_owned(),
     };
     let mut key = bytes.get(..clear).unwrap_or_default().to_vec();
-    for component in bytes.get(clear..).unwrap_or_default().split_inclusive(|byte| *byte == b'/') {
+    for component in bytes
+        .get(clear..)
+        .unwrap_or_default()
+        .split_inclusive(|byte| *byte == b'/')
+    {
         let (text, slash) = split_slash(component);
         let name = URL_SAFE_NO_PAD.decode(text).map_err(|_| unreadable())?;
         let name = names.open(&[&key], &name).map_err(|_| unreadable())?;
@@ -71,7 +79,11 @@ pub(crate) fn open(names: &NameKey, sealed: &Key) -> Result<Key> {
 
 /// The part of a key that stands in the clear: for a key inside a mount, the mount's prefix.
 pub(crate) fn clear_part(key: &Key) -> Result<Key> {
-    Key::new(key.as_bytes().get(..clear_bytes(key.as_bytes())).unwrap_or_default())
+    Key::new(
+        key.as_bytes()
+            .get(..clear_bytes(key.as_bytes()))
+            .unwrap_or_default(),
+    )
 }
 
 fn split_slash(component: &[u8]) -> (&[u8], &[u8]) {
@@ -96,7 +108,11 @@ mod tests {
 
     #[test]
     fn names_inside_mounts_and_leases_are_sealed_and_come_back() {
-        for text in ["mount/1-2/meta/team/db", "mount/1-2/meta/", "sys/lease/1-2/creds/ro/x"] {
+        for text in [
+            "mount/1-2/meta/team/db",
+            "mount/1-2/meta/",
+            "sys/lease/1-2/creds/ro/x",
+        ] {
             let sealed = seal(&names(1), &key(text)).unwrap();
             let shown = sealed.to_string();
             assert!(shown.starts_with("mount/1-2/") || shown.starts_with("sys/lease/1-2/"));
@@ -111,7 +127,13 @@ mod tests {
 
     #[test]
     fn other_keys_stand_as_they_are() {
-        for text in ["core/keyring", "sys/mount/1", "mount/1-2/", "sys/lease/1-2/", ""] {
+        for text in [
+            "core/keyring",
+            "sys/mount/1",
+            "mount/1-2/",
+            "sys/lease/1-2/",
+            "",
+        ] {
             assert_eq!(seal(&names(1), &key(text)).unwrap(), key(text));
         }
     }
@@ -121,8 +143,10 @@ mod tests {
         let sealed: Vec<String> = ["mount/1/a/x", "mount/1/b/x", "mount/2/a/x"]
             .map(|text| seal(&names(1), &key(text)).unwrap().to_string())
             .to_vec();
-        let ends: std::collections::HashSet<_> =
-            sealed.iter().map(|text| text.rsplit('/').next().unwrap()).collect();
+        let ends: std::collections::HashSet<_> = sealed
+            .iter()
+            .map(|text| text.rsplit('/').next().unwrap())
+            .collect();
         assert_eq!(ends.len(), 3);
     }
 

@@ -39,10 +39,12 @@ pub(crate) fn seal(
 
 /// Decrypts the record of a storage key.
 pub(crate) fn open(cipher: &Aes256Gcm, key: &[u8], record: &[u8]) -> Result<Vec<u8>> {
-    let (header, rest) =
-        record.split_first_chunk::<HEADER_BYTES>().ok_or(CryptoError::NotAuthentic)?;
-    let (nonce, ciphertext) =
-        rest.split_first_chunk::<NONCE_BYTES>().ok_or(CryptoError::NotAuthentic)?;
+    let (header, rest) = record
+        .split_first_chunk::<HEADER_BYTES>()
+        .ok_or(CryptoError::NotAuthentic)?;
+    let (nonce, ciphertext) = rest
+        .split_first_chunk::<NONCE_BYTES>()
+        .ok_or(CryptoError::NotAuthentic)?;
     let mut aad = [header, key].concat();
     let opened = cipher.open(*nonce, &aad, ciphertext);
     aad.zeroize();
@@ -81,7 +83,10 @@ mod tests {
             assert!(open(&cipher(1), b"key", &flipped).is_err(), "bit {bit}");
         }
         for cut in 0..record.len() {
-            assert!(open(&cipher(1), b"key", &record[..cut]).is_err(), "cut at {cut}");
+            assert!(
+                open(&cipher(1), b"key", &record[..cut]).is_err(),
+                "cut at {cut}"
+            );
         }
     }
 }

@@ -6,9 +6,7 @@
 
 use crate::keyring::{KEYRING_KEY, Keyring};
 use crate::{Barrier, BarrierError, Result, record};
-use secretum_crypto::{
-    Aes256Gcm, CryptoError, Key256, SecretBytes, random_uuid, shamir,
-};
+use secretum_crypto::{Aes256Gcm, CryptoError, Key256, SecretBytes, random_uuid, shamir};
 use secretum_storage::{Batch, Key, Precondition, Storage, StorageError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -67,7 +65,11 @@ impl SealConfig {
     }
 
     fn share_bytes(&self) -> usize {
-        if self.shares == 1 { KEY_BYTES } else { KEY_BYTES + 1 }
+        if self.shares == 1 {
+            KEY_BYTES
+        } else {
+            KEY_BYTES + 1
+        }
     }
 }
 
@@ -118,15 +120,21 @@ impl Barrier {
             root.expose(),
             &*self.rng,
         )?;
-        let text = serde_json::to_vec(&config)
-            .map_err(|_| BarrierError::Damaged { key: CONFIG_KEY })?;
+        let text =
+            serde_json::to_vec(&config).map_err(|_| BarrierError::Damaged { key: CONFIG_KEY })?;
         let absent = Precondition::Absent;
         let batch = Batch::new()
             .put_if(Key::try_from(CONFIG_KEY)?, absent, text)
             .put_if(Key::try_from(ROOT_KEY)?, absent, sealed_root)
-            .put_if(Key::try_from(KEYRING_KEY)?, absent, keyring.seal(&root, &*self.rng)?);
+            .put_if(
+                Key::try_from(KEYRING_KEY)?,
+                absent,
+                keyring.seal(&root, &*self.rng)?,
+            );
         match self.inner.commit(batch).await {
-            Ok(_) => Ok(Initialized { shares: self.split(&config, &unseal)? }),
+            Ok(_) => Ok(Initialized {
+                shares: self.split(&config, &unseal)?,
+            }),
             Err(StorageError::Conflict { .. }) => Err(BarrierError::AlreadyInitialized),
             Err(error) => Err(error.into()),
         }
@@ -173,7 +181,10 @@ impl Barrier {
     /// **Errors**: [`BarrierError::NotInitialized`], [`BarrierError::ShareLength`];
     /// [`BarrierError::WrongShares`] where the shares do not open the vault, which forgets them all.
     pub async fn unseal(&self, share: SecretBytes) -> Result<SealStatus> {
-        let config = self.seal_config().await?.ok_or(BarrierError::NotInitialized)?;
+        let config = self
+            .seal_config()
+            .await?
+            .ok_or(BarrierError::NotInitialized)?;
         if !self.is_sealed() {
             return self.seal_status().await;
         }

@@ -14,7 +14,9 @@ impl From<BarrierError> for StorageError {
         match error {
             BarrierError::Storage(error) => error,
             BarrierError::Sealed => Self::Sealed,
-            other => Self::Stopped { reason: other.to_string() },
+            other => Self::Stopped {
+                reason: other.to_string(),
+            },
         }
     }
 }
@@ -40,7 +42,10 @@ impl Barrier {
         let value = opened.map_err(|_| {
             unreadable("it was altered, moved, or is of another vault: restore a backup")
         })?;
-        Ok(Entry { value: Bytes::from(value), revision: entry.revision })
+        Ok(Entry {
+            value: Bytes::from(value),
+            revision: entry.revision,
+        })
     }
 
     async fn open_row(&self, open: &Open, row: Row) -> Result<Row> {
@@ -78,16 +83,26 @@ impl Storage for Barrier {
         let open = self.keys()?;
         let seal = |key| names::seal(open.keyring.names(), key);
         let (prefix, after) = (seal(prefix)?, after.map(seal).transpose()?);
-        let page = self.inner.page(&prefix, after.as_ref(), limit, what).await?;
+        let page = self
+            .inner
+            .page(&prefix, after.as_ref(), limit, what)
+            .await?;
         let mut rows = Vec::with_capacity(page.rows.len());
         for row in page.rows {
             rows.push(self.open_row(&open, row).await?);
         }
-        Ok(Page { rows, more: page.more })
+        Ok(Page {
+            rows,
+            more: page.more,
+        })
     }
 
     async fn commit(&self, batch: Batch) -> Result<Revision> {
-        let puts = batch.steps().iter().filter(|step| matches!(step.change, Change::Put(_))).count();
+        let puts = batch
+            .steps()
+            .iter()
+            .filter(|step| matches!(step.change, Change::Put(_)))
+            .count();
         let open = self.count_encryptions(self.keys()?, puts as u64).await?;
         let (term, cipher) = open.keyring.active().ok_or(StorageError::Sealed)?;
         let mut sealed = Batch::new();
@@ -100,12 +115,16 @@ impl Storage for Barrier {
                 }
                 other => other,
             };
-            sealed = sealed.step(Step { key, expect: step.expect, change });
+            sealed = sealed.step(Step {
+                key,
+                expect: step.expect,
+                change,
+            });
         }
         match self.inner.commit(sealed).await {
-            Err(StorageError::Conflict { key }) => {
-                Err(StorageError::Conflict { key: names::open(open.keyring.names(), &key)? })
-            }
+            Err(StorageError::Conflict { key }) => Err(StorageError::Conflict {
+                key: names::open(open.keyring.names(), &key)?,
+            }),
             other => other,
         }
     }
@@ -132,10 +151,18 @@ struct ClearChanges(ChangeFeed);
 #[async_trait]
 impl Changes for ClearChanges {
     async fn next(&mut self) -> Result<Option<Changed>> {
-        let Some(changed) = self.0.next().await? else { return Ok(None) };
-        let mut keys: Vec<Key> =
-            changed.keys.iter().map(names::clear_part).collect::<Result<_>>()?;
+        let Some(changed) = self.0.next().await? else {
+            return Ok(None);
+        };
+        let mut keys: Vec<Key> = changed
+            .keys
+            .iter()
+            .map(names::clear_part)
+            .collect::<Result<_>>()?;
         keys.dedup();
-        Ok(Some(Changed { revision: changed.revision, keys: Arc::from(keys) }))
+        Ok(Some(Changed {
+            revision: changed.revision,
+            keys: Arc::from(keys),
+        }))
     }
 }

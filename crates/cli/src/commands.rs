@@ -20,6 +20,7 @@ use crate::arguments::{Arguments, Command, fault, normal};
 use crate::failure::Failure;
 use crate::output::{console, curl};
 use crate::persona::Persona;
+use crate::serving;
 use clap::{CommandFactory, FromArgMatches};
 use secretum_client::{ClientError, Environment};
 use std::ffi::OsString;

@@ -2,10 +2,11 @@
 
 mod development;
 mod floor;
+mod production;
 
 pub(crate) use floor::{Floor, run as run_floor};
 
-use crate::commands::server::{LogFormat, LogLevel, ServerArguments};
+use crate::commands::server::ServerArguments;
 use crate::failure::Failure;
 use secretum_client::Environment;
 use secretum_core::{Core, CoreConfig};
@@ -27,7 +28,7 @@ const WORKERS_MAX: usize = 64;
 pub(crate) fn run(arguments: ServerArguments, environment: &Environment) -> Result<(), Failure> {
     match arguments.dev {
         Some(_) => development::run(arguments, environment),
-        None => Err(Failure::local("a configuration is needed: give -config=FILE, or -dev")),
+        None => production::run(&arguments, environment),
     }
 }
 
@@ -41,18 +42,23 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(|error| Failure::local(format!("the runtime cannot start: {error}")))
 }
 
-fn start_logging(level: Option<LogLevel>, format: Option<LogFormat>) {
-    let level = level.map_or("info", LogLevel::word);
-    let format = match format {
-        Some(LogFormat::Json) => logging::Format::Json,
-        Some(LogFormat::Standard) | None => logging::Format::Text,
-    };
-    logging::start(level, format);
+fn start_logging(level: &str, json: bool) {
+    logging::start(
+        level,
+        if json {
+            logging::Format::Json
+        } else {
+            logging::Format::Text
+        },
+    );
     hardening::forbid_core_dumps();
 }
 
 /// A core's configuration where everything is as usual.
-fn core_config(storage: Arc<dyn Storage>, storage_kind: &'static str) -> Result<CoreConfig, Failure> {
+fn core_config(
+    storage: Arc<dyn Storage>,
+    storage_kind: &'static str,
+) -> Result<CoreConfig, Failure> {
     Ok(CoreConfig {
         storage,
         storage_kind,
@@ -83,5 +89,7 @@ async fn serve(core: Arc<Core>, server: Server) -> Result<(), Failure> {
 }
 
 async fn listen(core: &Arc<Core>, listeners: Vec<ListenerConfig>) -> Result<Server, Failure> {
-    Server::start(core, listeners).await.map_err(Failure::display)
+    Server::start(core, listeners)
+        .await
+        .map_err(Failure::display)
 }

@@ -89,12 +89,21 @@ impl Active {
     /// Ends: waits for requests, then ends the tasks.
     pub(crate) async fn end(&self) {
         self.requests.close();
-        if tokio::time::timeout(DRAIN, self.requests.wait()).await.is_err() {
-            tracing::warn!(requests = self.requests.len(), "sealing ends requests under way");
+        if tokio::time::timeout(DRAIN, self.requests.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                requests = self.requests.len(),
+                "sealing ends requests under way"
+            );
         }
         self.ending.cancel();
         self.tasks.close();
-        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(DRAIN, self.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("a background task did not end in time");
         }
         let background = std::mem::take(&mut *self.background.lock());

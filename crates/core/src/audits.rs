@@ -38,7 +38,14 @@ impl AuditRecord {
         options: BTreeMap<String, String>,
         local: bool,
     ) -> Self {
-        Self { path, kind, description, options, local, hmac_key: String::new() }
+        Self {
+            path,
+            kind,
+            description,
+            options,
+            local,
+            hmac_key: String::new(),
+        }
     }
 }
 
@@ -52,7 +59,11 @@ pub(crate) struct Audits {
 
 impl Audits {
     pub(crate) fn new(directory: Option<PathBuf>, storage: Arc<dyn Storage>) -> Self {
-        Self { broker: Broker::default(), directory, storage }
+        Self {
+            broker: Broker::default(),
+            directory,
+            storage,
+        }
     }
 
     /// Checks a new device and gives what must be committed to have it.
@@ -70,12 +81,15 @@ impl Audits {
             )));
         }
         if self.records().await?.len() >= DEVICES_MAX {
-            return Err(Fault::invalid(format!("there are {DEVICES_MAX} audit devices already")));
+            return Err(Fault::invalid(format!(
+                "there are {DEVICES_MAX} audit devices already"
+            )));
         }
         let key = Key256::random(rng).map_err(Fault::internal)?;
         record.hmac_key = hex::encode(key.expose());
         // Opening it says whether every request could be recorded; nothing is written yet.
-        self.open(&record).map_err(|error| Fault::invalid(error.to_string()))?;
+        self.open(&record)
+            .map_err(|error| Fault::invalid(error.to_string()))?;
         let place = self::key(&record.path)?;
         if self.storage.get(&place).await?.is_some() {
             return Err(Fault::invalid("path already in use"));
@@ -93,8 +107,15 @@ impl Audits {
     /// All records.
     pub(crate) async fn records(&self) -> Result<Vec<AuditRecord>, Fault> {
         let prefix = Key::try_from("sys/audit/")?;
-        let page = self.storage.page(&prefix, None, DEVICES_MAX, PageOf::Entries).await?;
-        page.rows.iter().filter_map(|row| row.entry.as_ref()).map(|e| read(&e.value)).collect()
+        let page = self
+            .storage
+            .page(&prefix, None, DEVICES_MAX, PageOf::Entries)
+            .await?;
+        page.rows
+            .iter()
+            .filter_map(|row| row.entry.as_ref())
+            .map(|e| read(&e.value))
+            .collect()
     }
 
     /// Reads one record again.
@@ -117,7 +138,10 @@ impl Audits {
     }
 
     fn add(&self, record: &AuditRecord) -> Result<(), CoreError> {
-        let failed = |source| CoreError::Audit { path: record.path.clone(), source };
+        let failed = |source| CoreError::Audit {
+            path: record.path.clone(),
+            source,
+        };
         self.broker.add(self.open(record).map_err(failed)?);
         Ok(())
     }
@@ -126,7 +150,11 @@ impl Audits {
         let file = FileOptions::read(&record.options, self.directory.as_deref())?;
         let hmac_key = hex::decode(&record.hmac_key)
             .map_err(|error| AuditError::Option(format!("the stored key is damaged: {error}")))?;
-        Device::open(DeviceConfig { path: &record.path, hmac_key: &hmac_key, file })
+        Device::open(DeviceConfig {
+            path: &record.path,
+            hmac_key: &hmac_key,
+            file,
+        })
     }
 }
 

@@ -32,8 +32,16 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     /// A cache of about `entries_max` entries.
     pub(crate) fn new(entries_max: usize) -> Self {
         let each = NonZeroUsize::new(entries_max / SHARDS).unwrap_or(NonZeroUsize::MIN);
-        let shard = || Mutex::new(Shard { entries: LruCache::new(each), epoch: 0 });
-        Self { shards: (0..SHARDS).map(|_| shard()).collect(), hasher: RandomState::new() }
+        let shard = || {
+            Mutex::new(Shard {
+                entries: LruCache::new(each),
+                epoch: 0,
+            })
+        };
+        Self {
+            shards: (0..SHARDS).map(|_| shard()).collect(),
+            hasher: RandomState::new(),
+        }
     }
 
     /// The value of a key, or a ticket to fill it.
@@ -42,14 +50,18 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         K: std::borrow::Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let Some(shard) = self.shard(key) else { return Err(Ticket(0)) };
+        let Some(shard) = self.shard(key) else {
+            return Err(Ticket(0));
+        };
         let mut shard = shard.lock();
         shard.entries.get(key).cloned().ok_or(Ticket(shard.epoch))
     }
 
     /// Keeps what was read after the ticket was taken, unless something changed meanwhile.
     pub(crate) fn fill(&self, ticket: Ticket, key: K, value: V) {
-        let Some(shard) = self.shard(&key) else { return };
+        let Some(shard) = self.shard(&key) else {
+            return;
+        };
         let mut shard = shard.lock();
         if shard.epoch == ticket.0 {
             shard.entries.put(key, value);
@@ -110,7 +122,9 @@ mod tests {
             let ticket = cache.get(&number).unwrap_err();
             cache.fill(ticket, number, number);
         }
-        let held = (0..10_000).filter(|number| cache.get(number).is_ok()).count();
+        let held = (0..10_000)
+            .filter(|number| cache.get(number).is_ok())
+            .count();
         assert!(held <= 64, "{held}");
     }
 }

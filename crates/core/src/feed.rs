@@ -14,7 +14,9 @@ pub(crate) struct Followed {
 
 impl Followed {
     pub(crate) fn new(revision: Revision) -> Self {
-        Self { revision: watch::Sender::new(revision) }
+        Self {
+            revision: watch::Sender::new(revision),
+        }
     }
 
     /// Waits until the caches have consumed a revision.
@@ -25,7 +27,10 @@ impl Followed {
             return Ok(());
         }
         let mut watch = self.revision.subscribe();
-        watch.wait_for(|reached| *reached >= revision).await.map_err(|_| StorageError::Closed)?;
+        watch
+            .wait_for(|reached| *reached >= revision)
+            .await
+            .map_err(|_| StorageError::Closed)?;
         Ok(())
     }
 
@@ -48,9 +53,12 @@ pub(crate) async fn follow(active: Arc<Active>, mut feed: ChangeFeed) -> Result<
             }
             Ok(None) => return Ok(()),
             Err(StorageError::TooOld { resume }) => {
-                active.reload().await.map_err(|error| StorageError::Stopped {
-                    reason: format!("the tables cannot be read again: {error}"),
-                })?;
+                active
+                    .reload()
+                    .await
+                    .map_err(|error| StorageError::Stopped {
+                        reason: format!("the tables cannot be read again: {error}"),
+                    })?;
                 active.followed.advance(resume);
             }
             Err(error) => return Err(error),
@@ -61,15 +69,22 @@ pub(crate) async fn follow(active: Arc<Active>, mut feed: ChangeFeed) -> Result<
 async fn apply(active: &Active, changed: &Changed) -> Result<(), StorageError> {
     for key in changed.keys.iter() {
         if let Err(error) = apply_key(active, key).await {
-            return Err(StorageError::Stopped { reason: format!("`{key}`: {error}") });
+            return Err(StorageError::Stopped {
+                reason: format!("`{key}`: {error}"),
+            });
         }
     }
     Ok(())
 }
 
 async fn apply_key(active: &Active, key: &Key) -> Result<(), crate::CoreError> {
-    let Ok(text) = std::str::from_utf8(key.as_bytes()) else { return Ok(()) };
-    let Some((kind, rest)) = text.strip_prefix("sys/").and_then(|rest| rest.split_once('/')) else {
+    let Ok(text) = std::str::from_utf8(key.as_bytes()) else {
+        return Ok(());
+    };
+    let Some((kind, rest)) = text
+        .strip_prefix("sys/")
+        .and_then(|rest| rest.split_once('/'))
+    else {
         return Ok(());
     };
     match kind {

@@ -19,12 +19,13 @@ impl Identity {
     /// Finds who a token belongs to, and takes one use of it.
     ///
     /// **Errors**: [`Fault::Denied`] where there is no token, or it is unknown, over or used up.
-    pub(crate) async fn find(
-        active: &Active,
-        token: Option<&SecretString>,
-    ) -> Result<Self, Fault> {
+    pub(crate) async fn find(active: &Active, token: Option<&SecretString>) -> Result<Self, Fault> {
         let text = token.ok_or(Fault::Denied)?;
-        let token = active.tokens.find(text.expose()).await?.ok_or(Fault::Denied)?;
+        let token = active
+            .tokens
+            .find(text.expose())
+            .await?
+            .ok_or(Fault::Denied)?;
         let token = active.tokens.use_up(token).await?;
         let acl = active.policies.acl(&token.record.policies).await?;
         Ok(Self { token, acl })

@@ -45,12 +45,18 @@ async fn round(active: &Active) -> Result<(), CoreError> {
 /// Deletes what removed mounts held.
 async fn finish_removals(active: &Active) -> Result<(), CoreError> {
     let prefix = Key::try_from("sys/unmount/")?;
-    let page = active.storage.page(&prefix, None, DELETE_BATCH, PageOf::Keys).await?;
+    let page = active
+        .storage
+        .page(&prefix, None, DELETE_BATCH, PageOf::Keys)
+        .await?;
     for row in page.rows {
         let uuid = String::from_utf8_lossy(row.key.strip_prefix(&prefix).unwrap_or_default());
         let data = Key::try_from(format!("mount/{uuid}/"))?;
         while !active.ending.is_cancelled() {
-            let page = active.storage.page(&data, None, DELETE_BATCH, PageOf::Keys).await?;
+            let page = active
+                .storage
+                .page(&data, None, DELETE_BATCH, PageOf::Keys)
+                .await?;
             let mut batch = Batch::new();
             for row in page.rows {
                 batch = batch.delete(row.key);

@@ -87,8 +87,7 @@ impl Core {
     /// **Errors**: [`CoreError::Routes`] where the rows of a system engine are no table.
     pub fn new(config: CoreConfig) -> Result<Arc<Self>, CoreError> {
         let storage = Arc::clone(&config.storage);
-        let barrier =
-            Barrier::new(storage, Arc::clone(&config.clock), Arc::clone(&config.rng));
+        let barrier = Barrier::new(storage, Arc::clone(&config.clock), Arc::clone(&config.rng));
         let token = system::token_engine()?;
         let table = system::table()?;
         Ok(Arc::new_cyclic(|this| Self {

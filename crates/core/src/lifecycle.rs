@@ -62,13 +62,20 @@ impl Core {
     ) -> Result<Birth, CoreError> {
         let _transition = self.transition.lock().await;
         let made = self.barrier.initialize(config).await?;
-        let threshold = self.barrier.seal_config().await?.map_or(0, |config| config.threshold);
+        let threshold = self
+            .barrier
+            .seal_config()
+            .await?
+            .map_or(0, |config| config.threshold);
         for share in made.shares.iter().take(usize::from(threshold)) {
             self.barrier.unseal(share.duplicate()).await?;
         }
         let born = self.furnish(root_token).await;
         self.barrier.seal();
-        Ok(Birth { shares: made.shares, root_token: born? })
+        Ok(Birth {
+            shares: made.shares,
+            root_token: born?,
+        })
     }
 
     /// Writes what every vault starts with.
@@ -95,7 +102,9 @@ impl Core {
         }
         let seal = self.barrier.unseal(share).await?;
         if !seal.sealed {
-            let Some(this) = self.this.upgrade() else { return self.status().await };
+            let Some(this) = self.this.upgrade() else {
+                return self.status().await;
+            };
             match Active::start(this).await {
                 Ok(active) => *self.active.write() = Some(active),
                 Err(error) => {
@@ -128,10 +137,14 @@ impl Core {
 
     /// As [`Core::seal`], by a task: for callers that are themselves a request.
     pub(crate) fn seal_soon(&self) {
-        let Some(this) = self.this.upgrade() else { return };
+        let Some(this) = self.this.upgrade() else {
+            return;
+        };
         // Held already, there is nothing to do: a seal is under way, or an unseal that will find
         // this vault active and leave it so for the next one who asks.
-        let Ok(transition) = Arc::clone(&self.transition).try_lock_owned() else { return };
+        let Ok(transition) = Arc::clone(&self.transition).try_lock_owned() else {
+            return;
+        };
         // New requests are refused from here on; the task waits for those under way.
         let active = self.active.write().take();
         tokio::spawn(async move {
@@ -171,8 +184,14 @@ impl Core {
         &self,
         root_token: Option<SecretString>,
     ) -> Result<(SecretBytes, SecretString), CoreError> {
-        let birth = self.initialize(SealConfig::shamir(1, 1)?, root_token).await?;
-        let share = birth.shares.into_iter().next().unwrap_or_else(|| SecretBytes::new(Vec::new()));
+        let birth = self
+            .initialize(SealConfig::shamir(1, 1)?, root_token)
+            .await?;
+        let share = birth
+            .shares
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| SecretBytes::new(Vec::new()));
         self.unseal(share.duplicate()).await?;
         if let Some(active) = self.active() {
             let mount = crate::mounts::NewMount::kv_version_2("secret/");

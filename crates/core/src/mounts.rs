@@ -51,12 +51,20 @@ struct Table {
 
 impl Mounts {
     pub(crate) fn new(core: Arc<Core>, storage: Arc<dyn Storage>) -> Self {
-        Self { core, storage, table: RwLock::default() }
+        Self {
+            core,
+            storage,
+            table: RwLock::default(),
+        }
     }
 
     /// The mount with the longest path that `path` begins with, and what follows.
     pub(crate) fn find<'p>(&self, path: &'p str) -> Option<(Arc<Mount>, &'p str)> {
-        self.table.read().tree.find(path).map(|(mount, rest)| (Arc::clone(mount), rest))
+        self.table
+            .read()
+            .tree
+            .find(path)
+            .map(|(mount, rest)| (Arc::clone(mount), rest))
     }
 
     /// The mount at exactly this path, which ends with a slash.
@@ -85,7 +93,10 @@ impl Mounts {
     pub(crate) async fn prepare(&self, new: NewMount) -> Result<Batch, Fault> {
         let rng = &*self.core.config.rng;
         let epoch = self.epoch().await?;
-        let record = new.record(random_uuid(rng).map_err(Fault::internal)?, accessor_suffix(rng)?);
+        let record = new.record(
+            random_uuid(rng).map_err(Fault::internal)?,
+            accessor_suffix(rng)?,
+        );
         let path = full_path(&record);
         self.check_path(&record.path, &path)?;
         // Building it says whether kind and options are right.
@@ -96,7 +107,10 @@ impl Mounts {
     /// What must be committed to have a changed record in the place of a mount's.
     pub(crate) async fn prepare_change(&self, changed: &MountRecord) -> Result<Batch, Fault> {
         self.build(changed)?;
-        Ok(self.epoch().await?.put(record_key(&changed.uuid)?, to_json(changed)?))
+        Ok(self
+            .epoch()
+            .await?
+            .put(record_key(&changed.uuid)?, to_json(changed)?))
     }
 
     /// What must be committed to take a mount away; the janitor then deletes what it held.
@@ -136,8 +150,10 @@ impl Mounts {
         let (prefix, mut after) = (Key::try_from("sys/mount/")?, None);
         let mut table = Table::default();
         loop {
-            let page =
-                self.storage.page(&prefix, after.as_ref(), PAGE, PageOf::Entries).await?;
+            let page = self
+                .storage
+                .page(&prefix, after.as_ref(), PAGE, PageOf::Entries)
+                .await?;
             for entry in page.rows.iter().filter_map(|row| row.entry.as_ref()) {
                 table.insert(self.mount(&entry.value)?);
             }
@@ -151,12 +167,18 @@ impl Mounts {
     }
 
     fn mount(&self, value: &[u8]) -> Result<Arc<Mount>, CoreError> {
-        let record: MountRecord = serde_json::from_slice(value).map_err(|error| {
-            CoreError::Record { key: "sys/mount/".to_owned(), reason: error.to_string() }
-        })?;
+        let record: MountRecord =
+            serde_json::from_slice(value).map_err(|error| CoreError::Record {
+                key: "sys/mount/".to_owned(),
+                reason: error.to_string(),
+            })?;
         let engine = self.build(&record)?;
         let path = Arc::from(full_path(&record));
-        Ok(Arc::new(Mount { record, engine, path }))
+        Ok(Arc::new(Mount {
+            record,
+            engine,
+            path,
+        }))
     }
 
     fn build(&self, record: &MountRecord) -> Result<Arc<dyn Mounted>, Fault> {
@@ -167,7 +189,10 @@ impl Mounts {
             RecordClass::System => return Ok(Arc::clone(&self.core.token)),
             RecordClass::Secret | RecordClass::Auth => {}
         }
-        let kind = self.core.kind(&record.kind).filter(|kind| kind.class() == record.class());
+        let kind = self
+            .core
+            .kind(&record.kind)
+            .filter(|kind| kind.class() == record.class());
         let Some(kind) = kind else {
             let known: Vec<&str> = (self.core.config.kinds.iter())
                 .filter(|kind| kind.class() == record.class())
@@ -196,24 +221,32 @@ impl Mounts {
     async fn epoch(&self) -> Result<Batch, Fault> {
         let key = Key::try_from("sys/mounts")?;
         let record = self.storage.get(&key).await?;
-        let record = record.map(|e| Record { value: e.value, revision: e.revision });
+        let record = record.map(|e| Record {
+            value: e.value,
+            revision: e.revision,
+        });
         let expect: Precondition = expect(record.as_ref());
         Ok(Batch::new().put_if(key, expect, Vec::new()))
     }
 
     fn check_path(&self, own: &str, path: &str) -> Result<(), Fault> {
         if path.len() > PATH_BYTES_MAX {
-            return Err(Fault::invalid(format!("a mount path has at most {PATH_BYTES_MAX} bytes")));
+            return Err(Fault::invalid(format!(
+                "a mount path has at most {PATH_BYTES_MAX} bytes"
+            )));
         }
         for reserved in ["sys/", "auth/", "cubbyhole/", "identity/"] {
             if own == reserved || (own == path && own.starts_with(reserved)) {
-                return Err(Fault::invalid(format!("cannot mount \"{own}\": it is reserved")));
+                return Err(Fault::invalid(format!(
+                    "cannot mount \"{own}\": it is reserved"
+                )));
             }
         }
         match self.table.read().tree.overlapping(path) {
-            Some(other) => {
-                Err(Fault::invalid(format!("path is already in use at {}", other.path)))
-            }
+            Some(other) => Err(Fault::invalid(format!(
+                "path is already in use at {}",
+                other.path
+            ))),
             None => Ok(()),
         }
     }

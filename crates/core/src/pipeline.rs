@@ -33,7 +33,10 @@ impl Core {
         if let Err(Fault::Internal(reason)) = &outcome {
             tracing::error!(request_id = request.id, reason, "a request failed");
         }
-        Response { request_id: request.id, outcome }
+        Response {
+            request_id: request.id,
+            outcome,
+        }
     }
 
     async fn outcome(&self, request: &Request) -> Result<Outcome, Fault> {
@@ -56,7 +59,11 @@ impl Core {
     /// Init, unseal and their like: no token, no policy, no audit; logged.
     async fn answer_while_sealed(&self, request: &Request) -> Result<Outcome, Fault> {
         tracing::debug!(path = request.path.as_str(), verb = ?request.verb, "lifecycle request");
-        let path = request.path.as_str().strip_prefix("sys/").unwrap_or_default();
+        let path = request
+            .path
+            .as_str()
+            .strip_prefix("sys/")
+            .unwrap_or_default();
         let (row, captures) = match self.system.find(request.verb, path) {
             Matched::Row(row, captures) => (row, captures),
             Matched::OtherVerb => return Err(Fault::Unsupported),
@@ -79,7 +86,10 @@ impl Core {
             system: None,
         };
         let reply = self.system.call(row, &input, &context).await?;
-        let shape = self.system.facts(row).map_or(Shape::Bare, |facts| facts.shape);
+        let shape = self
+            .system
+            .facts(row)
+            .map_or(Shape::Bare, |facts| facts.shape);
         Ok(Outcome { reply, shape })
     }
 }
@@ -152,7 +162,10 @@ impl<'r> Flow<'r> {
         };
         let input = self.input(route)?;
         let context = self.context(route);
-        let shape = mount.engine.facts(row).map_or(Shape::Envelope, |facts| facts.shape);
+        let shape = mount
+            .engine
+            .facts(row)
+            .map_or(Shape::Envelope, |facts| facts.shape);
         let reply = self.handle_and_commit(mount, row, &input, &context).await?;
         Ok(Outcome { reply, shape })
     }
@@ -181,11 +194,15 @@ impl<'r> Flow<'r> {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(Fault::Unavailable("too many requests change the same thing at once: try again".into()))
+        Err(Fault::Unavailable(
+            "too many requests change the same thing at once: try again".into(),
+        ))
     }
 
     fn route(&self) -> Route<'r> {
-        let Some((mount, path)) = &self.mount else { return Route::Nothing };
+        let Some((mount, path)) = &self.mount else {
+            return Route::Nothing;
+        };
         match mount.engine.find(self.request.verb, path) {
             Matched::Row(row, captures) => Route::Row { row, captures },
             Matched::OtherVerb => Route::OtherVerb,
@@ -195,24 +212,40 @@ impl<'r> Flow<'r> {
 
     fn input(&self, route: &Route<'r>) -> Result<Input<'r>, Fault> {
         let (captures, whole_body) = match (route, &self.mount) {
-            (Route::Row { row, captures }, Some((mount, _))) => {
-                (captures.clone(), mount.engine.facts(*row).and_then(|facts| facts.whole_body))
-            }
+            (Route::Row { row, captures }, Some((mount, _))) => (
+                captures.clone(),
+                mount.engine.facts(*row).and_then(|facts| facts.whole_body),
+            ),
             _ => (Vec::new(), None),
         };
         let body = self.request.body.as_deref().map(Body::new).transpose()?;
-        Ok(Input { captures, query: &self.request.query, body, whole_body })
+        Ok(Input {
+            captures,
+            query: &self.request.query,
+            body,
+            whole_body,
+        })
     }
 
     fn context(&self, route: &Route<'r>) -> Context {
         let core = &self.active.core;
-        let system = self.mount.as_ref().filter(|(mount, _)| mount.record.is_system());
+        let system = self
+            .mount
+            .as_ref()
+            .filter(|(mount, _)| mount.record.is_system());
         let is_row = matches!(route, Route::Row { .. });
         Context {
             request_id: self.request.id.clone(),
             operation: self.operation,
-            mount_path: self.mount.as_ref().map_or_else(|| Arc::from(""), |(m, _)| m.path.clone()),
-            caller: self.identity.as_ref().ok().map(|identity| Arc::new(identity.caller())),
+            mount_path: self
+                .mount
+                .as_ref()
+                .map_or_else(|| Arc::from(""), |(m, _)| m.path.clone()),
+            caller: self
+                .identity
+                .as_ref()
+                .ok()
+                .map(|identity| Arc::new(identity.caller())),
             remote_address: self.request.remote_address,
             clock: Arc::clone(&core.config.clock),
             rng: Arc::clone(&core.config.rng),
@@ -225,7 +258,11 @@ impl<'r> Flow<'r> {
         Arc::new(System {
             active: Arc::clone(self.active),
             identity: self.identity.as_ref().ok().cloned(),
-            token: self.request.token.as_ref().map(secretum_crypto::SecretString::duplicate),
+            token: self
+                .request
+                .token
+                .as_ref()
+                .map(secretum_crypto::SecretString::duplicate),
         })
     }
 
@@ -238,7 +275,15 @@ impl<'r> Flow<'r> {
 
     /// Takes back what an answer issued that could not be recorded.
     async fn take_back(&self, outcome: &Result<Outcome, Fault>) {
-        let Ok(Outcome { reply: RawReply { auth: Some(auth), .. }, .. }) = outcome else { return };
+        let Ok(Outcome {
+            reply: RawReply {
+                auth: Some(auth), ..
+            },
+            ..
+        }) = outcome
+        else {
+            return;
+        };
         let tokens = &self.active.tokens;
         let revoked = match tokens.find(&auth.client_token).await {
             Ok(Some(token)) => tokens.revoke(self.active, &token.id).await,
@@ -253,7 +298,11 @@ impl<'r> Flow<'r> {
     async fn end_used_up_token(&self) {
         let Ok(identity) = &self.identity else { return };
         if identity.token.record.num_uses < 0
-            && let Err(error) = self.active.tokens.revoke(self.active, &identity.token.id).await
+            && let Err(error) = self
+                .active
+                .tokens
+                .revoke(self.active, &identity.token.id)
+                .await
         {
             tracing::warn!(%error, "a used-up token could not be removed; it is refused anyway");
         }
@@ -263,7 +312,10 @@ impl<'r> Flow<'r> {
 /// What the engine's table says of a request.
 pub(crate) enum Route<'p> {
     /// This row answers.
-    Row { row: RowId, captures: Vec<(&'static str, &'p str)> },
+    Row {
+        row: RowId,
+        captures: Vec<(&'static str, &'p str)>,
+    },
     /// The path takes other verbs.
     OtherVerb,
     /// Nothing is there.
@@ -276,10 +328,15 @@ fn check_writes(mount: &Mount, writes: &secretum_storage::Batch) -> Result<(), F
         return Ok(());
     }
     let prefix = format!("mount/{}/", mount.record.uuid);
-    let strays =
-        writes.steps().iter().any(|step| !step.key.as_bytes().starts_with(prefix.as_bytes()));
+    let strays = writes
+        .steps()
+        .iter()
+        .any(|step| !step.key.as_bytes().starts_with(prefix.as_bytes()));
     if strays {
-        return Err(Fault::Internal(format!("`{}` wrote outside of its mount", mount.record.kind)));
+        return Err(Fault::Internal(format!(
+            "`{}` wrote outside of its mount",
+            mount.record.kind
+        )));
     }
     Ok(())
 }

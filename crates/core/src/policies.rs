@@ -30,7 +30,11 @@ pub(crate) struct Policies {
 
 impl Policies {
     pub(crate) fn new(storage: Arc<dyn Storage>, clock: ClockRef) -> Self {
-        Self { storage, clock, acls: Cache::new(CACHED) }
+        Self {
+            storage,
+            clock,
+            acls: Cache::new(CACHED),
+        }
     }
 
     /// What policies of these names grant together; a name without a policy grants nothing.
@@ -60,8 +64,12 @@ impl Policies {
 
     /// A policy as its author wrote it.
     pub(crate) async fn text(&self, name: &str) -> Result<Option<String>, Fault> {
-        let Some(entry) = self.storage.get(&key(name)?).await? else { return Ok(None) };
-        String::from_utf8(entry.value.to_vec()).map(Some).map_err(Fault::internal)
+        let Some(entry) = self.storage.get(&key(name)?).await? else {
+            return Ok(None);
+        };
+        String::from_utf8(entry.value.to_vec())
+            .map(Some)
+            .map_err(Fault::internal)
     }
 
     /// Whether there is a policy of this name.
@@ -74,7 +82,10 @@ impl Policies {
         let (prefix, mut after) = (Key::try_from(FOLDER)?, None);
         let mut names = vec!["root".to_owned()];
         loop {
-            let page = self.storage.page(&prefix, after.as_ref(), LIST_PAGE, PageOf::Keys).await?;
+            let page = self
+                .storage
+                .page(&prefix, after.as_ref(), LIST_PAGE, PageOf::Keys)
+                .await?;
             for row in &page.rows {
                 let name = row.key.strip_prefix(&prefix).unwrap_or_default();
                 names.push(String::from_utf8_lossy(name).into_owned());
@@ -124,9 +135,13 @@ impl Policies {
         if name == ROOT_POLICY_NAME {
             return Ok(Some(Arc::new(Policy::root())));
         }
-        let Some(text) = self.text(name).await? else { return Ok(None) };
+        let Some(text) = self.text(name).await? else {
+            return Ok(None);
+        };
         let policy = Policy::parse(name, &text).map_err(|error| {
-            Fault::Internal(format!("the stored policy `{name}` cannot be read: {error}"))
+            Fault::Internal(format!(
+                "the stored policy `{name}` cannot be read: {error}"
+            ))
         })?;
         Ok(Some(Arc::new(policy)))
     }
@@ -145,5 +160,11 @@ fn check_name(name: &str) -> Result<(), Fault> {
     let fits = !name.is_empty()
         && name.len() <= NAME_BYTES_MAX
         && !name.chars().any(|c| c.is_control() || c == ',');
-    if fits { Ok(()) } else { Err(Fault::invalid("a policy name has 1 to 512 bytes and no comma")) }
+    if fits {
+        Ok(())
+    } else {
+        Err(Fault::invalid(
+            "a policy name has 1 to 512 bytes and no comma",
+        ))
+    }
 }

@@ -36,7 +36,10 @@ pub(crate) struct System {
 
 impl System {
     fn of(context: &Context) -> Result<Arc<Self>, Fault> {
-        let system = context.system.clone().and_then(|system| system.downcast::<Self>().ok());
+        let system = context
+            .system
+            .clone()
+            .and_then(|system| system.downcast::<Self>().ok());
         system.ok_or_else(|| Fault::Internal("a system route was called from outside".to_owned()))
     }
 
@@ -169,6 +172,12 @@ pub(crate) fn token_engine() -> Result<Arc<dyn Mounted>, CoreError> {
 
 /// Whether a request is one of those that a sealed vault answers.
 pub(crate) fn answers_while_sealed(request: &Request) -> bool {
-    let paths = ["sys/init", "sys/unseal", "sys/seal-status", "sys/health", "sys/leader"];
+    let paths = [
+        "sys/init",
+        "sys/unseal",
+        "sys/seal-status",
+        "sys/health",
+        "sys/leader",
+    ];
     request.verb != Verb::Help && paths.contains(&request.path.as_str())
 }

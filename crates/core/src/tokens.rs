@@ -78,10 +78,16 @@ impl Tokens {
     }
 
     /// The token of this accessor, unless it is unknown or its time is over.
-    pub(crate) async fn find_by_accessor(&self, accessor: &str) -> Result<Option<Arc<Token>>, Fault> {
+    pub(crate) async fn find_by_accessor(
+        &self,
+        accessor: &str,
+    ) -> Result<Option<Arc<Token>>, Fault> {
         let key = self.accessor_key(accessor)?;
         match self.storage.get(&key).await? {
-            Some(entry) => self.get(&record::AccessorRecord::read(&entry.value)?.id).await,
+            Some(entry) => {
+                self.get(&record::AccessorRecord::read(&entry.value)?.id)
+                    .await
+            }
             None => Ok(None),
         }
     }
@@ -91,8 +97,11 @@ impl Tokens {
         let token = match self.cache.get(id) {
             Ok(token) => token,
             Err(ticket) => {
-                let Some(token) = self.read(id).await? else { return Ok(None) };
-                self.cache.fill(ticket, Arc::clone(&token.id), Arc::clone(&token));
+                let Some(token) = self.read(id).await? else {
+                    return Ok(None);
+                };
+                self.cache
+                    .fill(ticket, Arc::clone(&token.id), Arc::clone(&token));
                 token
             }
         };
@@ -119,7 +128,11 @@ impl Tokens {
             let batch = Batch::new().put_if(id_key(&token.id)?, expect, record.to_bytes()?);
             match self.storage.commit(batch).await {
                 Ok(revision) => {
-                    return Ok(Arc::new(Token { id: Arc::clone(&token.id), record, revision }));
+                    return Ok(Arc::new(Token {
+                        id: Arc::clone(&token.id),
+                        record,
+                        revision,
+                    }));
                 }
                 Err(StorageError::Conflict { .. }) => {
                     token = self.read(&token.id).await?.ok_or(Fault::Denied)?;
@@ -136,7 +149,12 @@ impl Tokens {
         loop {
             let page = self
                 .storage
-                .page(&prefix, after.as_ref(), 1_000, secretum_storage::PageOf::Entries)
+                .page(
+                    &prefix,
+                    after.as_ref(),
+                    1_000,
+                    secretum_storage::PageOf::Entries,
+                )
                 .await?;
             for entry in page.rows.iter().filter_map(|row| row.entry.as_ref()) {
                 accessors.push(record::AccessorRecord::read(&entry.value)?.accessor);
@@ -158,9 +176,15 @@ impl Tokens {
     }
 
     async fn read(&self, id: &str) -> Result<Option<Arc<Token>>, Fault> {
-        let Some(entry) = self.storage.get(&id_key(id)?).await? else { return Ok(None) };
+        let Some(entry) = self.storage.get(&id_key(id)?).await? else {
+            return Ok(None);
+        };
         let record = TokenRecord::read(&entry.value)?;
-        Ok(Some(Arc::new(Token { id: Arc::from(id), record, revision: entry.revision })))
+        Ok(Some(Arc::new(Token {
+            id: Arc::from(id),
+            record,
+            revision: entry.revision,
+        })))
     }
 
     fn accessor_key(&self, accessor: &str) -> Result<Key, StorageError> {

@@ -64,7 +64,10 @@ pub struct Input<'a> {
 impl Input<'_> {
     /// The text of a capture; empty where the row has none of that name.
     pub fn capture(&self, name: &str) -> &str {
-        self.captures.iter().find(|(own, _)| *own == name).map_or("", |(_, text)| text)
+        self.captures
+            .iter()
+            .find(|(own, _)| *own == name)
+            .map_or("", |(_, text)| text)
     }
 
     /// Reads a request; returns the names of body fields that it does not know, too.
@@ -73,7 +76,11 @@ impl Input<'_> {
     pub(crate) fn read<R: DeserializeOwned>(&self) -> Result<(R, Vec<String>), Fault> {
         let mut pairs: Vec<Pair<'_>> = Vec::with_capacity(8);
         for (name, text) in &self.captures {
-            pairs.push(Pair { name: Cow::Borrowed(name), field: Field::Text(text), of_body: false });
+            pairs.push(Pair {
+                name: Cow::Borrowed(name),
+                field: Field::Text(text),
+                of_body: false,
+            });
         }
         for (name, text) in self.query {
             add(&mut pairs, Cow::Borrowed(name), Field::Text(text), false);
@@ -81,7 +88,12 @@ impl Input<'_> {
         match (self.body, self.whole_body) {
             (None, _) => {}
             (Some(body), Some(name)) => {
-                add(&mut pairs, Cow::Borrowed(name), Field::Json(body.0.get()), true);
+                add(
+                    &mut pairs,
+                    Cow::Borrowed(name),
+                    Field::Json(body.0.get()),
+                    true,
+                );
             }
             (Some(body), None) => {
                 for (name, value) in body.fields()? {
@@ -104,7 +116,11 @@ struct Pair<'a> {
 /// Adds a field unless an earlier source gave it.
 fn add<'a>(pairs: &mut Vec<Pair<'a>>, name: Cow<'a, str>, field: Field<'a>, of_body: bool) {
     if !pairs.iter().any(|pair| pair.name == name) {
-        pairs.push(Pair { name, field, of_body });
+        pairs.push(Pair {
+            name,
+            field,
+            of_body,
+        });
     }
 }
 
@@ -112,8 +128,13 @@ fn read_pairs<R: DeserializeOwned>(pairs: &[Pair<'_>]) -> Result<(R, Vec<String>
     let current = Cell::new("");
     let mut unknown = Vec::new();
     let ignored = Cell::new(false);
-    let access = Pairs { left: pairs.iter(), next: None, current: &current, ignored: &ignored,
-        unknown: &mut unknown };
+    let access = Pairs {
+        left: pairs.iter(),
+        next: None,
+        current: &current,
+        ignored: &ignored,
+        unknown: &mut unknown,
+    };
     let request = R::deserialize(serde::de::value::MapAccessDeserializer::new(access))
         .map_err(|error| Fault::invalid(message(current.get(), &error.to_string())))?;
     Ok((request, unknown))
@@ -148,7 +169,9 @@ impl<'de> MapAccess<'de> for Pairs<'_, 'de> {
         // A missing field is found after the last one, and is not that one's fault.
         self.current.set(self.next.map_or("", |pair| &pair.name));
         match self.next {
-            Some(pair) => seed.deserialize((&*pair.name).into_deserializer()).map(Some),
+            Some(pair) => seed
+                .deserialize((&*pair.name).into_deserializer())
+                .map(Some),
             None => Ok(None),
         }
     }
@@ -158,7 +181,9 @@ impl<'de> MapAccess<'de> for Pairs<'_, 'de> {
         seed: V,
     ) -> Result<V::Value, Self::Error> {
         let Some(pair) = self.next.take() else {
-            return Err(serde::de::Error::custom("a value was asked for before its key"));
+            return Err(serde::de::Error::custom(
+                "a value was asked for before its key",
+            ));
         };
         self.ignored.set(false);
         let value = seed.deserialize(pair.field.reader(self.ignored))?;
@@ -184,7 +209,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::with_capacity(4);
-                while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+                while let Some((Name(name), value)) =
+                    map.next_entry::<Name<'de>, &'de RawValue>()?
+                {
                     match fields.iter_mut().find(|(own, _)| *own == name) {
                         Some(field) => field.1 = value,
                         None => fields.push((name, value)),
@@ -245,7 +272,12 @@ mod tests {
     fn read(query: &[(String, String)], body: &str) -> Result<(Request, Vec<String>), Fault> {
         let raw: &RawValue = serde_json::from_str(body).unwrap();
         let body = Some(Body::new(raw)?);
-        let input = Input { captures: vec![("path", "a/b")], query, body, whole_body: None };
+        let input = Input {
+            captures: vec![("path", "a/b")],
+            query,
+            body,
+            whole_body: None,
+        };
         input.read()
     }
 
@@ -256,7 +288,10 @@ mod tests {
             r#"{"ttl":"1h","renewable":"true","uses":"5","names":"a,b","data":{"n":12345678901234567890}}"#,
         )
         .unwrap();
-        assert_eq!((request.ttl, request.renewable, request.uses), (Seconds(3600), true, Some(5)));
+        assert_eq!(
+            (request.ttl, request.renewable, request.uses),
+            (Seconds(3600), true, Some(5))
+        );
         assert_eq!(request.names.0, ["a", "b"]);
         assert_eq!(request.data.unwrap().get(), r#"{"n":12345678901234567890}"#);
         assert!(unknown.is_empty());

@@ -1,6 +1,6 @@
 //! [`EngineKind`]: what can be enabled.
 
-use crate::{Engine, Fault, Mounted, MountedEngine, MountStorage, RouteError, RouteTable};
+use crate::{Engine, Fault, MountStorage, Mounted, MountedEngine, RouteError, RouteTable};
 use secretum_crypto::{ClockRef, RngRef};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -92,18 +92,29 @@ impl EngineKind {
         };
         match chosen {
             Some((_, build)) => build(setup),
-            None => Err(Fault::invalid(format!("`{wanted}` is not a version of `{}`", self.name))),
+            None => Err(Fault::invalid(format!(
+                "`{wanted}` is not a version of `{}`",
+                self.name
+            ))),
         }
     }
 }
 
 fn builder<E: Engine>(build: fn(Setup) -> Result<E, Fault>) -> Result<Build, RouteError> {
     let table = Arc::new(RouteTable::new(E::routes())?);
-    Ok(Box::new(move |setup| Ok(Arc::new(MountedEngine::new(build(setup)?, Arc::clone(&table))))))
+    Ok(Box::new(move |setup| {
+        Ok(Arc::new(MountedEngine::new(
+            build(setup)?,
+            Arc::clone(&table),
+        )))
+    }))
 }
 
 impl std::fmt::Debug for EngineKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EngineKind").field("name", &self.name).field("class", &self.class).finish()
+        f.debug_struct("EngineKind")
+            .field("name", &self.name)
+            .field("class", &self.class)
+            .finish()
     }
 }

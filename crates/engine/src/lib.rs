@@ -30,7 +30,7 @@ pub use mounted::{Mounted, MountedEngine};
 pub use operation::{Access, Operation, Verb};
 pub use pattern::RouteError;
 pub use reply::{Listing, RawReply, Reply, Shape, listing};
-pub use routes::{Row, RowId, Routes};
+pub use routes::{Routes, Row, RowId};
 pub use store::{LIST_PAGE, MountStorage, Record, expect, to_json};
 pub use table::{Matched, RouteTable};
 

@@ -1,8 +1,8 @@
 //! OpenAPI and help, generated from rows and the schemas of their types.
 
+use crate::pattern::Pattern;
 use crate::routes::Row;
 use crate::{Access, Shape, Verb};
-use crate::pattern::Pattern;
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -25,7 +25,9 @@ impl Default for Document {
 
 impl std::fmt::Debug for Document {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Document").field("paths", &self.paths.len()).finish_non_exhaustive()
+        f.debug_struct("Document")
+            .field("paths", &self.paths.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -33,8 +35,14 @@ impl Document {
     /// Adds a row below `prefix` (`/secret/`).
     pub fn add<E>(&mut self, row: &Row<E>, prefix: &str) {
         let request = Request::of(row, &mut self.generator);
-        let tail = Pattern::parse(row.pattern).map(|p| p.open_api()).unwrap_or_default();
-        let slash = if row.verb.names_folder() && !tail.is_empty() { "/" } else { "" };
+        let tail = Pattern::parse(row.pattern)
+            .map(|p| p.open_api())
+            .unwrap_or_default();
+        let slash = if row.verb.names_folder() && !tail.is_empty() {
+            "/"
+        } else {
+            ""
+        };
         let path = format!("{prefix}{tail}{slash}");
         self.write_help(row, &path, &request);
         let operation = self.operation(row, &path, request);
@@ -79,7 +87,9 @@ impl Document {
             "tags": [path.trim_start_matches('/').split('/').next().unwrap_or_default()],
             "responses": self.responses(row),
         });
-        let Some(fields) = operation.as_object_mut() else { return operation };
+        let Some(fields) = operation.as_object_mut() else {
+            return operation;
+        };
         if row.access == Access::Public {
             fields.insert("security".to_owned(), json!([]));
         }
@@ -89,16 +99,24 @@ impl Document {
         let (parameters, body) = request.split(row.verb);
         fields.insert("parameters".to_owned(), Value::Array(parameters));
         if let Some(body) = body {
-            let media =
-                if row.verb == Verb::Patch { "application/merge-patch+json" } else { "application/json" };
-            fields.insert("requestBody".to_owned(), json!({"content": {media: {"schema": body}}}));
+            let media = if row.verb == Verb::Patch {
+                "application/merge-patch+json"
+            } else {
+                "application/json"
+            };
+            fields.insert(
+                "requestBody".to_owned(),
+                json!({"content": {media: {"schema": body}}}),
+            );
         }
         operation
     }
 
     fn responses<E>(&mut self, row: &Row<E>) -> Value {
         let data = (row.reply_schema)(&mut self.generator);
-        if data.as_object().is_some_and(|o| o.get("type") == Some(&json!("null")))
+        if data
+            .as_object()
+            .is_some_and(|o| o.get("type") == Some(&json!("null")))
             || is_unit(&data)
         {
             return json!({"204": {"description": "Done"}, "default": error_response()});
@@ -124,7 +142,10 @@ impl Document {
             let _ = writeln!(self.help, "    {}", description.replace('\n', "\n    "));
         }
         for (name, schema) in &request.properties {
-            let about = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+            let about = schema
+                .get("description")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             let _ = writeln!(self.help, "\n    {name} ({})", type_word(schema));
             if !about.is_empty() {
                 let _ = writeln!(self.help, "        {}", about.replace('\n', "\n        "));
@@ -193,9 +214,13 @@ impl Request {
     fn split(mut self, verb: Verb) -> (Vec<Value>, Option<Value>) {
         let mut parameters = Vec::new();
         for name in &self.captures {
-            let schema = self.properties.remove(*name).unwrap_or_else(|| json!({"type": "string"}));
+            let schema = self
+                .properties
+                .remove(*name)
+                .unwrap_or_else(|| json!({"type": "string"}));
             self.required.retain(|own| own != name);
-            parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
+            parameters
+                .push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
         }
         if verb.names_folder() {
             let name = if verb == Verb::List { "list" } else { "scan" };
@@ -264,6 +289,9 @@ fn operation_id(verb: Verb, path: &str) -> String {
 fn type_word(schema: &Value) -> String {
     match schema.get("type") {
         Some(Value::String(word)) => word.clone(),
-        _ => schema.get("anyOf").map_or("any", |_| "several forms").to_owned(),
+        _ => schema
+            .get("anyOf")
+            .map_or("any", |_| "several forms")
+            .to_owned(),
     }
 }

@@ -44,7 +44,10 @@ pub(crate) struct Pattern {
 impl Pattern {
     /// Reads a pattern. At most one capture takes the rest, and only literals may follow it.
     pub(crate) fn parse(text: &'static str) -> Result<Self, RouteError> {
-        let malformed = |what| RouteError::Malformed { pattern: text, what };
+        let malformed = |what| RouteError::Malformed {
+            pattern: text,
+            what,
+        };
         let mut segments = Vec::new();
         for part in text.split('/').filter(|_| !text.is_empty()) {
             let segment = match part.strip_prefix('{').map(|rest| rest.strip_suffix('}')) {
@@ -52,15 +55,26 @@ impl Pattern {
                 None => Segment::Literal(part),
                 Some(None) => return Err(malformed("a capture is not closed")),
                 Some(Some(name)) => match (name.strip_suffix('*'), name.strip_suffix('+')) {
-                    (Some(name), _) => Segment::Rest { name, or_none: true },
-                    (None, Some(name)) => Segment::Rest { name, or_none: false },
+                    (Some(name), _) => Segment::Rest {
+                        name,
+                        or_none: true,
+                    },
+                    (None, Some(name)) => Segment::Rest {
+                        name,
+                        or_none: false,
+                    },
                     (None, None) => Segment::One(name),
                 },
             };
             segments.push(segment);
         }
-        if let Some(rest) = segments.iter().position(|s| matches!(s, Segment::Rest { .. }))
-            && !segments.iter().skip(rest + 1).all(|s| matches!(s, Segment::Literal(_)))
+        if let Some(rest) = segments
+            .iter()
+            .position(|s| matches!(s, Segment::Rest { .. }))
+            && !segments
+                .iter()
+                .skip(rest + 1)
+                .all(|s| matches!(s, Segment::Literal(_)))
         {
             return Err(malformed("only literals may follow a capture of the rest"));
         }

@@ -38,7 +38,10 @@ pub struct Reply<T> {
 impl<T> Reply<T> {
     /// An answer with data.
     pub fn data(data: T) -> Self {
-        Self { data: Some(data), ..Self::empty() }
+        Self {
+            data: Some(data),
+            ..Self::empty()
+        }
     }
 
     /// An answer without content.
@@ -55,12 +58,18 @@ impl<T> Reply<T> {
 
     /// An answer without content that wants this written.
     pub fn wrote(writes: Batch) -> Self {
-        Self { writes, ..Self::empty() }
+        Self {
+            writes,
+            ..Self::empty()
+        }
     }
 
     /// An answer that issued a token.
     pub fn issued(auth: Auth) -> Self {
-        Self { auth: Some(Box::new(auth)), ..Self::empty() }
+        Self {
+            auth: Some(Box::new(auth)),
+            ..Self::empty()
+        }
     }
 
     /// Adds what is to be written.
@@ -120,7 +129,8 @@ impl RawReply {
         let mut warnings = reply.warnings;
         if !unknown.is_empty() {
             let names = unknown.join(", ");
-            warnings.push(format!("Endpoint ignored these unrecognized parameters: [{names}]").into());
+            warnings
+                .push(format!("Endpoint ignored these unrecognized parameters: [{names}]").into());
         }
         Ok(Self {
             data,
@@ -145,5 +155,9 @@ pub struct Listing {
 ///
 /// **Errors**: [`Fault::NotFound`] where there are none.
 pub fn listing(keys: Vec<String>) -> Result<Reply<Listing>, Fault> {
-    if keys.is_empty() { Err(Fault::NotFound) } else { Ok(Reply::data(Listing { keys })) }
+    if keys.is_empty() {
+        Err(Fault::NotFound)
+    } else {
+        Ok(Reply::data(Listing { keys }))
+    }
 }

@@ -49,7 +49,10 @@ pub struct Routes<E> {
 
 impl<E: Engine> Routes<E> {
     /// No rows.
-    #[expect(clippy::new_without_default, reason = "a table without rows serves nobody")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "a table without rows serves nobody"
+    )]
     pub fn new() -> Self {
         Self { rows: Vec::new() }
     }

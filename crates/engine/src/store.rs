@@ -39,14 +39,18 @@ impl Record {
 
 /// The precondition that a record is still as it was read.
 pub fn expect(record: Option<&Record>) -> Precondition {
-    record.map_or(Precondition::Absent, |record| Precondition::At(record.revision))
+    record.map_or(Precondition::Absent, |record| {
+        Precondition::At(record.revision)
+    })
 }
 
 /// A value as the JSON text that is stored.
 ///
 /// **Errors**: [`Fault::Internal`] where it cannot be written as JSON.
 pub fn to_json<T: Serialize>(value: &T) -> Result<Bytes, Fault> {
-    serde_json::to_vec(value).map(Bytes::from).map_err(Fault::internal)
+    serde_json::to_vec(value)
+        .map(Bytes::from)
+        .map_err(Fault::internal)
 }
 
 impl MountStorage {
@@ -67,7 +71,10 @@ impl MountStorage {
     /// **Errors**: [`Fault::Storage`].
     pub async fn get(&self, key: &str) -> Result<Option<Record>, Fault> {
         let entry = self.storage.get(&self.key(key)?).await?;
-        Ok(entry.map(|entry| Record { value: entry.value, revision: entry.revision }))
+        Ok(entry.map(|entry| Record {
+            value: entry.value,
+            revision: entry.revision,
+        }))
     }
 
     /// Names directly below a folder (empty, or ending with `/`); folders end with `/`.
@@ -87,8 +94,10 @@ impl MountStorage {
         let mut names = Vec::new();
         loop {
             let room = limit.map_or(LIST_PAGE, |limit| (limit - names.len()).min(LIST_PAGE));
-            let page =
-                self.storage.page(&prefix, after.as_ref(), room, PageOf::Children).await?;
+            let page = self
+                .storage
+                .page(&prefix, after.as_ref(), room, PageOf::Children)
+                .await?;
             for row in &page.rows {
                 let name = row.key.strip_prefix(&prefix).unwrap_or_default();
                 names.push(String::from_utf8_lossy(name).into_owned());

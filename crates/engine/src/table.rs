@@ -50,7 +50,10 @@ struct Ends(Vec<(Verb, RowId)>);
 
 impl Ends {
     fn row(&self, verb: Verb) -> Option<RowId> {
-        self.0.iter().find(|(own, _)| *own == verb).map(|(_, row)| *row)
+        self.0
+            .iter()
+            .find(|(own, _)| *own == verb)
+            .map(|(_, row)| *row)
     }
 }
 
@@ -66,7 +69,10 @@ impl<E: Engine> RouteTable<E> {
             let ends = root.ends_of(&pattern);
             if let Some(RowId(first)) = ends.row(row.verb) {
                 let first = rows.get(first).map_or("", |row| row.pattern);
-                return Err(RouteError::Ambiguous { first, second: row.pattern });
+                return Err(RouteError::Ambiguous {
+                    first,
+                    second: row.pattern,
+                });
             }
             ends.0.push((row.verb, RowId(index)));
         }
@@ -77,12 +83,23 @@ impl<E: Engine> RouteTable<E> {
     /// The row for a verb on a path relative to the mount; a trailing slash does not count.
     pub fn find<'p>(&self, verb: Verb, path: &'p str) -> Matched<'p> {
         let path = path.strip_suffix('/').unwrap_or(path);
-        let segments: Vec<&str> =
-            if path.is_empty() { Vec::new() } else { path.split('/').collect() };
-        let mut walk = Walk { verb, path, known: false };
+        let segments: Vec<&str> = if path.is_empty() {
+            Vec::new()
+        } else {
+            path.split('/').collect()
+        };
+        let mut walk = Walk {
+            verb,
+            path,
+            known: false,
+        };
         let mut values = Vec::new();
         let Some(id) = walk.node(&self.root, &segments, &mut values) else {
-            return if walk.known { Matched::OtherVerb } else { Matched::Nothing };
+            return if walk.known {
+                Matched::OtherVerb
+            } else {
+                Matched::Nothing
+            };
         };
         match self.row(id) {
             Some(row) => {
@@ -136,18 +153,28 @@ impl Node {
     }
 
     fn rest(&mut self, tail: Vec<&'static str>, or_none: bool) -> &mut Ends {
-        let known =
-            self.rests.iter().position(|rest| rest.tail == tail && rest.or_none == or_none);
+        let known = self
+            .rests
+            .iter()
+            .position(|rest| rest.tail == tail && rest.or_none == or_none);
         let at = known.unwrap_or_else(|| {
-            self.rests.push(Rest { tail, or_none, ends: Ends::default() });
+            self.rests.push(Rest {
+                tail,
+                or_none,
+                ends: Ends::default(),
+            });
             self.rests.len() - 1
         });
-        #[expect(clippy::indexing_slicing, reason = "the index was found or pushed just above")]
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "the index was found or pushed just above"
+        )]
         &mut self.rests[at].ends
     }
 
     fn sort(&mut self) {
-        self.rests.sort_by_key(|rest| (std::cmp::Reverse(rest.tail.len()), rest.or_none));
+        self.rests
+            .sort_by_key(|rest| (std::cmp::Reverse(rest.tail.len()), rest.or_none));
         for node in self.literals.values_mut().chain(self.one.as_deref_mut()) {
             node.sort();
         }
@@ -181,7 +208,9 @@ impl<'p> Walk<'p> {
             return Some(row);
         }
         for rest in &node.rests {
-            let Some(held) = left.len().checked_sub(rest.tail.len()) else { continue };
+            let Some(held) = left.len().checked_sub(rest.tail.len()) else {
+                continue;
+            };
             let (body, tail) = left.split_at(held);
             if tail == rest.tail.as_slice()
                 && (rest.or_none || held > 0)
@@ -202,9 +231,13 @@ impl<'p> Walk<'p> {
 
     /// The part of the path that consecutive segments cover.
     fn span(&self, segments: &[&'p str]) -> &'p str {
-        let (Some(first), Some(last)) = (segments.first(), segments.last()) else { return "" };
+        let (Some(first), Some(last)) = (segments.first(), segments.last()) else {
+            return "";
+        };
         let offset = |part: &str| part.as_ptr().addr() - self.path.as_ptr().addr();
-        self.path.get(offset(first)..offset(last) + last.len()).unwrap_or_default()
+        self.path
+            .get(offset(first)..offset(last) + last.len())
+            .unwrap_or_default()
     }
 }
 
@@ -256,8 +289,10 @@ mod tests {
         let table = RouteTable::new(Demo::routes()).unwrap();
         match table.find(verb, path) {
             Matched::Row(id, captures) => {
-                let values: Vec<String> =
-                    captures.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                let values: Vec<String> = captures
+                    .iter()
+                    .map(|(name, value)| format!("{name}={value}"))
+                    .collect();
                 format!("{} {}", table.row(id).unwrap().pattern, values.join(","))
             }
             Matched::OtherVerb => "405".to_owned(),
@@ -271,15 +306,27 @@ mod tests {
             (Verb::Read, "mounts", "mounts "),
             (Verb::Read, "mounts/", "mounts "),
             (Verb::Read, "mounts/a/b", "mounts/{path+} path=a/b"),
-            (Verb::Read, "mounts/a/b/tune", "mounts/{path+}/tune path=a/b"),
+            (
+                Verb::Read,
+                "mounts/a/b/tune",
+                "mounts/{path+}/tune path=a/b",
+            ),
             (Verb::Read, "mounts/tune", "mounts/{path+} path=tune"),
             (Verb::Read, "roles/x", "roles/{name} name=x"),
             (Verb::Read, "roles/admin", "roles/admin "),
             (Verb::List, "roles/", "roles "),
             (Verb::Read, "roles/x/y", "404"),
             (Verb::Write, "roles/x", "405"),
-            (Verb::List, "leases/lookup/", "leases/lookup/{prefix*} prefix="),
-            (Verb::List, "leases/lookup/a/b/", "leases/lookup/{prefix*} prefix=a/b"),
+            (
+                Verb::List,
+                "leases/lookup/",
+                "leases/lookup/{prefix*} prefix=",
+            ),
+            (
+                Verb::List,
+                "leases/lookup/a/b/",
+                "leases/lookup/{prefix*} prefix=a/b",
+            ),
             (Verb::Read, "", "404"),
         ] {
             assert_eq!(found(verb, path), expected, "{verb:?} {path}");
@@ -291,14 +338,20 @@ mod tests {
         let error = RouteTable::new(rows(&[(Verb::Read, "a/{x}/b"), (Verb::Read, "a/{y}/b")]));
         assert_eq!(
             error.unwrap_err(),
-            RouteError::Ambiguous { first: "a/{x}/b", second: "a/{y}/b" }
+            RouteError::Ambiguous {
+                first: "a/{x}/b",
+                second: "a/{y}/b"
+            }
         );
     }
 
     #[test]
     fn malformed_patterns_are_refused() {
         for pattern in ["a//b", "a/{x", "{x*}/{y}", "/a"] {
-            assert!(RouteTable::new(rows(&[(Verb::Read, pattern)])).is_err(), "{pattern}");
+            assert!(
+                RouteTable::new(rows(&[(Verb::Read, pattern)])).is_err(),
+                "{pattern}"
+            );
         }
     }
 }

@@ -15,7 +15,9 @@ use secretum_engine::{EngineKind, RouteError};
 
 /// The kind `kv`; a mount without a version is of version 1.
 pub(crate) fn kind() -> Result<EngineKind, RouteError> {
-    EngineKind::secret::<Kv1>(Kv1::build)?.version::<Kv1>("1", Kv1::build)?.version::<Kv2>("2", Kv2::build)
+    EngineKind::secret::<Kv1>(Kv1::build)?
+        .version::<Kv1>("1", Kv1::build)?
+        .version::<Kv2>("2", Kv2::build)
 }
 
 /// The part of a listing that a client asks for.
@@ -28,8 +30,13 @@ struct Page {
 impl Page {
     /// Reads `after` and `limit`; a limit below one is none, as clients expect.
     fn of(after: Option<String>, limit: Option<i64>) -> Self {
-        let limit = limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
-        Self { after: after.filter(|after| !after.is_empty()), limit }
+        let limit = limit
+            .and_then(|limit| usize::try_from(limit).ok())
+            .filter(|limit| *limit > 0);
+        Self {
+            after: after.filter(|after| !after.is_empty()),
+            limit,
+        }
     }
 
     fn after(&self) -> Option<&str> {

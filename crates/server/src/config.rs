@@ -96,8 +96,8 @@ pub struct Config {
     pub log_level: LogLevel,
     /// Form of the log. Default: [`LogFormat::Standard`].
     pub log_format: LogFormat,
-    /// The only folder that audit devices made over the API may write to. Default: `None`; such
-    /// devices then cannot write to files at all.
+    /// The only folder that audit devices made over the API may write to. Default: `None`; they
+    /// may then write anywhere, but never through a link, nor to a file of something else.
     pub audit_directory: Option<PathBuf>,
 }
 

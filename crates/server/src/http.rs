@@ -41,7 +41,11 @@ impl MakeService for VaultServices {
     type Service = VaultService;
 
     fn service(&self, peer: IpAddr) -> VaultService {
-        VaultService { core: Arc::clone(&self.core), limits: self.limits, peer }
+        VaultService {
+            core: Arc::clone(&self.core),
+            limits: self.limits,
+            peer,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Must not know: the insides of an engine.
 
+pub mod config;
 mod error;
 pub mod floor;
 pub mod hardening;

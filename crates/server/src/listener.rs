@@ -37,7 +37,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes: 32 << 20, time: Duration::from_secs(90) }
+        Self {
+            body_bytes: 32 << 20,
+            time: Duration::from_secs(90),
+        }
     }
 }
 
@@ -61,8 +64,12 @@ pub(crate) struct Listener {
 
 /// What a service is made for each connection from.
 pub(crate) trait MakeService: Clone + Send + Sync + 'static {
-    type Service: Service<hyper::Request<Incoming>, Response = crate::http::HttpResponse, Error = std::convert::Infallible, Future: Send>
-        + Send
+    type Service: Service<
+            hyper::Request<Incoming>,
+            Response = crate::http::HttpResponse,
+            Error = std::convert::Infallible,
+            Future: Send,
+        > + Send
         + 'static;
 
     fn service(&self, peer: IpAddr) -> Self::Service;
@@ -113,8 +120,12 @@ impl Listener {
 
 async fn secure<S>(acceptor: TlsAcceptor, stream: TcpStream, service: S, ending: CancellationToken)
 where
-    S: Service<hyper::Request<Incoming>, Response = crate::http::HttpResponse, Error = std::convert::Infallible, Future: Send>
-        + Send
+    S: Service<
+            hyper::Request<Incoming>,
+            Response = crate::http::HttpResponse,
+            Error = std::convert::Infallible,
+            Future: Send,
+        > + Send
         + 'static,
 {
     match tokio::time::timeout(HEAD_TIME, acceptor.accept(stream)).await {
@@ -127,12 +138,20 @@ where
 async fn serve<I, S>(stream: I, service: S, ending: CancellationToken)
 where
     I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    S: Service<hyper::Request<Incoming>, Response = crate::http::HttpResponse, Error = std::convert::Infallible, Future: Send>
-        + Send
+    S: Service<
+            hyper::Request<Incoming>,
+            Response = crate::http::HttpResponse,
+            Error = std::convert::Infallible,
+            Future: Send,
+        > + Send
         + 'static,
 {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD_BYTES_MAX);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_buf_size(HEAD_BYTES_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())

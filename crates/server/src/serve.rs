@@ -26,8 +26,14 @@ impl Server {
     /// Listens, and serves a core.
     ///
     /// **Errors**: [`ServerError::Listen`] where an address is taken or not allowed.
-    pub async fn start(core: &Arc<Core>, listeners: Vec<ListenerConfig>) -> Result<Self, ServerError> {
-        Self::start_with(listeners, |config| VaultServices::new(Arc::clone(core), config.limits)).await
+    pub async fn start(
+        core: &Arc<Core>,
+        listeners: Vec<ListenerConfig>,
+    ) -> Result<Self, ServerError> {
+        Self::start_with(listeners, |config| {
+            VaultServices::new(Arc::clone(core), config.limits)
+        })
+        .await
     }
 
     /// Listens, and serves whatever is made for each listener.
@@ -40,12 +46,19 @@ impl Server {
             listeners.push(Listener::bind(config).await?);
         }
         let (ending, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let addresses = listeners.iter().map(|listener| listener.config.address).collect();
+        let addresses = listeners
+            .iter()
+            .map(|listener| listener.config.address)
+            .collect();
         for listener in listeners {
             let services = services(&listener.config);
             tasks.spawn(listener.run(services, ending.clone(), tasks.clone()));
         }
-        Ok(Self { addresses, ending, tasks })
+        Ok(Self {
+            addresses,
+            ending,
+            tasks,
+        })
     }
 
     /// The addresses listened on, with their real ports.
@@ -57,8 +70,14 @@ impl Server {
     pub async fn stop(self) {
         self.ending.cancel();
         self.tasks.close();
-        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
-            tracing::warn!(connections = self.tasks.len(), "connections were cut off at the end");
+        if tokio::time::timeout(DRAIN, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                connections = self.tasks.len(),
+                "connections were cut off at the end"
+            );
         }
     }
 }

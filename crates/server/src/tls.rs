@@ -6,7 +6,10 @@
 pub use rustls::ServerConfig as Offer;
 
 use crate::ServerError;
-use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::{Path, PathBuf};
@@ -19,8 +22,34 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// Its key, in PEM.
     pub key: PathBuf,
-    /// Whether TLS 1.2 is refused.
-    pub only_tls13: bool,
+    /// The versions that are spoken.
+    pub versions: Versions,
+    /// Whether clients show certificates.
+    pub clients: Clients,
+}
+
+/// Versions of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Versions {
+    /// TLS 1.3 and 1.2.
+    #[default]
+    Both,
+    /// TLS 1.3 alone.
+    Only13,
+    /// TLS 1.2 alone.
+    Only12,
+}
+
+/// Whether clients show certificates; the files hold the roots of their issuers, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Clients {
+    /// They are not asked.
+    #[default]
+    NotAsked,
+    /// They may.
+    Optional(PathBuf),
+    /// They must.
+    Required(PathBuf),
 }
 
 /// Reads certificate and key, and prepares the offer.
@@ -29,39 +58,61 @@ pub struct TlsFiles {
 pub fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, ServerError> {
     let chain = certificates(&files.certificate)?;
     let key = private_key(&files.key)?;
-    config(chain, key, files.only_tls13).map_err(|source| ServerError::Certificate {
-        path: files.certificate.clone(),
+    let refused = |path: &Path, source| ServerError::Certificate {
+        path: path.to_owned(),
         source,
-    })
-}
-
-/// An offer with a certificate and key that are at hand.
-///
-/// **Errors**: those of rustls, where the two do not belong together.
-pub fn config(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-    only_tls13: bool,
-) -> Result<Arc<ServerConfig>, rustls::Error> {
-    let versions: &[_] = if only_tls13 {
-        &[&rustls::version::TLS13]
-    } else {
-        &[&rustls::version::TLS13, &rustls::version::TLS12]
+    };
+    let versions: &[_] = match files.versions {
+        Versions::Both => &[&rustls::version::TLS13, &rustls::version::TLS12],
+        Versions::Only13 => &[&rustls::version::TLS13],
+        Versions::Only12 => &[&rustls::version::TLS12],
     };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = client_verifier(&files.clients, &provider)?;
     let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+        .with_protocol_versions(versions)
+        .map_err(|source| refused(&files.certificate, source))?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain, key)
+        .map_err(|source| refused(&files.certificate, source))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+fn client_verifier(
+    clients: &Clients,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, ServerError> {
+    let (Clients::Optional(path) | Clients::Required(path)) = clients else {
+        return Ok(WebPkiClientVerifier::no_client_auth());
+    };
+    let refused = |source| ServerError::Certificate {
+        path: path.clone(),
+        source,
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(certificate).map_err(refused)?;
+    }
+    let builder = WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(provider));
+    let builder = match clients {
+        Clients::Optional(_) => builder.allow_unauthenticated(),
+        Clients::NotAsked | Clients::Required(_) => builder,
+    };
+    builder
+        .build()
+        .map_err(|error| refused(rustls::Error::General(error.to_string())))
 }
 
 /// A certificate for this machine alone, in PEM, with its key in PEM; for development.
 ///
 /// **Errors**: [`ServerError::MakeCertificate`].
 pub fn development_certificate() -> Result<(String, String), ServerError> {
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let names = vec![
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+        "::1".to_owned(),
+    ];
     let made = rcgen::generate_simple_self_signed(names)
         .map_err(|error| ServerError::MakeCertificate(error.to_string()))?;
     Ok((made.cert.pem(), made.signing_key.serialize_pem()))
@@ -72,18 +123,29 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ServerError
     let pem = read(path)?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
-        .map_err(|_| ServerError::Pem { path: path.to_owned(), what })?;
+        .map_err(|_| ServerError::Pem {
+            path: path.to_owned(),
+            what,
+        })?;
     if chain.is_empty() {
-        return Err(ServerError::Pem { path: path.to_owned(), what });
+        return Err(ServerError::Pem {
+            path: path.to_owned(),
+            what,
+        });
     }
     Ok(chain)
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, ServerError> {
-    PrivateKeyDer::from_pem_slice(&read(path)?)
-        .map_err(|_| ServerError::Pem { path: path.to_owned(), what: "private key" })
+    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|_| ServerError::Pem {
+        path: path.to_owned(),
+        what: "private key",
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ServerError> {
-    std::fs::read(path).map_err(|source| ServerError::Read { path: path.to_owned(), source })
+    std::fs::read(path).map_err(|source| ServerError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }

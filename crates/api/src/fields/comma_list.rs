@@ -16,7 +16,13 @@ super::schema!(CommaList, "StringList", {
 
 impl CommaList {
     fn collect<'a>(items: impl Iterator<Item = &'a str>) -> Self {
-        Self(items.map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect())
+        Self(
+            items
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        )
     }
 }
 
@@ -85,7 +91,10 @@ mod tests {
             let list: CommaList = serde_json::from_str(json).unwrap();
             assert_eq!(list.0, ["a", "b", "c"], "{json}");
         }
-        assert_eq!(serde_json::from_str::<CommaList>("[1,true]").unwrap().0, ["1", "true"]);
+        assert_eq!(
+            serde_json::from_str::<CommaList>("[1,true]").unwrap().0,
+            ["1", "true"]
+        );
         assert!(serde_json::from_str::<CommaList>("{}").is_err());
         assert!(serde_json::from_str::<CommaList>("[[]]").is_err());
     }

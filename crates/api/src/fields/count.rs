@@ -32,7 +32,9 @@ impl Visitor<'_> for CountVisitor {
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Count, E> {
-        u64::try_from(number).map(Count).map_err(|_| E::custom("the number cannot be negative"))
+        u64::try_from(number)
+            .map(Count)
+            .map_err(|_| E::custom("the number cannot be negative"))
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Count, E> {
@@ -41,7 +43,10 @@ impl Visitor<'_> for CountVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Count, E> {
-        text.trim().parse().map(Count).map_err(|_| E::custom("not a whole number, 0 or more"))
+        text.trim()
+            .parse()
+            .map(Count)
+            .map_err(|_| E::custom("not a whole number, 0 or more"))
     }
 }
 
@@ -52,7 +57,11 @@ mod tests {
     #[test]
     fn both_forms_are_read() {
         for json in ["5", "\"5\"", "5.0", "\" 5 \""] {
-            assert_eq!(serde_json::from_str::<Count>(json).unwrap(), Count(5), "{json}");
+            assert_eq!(
+                serde_json::from_str::<Count>(json).unwrap(),
+                Count(5),
+                "{json}"
+            );
         }
         for json in ["-5", "\"\"", "5.5", "\"x\"", "[]", "true"] {
             assert!(serde_json::from_str::<Count>(json).is_err(), "{json}");

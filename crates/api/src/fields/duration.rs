@@ -22,9 +22,15 @@ impl Seconds {
     /// **Errors**: one sentence that names the text.
     pub fn parse(text: &str) -> Result<Self, String> {
         let nanos = parse_nanos(text).ok_or_else(|| {
-            format!("`{text}` is not a duration: write seconds (30) or a duration (30s, 15m, 1h, 2d)")
+            format!(
+                "`{text}` is not a duration: write seconds (30) or a duration (30s, 15m, 1h, 2d)"
+            )
         })?;
-        Ok(Self(u64::try_from(nanos / 1_000_000_000).unwrap_or(SECONDS_MAX).min(SECONDS_MAX)))
+        Ok(Self(
+            u64::try_from(nanos / 1_000_000_000)
+                .unwrap_or(SECONDS_MAX)
+                .min(SECONDS_MAX),
+        ))
     }
 
     /// As a [`Duration`].
@@ -47,7 +53,9 @@ fn parse_nanos(text: &str) -> Option<u128> {
     while !rest.is_empty() {
         let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, tail) = rest.split_at(number_end);
-        let unit_end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
+        let unit_end = tail
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit_end);
         total = total.checked_add(scaled(number, unit_nanos(unit)?)?)?;
         rest = tail;
@@ -74,7 +82,11 @@ fn scaled(number: &str, unit: u128) -> Option<u128> {
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }
-    let whole = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()? };
+    let whole = if whole.is_empty() {
+        0
+    } else {
+        whole.parse::<u64>().ok()?
+    };
     // More than 18 digits are below a nanosecond of the largest unit.
     let digits: String = fraction.chars().take(18).collect();
     let part = if digits.is_empty() {
@@ -166,20 +178,31 @@ mod tests {
             ("12.9", 12),
             ("\".5m\"", 30),
         ] {
-            assert_eq!(serde_json::from_str::<Seconds>(json).unwrap(), Seconds(seconds), "{json}");
+            assert_eq!(
+                serde_json::from_str::<Seconds>(json).unwrap(),
+                Seconds(seconds),
+                "{json}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_duration_is_refused() {
-        for json in ["-1", "\"-5s\"", "\"1x\"", "\"h\"", "\"1h2\"", "\".s\"", "[]", "true"] {
+        for json in [
+            "-1", "\"-5s\"", "\"1x\"", "\"h\"", "\"1h2\"", "\".s\"", "[]", "true",
+        ] {
             assert!(serde_json::from_str::<Seconds>(json).is_err(), "{json}");
         }
     }
 
     #[test]
     fn overlong_durations_end_at_the_limit() {
-        assert_eq!(serde_json::from_str::<Seconds>(&u64::MAX.to_string()).unwrap().0, SECONDS_MAX);
+        assert_eq!(
+            serde_json::from_str::<Seconds>(&u64::MAX.to_string())
+                .unwrap()
+                .0,
+            SECONDS_MAX
+        );
         assert_eq!(Seconds::parse("99999999999999d").unwrap().0, SECONDS_MAX);
     }
 

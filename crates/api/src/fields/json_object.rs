@@ -19,7 +19,11 @@ impl JsonObject {
     ///
     /// **Errors**: a sentence where it is no object.
     pub fn new(raw: Box<RawValue>) -> Result<Self, &'static str> {
-        if raw.get().starts_with('{') { Ok(Self(raw)) } else { Err("a JSON object is needed") }
+        if raw.get().starts_with('{') {
+            Ok(Self(raw))
+        } else {
+            Err("a JSON object is needed")
+        }
     }
 
     /// The text.
@@ -29,7 +33,10 @@ impl JsonObject {
 
     /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
-        self.get().trim_start_matches('{').trim_start().starts_with('}')
+        self.get()
+            .trim_start_matches('{')
+            .trim_start()
+            .starts_with('}')
     }
 }
 
@@ -56,7 +63,11 @@ mod tests {
         let object: JsonObject = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&object).unwrap(), text);
         assert!(!object.is_empty());
-        assert!(serde_json::from_str::<JsonObject>("{ }").unwrap().is_empty());
+        assert!(
+            serde_json::from_str::<JsonObject>("{ }")
+                .unwrap()
+                .is_empty()
+        );
         assert!(serde_json::from_str::<JsonObject>("[1]").is_err());
     }
 }

@@ -56,7 +56,9 @@ impl<'de> Visitor<'de> for MapVisitor {
         if text.trim_start().starts_with('{') {
             return serde_json::from_str(text).map_err(E::custom);
         }
-        Ok(KeyValues(text.split(',').map(pair).collect::<Result<_, E>>()?))
+        Ok(KeyValues(
+            text.split(',').map(pair).collect::<Result<_, E>>()?,
+        ))
     }
 }
 
@@ -72,12 +74,21 @@ mod tests {
 
     #[test]
     fn every_form_reads_the_same() {
-        for json in [r#"{"a":"1","b":"x=y"}"#, r#"["a=1","b=x=y"]"#, r#""a=1, b=x=y""#] {
+        for json in [
+            r#"{"a":"1","b":"x=y"}"#,
+            r#"["a=1","b=x=y"]"#,
+            r#""a=1, b=x=y""#,
+        ] {
             let map: KeyValues = serde_json::from_str(json).unwrap();
             assert_eq!(map.0["a"], "1", "{json}");
             assert_eq!(map.0["b"], "x=y", "{json}");
         }
-        assert_eq!(serde_json::from_str::<KeyValues>(r#"{"n":7,"f":true}"#).unwrap().0["n"], "7");
+        assert_eq!(
+            serde_json::from_str::<KeyValues>(r#"{"n":7,"f":true}"#)
+                .unwrap()
+                .0["n"],
+            "7"
+        );
         assert!(serde_json::from_str::<KeyValues>(r#"["a"]"#).is_err());
         assert!(serde_json::from_str::<KeyValues>("5").is_err());
     }

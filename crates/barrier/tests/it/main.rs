@@ -12,7 +12,11 @@ fn key(text: &str) -> Key {
 }
 
 fn barrier(storage: &Arc<dyn Storage>) -> Barrier {
-    Barrier::new(Arc::clone(storage), Arc::new(SystemClock), Arc::new(SystemRng))
+    Barrier::new(
+        Arc::clone(storage),
+        Arc::new(SystemClock),
+        Arc::new(SystemRng),
+    )
 }
 
 fn memory() -> Arc<dyn Storage> {
@@ -21,7 +25,10 @@ fn memory() -> Arc<dyn Storage> {
 
 async fn unsealed(storage: &Arc<dyn Storage>) -> (Barrier, Vec<SecretBytes>) {
     let barrier = barrier(storage);
-    let made = barrier.initialize(SealConfig::shamir(5, 3).unwrap()).await.unwrap();
+    let made = barrier
+        .initialize(SealConfig::shamir(5, 3).unwrap())
+        .await
+        .unwrap();
     unseal(&barrier, &made.shares).await.unwrap();
     (barrier, made.shares)
 }
@@ -37,9 +44,15 @@ async fn unseal(barrier: &Barrier, shares: &[SecretBytes]) -> Result<(), Barrier
 async fn any_three_of_five_shares_unseal() {
     let storage = memory();
     let (barrier, shares) = unsealed(&storage).await;
-    barrier.commit(Batch::new().put(key("sys/x"), "value")).await.unwrap();
+    barrier
+        .commit(Batch::new().put(key("sys/x"), "value"))
+        .await
+        .unwrap();
     barrier.seal();
-    assert!(matches!(barrier.get(&key("sys/x")).await, Err(StorageError::Sealed)));
+    assert!(matches!(
+        barrier.get(&key("sys/x")).await,
+        Err(StorageError::Sealed)
+    ));
     let status = barrier.unseal(shares[4].duplicate()).await.unwrap();
     assert_eq!((status.progress, status.sealed), (1, true));
     assert!(!status.nonce.is_empty());
@@ -47,7 +60,10 @@ async fn any_three_of_five_shares_unseal() {
     assert_eq!((again.progress, again.nonce.clone()), (1, status.nonce));
     barrier.unseal(shares[1].duplicate()).await.unwrap();
     assert!(!barrier.unseal(shares[2].duplicate()).await.unwrap().sealed);
-    assert_eq!(barrier.get(&key("sys/x")).await.unwrap().unwrap().value, "value");
+    assert_eq!(
+        barrier.get(&key("sys/x")).await.unwrap().unwrap().value,
+        "value"
+    );
 }
 
 #[tokio::test]
@@ -57,7 +73,10 @@ async fn wrong_shares_are_refused_and_start_over() {
     let (_, foreign) = unsealed(&memory()).await;
     let barrier = barrier(&storage);
     let short = SecretBytes::new(vec![1; 32]);
-    assert!(matches!(barrier.unseal(short).await, Err(BarrierError::ShareLength { .. })));
+    assert!(matches!(
+        barrier.unseal(short).await,
+        Err(BarrierError::ShareLength { .. })
+    ));
     barrier.unseal(shares[0].duplicate()).await.unwrap();
     barrier.unseal(shares[1].duplicate()).await.unwrap();
     let wrong = barrier.unseal(foreign[2].duplicate()).await;
@@ -81,20 +100,39 @@ async fn values_of_another_place_or_vault_do_not_open() {
     let storage = memory();
     let (barrier, _) = unsealed(&storage).await;
     let (a, b) = (key("mount/u/a"), key("mount/u/b"));
-    barrier.commit(Batch::new().put(a.clone(), "one").put(b.clone(), "two")).await.unwrap();
-    let rows =
-        storage.page(&key("mount/u/"), None, 10, PageOf::Entries).await.unwrap().rows;
+    barrier
+        .commit(Batch::new().put(a.clone(), "one").put(b.clone(), "two"))
+        .await
+        .unwrap();
+    let rows = storage
+        .page(&key("mount/u/"), None, 10, PageOf::Entries)
+        .await
+        .unwrap()
+        .rows;
     let (first, second) = (&rows[0], &rows[1]);
     let moved = first.entry.clone().unwrap().value;
-    storage.commit(Batch::new().put(second.key.clone(), moved)).await.unwrap();
+    storage
+        .commit(Batch::new().put(second.key.clone(), moved))
+        .await
+        .unwrap();
     let results = [barrier.get(&a).await, barrier.get(&b).await];
-    assert_eq!(results.iter().filter(|r| r.is_err()).count(), 1, "{results:?}");
+    assert_eq!(
+        results.iter().filter(|r| r.is_err()).count(),
+        1,
+        "{results:?}"
+    );
 
     let elsewhere = memory();
     let (other, _) = unsealed(&elsewhere).await;
     let value = first.entry.clone().unwrap().value;
-    elsewhere.commit(Batch::new().put(key("sys/x"), value)).await.unwrap();
-    assert!(matches!(other.get(&key("sys/x")).await, Err(StorageError::Unreadable { .. })));
+    elsewhere
+        .commit(Batch::new().put(key("sys/x"), value))
+        .await
+        .unwrap();
+    assert!(matches!(
+        other.get(&key("sys/x")).await,
+        Err(StorageError::Unreadable { .. })
+    ));
 }
 
 #[tokio::test]
@@ -102,8 +140,14 @@ async fn the_storage_below_shows_no_name_and_no_value() {
     let storage = memory();
     let (barrier, _) = unsealed(&storage).await;
     let name = key("mount/u/meta/planted-folder/planted-name");
-    barrier.commit(Batch::new().put(name, "planted-value")).await.unwrap();
-    let all = storage.page(&key(""), None, 100, PageOf::Entries).await.unwrap();
+    barrier
+        .commit(Batch::new().put(name, "planted-value"))
+        .await
+        .unwrap();
+    let all = storage
+        .page(&key(""), None, 100, PageOf::Entries)
+        .await
+        .unwrap();
     assert!(all.rows.len() >= 4);
     for row in all.rows {
         let bytes = [row.key.as_bytes(), &row.entry.unwrap().value].concat();
@@ -125,7 +169,10 @@ async fn a_listing_shows_names_and_goes_on_behind_any_of_them() {
     let mut names = Vec::new();
     let mut after = None;
     loop {
-        let page = barrier.page(&prefix, after.as_ref(), 7, PageOf::Children).await.unwrap();
+        let page = barrier
+            .page(&prefix, after.as_ref(), 7, PageOf::Children)
+            .await
+            .unwrap();
         after = page.rows.last().map(|row| row.key.clone());
         names.extend(page.rows.into_iter().map(|row| row.key.to_string()));
         if !page.more {
@@ -145,12 +192,24 @@ async fn rotation_keeps_old_records_readable_on_every_node() {
     let (barrier_one, shares) = unsealed(&storage).await;
     let barrier_two = barrier(&storage);
     unseal(&barrier_two, &shares).await.unwrap();
-    barrier_one.commit(Batch::new().put(key("sys/old"), "old")).await.unwrap();
+    barrier_one
+        .commit(Batch::new().put(key("sys/old"), "old"))
+        .await
+        .unwrap();
     assert_eq!(barrier_one.rotate().await.unwrap().term, 2);
-    barrier_one.commit(Batch::new().put(key("sys/new"), "new")).await.unwrap();
+    barrier_one
+        .commit(Batch::new().put(key("sys/new"), "new"))
+        .await
+        .unwrap();
     for node in [&barrier_one, &barrier_two] {
-        assert_eq!(node.get(&key("sys/old")).await.unwrap().unwrap().value, "old");
-        assert_eq!(node.get(&key("sys/new")).await.unwrap().unwrap().value, "new");
+        assert_eq!(
+            node.get(&key("sys/old")).await.unwrap().unwrap().value,
+            "old"
+        );
+        assert_eq!(
+            node.get(&key("sys/new")).await.unwrap().unwrap().value,
+            "new"
+        );
     }
     assert_eq!(barrier_two.key_status().unwrap().term, 2);
 }
@@ -160,10 +219,16 @@ async fn terms_rotate_by_number_and_by_age() {
     let storage = memory();
     let clock = Arc::new(TestClock::new(Timestamp::from_unix_seconds(1_000_000)));
     let barrier = Barrier::new(Arc::clone(&storage), clock.clone(), Arc::new(SystemRng));
-    let made = barrier.initialize(SealConfig::shamir(1, 1).unwrap()).await.unwrap();
+    let made = barrier
+        .initialize(SealConfig::shamir(1, 1).unwrap())
+        .await
+        .unwrap();
     barrier.unseal(made.shares[0].duplicate()).await.unwrap();
-    let config =
-        RotationConfig { max_operations: 1_000_000, interval_seconds: 86_400, enabled: true };
+    let config = RotationConfig {
+        max_operations: 1_000_000,
+        interval_seconds: 86_400,
+        enabled: true,
+    };
     barrier.set_rotation_config(config).await.unwrap();
     assert!(!barrier.rotate_if_due().await.unwrap());
     clock.advance(Duration::from_secs(86_400));
@@ -175,7 +240,10 @@ async fn terms_rotate_by_number_and_by_age() {
     for _ in 0..8 {
         barrier.seal();
         barrier.unseal(made.shares[0].duplicate()).await.unwrap();
-        barrier.commit(Batch::new().put(key("sys/x"), "x")).await.unwrap();
+        barrier
+            .commit(Batch::new().put(key("sys/x"), "x"))
+            .await
+            .unwrap();
         terms.insert(barrier.key_status().unwrap().term);
     }
     assert!(terms.len() > 1, "{terms:?}");

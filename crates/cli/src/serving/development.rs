@@ -1,7 +1,7 @@
 //! A development server: in memory, unsealed, ready to use.
 
 use super::{core_config, listen, runtime, serve, start_logging};
-use crate::commands::server::{DevArguments, ServerArguments};
+use crate::commands::server::{DevArguments, LogFormat, LogLevel, ServerArguments};
 use crate::failure::Failure;
 use crate::output::console;
 use crate::session::token_file;
@@ -15,15 +15,29 @@ use std::sync::Arc;
 
 /// Runs it until it is told to end.
 pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Result<(), Failure> {
-    let Some(dev) = arguments.dev else { return Ok(()) };
-    start_logging(arguments.log_level, arguments.log_format);
-    let certificate = if dev.tls { Some(Certificate::make()?) } else { None };
+    let Some(dev) = arguments.dev else {
+        return Ok(());
+    };
+    let level = arguments.log_level.map_or("info", LogLevel::word);
+    start_logging(level, arguments.log_format == Some(LogFormat::Json));
+    let certificate = if dev.tls {
+        Some(Certificate::make()?)
+    } else {
+        None
+    };
     runtime()?.block_on(async {
-        let core = Core::new(core_config(MemoryStorage::new(), "inmem")?).map_err(Failure::display)?;
+        let core =
+            Core::new(core_config(MemoryStorage::new(), "inmem")?).map_err(Failure::display)?;
         let server = listen(&core, vec![listener(&dev, certificate.as_ref())?]).await?;
-        let address = server.addresses().first().map(ToString::to_string).unwrap_or_default();
-        let (unseal_key, root_token) =
-            core.develop(dev.root_token).await.map_err(Failure::display)?;
+        let address = server
+            .addresses()
+            .first()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let (unseal_key, root_token) = core
+            .develop(dev.root_token)
+            .await
+            .map_err(Failure::display)?;
         if dev.store_token {
             // The server is of use without it: a home that cannot be written is no reason to end.
             if let Err(error) = token_file::write(environment, &root_token) {
@@ -32,8 +46,14 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
         }
         let scheme = if dev.tls { "https" } else { "http" };
         let unseal_key = data_encoding(unseal_key.expose());
-        console::line(&welcome(&format!("{scheme}://{address}"), certificate.as_ref()))?;
-        console::line(&format!("Unseal Key: {unseal_key}\nRoot Token: {}\n", root_token.expose()))?;
+        console::line(&welcome(
+            &format!("{scheme}://{address}"),
+            certificate.as_ref(),
+        ))?;
+        console::line(&format!(
+            "Unseal Key: {unseal_key}\nRoot Token: {}\n",
+            root_token.expose()
+        ))?;
         serve(core, server).await
     })
 }
@@ -50,13 +70,29 @@ fn welcome(url: &str, certificate: Option<&Certificate>) -> String {
     )
 }
 
-fn listener(dev: &DevArguments, certificate: Option<&Certificate>) -> Result<ListenerConfig, Failure> {
-    let address = dev.listen_address.to_socket_addrs().ok().and_then(|mut found| found.next());
+fn listener(
+    dev: &DevArguments,
+    certificate: Option<&Certificate>,
+) -> Result<ListenerConfig, Failure> {
+    let address = dev
+        .listen_address
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut found| found.next());
     let address = address.ok_or_else(|| {
-        Failure::local(format!("`{}` is no address to listen on: write host:port", dev.listen_address))
+        Failure::local(format!(
+            "`{}` is no address to listen on: write host:port",
+            dev.listen_address
+        ))
     })?;
-    let tls = certificate.map(|certificate| certificate.offer()).transpose()?;
-    Ok(ListenerConfig { address, tls, limits: Limits::default() })
+    let tls = certificate
+        .map(|certificate| certificate.offer())
+        .transpose()?;
+    Ok(ListenerConfig {
+        address,
+        tls,
+        limits: Limits::default(),
+    })
 }
 
 /// The unseal key as text, as `operator unseal` takes it.
@@ -85,7 +121,8 @@ impl Certificate {
         let files = tls::TlsFiles {
             certificate: self.file.clone(),
             key: self.folder.path().join("key.pem"),
-            only_tls13: false,
+            versions: tls::Versions::default(),
+            clients: tls::Clients::default(),
         };
         tls::server_config(&files).map_err(Failure::display)
     }

@@ -23,11 +23,19 @@ pub(crate) struct Floor {
 
 /// Serves until it is told to end.
 pub(crate) fn run(floor: Floor) -> Result<(), Failure> {
-    let files =
-        tls::TlsFiles { certificate: floor.tls_cert, key: floor.tls_key, only_tls13: false };
+    let files = tls::TlsFiles {
+        certificate: floor.tls_cert,
+        key: floor.tls_key,
+        versions: tls::Versions::default(),
+        clients: tls::Clients::default(),
+    };
     let tls = Some(tls::server_config(&files).map_err(Failure::display)?);
     runtime()?.block_on(async {
-        let listener = ListenerConfig { address: floor.listen, tls, limits: Limits::default() };
+        let listener = ListenerConfig {
+            address: floor.listen,
+            tls,
+            limits: Limits::default(),
+        };
         let server = floor::start(listener).await.map_err(Failure::display)?;
         until_stopped(async || {}).await.map_err(Failure::display)?;
         server.stop().await;

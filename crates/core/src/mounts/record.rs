@@ -101,7 +101,12 @@ impl NewMount {
 
     /// The mount of `auth/token`.
     pub(crate) fn token() -> Self {
-        Self::plain(RecordClass::System, "token/", "token", "token based credentials")
+        Self::plain(
+            RecordClass::System,
+            "token/",
+            "token",
+            "token based credentials",
+        )
     }
 
     /// A KV version 2 mount.

@@ -16,13 +16,18 @@ struct Node<V> {
 
 impl<V> Default for Node<V> {
     fn default() -> Self {
-        Self { value: None, children: HashMap::new() }
+        Self {
+            value: None,
+            children: HashMap::new(),
+        }
     }
 }
 
 impl<V> Default for Tree<V> {
     fn default() -> Self {
-        Self { root: Node::default() }
+        Self {
+            root: Node::default(),
+        }
     }
 }
 
@@ -40,7 +45,10 @@ impl<V> Tree<V> {
     }
 
     pub(super) fn get(&self, path: &str) -> Option<&V> {
-        segments(path).try_fold(&self.root, |node, segment| node.children.get(segment))?.value.as_ref()
+        segments(path)
+            .try_fold(&self.root, |node, segment| node.children.get(segment))?
+            .value
+            .as_ref()
     }
 
     /// The value with the longest path that `path` begins with, and what follows. The slash at the
@@ -76,7 +84,9 @@ impl<V> Tree<V> {
 impl<V> Node<V> {
     /// Some value at or below this node.
     fn any(&self) -> Option<&V> {
-        self.value.as_ref().or_else(|| self.children.values().find_map(Node::any))
+        self.value
+            .as_ref()
+            .or_else(|| self.children.values().find_map(Node::any))
     }
 }
 
@@ -121,7 +131,11 @@ mod tests {
             ("team/b", None),
             ("", None),
         ] {
-            assert_eq!(tree.find(path).map(|(value, rest)| (*value, rest)), expected, "{path}");
+            assert_eq!(
+                tree.find(path).map(|(value, rest)| (*value, rest)),
+                expected,
+                "{path}"
+            );
         }
     }
 

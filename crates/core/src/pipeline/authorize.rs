@@ -48,24 +48,29 @@ impl<'r> Flow<'r> {
             None => String::new(),
         };
         self.granted = Some(Granted { allowed, policy_id });
-        if allowed { self.refuse_wrapping() } else { Err(Fault::Denied) }
+        if allowed {
+            self.refuse_wrapping()
+        } else {
+            Err(Fault::Denied)
+        }
     }
 
     /// Response wrapping is not served yet; an unwrapped answer is not what was asked for.
     fn refuse_wrapping(&self) -> Result<(), Fault> {
         match self.request.wrap_ttl {
-            Some(ttl) if ttl.0 > 0 => {
-                Err(Fault::invalid("response wrapping is not served by this version"))
-            }
+            Some(ttl) if ttl.0 > 0 => Err(Fault::invalid(
+                "response wrapping is not served by this version",
+            )),
             _ => Ok(()),
         }
     }
 
     fn access(&self, route: &Route<'r>) -> Access {
         match (route, &self.mount) {
-            (Route::Row { row, .. }, Some((mount, _))) => {
-                mount.engine.facts(*row).map_or(Access::Token, |facts| facts.access)
-            }
+            (Route::Row { row, .. }, Some((mount, _))) => mount
+                .engine
+                .facts(*row)
+                .map_or(Access::Token, |facts| facts.access),
             _ => Access::Token,
         }
     }
@@ -78,7 +83,11 @@ impl<'r> Flow<'r> {
         {
             let input = self.input(route)?;
             let exists = mount.engine.exists(*row, &input, context).await?;
-            return Ok(if exists { Operation::Update } else { Operation::Create });
+            return Ok(if exists {
+                Operation::Update
+            } else {
+                Operation::Create
+            });
         }
         Ok(self.request.verb.operation())
     }
@@ -91,12 +100,18 @@ impl<'r> Flow<'r> {
             // What is no object has no parameters; the handler says what is wrong with it.
             Ok(None) | Err(_) => Vec::new(),
         };
-        let fields = Fields { body, query: &self.request.query };
+        let fields = Fields {
+            body,
+            query: &self.request.query,
+        };
         Ok(identity.acl.decide(&AccessRequest {
             path: self.request.path.as_str(),
             operation: self.policy_operation(),
             parameters: Some(&fields),
-            wrap_ttl: self.request.wrap_ttl.map(secretum_api::fields::Seconds::duration),
+            wrap_ttl: self
+                .request
+                .wrap_ttl
+                .map(secretum_api::fields::Seconds::duration),
         }))
     }
 
@@ -130,10 +145,12 @@ impl Parameters for Fields<'_> {
 
     fn json(&self, name: &str) -> Option<Cow<'_, str>> {
         let body = self.body.iter().find(|(own, _)| own == name);
-        body.map(|(_, value)| Cow::Borrowed(value.get())).or_else(|| {
-            let query = self.query.iter().find(|(own, _)| own == name);
-            query.map(|(_, text)| Cow::Owned(serde_json::Value::from(text.as_str()).to_string()))
-        })
+        body.map(|(_, value)| Cow::Borrowed(value.get()))
+            .or_else(|| {
+                let query = self.query.iter().find(|(own, _)| own == name);
+                query
+                    .map(|(_, text)| Cow::Owned(serde_json::Value::from(text.as_str()).to_string()))
+            })
     }
 }
 

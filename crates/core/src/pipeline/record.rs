@@ -20,7 +20,10 @@ impl Flow<'_> {
     }
 
     /// Records an answer.
-    pub(super) async fn record_response(&self, outcome: &Result<Outcome, Fault>) -> Result<(), Fault> {
+    pub(super) async fn record_response(
+        &self,
+        outcome: &Result<Outcome, Fault>,
+    ) -> Result<(), Fault> {
         match outcome {
             Err(fault) => self.write(Kind::Response, Some(&[]), Some(fault)).await,
             Ok(outcome) => {
@@ -37,7 +40,8 @@ impl Flow<'_> {
                     warnings: &reply.warnings,
                     issued,
                 };
-                self.write_record(Kind::Response, Some(response), None).await
+                self.write_record(Kind::Response, Some(response), None)
+                    .await
             }
         }
     }
@@ -88,17 +92,26 @@ impl Flow<'_> {
             }),
             error: fault.map(|fault| Cow::Owned(fault.to_string())),
         };
-        self.active.audits.broker.write(&record).await.map_err(|error| {
-            tracing::error!(request_id = self.request.id, %error, "a request was not recorded");
-            Fault::Unrecorded
-        })
+        self.active
+            .audits
+            .broker
+            .write(&record)
+            .await
+            .map_err(|error| {
+                tracing::error!(request_id = self.request.id, %error, "a request was not recorded");
+                Fault::Unrecorded
+            })
     }
 
     fn auth_part(&self) -> Option<AuthPart<'_>> {
         let identity = self.identity.as_ref().ok()?;
         let record = &identity.token.record;
         Some(AuthPart {
-            client_token: self.request.token.as_ref().map_or("", |token| token.expose()),
+            client_token: self
+                .request
+                .token
+                .as_ref()
+                .map_or("", |token| token.expose()),
             accessor: &record.accessor,
             display_name: &record.display_name,
             policies: &record.policies,
@@ -109,7 +122,9 @@ impl Flow<'_> {
     }
 
     fn clear_keys(&self, kind: Kind) -> &[String] {
-        let Some((mount, _)) = &self.mount else { return &[] };
+        let Some((mount, _)) = &self.mount else {
+            return &[];
+        };
         match kind {
             Kind::Request => &mount.record.config.audit_non_hmac_request_keys,
             Kind::Response => &mount.record.config.audit_non_hmac_response_keys,

@@ -82,8 +82,24 @@ impl Handle<ListDevices> for Sys {
     ) -> Result<Reply<BTreeMap<String, Device>>, Fault> {
         let records = System::of(context)?.active.audits.records().await?;
         let devices = records.into_iter().map(|record| {
-            let AuditRecord { path, kind, description, options, local, .. } = record;
-            (path.clone(), Device { path, kind, description, options, local })
+            let AuditRecord {
+                path,
+                kind,
+                description,
+                options,
+                local,
+                ..
+            } = record;
+            (
+                path.clone(),
+                Device {
+                    path,
+                    kind,
+                    description,
+                    options,
+                    local,
+                },
+            )
         });
         Ok(Reply::data(devices.collect()))
     }
@@ -126,8 +142,14 @@ impl Handle<Hash> for Sys {
         if request.input.is_empty() {
             return Err(Fault::invalid("the \"input\" parameter is empty"));
         }
-        let device = System::of(context)?.active.audits.broker.device(&folder(&request.path)?);
+        let device = System::of(context)?
+            .active
+            .audits
+            .broker
+            .device(&folder(&request.path)?);
         let device = device.ok_or_else(|| Fault::invalid("unknown audit backend"))?;
-        Ok(Reply::data(Hashed { hash: device.hash(&request.input) }))
+        Ok(Reply::data(Hashed {
+            hash: device.hash(&request.input),
+        }))
     }
 }

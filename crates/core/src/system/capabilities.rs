@@ -52,7 +52,11 @@ pub(crate) struct OfAccessor {
 /// Capabilities by path; of a single path also under `capabilities`.
 type Capabilities = BTreeMap<String, Vec<&'static str>>;
 
-fn capabilities(acl: &Acl, paths: CommaList, path: CommaList) -> Result<Reply<Capabilities>, Fault> {
+fn capabilities(
+    acl: &Acl,
+    paths: CommaList,
+    path: CommaList,
+) -> Result<Reply<Capabilities>, Fault> {
     let paths = if paths.0.is_empty() { path.0 } else { paths.0 };
     let mut answer = Capabilities::new();
     if let [only] = paths.as_slice() {

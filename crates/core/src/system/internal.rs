@@ -49,7 +49,9 @@ impl Handle<ReadOpenApi> for Sys {
         for class in [Class::Secret, Class::Auth] {
             for mount in system.active.mounts.all(class) {
                 if may_see(&system, &mount) {
-                    mount.engine.describe(&mut document, &format!("/{}", mount.path), None);
+                    mount
+                        .engine
+                        .describe(&mut document, &format!("/{}", mount.path), None);
                 }
             }
         }
@@ -72,7 +74,10 @@ impl Handle<ListUiMounts> for Sys {
                 .map(|mount| (mount.record.path.clone(), MountInfo::of(&mount)))
                 .collect()
         };
-        Ok(Reply::data(UiMounts { auth: visible(Class::Auth), secret: visible(Class::Secret) }))
+        Ok(Reply::data(UiMounts {
+            auth: visible(Class::Auth),
+            secret: visible(Class::Secret),
+        }))
     }
 }
 

@@ -40,8 +40,12 @@ impl Handle<ReadKeyStatus> for Sys {
     type Error = Fault;
 
     async fn handle(&self, _: ReadKeyStatus, context: &Context) -> Result<Reply<Term>, Fault> {
-        let status =
-            System::of(context)?.active.core.barrier.key_status().map_err(barrier)?;
+        let status = System::of(context)?
+            .active
+            .core
+            .barrier
+            .key_status()
+            .map_err(barrier)?;
         Ok(Reply::data(Term {
             term: status.term,
             install_time: status.install_time,
@@ -55,7 +59,13 @@ impl Handle<Rotate> for Sys {
     type Error = Fault;
 
     async fn handle(&self, _: Rotate, context: &Context) -> Result<Reply<()>, Fault> {
-        System::of(context)?.active.core.barrier.rotate().await.map_err(barrier)?;
+        System::of(context)?
+            .active
+            .core
+            .barrier
+            .rotate()
+            .await
+            .map_err(barrier)?;
         Ok(Reply::empty())
     }
 }

@@ -120,7 +120,10 @@ const BUILD_DATE: &str = "";
 
 fn seal_state(core: &Core, status: Status) -> SealState {
     let seal = status.seal;
-    let (t, n) = seal.config.as_ref().map_or((0, 0), |c| (c.threshold, c.shares));
+    let (t, n) = seal
+        .config
+        .as_ref()
+        .map_or((0, 0), |c| (c.threshold, c.shares));
     let (cluster_name, cluster_id) = cluster(core, seal.sealed, seal.config.as_ref());
     SealState {
         kind: "shamir".to_owned(),
@@ -142,9 +145,15 @@ fn seal_state(core: &Core, status: Status) -> SealState {
 
 /// Name and id of the cluster, which a sealed vault does not tell.
 fn cluster(core: &Core, sealed: bool, config: Option<&SealConfig>) -> (String, String) {
-    let Some(config) = config.filter(|_| !sealed) else { return (String::new(), String::new()) };
+    let Some(config) = config.filter(|_| !sealed) else {
+        return (String::new(), String::new());
+    };
     let configured = &core.config.cluster_name;
-    let name = if configured.is_empty() { &config.cluster_name } else { configured };
+    let name = if configured.is_empty() {
+        &config.cluster_name
+    } else {
+        configured
+    };
     (name.clone(), config.cluster_id.clone())
 }
 
@@ -154,7 +163,9 @@ impl Handle<ReadInit> for Sys {
 
     async fn handle(&self, _: ReadInit, _: &Context) -> Result<Reply<InitState>, Fault> {
         let state = self.core()?.status().await?.state;
-        Ok(Reply::data(InitState { initialized: state != NodeState::Uninitialized }))
+        Ok(Reply::data(InitState {
+            initialized: state != NodeState::Uninitialized,
+        }))
     }
 }
 
@@ -164,14 +175,24 @@ impl Handle<Initialize> for Sys {
 
     async fn handle(&self, request: Initialize, _: &Context) -> Result<Reply<InitKeys>, Fault> {
         if !request.pgp_keys.is_empty() || !request.root_token_pgp_key.is_empty() {
-            return Err(Fault::invalid("PGP encryption of shares is not served by this version"));
+            return Err(Fault::invalid(
+                "PGP encryption of shares is not served by this version",
+            ));
         }
-        let config = SealConfig::shamir(request.secret_shares, request.secret_threshold)
-            .map_err(barrier)?;
+        let config =
+            SealConfig::shamir(request.secret_shares, request.secret_threshold).map_err(barrier)?;
         let birth = self.core()?.initialize(config, None).await?;
         Ok(Reply::data(InitKeys {
-            keys: birth.shares.iter().map(|share| hex::encode(share.expose())).collect(),
-            keys_base64: birth.shares.iter().map(|share| STANDARD.encode(share.expose())).collect(),
+            keys: birth
+                .shares
+                .iter()
+                .map(|share| hex::encode(share.expose()))
+                .collect(),
+            keys_base64: birth
+                .shares
+                .iter()
+                .map(|share| STANDARD.encode(share.expose()))
+                .collect(),
             root_token: birth.root_token.expose().to_owned(),
         }))
     }
@@ -187,7 +208,9 @@ impl Handle<Unseal> for Sys {
         let status = if request.reset {
             core.reset_unseal().await?
         } else if key.expose().is_empty() {
-            return Err(Fault::invalid("'key' must be specified in request body as JSON, or 'reset' set to true"));
+            return Err(Fault::invalid(
+                "'key' must be specified in request body as JSON, or 'reset' set to true",
+            ));
         } else {
             core.unseal(share(&key)?).await?
         };

@@ -253,19 +253,39 @@ impl Tune {
         {
             word.clone_into(&mut record.config.listing_visibility);
         } else if self.listing_visibility.is_some() {
-            return Err(Fault::invalid("listing_visibility must be `unauth` or `hidden`"));
+            return Err(Fault::invalid(
+                "listing_visibility must be `unauth` or `hidden`",
+            ));
         }
         let config = &mut record.config;
         set(&mut record.description, self.description);
-        set(&mut config.default_lease_ttl, self.default_lease_ttl.map(|ttl| ttl.0));
-        set(&mut config.max_lease_ttl, self.max_lease_ttl.map(|ttl| ttl.0));
+        set(
+            &mut config.default_lease_ttl,
+            self.default_lease_ttl.map(|ttl| ttl.0),
+        );
+        set(
+            &mut config.max_lease_ttl,
+            self.max_lease_ttl.map(|ttl| ttl.0),
+        );
         set(&mut config.force_no_cache, self.force_no_cache);
         set(&mut config.token_type, self.token_type);
         let list = |list: Option<CommaList>| list.map(|list| list.0);
-        set(&mut config.audit_non_hmac_request_keys, list(self.audit_non_hmac_request_keys));
-        set(&mut config.audit_non_hmac_response_keys, list(self.audit_non_hmac_response_keys));
-        set(&mut config.passthrough_request_headers, list(self.passthrough_request_headers));
-        set(&mut config.allowed_response_headers, list(self.allowed_response_headers));
+        set(
+            &mut config.audit_non_hmac_request_keys,
+            list(self.audit_non_hmac_request_keys),
+        );
+        set(
+            &mut config.audit_non_hmac_response_keys,
+            list(self.audit_non_hmac_response_keys),
+        );
+        set(
+            &mut config.passthrough_request_headers,
+            list(self.passthrough_request_headers),
+        );
+        set(
+            &mut config.allowed_response_headers,
+            list(self.allowed_response_headers),
+        );
         if config.max_lease_ttl > 0 && config.default_lease_ttl > config.max_lease_ttl {
             return Err(Fault::invalid(format!(
                 "default_lease_ttl of {} seconds is greater than max_lease_ttl of {} seconds",
@@ -279,12 +299,14 @@ impl Tune {
 /// A version holds what an older one cannot read.
 fn refuse_downgrade(record: &MountRecord, new: &BTreeMap<String, String>) -> Result<(), Fault> {
     let version = |options: &BTreeMap<String, String>| {
-        options.get("version").map_or(Ok(1), |version| version.parse::<u32>())
+        options
+            .get("version")
+            .map_or(Ok(1), |version| version.parse::<u32>())
     };
     match (version(&record.options), version(new)) {
-        (Ok(old), Ok(new_version)) if new.contains_key("version") && new_version < old => {
-            Err(Fault::invalid(format!("cannot downgrade mount from version {old}")))
-        }
+        (Ok(old), Ok(new_version)) if new.contains_key("version") && new_version < old => Err(
+            Fault::invalid(format!("cannot downgrade mount from version {old}")),
+        ),
         (_, Err(_)) => Err(Fault::invalid("the option `version` must be a number")),
         _ => Ok(()),
     }
@@ -302,20 +324,36 @@ fn folder(path: &str) -> Result<String, Fault> {
 /// The mount at a path, and only there.
 fn mount_at(system: &System, class: Class, path: &str) -> Result<Arc<Mount>, Fault> {
     let folder = folder(path)?;
-    let full = if class == Class::Auth { format!("auth/{folder}") } else { folder.clone() };
-    let found = system.active.mounts.at(&full).filter(|mount| mount.record.class() == class);
-    let what = if class == Class::Auth { "auth" } else { "secret engine" };
+    let full = if class == Class::Auth {
+        format!("auth/{folder}")
+    } else {
+        folder.clone()
+    };
+    let found = system
+        .active
+        .mounts
+        .at(&full)
+        .filter(|mount| mount.record.class() == class);
+    let what = if class == Class::Auth {
+        "auth"
+    } else {
+        "secret engine"
+    };
     found.ok_or_else(|| Fault::invalid(format!("No {what} mount at {folder}")))
 }
 
 fn info(context: &Context, class: Class, path: &str) -> Result<Reply<MountInfo>, Fault> {
     let system = System::of(context)?;
-    Ok(Reply::data(MountInfo::of(&*mount_at(&system, class, path)?)))
+    Ok(Reply::data(MountInfo::of(&*mount_at(
+        &system, class, path,
+    )?)))
 }
 
 fn infos(context: &Context, class: Class) -> Result<Reply<BTreeMap<String, MountInfo>>, Fault> {
     let mounts = System::of(context)?.active.mounts.all(class);
-    let infos = mounts.iter().map(|mount| (mount.record.path.clone(), MountInfo::of(mount)));
+    let infos = mounts
+        .iter()
+        .map(|mount| (mount.record.path.clone(), MountInfo::of(mount)));
     Ok(Reply::data(infos.collect()))
 }
 
@@ -330,7 +368,9 @@ async fn enable(context: &Context, class: RecordClass, ask: Enable) -> Result<Re
         }
     }
     if kind.is_empty() {
-        return Err(Fault::invalid("the type of the engine is missing: `type` must be specified"));
+        return Err(Fault::invalid(
+            "the type of the engine is missing: `type` must be specified",
+        ));
     }
     let new = NewMount {
         class,
@@ -355,17 +395,23 @@ async fn enable(context: &Context, class: RecordClass, ask: Enable) -> Result<Re
         local: record.local,
         seal_wrap: record.seal_wrap,
     };
-    Ok(Reply::wrote(System::of(context)?.active.mounts.prepare(new).await?))
+    Ok(Reply::wrote(
+        System::of(context)?.active.mounts.prepare(new).await?,
+    ))
 }
 
 async fn disable(context: &Context, class: Class, path: &str) -> Result<Reply<()>, Fault> {
     let system = System::of(context)?;
     // Disabling what is not there is done already, as clients expect.
-    let Ok(mount) = mount_at(&system, class, path) else { return Ok(Reply::empty()) };
+    let Ok(mount) = mount_at(&system, class, path) else {
+        return Ok(Reply::empty());
+    };
     if mount.record.is_system() {
         return Err(Fault::invalid(format!("cannot unmount \"{}\"", mount.path)));
     }
-    Ok(Reply::wrote(system.active.mounts.prepare_removal(&mount).await?))
+    Ok(Reply::wrote(
+        system.active.mounts.prepare_removal(&mount).await?,
+    ))
 }
 
 fn tuned(context: &Context, class: Class, path: &str) -> Result<Reply<TuneInfo>, Fault> {
@@ -384,7 +430,9 @@ async fn tune(context: &Context, class: Class, path: &str, tune: Tune) -> Result
     let system = System::of(context)?;
     let mut record = mount_at(&system, class, path)?.record.clone();
     tune.apply(&mut record)?;
-    Ok(Reply::wrote(system.active.mounts.prepare_change(&record).await?))
+    Ok(Reply::wrote(
+        system.active.mounts.prepare_change(&record).await?,
+    ))
 }
 
 /// Implements a handler of `Sys` in one line.
@@ -394,7 +442,11 @@ macro_rules! handler {
             type Data = $data;
             type Error = Fault;
 
-            async fn handle(&self, $ask: $request, $context: &Context) -> Result<Reply<$data>, Fault> {
+            async fn handle(
+                &self,
+                $ask: $request,
+                $context: &Context,
+            ) -> Result<Reply<$data>, Fault> {
                 $body
             }
         }

@@ -81,9 +81,16 @@ impl Handle<ListLegacy> for Sys {
     type Data = LegacyListing;
     type Error = Fault;
 
-    async fn handle(&self, _: ListLegacy, context: &Context) -> Result<Reply<LegacyListing>, Fault> {
+    async fn handle(
+        &self,
+        _: ListLegacy,
+        context: &Context,
+    ) -> Result<Reply<LegacyListing>, Fault> {
         let names = System::of(context)?.active.policies.names().await?;
-        Ok(Reply::data(LegacyListing { keys: names.clone(), policies: names }))
+        Ok(Reply::data(LegacyListing {
+            keys: names.clone(),
+            policies: names,
+        }))
     }
 }
 
@@ -101,7 +108,11 @@ impl Handle<ReadLegacy> for Sys {
     type Data = LegacyPolicy;
     type Error = Fault;
 
-    async fn handle(&self, ask: ReadLegacy, context: &Context) -> Result<Reply<LegacyPolicy>, Fault> {
+    async fn handle(
+        &self,
+        ask: ReadLegacy,
+        context: &Context,
+    ) -> Result<Reply<LegacyPolicy>, Fault> {
         let (name, rules) = find(&ask.name, context).await?;
         Ok(Reply::data(LegacyPolicy { name, rules }))
     }
@@ -122,15 +133,24 @@ impl Handle<WritePolicy> for Sys {
     type Error = Fault;
 
     async fn handle(&self, request: WritePolicy, context: &Context) -> Result<Reply<()>, Fault> {
-        let given = if request.policy.is_empty() { request.rules } else { request.policy };
+        let given = if request.policy.is_empty() {
+            request.rules
+        } else {
+            request.policy
+        };
         if given.is_empty() {
             return Err(Fault::invalid("'policy' parameter not supplied or empty"));
         }
         // A policy holds quotes or braces, which no base64 does.
-        let text = STANDARD.decode(given.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let text = STANDARD
+            .decode(given.trim())
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok());
         let text = text.unwrap_or(given);
         let policies = &System::of(context)?.active.policies;
-        Ok(Reply::wrote(policies.prepare(&request.name.to_lowercase(), &text)?))
+        Ok(Reply::wrote(
+            policies.prepare(&request.name.to_lowercase(), &text)?,
+        ))
     }
 }
 
@@ -140,6 +160,8 @@ impl Handle<DeletePolicy> for Sys {
 
     async fn handle(&self, request: DeletePolicy, context: &Context) -> Result<Reply<()>, Fault> {
         let policies = &System::of(context)?.active.policies;
-        Ok(Reply::wrote(policies.prepare_removal(&request.name.to_lowercase())?))
+        Ok(Reply::wrote(
+            policies.prepare_removal(&request.name.to_lowercase())?,
+        ))
     }
 }

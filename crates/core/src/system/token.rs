@@ -6,7 +6,9 @@ use crate::tokens::{NewToken, Token, auth};
 use schemars::JsonSchema;
 use secretum_api::fields::{CommaList, KeyValues, Seconds, go_duration};
 use secretum_crypto::SecretString;
-use secretum_engine::{Access, Context, Engine, Fault, Handle, Listing, Reply, Routes, Verb, listing};
+use secretum_engine::{
+    Access, Context, Engine, Fault, Handle, Listing, Reply, Routes, Verb, listing,
+};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -186,27 +188,55 @@ async fn create(context: &Context, wanted: Wanted, orphan: bool) -> Result<Reply
     let identity = system.identity()?;
     let caller = &identity.token;
     let privileged = caller.record.is_root()
-        || identity.acl.capabilities("auth/token/create").contains(&"sudo");
+        || identity
+            .acl
+            .capabilities("auth/token/create")
+            .contains(&"sudo");
     if caller.record.num_uses != 0 {
-        return Err(Fault::invalid("restricted use token cannot generate child tokens"));
+        return Err(Fault::invalid(
+            "restricted use token cannot generate child tokens",
+        ));
     }
     wanted.check(privileged)?;
     let policies = wanted.policies(&caller.record.policies, privileged)?;
     let is_root = policies.iter().any(|policy| policy == "root");
     if is_root && !caller.record.is_root() {
-        return Err(Fault::invalid("root tokens may not be created without parent token being root"));
+        return Err(Fault::invalid(
+            "root tokens may not be created without parent token being root",
+        ));
     }
-    let asked = if wanted.ttl.0 > 0 { wanted.ttl.0 } else { wanted.lease.0 };
-    let ttl = if asked > 0 { Some(asked) } else { is_root.then_some(0) };
+    let asked = if wanted.ttl.0 > 0 {
+        wanted.ttl.0
+    } else {
+        wanted.lease.0
+    };
+    let ttl = if asked > 0 {
+        Some(asked)
+    } else {
+        is_root.then_some(0)
+    };
     if is_root && caller.record.expires.is_some() && asked == 0 {
-        return Err(Fault::invalid("expiring root tokens cannot create non-expiring root tokens"));
+        return Err(Fault::invalid(
+            "expiring root tokens cannot create non-expiring root tokens",
+        ));
     }
-    let meta = if wanted.meta.0.is_empty() { wanted.metadata.0 } else { wanted.meta.0 };
+    let meta = if wanted.meta.0.is_empty() {
+        wanted.metadata.0
+    } else {
+        wanted.meta.0
+    };
     let new = NewToken {
-        text: Some(wanted.id).filter(|id| !id.is_empty()).map(SecretString::new),
+        text: Some(wanted.id)
+            .filter(|id| !id.is_empty())
+            .map(SecretString::new),
         parent: (!orphan && !wanted.no_parent).then(|| Arc::clone(caller)),
         policies,
-        path: if orphan { "auth/token/create-orphan" } else { "auth/token/create" }.to_owned(),
+        path: if orphan {
+            "auth/token/create-orphan"
+        } else {
+            "auth/token/create"
+        }
+        .to_owned(),
         meta,
         display_name: display_name(&wanted.display_name),
         num_uses: wanted.num_uses,
@@ -242,7 +272,8 @@ impl Wanted {
         if !privileged && !self.id.is_empty() {
             return refuse("root or sudo privileges required to specify token id");
         }
-        if self.id.starts_with("s.") || self.id.starts_with("hvs.") || self.id.contains(['.', ' ']) {
+        if self.id.starts_with("s.") || self.id.starts_with("hvs.") || self.id.contains(['.', ' '])
+        {
             return refuse("custom token ID cannot have the 'hvs.' prefix, nor a dot or blank");
         }
         if !privileged && self.no_parent {
@@ -259,8 +290,12 @@ impl Wanted {
 
     /// The policies of the new token, sorted.
     fn policies(&self, own: &[String], privileged: bool) -> Result<Vec<String>, Fault> {
-        let mut policies: Vec<String> =
-            self.policies.0.iter().map(|policy| policy.to_lowercase()).collect();
+        let mut policies: Vec<String> = self
+            .policies
+            .0
+            .iter()
+            .map(|policy| policy.to_lowercase())
+            .collect();
         if policies.is_empty() {
             policies = own.to_vec();
         }
@@ -287,8 +322,16 @@ fn display_name(wanted: &str) -> String {
     if wanted.is_empty() {
         return "token".to_owned();
     }
-    let name: String =
-        wanted.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
+    let name: String = wanted
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
     format!("token-{}", name.trim_end_matches('-'))
 }
 
@@ -296,9 +339,17 @@ fn display_name(wanted: &str) -> String {
 async fn named(system: &System, text: &str) -> Result<(Arc<Token>, String), Fault> {
     if text.is_empty() {
         let own = system.token.as_ref().map(|token| token.expose().to_owned());
-        return Ok((Arc::clone(&system.identity()?.token), own.unwrap_or_default()));
+        return Ok((
+            Arc::clone(&system.identity()?.token),
+            own.unwrap_or_default(),
+        ));
     }
-    let token = system.active.tokens.find(text).await?.ok_or(Fault::BadToken)?;
+    let token = system
+        .active
+        .tokens
+        .find(text)
+        .await?
+        .ok_or(Fault::BadToken)?;
     Ok((token, text.to_owned()))
 }
 
@@ -317,10 +368,17 @@ async fn facts(context: &Context, token: &str) -> Result<Reply<TokenFacts>, Faul
 }
 
 /// Renews a token; what is answered names it by `text`.
-fn renewed(system: &System, token: &Token, text: String, wanted: Seconds) -> Result<Reply<()>, Fault> {
+fn renewed(
+    system: &System,
+    token: &Token,
+    text: String,
+    wanted: Seconds,
+) -> Result<Reply<()>, Fault> {
     let renewal = system.active.tokens.renew(token, wanted.0)?;
     let reply = Reply::issued(auth(text, &renewal.record, renewal.ttl)).with_writes(renewal.writes);
-    Ok(capped(wanted, renewal.ttl).into_iter().fold(reply, Reply::warn))
+    Ok(capped(wanted, renewal.ttl)
+        .into_iter()
+        .fold(reply, Reply::warn))
 }
 
 /// A warning where the life given is shorter than the one wanted.
@@ -380,7 +438,11 @@ impl Handle<LookupAccessor> for TokenEngine {
         context: &Context,
     ) -> Result<Reply<TokenFacts>, Fault> {
         let token = by_accessor(&*System::of(context)?, &ask.accessor).await?;
-        Ok(Reply::data(TokenFacts::of(&token, String::new(), context.clock.now())))
+        Ok(Reply::data(TokenFacts::of(
+            &token,
+            String::new(),
+            context.clock.now(),
+        )))
     }
 }
 
@@ -390,10 +452,12 @@ impl Handle<Renew> for TokenEngine {
 
     async fn handle(&self, request: Renew, context: &Context) -> Result<Reply<()>, Fault> {
         let system = System::of(context)?;
-        let (token, text) = named(&system, &request.token).await.map_err(|fault| match fault {
-            Fault::BadToken => Fault::invalid("token not found"),
-            other => other,
-        })?;
+        let (token, text) = named(&system, &request.token)
+            .await
+            .map_err(|fault| match fault {
+                Fault::BadToken => Fault::invalid("token not found"),
+                other => other,
+            })?;
         renewed(&system, &token, text, request.increment)
     }
 }
@@ -431,7 +495,11 @@ impl Handle<Revoke> for TokenEngine {
         let system = System::of(context)?;
         // A token that is not there is revoked already.
         if let Some(token) = system.active.tokens.find(&request.token).await? {
-            system.active.tokens.revoke(&system.active, &token.id).await?;
+            system
+                .active
+                .tokens
+                .revoke(&system.active, &token.id)
+                .await?;
         }
         Ok(Reply::empty())
     }
@@ -443,7 +511,11 @@ impl Handle<RevokeSelf> for TokenEngine {
 
     async fn handle(&self, _: RevokeSelf, context: &Context) -> Result<Reply<()>, Fault> {
         let system = System::of(context)?;
-        system.active.tokens.revoke(&system.active, &system.identity()?.token.id).await?;
+        system
+            .active
+            .tokens
+            .revoke(&system.active, &system.identity()?.token.id)
+            .await?;
         Ok(Reply::empty())
     }
 }
@@ -457,9 +529,18 @@ impl Handle<RevokeAccessor> for TokenEngine {
         if request.accessor.is_empty() {
             return Err(Fault::invalid("missing accessor"));
         }
-        match system.active.tokens.find_by_accessor(&request.accessor).await? {
+        match system
+            .active
+            .tokens
+            .find_by_accessor(&request.accessor)
+            .await?
+        {
             Some(token) => {
-                system.active.tokens.revoke(&system.active, &token.id).await?;
+                system
+                    .active
+                    .tokens
+                    .revoke(&system.active, &token.id)
+                    .await?;
                 Ok(Reply::empty())
             }
             None => Ok(Reply::empty().warn("No token found with this accessor")),
@@ -478,7 +559,11 @@ impl Handle<RevokeOrphan> for TokenEngine {
         let system = System::of(context)?;
         let token = system.active.tokens.find(&request.token).await?;
         let token = token.ok_or_else(|| Fault::invalid("token to revoke not found"))?;
-        system.active.tokens.revoke_orphan(&system.active, &token.id).await?;
+        system
+            .active
+            .tokens
+            .revoke_orphan(&system.active, &token.id)
+            .await?;
         Ok(Reply::empty())
     }
 }

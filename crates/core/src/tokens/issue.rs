@@ -72,10 +72,7 @@ impl Tokens {
         Ok((auth(text.expose().to_owned(), &record, ttl), batch))
     }
 
-    fn prepare_record(
-        &self,
-        new: NewToken,
-    ) -> Result<(SecretString, TokenRecord, Batch), Fault> {
+    fn prepare_record(&self, new: NewToken) -> Result<(SecretString, TokenRecord, Batch), Fault> {
         let text = match new.text {
             Some(text) => text,
             None => self.random("hvs.", TOKEN_CHARACTERS)?,
@@ -111,7 +108,10 @@ impl Tokens {
         parent: Option<&Token>,
     ) -> Result<Batch, Fault> {
         let id = self.id_key.sign_hex(text.expose().as_bytes());
-        let accessor = AccessorRecord { accessor: record.accessor.clone(), id: id.clone() };
+        let accessor = AccessorRecord {
+            accessor: record.accessor.clone(),
+            id: id.clone(),
+        };
         let mut batch = Batch::new()
             .put_if(id_key(&id)?, Precondition::Absent, record.to_bytes()?)
             .put(self.accessor_key(&record.accessor)?, to_json(&accessor)?);
@@ -149,7 +149,9 @@ impl Tokens {
     pub(crate) fn renew(&self, token: &Token, increment: u64) -> Result<Renewal, Fault> {
         let record = &token.record;
         let Some(expires) = record.expires else {
-            return Err(Fault::invalid("invalid lease ID: the token has no end to put off"));
+            return Err(Fault::invalid(
+                "invalid lease ID: the token has no end to put off",
+            ));
         };
         if !record.renewable {
             return Err(Fault::invalid("lease is not renewable"));
@@ -172,7 +174,11 @@ impl Tokens {
         if let Some(expires) = renewed.expires {
             writes = writes.put(expiry_key(expires, &token.id)?, Vec::new());
         }
-        Ok(Renewal { record: renewed, writes, ttl })
+        Ok(Renewal {
+            record: renewed,
+            writes,
+            ttl,
+        })
     }
 
     fn random(&self, prefix: &str, characters: usize) -> Result<SecretString, Fault> {

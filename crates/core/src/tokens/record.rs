@@ -54,12 +54,17 @@ impl TokenRecord {
 
     /// Whether its time is over, or its uses are.
     pub(crate) fn is_over(&self, now: Timestamp) -> bool {
-        self.num_uses < 0 || self.expires.is_some_and(|expires| expires <= now.unix_seconds())
+        self.num_uses < 0
+            || self
+                .expires
+                .is_some_and(|expires| expires <= now.unix_seconds())
     }
 
     /// Seconds of life left; 0 for no end.
     pub(crate) fn ttl_left(&self, now: Timestamp) -> u64 {
-        self.expires.map_or(0, |expires| u64::try_from(expires - now.unix_seconds()).unwrap_or(0))
+        self.expires.map_or(0, |expires| {
+            u64::try_from(expires - now.unix_seconds()).unwrap_or(0)
+        })
     }
 
     /// Whether it is a root token.

@@ -29,7 +29,10 @@ impl Tokens {
     pub(crate) async fn revoke_orphan(&self, active: &Active, id: &str) -> Result<(), Fault> {
         let prefix = Key::try_from(format!("sys/token/child/{id}/"))?;
         loop {
-            let page = active.storage.page(&prefix, None, PAGE, PageOf::Keys).await?;
+            let page = active
+                .storage
+                .page(&prefix, None, PAGE, PageOf::Keys)
+                .await?;
             let mut batch = Batch::new();
             for row in page.rows {
                 let child = name(&row.key, &prefix);
@@ -60,14 +63,23 @@ impl Tokens {
         let now = self.clock.now();
         let prefix = Key::try_from("sys/expiry/")?;
         loop {
-            let page = active.storage.page(&prefix, None, PAGE, PageOf::Keys).await?;
+            let page = active
+                .storage
+                .page(&prefix, None, PAGE, PageOf::Keys)
+                .await?;
             for row in &page.rows {
                 let name = name(&row.key, &prefix);
-                let Some((time, id)) = name.split_once('/') else { continue };
+                let Some((time, id)) = name.split_once('/') else {
+                    continue;
+                };
                 if i64::from_str_radix(time, 16).is_ok_and(|time| time > now.unix_seconds()) {
                     return Ok(());
                 }
-                if self.read(id).await?.is_some_and(|token| token.record.is_over(now)) {
+                if self
+                    .read(id)
+                    .await?
+                    .is_some_and(|token| token.record.is_over(now))
+                {
                     self.revoke(active, id).await?;
                 }
                 active.commit(Batch::new().delete(row.key.clone())).await?;
@@ -81,9 +93,13 @@ impl Tokens {
     /// Goes on with revocations that a crash left half done.
     pub(crate) async fn finish_revocations(&self, active: &Active) -> Result<(), CoreError> {
         let prefix = Key::try_from("sys/revoke/")?;
-        let page = active.storage.page(&prefix, None, PAGE, PageOf::Keys).await?;
+        let page = active
+            .storage
+            .page(&prefix, None, PAGE, PageOf::Keys)
+            .await?;
         for row in page.rows {
-            self.revoke_children(active, &name(&row.key, &prefix)).await?;
+            self.revoke_children(active, &name(&row.key, &prefix))
+                .await?;
         }
         Ok(())
     }
@@ -91,7 +107,9 @@ impl Tokens {
     /// Deletes a token's records; `false` where there were none.
     async fn end(&self, active: &Active, id: &str) -> Result<bool, Fault> {
         for _ in 0..TRIES {
-            let Some(token) = self.read(id).await? else { return Ok(false) };
+            let Some(token) = self.read(id).await? else {
+                return Ok(false);
+            };
             let batch = self.death(&token)?.put(revoke_key(id)?, Vec::new());
             match active.commit(batch).await {
                 Ok(_) => return Ok(true),
@@ -99,11 +117,18 @@ impl Tokens {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(Fault::Unavailable("the token is being changed by others: try again".into()))
+        Err(Fault::Unavailable(
+            "the token is being changed by others: try again".into(),
+        ))
     }
 
     fn death(&self, token: &Token) -> Result<Batch, Fault> {
-        let TokenRecord { accessor, parent, expires, .. } = &token.record;
+        let TokenRecord {
+            accessor,
+            parent,
+            expires,
+            ..
+        } = &token.record;
         let mut batch = Batch::new()
             .delete_if(id_key(&token.id)?, Precondition::At(token.revision))
             .delete(self.accessor_key(accessor)?);
@@ -122,7 +147,10 @@ impl Tokens {
         while let Some(parent) = parents.pop() {
             let prefix = Key::try_from(format!("sys/token/child/{parent}/"))?;
             loop {
-                let page = active.storage.page(&prefix, None, PAGE, PageOf::Keys).await?;
+                let page = active
+                    .storage
+                    .page(&prefix, None, PAGE, PageOf::Keys)
+                    .await?;
                 for row in &page.rows {
                     let child = name(&row.key, &prefix);
                     if self.end(active, &child).await? {
@@ -135,7 +163,9 @@ impl Tokens {
                     break;
                 }
             }
-            active.commit(Batch::new().delete(revoke_key(&parent)?)).await?;
+            active
+                .commit(Batch::new().delete(revoke_key(&parent)?))
+                .await?;
         }
         Ok(())
     }

@@ -18,7 +18,10 @@ pub(super) enum Field<'a> {
 impl<'a> Field<'a> {
     /// A deserializer of the value; `ignored` is set where nobody wanted it.
     pub(super) fn reader<'i>(self, ignored: &'i Cell<bool>) -> Reader<'a, 'i> {
-        Reader { field: self, ignored }
+        Reader {
+            field: self,
+            ignored,
+        }
     }
 }
 
@@ -53,14 +56,20 @@ impl Reader<'_, '_> {
             visitor.visit_i64(number)
         } else if let Some(number) = number.parse::<f64>().ok().filter(|n| n.is_finite()) {
             // Clients that know only floating point send `5.0` and `1e3` for whole numbers.
-            #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and in range")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "checked to be whole and in range"
+            )]
             if number.fract() == 0.0 && number.abs() < 9e15 {
                 visitor.visit_i64(number as i64)
             } else {
                 visitor.visit_f64(number)
             }
         } else {
-            Err(Error::custom(format!("`{}` is not a number", shortened(number))))
+            Err(Error::custom(format!(
+                "`{}` is not a number",
+                shortened(number)
+            )))
         }
     }
 }
@@ -84,9 +93,10 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.field {
             Field::Text(text) => visitor.visit_str(text),
-            Field::Json(json) => {
-                Deserializer::deserialize_any(&mut serde_json::Deserializer::from_str(json), visitor)
-            }
+            Field::Json(json) => Deserializer::deserialize_any(
+                &mut serde_json::Deserializer::from_str(json),
+                visitor,
+            ),
         }
     }
 
@@ -99,7 +109,10 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         match word {
             "true" | "True" | "TRUE" | "t" | "T" | "1" => visitor.visit_bool(true),
             "false" | "False" | "FALSE" | "f" | "F" | "0" | "" => visitor.visit_bool(false),
-            _ => Err(Error::custom(format!("`{}` is not true or false", shortened(word)))),
+            _ => Err(Error::custom(format!(
+                "`{}` is not true or false",
+                shortened(word)
+            ))),
         }
     }
 
@@ -144,9 +157,8 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         visitor: V,
     ) -> Result<V::Value> {
         match self.field {
-            Field::Text(text) => {
-                visitor.visit_enum(serde::de::IntoDeserializer::<Self::Error>::into_deserializer(text))
-            }
+            Field::Text(text) => visitor
+                .visit_enum(serde::de::IntoDeserializer::<Self::Error>::into_deserializer(text)),
             Field::Json(json) => {
                 let mut json = serde_json::Deserializer::from_str(json);
                 Deserializer::deserialize_enum(&mut json, name, variants, visitor)

@@ -33,7 +33,9 @@ fn merge_members(mut target: Members, patch: Members) -> Result<Members, KvError
             continue;
         }
         let change = if change.get().starts_with('{') {
-            let current = at.and_then(|at| target.0.get(at)).map(|(_, value)| value.get());
+            let current = at
+                .and_then(|at| target.0.get(at))
+                .map(|(_, value)| value.get());
             let current = match current.filter(|value| value.starts_with('{')) {
                 Some(object) => members(object)?,
                 None => Members::default(),
@@ -103,19 +105,32 @@ mod tests {
             (r#"{"a":"b","b":"c"}"#, r#"{"a":null}"#, r#"{"b":"c"}"#),
             (r#"{"a":["b"]}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
             (r#"{"a":"c"}"#, r#"{"a":["b"]}"#, r#"{"a":["b"]}"#),
-            (r#"{"a":{"b":"c"}}"#, r#"{"a":{"b":"d","c":null}}"#, r#"{"a":{"b":"d"}}"#),
+            (
+                r#"{"a":{"b":"c"}}"#,
+                r#"{"a":{"b":"d","c":null}}"#,
+                r#"{"a":{"b":"d"}}"#,
+            ),
             (r#"{"a":[{"b":"c"}]}"#, r#"{"a":[1]}"#, r#"{"a":[1]}"#),
             (r#"{"e":null}"#, r#"{"a":1}"#, r#"{"e":null,"a":1}"#),
             ("{}", r#"{"a":{"bb":{"ccc":null}}}"#, r#"{"a":{"bb":{}}}"#),
-            (r#"{"n":1.10}"#, r#"{"m":12345678901234567890123}"#, r#"{"n":1.10,"m":12345678901234567890123}"#),
+            (
+                r#"{"n":1.10}"#,
+                r#"{"m":12345678901234567890123}"#,
+                r#"{"n":1.10,"m":12345678901234567890123}"#,
+            ),
         ] {
-            assert_eq!(merge(&object(target), &object(patch)).unwrap().get(), expected);
+            assert_eq!(
+                merge(&object(target), &object(patch)).unwrap().get(),
+                expected
+            );
         }
     }
 
     /// The algorithm of the RFC, word by word.
     fn reference(target: Value, patch: Value) -> Value {
-        let Value::Object(patch) = patch else { return patch };
+        let Value::Object(patch) = patch else {
+            return patch;
+        };
         let mut target = match target {
             Value::Object(map) => map,
             _ => serde_json::Map::new(),
@@ -132,7 +147,11 @@ mod tests {
     }
 
     fn json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![Just(Value::Null), any::<i64>().prop_map(Value::from), "[a-c]".prop_map(Value::from)];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::from),
+            "[a-c]".prop_map(Value::from)
+        ];
         leaf.prop_recursive(4, 24, 4, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),

@@ -38,9 +38,9 @@ impl<'de> Deserialize<'de> for SecretPath {
         let path = parse(String::deserialize(deserializer)?)?;
         match path.as_str() {
             "" => Err(D::Error::custom("the path of the secret is missing")),
-            text if text.ends_with('/') => {
-                Err(D::Error::custom("cannot write to a path ending in '/', nor read one"))
-            }
+            text if text.ends_with('/') => Err(D::Error::custom(
+                "cannot write to a path ending in '/', nor read one",
+            )),
             text => Ok(Self(text.to_owned())),
         }
     }
@@ -48,6 +48,11 @@ impl<'de> Deserialize<'de> for SecretPath {
 
 impl<'de> Deserialize<'de> for Folder {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(parse(String::deserialize(deserializer)?)?.into_folder().as_str().to_owned()))
+        Ok(Self(
+            parse(String::deserialize(deserializer)?)?
+                .into_folder()
+                .as_str()
+                .to_owned(),
+        ))
     }
 }

@@ -75,7 +75,10 @@ impl Kv1 {
     ///
     /// **Errors**: none of its own; the signature is that of every engine.
     pub fn build(setup: Setup) -> Result<Self, Fault> {
-        Ok(Self { store: setup.store, default_ttl_seconds: setup.default_lease_ttl.as_secs() })
+        Ok(Self {
+            store: setup.store,
+            default_ttl_seconds: setup.default_lease_ttl.as_secs(),
+        })
     }
 }
 
@@ -98,7 +101,11 @@ impl Handle<ReadSecret> for Kv1 {
     type Error = KvError;
 
     async fn handle(&self, request: ReadSecret, _: &Context) -> Result<Reply<JsonObject>, KvError> {
-        let record = self.store.get(&key(request.path.as_str())).await?.ok_or(KvError::NotFound)?;
+        let record = self
+            .store
+            .get(&key(request.path.as_str()))
+            .await?
+            .ok_or(KvError::NotFound)?;
         let stored: Stored = record.json()?;
         let ttl = self.refresh_seconds(&stored.data);
         Ok(Reply::data(stored.data).refresh_after(ttl))
@@ -115,7 +122,8 @@ impl Kv1 {
         }
         // A field of another meaning is no hint.
         let hint: Option<Hint> = serde_json::from_str(data.get()).ok();
-        hint.and_then(|hint| hint.ttl).map_or(self.default_ttl_seconds, |ttl| ttl.0)
+        hint.and_then(|hint| hint.ttl)
+            .map_or(self.default_ttl_seconds, |ttl| ttl.0)
     }
 }
 
@@ -126,7 +134,10 @@ impl Handle<WriteSecret> for Kv1 {
     async fn handle(&self, request: WriteSecret, context: &Context) -> Result<Reply<()>, KvError> {
         let data = request.data.filter(|data| !data.is_empty());
         let data = data.ok_or_else(|| Fault::invalid("missing data fields"))?;
-        let stored = Stored { written: context.clock.now().unix_seconds(), data };
+        let stored = Stored {
+            written: context.clock.now().unix_seconds(),
+            data,
+        };
         let place = self.store.key(&key(request.path.as_str()))?;
         Ok(Reply::wrote(Batch::new().put(place, to_json(&stored)?)))
     }
@@ -143,7 +154,9 @@ impl Handle<DeleteSecret> for Kv1 {
     type Error = KvError;
 
     async fn handle(&self, request: DeleteSecret, _: &Context) -> Result<Reply<()>, KvError> {
-        Ok(Reply::wrote(Batch::new().delete(self.store.key(&key(request.path.as_str()))?)))
+        Ok(Reply::wrote(
+            Batch::new().delete(self.store.key(&key(request.path.as_str()))?),
+        ))
     }
 }
 
@@ -154,6 +167,10 @@ impl Handle<ListSecrets> for Kv1 {
     async fn handle(&self, request: ListSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
         let page = super::Page::of(request.after, request.limit);
         let folder = key(request.path.as_str());
-        Ok(listing(self.store.children(&folder, page.after(), page.limit).await?)?)
+        Ok(listing(
+            self.store
+                .children(&folder, page.after(), page.limit)
+                .await?,
+        )?)
     }
 }

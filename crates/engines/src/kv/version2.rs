@@ -100,7 +100,10 @@ impl Handle<ListSecrets> for Kv2 {
     async fn handle(&self, request: ListSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
         let page = Page::of(request.after, request.limit);
         let folder = request.path.as_str();
-        let names = self.store.children(&meta::key(folder), page.after(), page.limit).await?;
+        let names = self
+            .store
+            .children(&meta::key(folder), page.after(), page.limit)
+            .await?;
         let room = page.limit.map(|limit| limit - names.len());
         if room == Some(0) {
             return Ok(listing(names)?);

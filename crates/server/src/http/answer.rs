@@ -56,7 +56,11 @@ fn success(id: &str, reply: &RawReply, shape: Shape) -> serde_json::Result<HttpR
     if is_empty && reply.warnings.is_empty() {
         return Ok(json(StatusCode::NO_CONTENT, Vec::new()));
     }
-    let status = if reply.gone { StatusCode::NOT_FOUND } else { StatusCode::OK };
+    let status = if reply.gone {
+        StatusCode::NOT_FOUND
+    } else {
+        StatusCode::OK
+    };
     let body = match (shape, &reply.data) {
         (Shape::Bare, Some(data)) => data.get().as_bytes().to_vec(),
         (Shape::Lifted, Some(data)) => lifted(&envelope(id, reply), data)?,
@@ -94,12 +98,21 @@ fn lifted(envelope: &Envelope<'_>, data: &RawValue) -> serde_json::Result<Vec<u8
         envelope: &'a Envelope<'a>,
     }
     let own = [
-        "request_id", "lease_id", "renewable", "lease_duration", "data", "wrap_info", "warnings",
+        "request_id",
+        "lease_id",
+        "renewable",
+        "lease_duration",
+        "data",
+        "wrap_info",
+        "warnings",
         "auth",
     ];
     let mut keys: HashMap<String, &RawValue> = serde_json::from_str(data.get())?;
     keys.retain(|key, _| !own.contains(&key.as_str()));
-    let mut body = serde_json::to_vec(&Lifted { data: keys, envelope })?;
+    let mut body = serde_json::to_vec(&Lifted {
+        data: keys,
+        envelope,
+    })?;
     body.push(b'\n');
     Ok(body)
 }

@@ -56,15 +56,25 @@ pub(super) async fn read(
     };
     let id = random_uuid(&SystemRng).map_err(Fault::internal)?;
     let is_get = head.method == Method::GET || head.method == Method::HEAD;
-    let request =
-        Request { id, verb, path, query, body, token, remote_address: Some(peer), wrap_ttl };
+    let request = Request {
+        id,
+        verb,
+        path,
+        query,
+        body,
+        token,
+        remote_address: Some(peer),
+        wrap_ttl,
+    };
     Ok(Asked { request, is_get })
 }
 
 /// The verb of a method; `list`, `scan` and `help` in the query make a GET another verb.
 fn verb(method: &Method, query: &mut Vec<(String, String)>) -> Result<Verb, Fault> {
     let mut flag = |name: &str| {
-        let set = query.iter().any(|(own, value)| own == name && matches!(value.as_str(), "true" | "1"));
+        let set = query
+            .iter()
+            .any(|(own, value)| own == name && matches!(value.as_str(), "true" | "1"));
         query.retain(|(own, _)| own != name);
         set
     };
@@ -89,7 +99,11 @@ fn path(raw: &str, verb: Verb) -> Result<RequestPath, Fault> {
     let decoded = percent_decode_str(raw).decode_utf8();
     let decoded = decoded.map_err(|_| Fault::invalid("the path is not valid UTF-8"))?;
     let path = RequestPath::parse(decoded).map_err(|error| Fault::invalid(error.to_string()))?;
-    Ok(if verb.names_folder() { path.into_folder() } else { path })
+    Ok(if verb.names_folder() {
+        path.into_folder()
+    } else {
+        path
+    })
 }
 
 /// Refuses a `%` that two hex digits do not follow.
@@ -99,14 +113,20 @@ fn check_percent_codes(text: &str) -> Result<(), Fault> {
         let mut hex = || digits.next().is_some_and(|byte| byte.is_ascii_hexdigit());
         hex() && hex()
     });
-    if well_formed { Ok(()) } else { Err(Fault::invalid("the path or query holds a bad percent code")) }
+    if well_formed {
+        Ok(())
+    } else {
+        Err(Fault::invalid("the path or query holds a bad percent code"))
+    }
 }
 
 fn query(raw: &str) -> Result<Vec<(String, String)>, Fault> {
     let mut pairs = Vec::new();
     for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
         if pairs.len() == QUERY_PAIRS_MAX {
-            return Err(Fault::invalid(format!("the query has more than {QUERY_PAIRS_MAX} pairs")));
+            return Err(Fault::invalid(format!(
+                "the query has more than {QUERY_PAIRS_MAX} pairs"
+            )));
         }
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         pairs.push((decode(name)?, decode(value)?));
@@ -126,11 +146,18 @@ fn decode(text: &str) -> Result<String, Fault> {
 /// The value of a header that may stand once.
 fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Fault> {
     let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     if values.next().is_some() {
-        return Err(Fault::invalid(format!("the header `{name}` stands more than once")));
+        return Err(Fault::invalid(format!(
+            "the header `{name}` stands more than once"
+        )));
     }
-    value.to_str().map(Some).map_err(|_| Fault::invalid(format!("the header `{name}` is not ASCII")))
+    value
+        .to_str()
+        .map(Some)
+        .map_err(|_| Fault::invalid(format!("the header `{name}` is not ASCII")))
 }
 
 fn token(headers: &HeaderMap) -> Result<Option<SecretString>, Fault> {
@@ -139,7 +166,9 @@ fn token(headers: &HeaderMap) -> Result<Option<SecretString>, Fault> {
     }
     let bearer = one(headers, &AUTHORIZATION)?.and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+        scheme
+            .eq_ignore_ascii_case("bearer")
+            .then(|| token.trim().to_owned())
     });
     Ok(bearer.map(SecretString::new))
 }
@@ -148,7 +177,9 @@ fn token(headers: &HeaderMap) -> Result<Option<SecretString>, Fault> {
 fn refuse_namespace(headers: &HeaderMap) -> Result<(), Fault> {
     match one(headers, &NAMESPACE)?.map(|name| name.trim_matches('/')) {
         None | Some("" | "root") => Ok(()),
-        Some(_) => Err(Fault::NotFoundBecause("namespaces are not served by this version".into())),
+        Some(_) => Err(Fault::NotFoundBecause(
+            "namespaces are not served by this version".into(),
+        )),
     }
 }
 
@@ -162,13 +193,14 @@ fn check_patch_type(headers: &HeaderMap) -> Result<(), Fault> {
     if media.eq_ignore_ascii_case("application/merge-patch+json") {
         return Ok(());
     }
-    Err(Fault::MediaType("PATCH requires Content-Type: application/merge-patch+json".into()))
+    Err(Fault::MediaType(
+        "PATCH requires Content-Type: application/merge-patch+json".into(),
+    ))
 }
 
 async fn read_body(body: Incoming, bytes_max: usize) -> Result<Option<Box<RawValue>>, Fault> {
-    let too_large = || {
-        Fault::TooLarge(format!("the body is over the limit of {bytes_max} bytes").into())
-    };
+    let too_large =
+        || Fault::TooLarge(format!("the body is over the limit of {bytes_max} bytes").into());
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(too_large());
     }
@@ -187,6 +219,8 @@ async fn read_body(body: Incoming, bytes_max: usize) -> Result<Option<Box<RawVal
     match raw.get().as_bytes().first() {
         Some(b'{') => Ok(Some(raw)),
         Some(b'n') => Ok(None),
-        _ => Err(Fault::invalid("failed to parse JSON input: the body must be a JSON object")),
+        _ => Err(Fault::invalid(
+            "failed to parse JSON input: the body must be a JSON object",
+        )),
     }
 }

@@ -23,7 +23,10 @@ pub(super) async fn answer(core: &Core, asked: Asked) -> HttpResponse {
     if response.status() != StatusCode::OK {
         return response;
     }
-    let wanted = query.iter().find(|(own, _)| own == name).map(|(_, code)| code.parse::<u16>());
+    let wanted = query
+        .iter()
+        .find(|(own, _)| own == name)
+        .map(|(_, code)| code.parse::<u16>());
     let code = match wanted {
         None => Ok(usual),
         Some(code) => code,

@@ -36,10 +36,16 @@ async fn a_feed_reaches_every_read_point(storage: Shared) -> Outcome {
     let mut feed = storage.changes(storage.read_point().await?);
     let batch = Batch::new().put_if(key("k")?, Precondition::Absent, "1");
     let mut reached = storage.commit(batch.clone()).await?;
-    expect_matches!(storage.commit(batch).await, Err(StorageError::Conflict { .. }));
+    expect_matches!(
+        storage.commit(batch).await,
+        Err(StorageError::Conflict { .. })
+    );
     let point = storage.read_point().await?;
     while reached < point {
-        reached = feed.next().await?.map_or(point, |changed| reached.max(changed.revision));
+        reached = feed
+            .next()
+            .await?
+            .map_or(point, |changed| reached.max(changed.revision));
     }
     Ok(())
 }
@@ -60,7 +66,10 @@ async fn a_feed_tells_every_commit_in_order(storage: Shared) -> Outcome {
         .require(key("gone")?, Precondition::Absent)
         .put(key("a")?, "1");
     let revision = storage.commit(keep).await?;
-    expect_eq!(touched(next_told(&mut feed).await?), (revision, vec![key("a")?]));
+    expect_eq!(
+        touched(next_told(&mut feed).await?),
+        (revision, vec![key("a")?])
+    );
     Ok(())
 }
 
@@ -71,7 +80,10 @@ async fn a_feed_begins_where_it_is_asked_to(storage: Shared) -> Outcome {
     let mut feed = storage.changes(first);
     expect_eq!(touched(next_told(&mut feed).await?).0, second);
     let mut later = storage.changes(second);
-    expect_eq!(touched(next_told(&mut later).await?), (third, vec![key("c")?]));
+    expect_eq!(
+        touched(next_told(&mut later).await?),
+        (third, vec![key("c")?])
+    );
     Ok(())
 }
 
@@ -84,7 +96,10 @@ async fn a_refused_batch_is_not_told(storage: Shared) -> Outcome {
         Err(StorageError::Conflict { .. })
     );
     let next = put(&*storage, "b", "1").await?;
-    expect_eq!(touched(next_told(&mut feed).await?), (next, vec![key("b")?]));
+    expect_eq!(
+        touched(next_told(&mut feed).await?),
+        (next, vec![key("b")?])
+    );
     Ok(())
 }
 
@@ -134,7 +149,10 @@ async fn a_feed_that_starts_before_history_is_told_so(storage: Shared) -> Outcom
     };
     expect_eq!((resume, resume >= newest), (resume, true));
     let next = put(&*storage, "b", "1").await?;
-    expect_eq!(touched(next_told(&mut feed).await?), (next, vec![key("b")?]));
+    expect_eq!(
+        touched(next_told(&mut feed).await?),
+        (next, vec![key("b")?])
+    );
     Ok(())
 }
 

@@ -11,6 +11,7 @@
 use super::disk::{Disk, DiskLock, read_whole, write_whole};
 use super::failure::{corrupt, explain};
 use crate::{Result, StorageError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -20,8 +21,10 @@ const TITLE: &str = "SecretumVault raft storage";
 /// The layout of the directory and all files in it that this version writes.
 const VERSION: u32 = 1;
 const FORMAT_BYTES_MAX: usize = 4_096;
-/// What a file system puts into an empty directory by itself.
-const NEUTRAL: [&str; 2] = ["lost+found", "FORMAT.tmp"];
+const FORMAT_UNFINISHED: &str = "FORMAT.tmp";
+const STATE_UNFINISHED: &str = "state.tmp";
+/// What a directory may hold that is nobody's yet.
+const NEUTRAL: [&str; 2] = ["lost+found", FORMAT_UNFINISHED];
 
 /// Whose directory it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,43 +54,57 @@ impl Directory {
         fresh: impl FnOnce() -> Identity,
     ) -> Result<Self> {
         let io = |error| explain(path, error);
-        if let Err(error) = disk.list(path) {
-            if error.kind() != std::io::ErrorKind::NotFound {
-                return Err(io(error));
-            }
-            disk.create_dir(path).map_err(io)?;
-            if let Some(parent) = path
-                .parent()
-                .filter(|parent| !parent.as_os_str().is_empty())
-            {
-                disk.sync_dir(parent).map_err(io)?;
-            }
-        }
+        make(&*disk, path)?;
         let lock = disk.lock(path).map_err(io)?;
         let lock = Arc::new(lock.ok_or_else(|| StorageError::Locked {
             path: path.to_owned(),
         })?);
         let names = disk.list(path).map_err(io)?;
-        if names.iter().any(|name| name == FORMAT) {
-            let (identity, ready) = read_format(&*disk, &path.join(FORMAT))?;
-            return Ok(Self {
-                disk,
-                path: path.to_owned(),
-                identity,
-                ready,
-                lock,
-            });
+        let known = match names.iter().any(|name| name == FORMAT) {
+            true => Some(read_format(&*disk, &path.join(FORMAT))?),
+            false => None,
+        };
+        if known.is_none() {
+            refuse_foreign(&*disk, path, &names)?;
         }
-        refuse_foreign(&*disk, path, &names)?;
+        let (identity, ready) = known.unwrap_or_else(|| (fresh(), false));
         let directory = Self {
             disk,
             path: path.to_owned(),
-            identity: fresh(),
-            ready: false,
+            identity,
+            ready,
             lock,
         };
-        directory.write_format(false)?;
+        directory.settle_names()?;
+        if known.is_none() {
+            directory.write_format(false)?;
+        }
         Ok(directory)
+    }
+
+    /// Makes durable what a process that was killed named here and may not have made so.
+    ///
+    /// INVARIANT: nothing is written on the word of a name that could still be lost.
+    fn settle_names(&self) -> Result<()> {
+        let synced = self.disk.sync_dir(&self.path);
+        synced.map_err(|error| explain(&self.path, error))?;
+        if self.ready {
+            return Ok(());
+        }
+        // That process may have made directories above, too. What it made can be read.
+        for above in self.path.ancestors().skip(1) {
+            let above = if above.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                above
+            };
+            match self.disk.sync_dir(above) {
+                Ok(()) => {}
+                Err(error) if not_ours(&error) => break,
+                Err(error) => return Err(explain(above, error)),
+            }
+        }
+        Ok(())
     }
 
     /// Notes that everything in the directory was made.
@@ -111,6 +128,23 @@ impl Directory {
         written.map_err(|error| explain(&path, error))
     }
 
+    /// Removes what a crash left half made.
+    pub(crate) fn tidy(&self) -> Result<()> {
+        let names = self
+            .disk
+            .list(&self.path)
+            .map_err(|error| explain(&self.path, error))?;
+        for unfinished in [FORMAT_UNFINISHED, STATE_UNFINISHED] {
+            if names.iter().any(|name| name == unfinished) {
+                let path = self.path.join(unfinished);
+                self.disk
+                    .remove(&path)
+                    .map_err(|error| explain(&path, error))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses a directory from which something was lost.
     pub(crate) fn check_whole(&self) -> Result<()> {
         let names = self
@@ -132,6 +166,32 @@ impl Directory {
         }
         Ok(())
     }
+}
+
+/// Whether a directory above is one that this server cannot have made.
+fn not_ours(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(
+        error.kind(),
+        InvalidInput | PermissionDenied | ReadOnlyFilesystem | Unsupported
+    )
+}
+
+/// Makes a directory where there is none, and those above it.
+fn make(disk: &dyn Disk, path: &Path) -> Result<()> {
+    let io = |error| explain(path, error);
+    match disk.list(path) {
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(io(error)),
+    }
+    let parent = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Ok(()),
+    };
+    make(disk, parent)?;
+    disk.create_dir(path).map_err(io)
 }
 
 fn encode(identity: Identity, ready: bool) -> String {

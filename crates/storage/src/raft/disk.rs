@@ -31,7 +31,7 @@ pub trait Disk: Send + Sync + Debug + 'static {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Makes a directory and those above it; one that exists stays.
+    /// Makes a directory; one that exists stays.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
     /// The names of what a directory holds, in no order.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
@@ -89,7 +89,10 @@ impl Disk for SystemDisk {
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        std::fs::create_dir_all(path)
+        match std::fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made,
+        }
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {

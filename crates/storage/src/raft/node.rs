@@ -1,6 +1,7 @@
 //! Where this node stands in its cluster, as far as its reads depend on it.
 
-use super::types::{LogEntry, Membership, Payload, Vote};
+use super::types::{LogEntry, Membership, Payload, StoredMembership, Vote};
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether this node is known to be the only voter.
@@ -14,6 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct Standing {
     id: u64,
     alone: AtomicBool,
+    /// The index of the newest membership in this node's log.
+    newest: Mutex<u64>,
 }
 
 impl Standing {
@@ -21,6 +24,7 @@ impl Standing {
         Self {
             id,
             alone: AtomicBool::new(false),
+            newest: Mutex::new(0),
         }
     }
 
@@ -37,17 +41,25 @@ impl Standing {
 
     /// An entry goes into the log.
     pub(crate) fn appended(&self, entry: &LogEntry) {
-        if let Payload::Membership(membership) = &entry.payload
-            && !self.votes_alone(membership)
-        {
+        let Payload::Membership(membership) = &entry.payload else {
+            return;
+        };
+        let mut newest = self.newest.lock();
+        *newest = (*newest).max(entry.log_id.index);
+        if !self.votes_alone(membership) {
             self.alone.store(false, Ordering::Release);
         }
     }
 
-    /// A membership that is in effect, with none newer in the log.
-    pub(crate) fn settled(&self, membership: &Membership) {
-        self.alone
-            .store(self.votes_alone(membership), Ordering::Release);
+    /// A membership is in effect, or was: a newer one in the log outdoes it.
+    pub(crate) fn settled(&self, stored: &StoredMembership) {
+        let index = stored.log_id().map_or(0, |id| id.index);
+        let mut newest = self.newest.lock();
+        if index >= *newest {
+            *newest = index;
+            let alone = self.votes_alone(stored.membership());
+            self.alone.store(alone, Ordering::Release);
+        }
     }
 
     fn votes_alone(&self, membership: &Membership) -> bool {

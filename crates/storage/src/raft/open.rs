@@ -38,7 +38,8 @@ pub(super) async fn open(disk: Arc<dyn Disk>, config: RaftConfig) -> Result<Arc<
     let log = match open_log(&config, &directory, &state, &failure) {
         Ok(log) => log,
         Err(error) => {
-            state.close().await?;
+            // The first failure is what there is to tell.
+            drop(state.close().await);
             return Err(error);
         }
     };
@@ -77,6 +78,7 @@ fn open_state(
     };
     if directory.ready {
         directory.check_whole()?;
+        directory.tidy()?;
     } else {
         StateHandle::create(&state)?;
         let log = directory.log();
@@ -182,7 +184,7 @@ async fn start(config: &RaftConfig, parts: Parts) -> Result<Arc<RaftStorage>> {
         Ok(raft) => raft,
         Err(error) => {
             let error = stopped(&failure, &error);
-            state.close().await?;
+            drop(state.close().await);
             log.close();
             return Err(error);
         }
@@ -257,6 +259,7 @@ async fn settle(config: &RaftConfig, storage: &RaftStorage) -> Result<()> {
         .with_raft_state(|state| Arc::clone(state.membership_state.effective()))
         .await
         .map_err(|error| fatal(&error))?;
+    storage.standing.settled(&membership);
     let membership = membership.membership();
     if membership.voter_ids().ne([me]) {
         return Ok(());
@@ -277,7 +280,6 @@ async fn settle(config: &RaftConfig, storage: &RaftStorage) -> Result<()> {
         .metrics(leads, "lead")
         .await
         .map_err(|error| fatal(&error))?;
-    storage.standing.settled(membership);
     if membership.get_node(&me) != Some(&record) {
         let change = ChangeMembers::SetNodes(BTreeMap::from([(me, record)]));
         let changed = raft.change_membership(change, false).await;

@@ -129,42 +129,49 @@ async fn a_node_that_is_dropped_leaves_its_directory() {
 
 #[test]
 fn a_node_reads_by_itself_only_while_it_votes_alone() {
-    use super::types::{LeaderId, LogEntry, LogId, Membership, Payload, Vote};
+    use super::types::{LeaderId, LogEntry, LogId, Membership, Payload, StoredMembership, Vote};
     use std::collections::{BTreeMap, BTreeSet};
-    let members = |configs: &[&[u64]]| {
-        let configs: Vec<BTreeSet<u64>> = configs
-            .iter()
-            .map(|config| config.iter().copied().collect())
-            .collect();
-        let nodes = [1, 2].map(|id| (id, NodeRecord::default()));
-        Membership::new(configs, BTreeMap::from(nodes)).unwrap()
-    };
     let leader_id = |node_id| LeaderId { term: 1, node_id };
-    let entry = |membership| LogEntry {
-        log_id: LogId {
+    let stored = |index, configs: &[&[u64]]| {
+        let sets = configs
+            .iter()
+            .map(|config| BTreeSet::from_iter(config.iter().copied()));
+        let nodes = [1, 2].map(|id| (id, NodeRecord::default()));
+        let membership = Membership::new(sets.collect(), BTreeMap::from(nodes)).unwrap();
+        let log_id = LogId {
             leader_id: leader_id(1),
-            index: 1,
-        },
-        payload: Payload::Membership(membership),
+            index,
+        };
+        StoredMembership::new(Some(log_id), membership)
+    };
+    let entry = |stored: StoredMembership| LogEntry {
+        log_id: stored.log_id().unwrap(),
+        payload: Payload::Membership(stored.membership().clone()),
     };
     let standing = Standing::new(1);
     assert!(!standing.is_alone());
-    standing.settled(&members(&[&[1]]));
-    assert!(standing.is_alone());
-    standing.appended(&entry(members(&[&[1]])));
+    standing.settled(&stored(3, &[&[1]]));
+    standing.appended(&entry(stored(5, &[&[1]])));
     standing.voted(&Vote {
         leader_id: leader_id(1),
         committed: true,
     });
     assert!(standing.is_alone());
-    standing.appended(&entry(members(&[&[1], &[1, 2]])));
+
+    // The next one is in the log before the last one was applied.
+    standing.appended(&entry(stored(6, &[&[1], &[1, 2]])));
     assert!(!standing.is_alone());
-    standing.settled(&members(&[&[1]]));
+    standing.settled(&stored(5, &[&[1]]));
+    assert!(!standing.is_alone());
+    standing.settled(&stored(6, &[&[1], &[1, 2]]));
+    assert!(!standing.is_alone());
+    standing.settled(&stored(9, &[&[1]]));
+    assert!(standing.is_alone());
     standing.voted(&Vote {
         leader_id: leader_id(2),
         committed: false,
     });
     assert!(!standing.is_alone());
-    standing.settled(&members(&[&[2]]));
+    standing.settled(&stored(12, &[&[2]]));
     assert!(!standing.is_alone());
 }

@@ -64,6 +64,10 @@ impl Handle<WriteConfig> for Kv2 {
             settings.delete_version_after = life.0;
         }
         let place = self.store.key(CONFIG_KEY)?;
-        Ok(Reply::wrote(Batch::new().put_if(place, expect(record.as_ref()), to_json(&settings)?)))
+        Ok(Reply::wrote(Batch::new().put_if(
+            place,
+            expect(record.as_ref()),
+            to_json(&settings)?,
+        )))
     }
 }

@@ -72,15 +72,25 @@ impl Handle<ReadSecret> for Kv2 {
         context: &Context,
     ) -> Result<Reply<SecretVersion>, KvError> {
         for _ in 0..READ_TRIES {
-            let secret = self.find(request.path.as_str()).await?.ok_or(KvError::NotFound)?;
+            let secret = self
+                .find(request.path.as_str())
+                .await?
+                .ok_or(KvError::NotFound)?;
             let (version, meta) = secret.version(request.version.0).ok_or(KvError::NotFound)?;
             let alive = meta.is_alive(context.clock.now());
             let metadata = secret.facts(version).ok_or(KvError::NotFound)?;
             if !alive {
-                return Ok(Reply::data(SecretVersion { data: None, metadata }).gone());
+                return Ok(Reply::data(SecretVersion {
+                    data: None,
+                    metadata,
+                })
+                .gone());
             }
             if let Some(data) = self.value(&secret, version).await? {
-                return Ok(Reply::data(SecretVersion { data: Some(data), metadata }));
+                return Ok(Reply::data(SecretVersion {
+                    data: Some(data),
+                    metadata,
+                }));
             }
             // Between the two reads a writer dropped this version: look again.
         }
@@ -137,13 +147,19 @@ impl Handle<PatchSecret> for Kv2 {
     ) -> Result<Reply<VersionFacts>, KvError> {
         let patch = request.data.ok_or(KvError::NoData)?;
         let now = context.clock.now();
-        let mut secret = self.find(request.path.as_str()).await?.ok_or(KvError::NotFound)?;
+        let mut secret = self
+            .find(request.path.as_str())
+            .await?
+            .ok_or(KvError::NotFound)?;
         let (version, meta) = secret.version(0).ok_or(KvError::NotFound)?;
         if !meta.is_alive(now) {
             return Err(KvError::NotFound);
         }
         self.check_cas(&secret, request.options.cas).await?;
-        let current = self.value(&secret, version).await?.ok_or(KvError::NotFound)?;
+        let current = self
+            .value(&secret, version)
+            .await?
+            .ok_or(KvError::NotFound)?;
         let data = merge::merge(&current, &patch)?;
         let (writes, facts) = self.add_version(&mut secret, &data, now).await?;
         Ok(Reply::data(facts).with_writes(writes))

@@ -71,7 +71,10 @@ pub(super) struct VersionMeta {
 impl VersionMeta {
     /// Whether its value can be read.
     pub(super) fn is_alive(&self, now: Timestamp) -> bool {
-        !self.destroyed && self.deleted.is_none_or(|deleted| deleted > now.unix_nanos())
+        !self.destroyed
+            && self
+                .deleted
+                .is_none_or(|deleted| deleted > now.unix_nanos())
     }
 
     /// When it was or will be deleted, RFC 3339; empty for never.
@@ -97,7 +100,11 @@ impl Meta {
     }
 
     /// Adds a version and drops those that are too many; gives its number and the numbers dropped.
-    pub(super) fn add_version(&mut self, settings: &MountSettings, now: Timestamp) -> (u64, Vec<u64>) {
+    pub(super) fn add_version(
+        &mut self,
+        settings: &MountSettings,
+        now: Timestamp,
+    ) -> (u64, Vec<u64>) {
         let lives = match (self.delete_version_after, settings.delete_version_after) {
             (0, mount) => mount,
             (own, 0) => own,
@@ -106,7 +113,11 @@ impl Meta {
         let deleted = (lives > 0).then(|| now.plus(Duration::from_secs(lives)).unix_nanos());
         self.current += 1;
         self.updated = now.unix_nanos();
-        let version = VersionMeta { created: now.unix_nanos(), deleted, destroyed: false };
+        let version = VersionMeta {
+            created: now.unix_nanos(),
+            deleted,
+            destroyed: false,
+        };
         self.versions.insert(self.current, version);
         (self.current, self.prune(settings))
     }
@@ -120,7 +131,9 @@ impl Meta {
         };
         let mut dropped = Vec::new();
         while u64::try_from(self.versions.len()).unwrap_or(u64::MAX) > kept {
-            let Some((version, _)) = self.versions.pop_first() else { break };
+            let Some((version, _)) = self.versions.pop_first() else {
+                break;
+            };
             dropped.push(version);
         }
         if !dropped.is_empty() {
@@ -161,11 +174,24 @@ mod tests {
     #[test]
     fn the_shorter_life_counts() {
         let now = Timestamp::from_unix_seconds(1_000);
-        for (own, mount, expected) in [(0, 0, None), (5, 0, Some(5)), (0, 7, Some(7)), (5, 7, Some(5))] {
-            let settings = MountSettings { delete_version_after: mount, ..Default::default() };
-            let mut meta = Meta { delete_version_after: own, ..Meta::new(now) };
+        for (own, mount, expected) in [
+            (0, 0, None),
+            (5, 0, Some(5)),
+            (0, 7, Some(7)),
+            (5, 7, Some(5)),
+        ] {
+            let settings = MountSettings {
+                delete_version_after: mount,
+                ..Default::default()
+            };
+            let mut meta = Meta {
+                delete_version_after: own,
+                ..Meta::new(now)
+            };
             meta.add_version(&settings, now);
-            let deleted = meta.versions[&1].deleted.map(|at| (at - now.unix_nanos()) / 1_000_000_000);
+            let deleted = meta.versions[&1]
+                .deleted
+                .map(|at| (at - now.unix_nanos()) / 1_000_000_000);
             assert_eq!(deleted, expected);
         }
     }

@@ -95,11 +95,26 @@ impl Handle<ReadMetadata> for Kv2 {
     type Data = SecretFacts;
     type Error = KvError;
 
-    async fn handle(&self, request: ReadMetadata, _: &Context) -> Result<Reply<SecretFacts>, KvError> {
+    async fn handle(
+        &self,
+        request: ReadMetadata,
+        _: &Context,
+    ) -> Result<Reply<SecretFacts>, KvError> {
         let Meta {
-            versions, current, oldest, created, updated, max_versions, cas_required, custom,
+            versions,
+            current,
+            oldest,
+            created,
+            updated,
+            max_versions,
+            cas_required,
+            custom,
             delete_version_after,
-        } = self.find(request.path.as_str()).await?.ok_or(KvError::NotFound)?.meta;
+        } = self
+            .find(request.path.as_str())
+            .await?
+            .ok_or(KvError::NotFound)?
+            .meta;
         let times = versions.into_iter().map(|(number, version)| {
             let times = VersionTimes {
                 created_time: meta::time(version.created),
@@ -126,11 +141,20 @@ impl Handle<WriteMetadata> for Kv2 {
     type Data = ();
     type Error = KvError;
 
-    async fn handle(&self, request: WriteMetadata, context: &Context) -> Result<Reply<()>, KvError> {
+    async fn handle(
+        &self,
+        request: WriteMetadata,
+        context: &Context,
+    ) -> Result<Reply<()>, KvError> {
         let now = context.clock.now();
         let mut secret = self.find_or_new(request.path.as_str(), now).await?;
         let meta = &mut secret.meta;
-        set(meta, request.max_versions, request.cas_required, request.delete_version_after);
+        set(
+            meta,
+            request.max_versions,
+            request.cas_required,
+            request.delete_version_after,
+        );
         if let Some(custom) = request.custom_metadata {
             meta.custom = Some(patched(BTreeMap::new(), &custom)?);
         }
@@ -149,10 +173,22 @@ impl Handle<PatchMetadata> for Kv2 {
     type Data = ();
     type Error = KvError;
 
-    async fn handle(&self, request: PatchMetadata, context: &Context) -> Result<Reply<()>, KvError> {
-        let mut secret = self.find(request.path.as_str()).await?.ok_or(KvError::NotFound)?;
+    async fn handle(
+        &self,
+        request: PatchMetadata,
+        context: &Context,
+    ) -> Result<Reply<()>, KvError> {
+        let mut secret = self
+            .find(request.path.as_str())
+            .await?
+            .ok_or(KvError::NotFound)?;
         let meta = &mut secret.meta;
-        set(meta, request.max_versions, request.cas_required, request.delete_version_after);
+        set(
+            meta,
+            request.max_versions,
+            request.cas_required,
+            request.delete_version_after,
+        );
         if let Some(custom) = request.custom_metadata {
             meta.custom = Some(patched(meta.custom.take().unwrap_or_default(), &custom)?);
         }
@@ -195,12 +231,16 @@ fn patched(
             Some(b'"') => serde_json::from_str(value.get()).unwrap_or_default(),
             // A number or a boolean counts by its spelling.
             Some(b'{' | b'[') | None => {
-                return refuse(format!("custom_metadata: the value of `{name}` must be a string"));
+                return refuse(format!(
+                    "custom_metadata: the value of `{name}` must be a string"
+                ));
             }
             Some(_) => value.get().to_owned(),
         };
         if name.is_empty() || name.len() > CUSTOM_KEY_BYTES_MAX {
-            return refuse(format!("custom_metadata: a key has 1 to {CUSTOM_KEY_BYTES_MAX} bytes"));
+            return refuse(format!(
+                "custom_metadata: a key has 1 to {CUSTOM_KEY_BYTES_MAX} bytes"
+            ));
         }
         if text.is_empty() {
             return refuse(format!("custom_metadata: the value of `{name}` is empty"));
@@ -211,13 +251,20 @@ fn patched(
                  {CUSTOM_VALUE_BYTES_MAX} bytes"
             ));
         }
-        if [&name, &text].iter().any(|text| text.chars().any(char::is_control)) {
-            return refuse(format!("custom_metadata: `{name}` holds characters that cannot be printed"));
+        if [&name, &text]
+            .iter()
+            .any(|text| text.chars().any(char::is_control))
+        {
+            return refuse(format!(
+                "custom_metadata: `{name}` holds characters that cannot be printed"
+            ));
         }
         custom.insert(name, text);
     }
     if custom.len() > CUSTOM_PAIRS_MAX {
-        return refuse(format!("custom_metadata: at most {CUSTOM_PAIRS_MAX} pairs are allowed"));
+        return refuse(format!(
+            "custom_metadata: at most {CUSTOM_PAIRS_MAX} pairs are allowed"
+        ));
     }
     Ok(custom)
 }
@@ -253,6 +300,12 @@ mod tests {
 
     #[test]
     fn null_removes() {
-        assert_eq!(apply(r#"{"a":null,"b":"2"}"#).unwrap().keys().collect::<Vec<_>>(), ["b"]);
+        assert_eq!(
+            apply(r#"{"a":null,"b":"2"}"#)
+                .unwrap()
+                .keys()
+                .collect::<Vec<_>>(),
+            ["b"]
+        );
     }
 }

@@ -36,24 +36,44 @@ impl Kv2 {
     pub(super) async fn find(&self, path: &str) -> Result<Option<Secret>, Fault> {
         if let Some(record) = self.store.get(&meta::key(path)).await? {
             let meta = record.json()?;
-            return Ok(Some(Secret { path: path.to_owned(), meta, record: Some(record), old: None }));
+            return Ok(Some(Secret {
+                path: path.to_owned(),
+                meta,
+                record: Some(record),
+                old: None,
+            }));
         }
-        let Some(old) = self.store.get(&version1::key(path)).await? else { return Ok(None) };
+        let Some(old) = self.store.get(&version1::key(path)).await? else {
+            return Ok(None);
+        };
         let written = Timestamp::from_unix_seconds(old.json::<version1::Stored>()?.written);
         let mut meta = Meta::new(written);
         meta.add_version(&super::MountSettings::default(), written);
-        Ok(Some(Secret { path: path.to_owned(), meta, record: None, old: Some(old) }))
+        Ok(Some(Secret {
+            path: path.to_owned(),
+            meta,
+            record: None,
+            old: Some(old),
+        }))
     }
 
     /// As [`Kv2::find`], or a secret without versions.
     pub(super) async fn find_or_new(&self, path: &str, now: Timestamp) -> Result<Secret, Fault> {
-        let new =
-            || Secret { path: path.to_owned(), meta: Meta::new(now), record: None, old: None };
+        let new = || Secret {
+            path: path.to_owned(),
+            meta: Meta::new(now),
+            record: None,
+            old: None,
+        };
         Ok(self.find(path).await?.unwrap_or_else(new))
     }
 
     /// The value of a version; `None` where it is gone since the metadata was read.
-    pub(super) async fn value(&self, secret: &Secret, version: u64) -> Result<Option<JsonObject>, Fault> {
+    pub(super) async fn value(
+        &self,
+        secret: &Secret,
+        version: u64,
+    ) -> Result<Option<JsonObject>, Fault> {
         if let (Some(old), 1) = (&secret.old, version) {
             return Ok(Some(old.json::<version1::Stored>()?.data));
         }
@@ -67,15 +87,25 @@ impl Kv2 {
     /// is no longer that.
     pub(super) fn put(&self, secret: &Secret) -> Result<Batch, Fault> {
         let place = self.store.key(&meta::key(&secret.path))?;
-        let batch =
-            Batch::new().put_if(place, expect(secret.record.as_ref()), to_json(&secret.meta)?);
-        let Some(old) = &secret.old else { return Ok(batch) };
+        let batch = Batch::new().put_if(
+            place,
+            expect(secret.record.as_ref()),
+            to_json(&secret.meta)?,
+        );
+        let Some(old) = &secret.old else {
+            return Ok(batch);
+        };
         let batch = batch.delete_if(
             self.store.key(&version1::key(&secret.path))?,
             Precondition::At(old.revision),
         );
         // Version 1 moves with its metadata, unless this change dropped it.
-        if secret.meta.versions.get(&1).is_some_and(|version| !version.destroyed) {
+        if secret
+            .meta
+            .versions
+            .get(&1)
+            .is_some_and(|version| !version.destroyed)
+        {
             let stored: version1::Stored = old.json()?;
             let place = self.store.key(&value_key(&secret.path, 1))?;
             return Ok(batch.put(place, stored.data.get().to_owned()));

@@ -34,16 +34,34 @@ impl Handle<ReadSubkeys> for Kv2 {
     type Data = Subkeys;
     type Error = KvError;
 
-    async fn handle(&self, request: ReadSubkeys, context: &Context) -> Result<Reply<Subkeys>, KvError> {
-        let secret = self.find(request.path.as_str()).await?.ok_or(KvError::NotFound)?;
+    async fn handle(
+        &self,
+        request: ReadSubkeys,
+        context: &Context,
+    ) -> Result<Reply<Subkeys>, KvError> {
+        let secret = self
+            .find(request.path.as_str())
+            .await?
+            .ok_or(KvError::NotFound)?;
         let (version, meta) = secret.version(request.version.0).ok_or(KvError::NotFound)?;
         let alive = meta.is_alive(context.clock.now());
         let metadata = secret.facts(version).ok_or(KvError::NotFound)?;
         if !alive {
-            return Ok(Reply::data(Subkeys { metadata, subkeys: None }).gone());
+            return Ok(Reply::data(Subkeys {
+                metadata,
+                subkeys: None,
+            })
+            .gone());
         }
-        let value = self.value(&secret, version).await?.ok_or(KvError::NotFound)?;
-        let depth = if request.depth.0 == 0 { u64::MAX } else { request.depth.0 };
+        let value = self
+            .value(&secret, version)
+            .await?
+            .ok_or(KvError::NotFound)?;
+        let depth = if request.depth.0 == 0 {
+            u64::MAX
+        } else {
+            request.depth.0
+        };
         let shape = shape(value.get(), depth)?.ok_or(KvError::NotFound)?;
         let subkeys = Some(JsonObject::new(shape).map_err(Fault::internal)?);
         Ok(Reply::data(Subkeys { metadata, subkeys }))
@@ -79,6 +97,9 @@ mod tests {
         let shown = |depth| shape(json, depth).unwrap().unwrap().get().to_owned();
         assert_eq!(shown(1), r#"{"a":null,"b":null,"f":null}"#);
         assert_eq!(shown(2), r#"{"a":null,"b":{"c":null,"d":null},"f":null}"#);
-        assert_eq!(shown(u64::MAX), r#"{"a":null,"b":{"c":null,"d":{"e":null}},"f":null}"#);
+        assert_eq!(
+            shown(u64::MAX),
+            r#"{"a":null,"b":{"c":null,"d":{"e":null}},"f":null}"#
+        );
     }
 }

@@ -58,13 +58,19 @@ impl TryFrom<secretum_api::fields::CommaList> for Versions {
     fn try_from(list: secretum_api::fields::CommaList) -> Result<Self, String> {
         let numbers = list.0.iter().map(|text| text.parse());
         let numbers = numbers.collect::<Result<_, _>>();
-        numbers.map(Self).map_err(|_| "versions must be whole numbers".to_owned())
+        numbers
+            .map(Self)
+            .map_err(|_| "versions must be whole numbers".to_owned())
     }
 }
 
 impl Versions {
     fn some(self) -> Result<Vec<u64>, KvError> {
-        if self.0.is_empty() { Err(KvError::NoVersions) } else { Ok(self.0) }
+        if self.0.is_empty() {
+            Err(KvError::NoVersions)
+        } else {
+            Ok(self.0)
+        }
     }
 }
 
@@ -76,7 +82,9 @@ impl Kv2 {
         versions: Option<Vec<u64>>,
         change: impl Fn(&mut VersionMeta) -> bool + Send,
     ) -> Result<Reply<()>, KvError> {
-        let Some(mut secret) = self.find(path.as_str()).await? else { return Ok(Reply::empty()) };
+        let Some(mut secret) = self.find(path.as_str()).await? else {
+            return Ok(Reply::empty());
+        };
         let versions = versions.unwrap_or_else(|| vec![secret.meta.current]);
         let mut changed = Vec::new();
         for version in versions {
@@ -91,7 +99,13 @@ impl Kv2 {
         }
         let destroyed: Vec<u64> = changed
             .into_iter()
-            .filter(|version| secret.meta.versions.get(version).is_some_and(|meta| meta.destroyed))
+            .filter(|version| {
+                secret
+                    .meta
+                    .versions
+                    .get(version)
+                    .is_some_and(|meta| meta.destroyed)
+            })
             .collect();
         let batch: Batch = self.put(&secret)?;
         Ok(Reply::wrote(self.drop_values(batch, &secret, &destroyed)?))
@@ -113,7 +127,8 @@ impl Handle<DeleteNewest> for Kv2 {
 
     async fn handle(&self, request: DeleteNewest, context: &Context) -> Result<Reply<()>, KvError> {
         let now = context.clock.now();
-        self.change(&request.path, None, |meta| delete(meta, now)).await
+        self.change(&request.path, None, |meta| delete(meta, now))
+            .await
     }
 }
 
@@ -121,10 +136,15 @@ impl Handle<DeleteVersions> for Kv2 {
     type Data = ();
     type Error = KvError;
 
-    async fn handle(&self, request: DeleteVersions, context: &Context) -> Result<Reply<()>, KvError> {
+    async fn handle(
+        &self,
+        request: DeleteVersions,
+        context: &Context,
+    ) -> Result<Reply<()>, KvError> {
         let now = context.clock.now();
         let versions = request.versions.some()?;
-        self.change(&request.path, Some(versions), |meta| delete(meta, now)).await
+        self.change(&request.path, Some(versions), |meta| delete(meta, now))
+            .await
     }
 }
 

@@ -237,9 +237,9 @@ fn check_start(config: &LogConfig, state: &State) -> Result<()> {
         .find_map(|segment| segment.runs.first())
         .map(|run| run.first);
     let wanted = purged.map_or(0, |purged| purged.index + 1);
-    let gap = match (start, last) {
-        (Some(start), _) => start > wanted,
-        (None, last) => last > purged,
+    let gap = match start {
+        Some(start) => start > wanted,
+        None => last.map_or(0, |last| last.index + 1) > wanted,
     };
     if gap && first.number > 1 {
         let missing = config.segment_path(first.number - 1);

@@ -169,7 +169,7 @@ impl Applier {
         let (bytes, since) = self.unsaved.unwrap_or_else(|| (0, Instant::now()));
         self.unsaved = Some((bytes + applied.bytes, since));
         if group.iter().any(|(entry, _)| is_membership(entry)) {
-            self.standing.settled(view.position.membership.membership());
+            self.standing.settled(&view.position.membership);
         }
         *self.visible.view.write() = Some(Arc::new(view));
         self.visible.changes.publish(applied.changed);
@@ -220,7 +220,7 @@ impl Applier {
         let store = Store::open(&config, &self.failure)?;
         let view = store.view()?;
         self.unsaved = None;
-        self.standing.settled(view.position.membership.membership());
+        self.standing.settled(&view.position.membership);
         let revision = view.revision();
         *self.visible.view.write() = Some(Arc::new(view));
         self.store = Some(store);

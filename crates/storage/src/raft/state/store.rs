@@ -213,8 +213,15 @@ impl Store {
         self.commit(transaction)?;
         // A read point is the newest applied entry, whatever it was: the feed must reach it.
         let newest = Revision(position.applied.map_or(0, |applied| applied.index));
-        if applied.changed.last().is_none_or(|last| last.revision < newest) {
-            applied.changed.push(Changed { revision: newest, keys: Arc::from([]) });
+        if applied
+            .changed
+            .last()
+            .is_none_or(|last| last.revision < newest)
+        {
+            applied.changed.push(Changed {
+                revision: newest,
+                keys: Arc::from([]),
+            });
         }
         self.position = position;
         Ok(applied)

@@ -92,3 +92,54 @@ async fn nothing_acknowledged_is_lost_when_the_power_goes_after_a_kill() {
         }
     }
 }
+
+/// A node that is killed while it makes its directory, and the power goes while the next one goes
+/// on with that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_was_half_made_is_finished() {
+    let mut deep = config();
+    deep.path = "/a/b/c".into();
+    let mut dice = Dice::new(11);
+    let first = blank();
+    let from = first.world().steps;
+    first.cut_at((from + 1..from + 60).collect());
+    open(&first, deep.clone())
+        .await
+        .unwrap()
+        .close()
+        .await
+        .unwrap();
+    for killed in first.taken() {
+        let killed = SimulatedDisk::of(killed);
+        let from = killed.world().steps;
+        killed.cut_at((from + 1..from + 60).step_by(2).collect());
+        let again = open(&killed, deep.clone()).await.unwrap();
+        write(&again, &killed, 0, 0..3).await.unwrap();
+        again.close().await.unwrap();
+        for taken in killed.taken() {
+            let image = taken.after_power_cut(&mut dice);
+            let storage = open(&image, deep.clone()).await.unwrap();
+            verify(&storage, &image.notes()).await;
+            storage.close().await.unwrap();
+        }
+    }
+}
+
+/// Every directory above the data is as durable as the data.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deep_data_directory_is_not_lost_when_the_power_goes() {
+    let mut dice = Dice::new(9);
+    let disk = blank();
+    let mut deep = config();
+    deep.path = "/a/b/c".into();
+    let storage = open(&disk, deep.clone()).await.unwrap();
+    write(&storage, &disk, 0, 0..10).await.unwrap();
+    let world = disk.world().clone();
+    storage.close().await.unwrap();
+    for _ in 0..10 {
+        let image = world.after_power_cut(&mut dice);
+        let storage = open(&image, deep.clone()).await.unwrap();
+        verify(&storage, &image.notes()).await;
+        storage.close().await.unwrap();
+    }
+}

@@ -248,9 +248,12 @@ impl World {
         // A name in a directory that is not there is not there.
         let Names { files, directories } = &mut world.now;
         files.retain(|path, _| {
-            path.parent()
-                .is_some_and(|parent| directories.contains(parent))
+            path.ancestors()
+                .skip(1)
+                .all(|above| directories.contains(above))
         });
+        let there = directories.clone();
+        directories.retain(|path| path.ancestors().all(|above| there.contains(above)));
         world.synced = world.now.clone();
         SimulatedDisk(Arc::new(Mutex::new(world)))
     }
@@ -405,6 +408,9 @@ impl Disk for SimulatedDisk {
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
+        if self.world().now.directories.contains(path) {
+            return Ok(());
+        }
         self.world().rename(Rename::MakeDirectory(path.to_owned()))
     }
 

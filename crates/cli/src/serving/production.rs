@@ -1,0 +1,176 @@
+//! A production server, from its configuration.
+
+use super::{core_config, listen, runtime, serve, start_logging};
+use crate::commands::server::{LogFormat, LogLevel, ServerArguments};
+use crate::failure::Failure;
+use crate::output::console;
+use secretum_client::Environment;
+use secretum_core::Core;
+use secretum_crypto::sha256;
+use secretum_server::config::{
+    self, ClientCertificates, Config, Listener, Loaded, RaftStorage as RaftSettings, TlsVersion,
+};
+use secretum_server::{Limits, ListenerConfig, hardening, tls};
+use secretum_storage::Storage;
+use secretum_storage::memory::MemoryStorage;
+use secretum_storage::raft::{RaftConfig, RaftStorage};
+use std::net::ToSocketAddrs;
+use std::sync::Arc;
+
+/// Runs it until it is told to end; with `-check`, only says what the configuration means.
+pub(super) fn run(arguments: &ServerArguments, environment: &Environment) -> Result<(), Failure> {
+    let Loaded { config, warnings } = load(arguments, environment)?;
+    let listeners = listeners(&config)?;
+    if arguments.check {
+        warnings
+            .iter()
+            .for_each(|warning| console::note(&warning.to_string()));
+        console::line(&config::describe(&config))?;
+        return console::line("ok");
+    }
+    let level = arguments
+        .log_level
+        .map_or(config.log_level.name(), LogLevel::word);
+    let json = match arguments.log_format {
+        Some(format) => format == LogFormat::Json,
+        None => config.log_format == config::LogFormat::Json,
+    };
+    start_logging(level, json);
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    if !config.disable_mlock {
+        hardening::lock_memory();
+    }
+    runtime()?.block_on(start(config, listeners))
+}
+
+fn load(arguments: &ServerArguments, environment: &Environment) -> Result<Loaded, Failure> {
+    if arguments.config.is_empty() {
+        return Err(Failure::local(
+            "a configuration is needed: give -config=FILE, or -dev",
+        ));
+    }
+    Config::load(&arguments.config, &|name| environment.plain(name)).map_err(Failure::display)
+}
+
+async fn start(config: Config, listeners: Vec<ListenerConfig>) -> Result<(), Failure> {
+    let storage = open(&config).await?;
+    let first = listeners.first().map(|listener| {
+        let scheme = if listener.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}", listener.address)
+    });
+    let mut core_config = core_config(storage, config.storage.type_name())?;
+    core_config.default_lease_ttl = config.default_lease_ttl;
+    core_config.max_lease_ttl = config.max_lease_ttl;
+    core_config.audit_directory = config.audit_directory;
+    core_config.api_address = config
+        .api_addr
+        .map(|url| url.to_string())
+        .or(first)
+        .unwrap_or_default();
+    core_config.cluster_address = config
+        .cluster_addr
+        .map(|url| url.to_string())
+        .unwrap_or_default();
+    core_config.cluster_name = config.cluster_name.unwrap_or_default();
+    let core = Core::new(core_config).map_err(Failure::display)?;
+    let server = match listen(&core, listeners).await {
+        Ok(server) => server,
+        Err(failure) => {
+            // What was opened is closed as it should be; the failure to listen is what counts.
+            let _ = core.shutdown().await;
+            return Err(failure);
+        }
+    };
+    for address in server.addresses() {
+        tracing::info!(%address, "listening");
+    }
+    serve(core, server).await
+}
+
+async fn open(config: &Config) -> Result<Arc<dyn Storage>, Failure> {
+    let settings = match &config.storage {
+        config::Storage::Memory => return Ok(MemoryStorage::new()),
+        config::Storage::Raft(settings) => settings,
+    };
+    let storage = RaftStorage::open(raft_config(config, settings)).await;
+    Ok(storage.map_err(Failure::display)?)
+}
+
+fn raft_config(config: &Config, settings: &RaftSettings) -> RaftConfig {
+    RaftConfig {
+        node_id: settings.node_id.as_deref().map(node_id),
+        api_address: config
+            .api_addr
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        cluster_address: config
+            .cluster_addr
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        ..RaftConfig::new(&settings.path.value)
+    }
+}
+
+/// The number of a node that is known by a name: the same name gives the same number.
+fn node_id(name: &str) -> u64 {
+    if let Ok(number) = name.parse() {
+        return number;
+    }
+    let [a, b, c, d, e, f, g, h, ..] = sha256(name.as_bytes());
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+fn listeners(config: &Config) -> Result<Vec<ListenerConfig>, Failure> {
+    config.listeners.iter().map(listener).collect()
+}
+
+fn listener(settings: &Listener) -> Result<ListenerConfig, Failure> {
+    let address = settings.address.to_string();
+    let found = address
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut found| found.next());
+    let address = found.ok_or_else(|| {
+        Failure::local(format!(
+            "{}: `{address}` cannot be resolved",
+            settings.place
+        ))
+    })?;
+    let tls = settings.tls.as_ref().map(offer).transpose()?;
+    let limits = Limits {
+        body_bytes: usize::try_from(settings.max_request_size_bytes).unwrap_or(usize::MAX),
+        time: settings.max_request_duration,
+    };
+    Ok(ListenerConfig {
+        address,
+        tls,
+        limits,
+    })
+}
+
+fn offer(settings: &config::Tls) -> Result<Arc<tls::Offer>, Failure> {
+    let files = tls::TlsFiles {
+        certificate: settings.cert_file.value.clone(),
+        key: settings.key_file.value.clone(),
+        versions: match (settings.min_version, settings.max_version) {
+            (TlsVersion::Tls13, _) => tls::Versions::Only13,
+            (TlsVersion::Tls12, TlsVersion::Tls12) => tls::Versions::Only12,
+            (TlsVersion::Tls12, TlsVersion::Tls13) => tls::Versions::Both,
+        },
+        clients: match &settings.client_certificates {
+            ClientCertificates::NotAsked => tls::Clients::NotAsked,
+            ClientCertificates::Optional(file) => tls::Clients::Optional(file.value.clone()),
+            ClientCertificates::Required(file) => tls::Clients::Required(file.value.clone()),
+        },
+    };
+    tls::server_config(&files)
+        .map_err(|error| Failure::display(settings.cert_refused(error.to_string())))
+}
