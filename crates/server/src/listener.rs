@@ -21,7 +21,7 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 const STREAMS_MAX: u32 = 256;
 
 /// The longest head of a request, in bytes.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+const HEAD_BYTES_MAX: u32 = 64 * 1024;
 
 /// How long to rest when the system has no more file descriptors.
 const EXHAUSTED_REST: Duration = Duration::from_millis(50);
@@ -151,12 +151,12 @@ where
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
-        .max_buf_size(HEAD_BYTES_MAX);
+        .max_buf_size(HEAD_BYTES_MAX as usize);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(HEAD_BYTES_MAX as u32)
+        .max_header_list_size(HEAD_BYTES_MAX)
         .keep_alive_interval(Some(Duration::from_secs(30)));
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);

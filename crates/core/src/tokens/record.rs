@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn renewal_stays_within_every_limit() {
         let (hour, max) = (Duration::from_secs(3_600), Duration::from_secs(7_200));
-        let at = |seconds| Timestamp::from_unix_seconds(1_000 + seconds);
+        let at = |seconds: i64| Timestamp::from_unix_seconds(1_000 + seconds);
         let mut token = record();
         assert_eq!(token.renewed_ttl(hour, max, at(30)), 3_600);
         assert_eq!(token.renewed_ttl(hour, max, at(7_000)), 200);
