@@ -153,6 +153,90 @@ async fn a_seal_waits_for_requests_under_way() {
 }
 
 #[tokio::test]
+async fn a_seal_is_not_lost_to_an_unseal_under_way() {
+    let vault = Vault::open().await;
+    vault.storage.slow_reads(3);
+    // Whoever sends shares to an open vault holds the transition for a moment.
+    let mut unseal = Box::pin(vault.give_share("00"));
+    assert!(!poll_once(&mut unseal).await);
+    vault.write("sys/seal", json!({})).await.unwrap();
+    let _ = unseal.await;
+    until("the vault is sealed", async || {
+        state(&vault).await == NodeState::Sealed
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_unseal_goes_on_when_its_caller_hangs_up() {
+    for polls in 1..40 {
+        let vault = Vault::sealed(1, 1).await;
+        vault.storage.slow_reads(1);
+        let mut unseal = Box::pin(vault.give_share(&vault.shares[0]));
+        for _ in 0..polls {
+            if poll_once(&mut unseal).await {
+                break;
+            }
+        }
+        drop(unseal);
+        until("the vault is active", async || {
+            state(&vault).await == NodeState::Active
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_init_that_is_cut_off_leaves_no_open_barrier() {
+    for polls in 1..40 {
+        let (storage, clock) = (
+            crate::support::faults::Faulty::new(),
+            crate::support::vault::clock(),
+        );
+        let core = crate::support::vault::core(&storage, &clock);
+        storage.slow_reads(1);
+        storage.slow_commits(1);
+        let body = json!({"secret_shares": 1, "secret_threshold": 1});
+        let mut init = Box::pin(ask(Verb::Write, "sys/init").body(body).of(&core));
+        for _ in 0..polls {
+            if poll_once(&mut init).await {
+                break;
+            }
+        }
+        drop(init);
+        let wrong = json!({"key": "00".repeat(32)});
+        let _ = ask(Verb::Write, "sys/unseal").body(wrong).of(&core).await;
+        let state = core.status().await.unwrap().state;
+        assert_ne!(state, NodeState::Active, "after {polls} polls");
+    }
+}
+
+#[tokio::test]
+async fn a_vault_that_cannot_follow_its_storage_seals_and_leaves_nobody_waiting() {
+    let vault = Vault::open().await;
+    vault.storage.break_feeds();
+    let write = vault.write("secret/data/a", json!({"data": {"a": 1}}));
+    let written = tokio::time::timeout(crate::support::DEADLINE, write).await;
+    assert!(written.expect("the write waits for ever").is_err());
+    until("the vault is sealed", async || {
+        state(&vault).await == NodeState::Sealed
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_feed_that_fails_while_the_vault_opens_seals_it() {
+    let vault = Vault::sealed(1, 1).await;
+    vault.storage.break_feeds();
+    vault.storage.slow_reads(3);
+    let _ = vault.give_share(&vault.shares[0]).await;
+    until("the vault is sealed", async || {
+        state(&vault).await == NodeState::Sealed
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_vault_whose_table_cannot_be_read_stays_sealed() {
     let vault = Vault::sealed(1, 1).await;
     let mount = vault.storage.keys("sys/mount/").await.remove(0);
