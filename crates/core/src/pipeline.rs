@@ -119,7 +119,7 @@ impl<'r> Flow<'r> {
     async fn run(mut self) -> Result<Outcome, Fault> {
         self.identity = Identity::find(self.active, self.request.token.as_ref()).await;
         let outcome = match self.permit().await {
-            Ok(route) => self.perform(route).await,
+            Ok((route, context)) => self.perform(&route, &context).await,
             Err(refusal) => {
                 self.record_refusal(&refusal).await?;
                 Err(refusal)
@@ -130,17 +130,18 @@ impl<'r> Flow<'r> {
     }
 
     /// Route and authorize: the row that answers, once the caller may know.
-    async fn permit(&mut self) -> Result<Route<'r>, Fault> {
+    async fn permit(&mut self) -> Result<(Route<'r>, Context), Fault> {
         let route = self.route();
-        let context = self.context(&route);
+        let mut context = self.context(&route);
         self.authorize(&route, &context).await?;
-        Ok(route)
+        context.operation = self.operation;
+        Ok((route, context))
     }
 
     /// Audit, handle, commit, audit the answer.
-    async fn perform(&self, route: Route<'r>) -> Result<Outcome, Fault> {
+    async fn perform(&self, route: &Route<'r>, context: &Context) -> Result<Outcome, Fault> {
         self.record_request().await?;
-        let outcome = self.answer(&route).await;
+        let outcome = self.answer(route, context).await;
         if let Err(unrecorded) = self.record_response(&outcome).await {
             self.take_back(&outcome).await;
             return Err(unrecorded);
@@ -148,7 +149,7 @@ impl<'r> Flow<'r> {
         outcome
     }
 
-    async fn answer(&self, route: &Route<'r>) -> Result<Outcome, Fault> {
+    async fn answer(&self, route: &Route<'r>, context: &Context) -> Result<Outcome, Fault> {
         if self.request.verb == Verb::Help {
             return self.help();
         }
@@ -161,12 +162,11 @@ impl<'r> Flow<'r> {
             (_, None) => return Err(self.no_handler()),
         };
         let input = self.input(route)?;
-        let context = self.context(route);
         let shape = mount
             .engine
             .facts(row)
             .map_or(Shape::Envelope, |facts| facts.shape);
-        let reply = self.handle_and_commit(mount, row, &input, &context).await?;
+        let reply = self.handle_and_commit(mount, row, &input, context).await?;
         Ok(Outcome { reply, shape })
     }
 

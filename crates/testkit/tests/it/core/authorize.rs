@@ -4,6 +4,47 @@ use crate::support::vault::{Ask, Vault, ask};
 use secretum_engine::{Fault, Verb};
 use serde_json::json;
 
+#[tokio::test]
+async fn a_caller_without_rights_learns_nothing() {
+    let vault = Vault::open().await;
+    vault
+        .write("secret/data/there", json!({"data": {"a": 1}}))
+        .await
+        .unwrap();
+    let token = vault.token_with(&["default"]).await;
+    let long = format!("secret/data/{}", "x".repeat(3_000));
+    for ask in [
+        ask(Verb::Read, "secret/data/there"),
+        ask(Verb::Read, "secret/data/missing"),
+        ask(Verb::Read, "nowhere/data/there"),
+        ask(Verb::Read, "probe/no/such/row"),
+        ask(Verb::Delete, "probe/token"),
+        ask(Verb::Patch, "nowhere"),
+        ask(Verb::List, "secret/metadata/"),
+        ask(Verb::Scan, "secret/metadata/"),
+        ask(Verb::Read, "probe/sudo"),
+        ask(Verb::Read, "probe/root"),
+        ask(Verb::Read, "sys/mounts"),
+        ask(Verb::Read, "sys/no-such-path"),
+        ask(Verb::Delete, "sys/mounts"),
+        ask(Verb::Help, "secret/data/there"),
+        ask(Verb::Help, "nowhere"),
+        ask(Verb::Read, "auth/nowhere/login"),
+        ask(Verb::Read, ""),
+        // What is wrong with a request is told to those who may make it.
+        ask(Verb::Write, "secret/data/there").text("[1]"),
+        ask(Verb::Write, "secret/data/there").text("\"text\""),
+        ask(Verb::Write, "nowhere/data/there").text("[1]"),
+        ask(Verb::Write, &long).body(json!({"data": {}})),
+        ask(Verb::Write, "secret/data/a/").body(json!({"data": {}})),
+        ask(Verb::Read, "secret/data/there").query("version", "no number"),
+        ask(Verb::Read, "secret/data/there").wrapped(60),
+        ask(Verb::Read, "nowhere").wrapped(60),
+    ] {
+        refused(&vault, ask, &token).await;
+    }
+}
+
 async fn refused(vault: &Vault, ask: Ask, token: &str) {
     let shown = format!("{ask:?}");
     let answer = ask.token(token).of(&vault.core).await;
