@@ -10,6 +10,7 @@ mod tree;
 
 pub(crate) use record::{MountConfig, MountRecord, NewMount, RecordClass};
 
+use crate::active::Active;
 use crate::{Core, CoreError, system};
 use parking_lot::RwLock;
 use secretum_crypto::{Rng, random_bytes, random_uuid};
@@ -49,6 +50,10 @@ struct Table {
     by_uuid: HashMap<String, Arc<Mount>>,
 }
 
+/// A change of the table that was begun.
+#[derive(Debug)]
+pub(crate) struct Change(Batch);
+
 impl Mounts {
     pub(crate) fn new(core: Arc<Core>, storage: Arc<dyn Storage>) -> Self {
         Self {
@@ -86,13 +91,26 @@ impl Mounts {
         all
     }
 
+    /// Begins a change of the table: from here on it is looked at as it is, and what is made of it
+    /// fails to commit where it changes meanwhile.
+    pub(crate) async fn begin_change(&self, active: &Active) -> Result<Change, Fault> {
+        let key = Key::try_from("sys/mounts")?;
+        let record = self.storage.get(&key).await?.map(|entry| Record {
+            value: entry.value,
+            revision: entry.revision,
+        });
+        // The storage tells of a change before the table has followed it.
+        active.read_point().await?;
+        let expect: Precondition = expect(record.as_ref());
+        Ok(Change(Batch::new().put_if(key, expect, Vec::new())))
+    }
+
     /// Checks a new mount, and gives what must be committed to have it.
     ///
     /// **Errors**: [`Fault::Invalid`] where the path is taken, malformed or reserved, or the kind is
     /// unknown.
-    pub(crate) async fn prepare(&self, new: NewMount) -> Result<Batch, Fault> {
+    pub(crate) fn prepare(&self, change: Change, new: NewMount) -> Result<Batch, Fault> {
         let rng = &*self.core.config.rng;
-        let epoch = self.epoch().await?;
         let record = new.record(
             random_uuid(rng).map_err(Fault::internal)?,
             accessor_suffix(rng)?,
@@ -101,24 +119,24 @@ impl Mounts {
         self.check_path(&record.path, &path)?;
         // Building it says whether kind and options are right.
         self.build(&record)?;
-        Ok(epoch.put(record_key(&record.uuid)?, to_json(&record)?))
+        Ok(change.0.put(record_key(&record.uuid)?, to_json(&record)?))
     }
 
     /// What must be committed to have a changed record in the place of a mount's.
-    pub(crate) async fn prepare_change(&self, changed: &MountRecord) -> Result<Batch, Fault> {
+    pub(crate) fn prepare_change(
+        &self,
+        change: Change,
+        changed: &MountRecord,
+    ) -> Result<Batch, Fault> {
         self.build(changed)?;
-        Ok(self
-            .epoch()
-            .await?
-            .put(record_key(&changed.uuid)?, to_json(changed)?))
+        Ok(change.0.put(record_key(&changed.uuid)?, to_json(changed)?))
     }
 
     /// What must be committed to take a mount away; the janitor then deletes what it held.
-    pub(crate) async fn prepare_removal(&self, mount: &Mount) -> Result<Batch, Fault> {
+    pub(crate) fn prepare_removal(change: Change, mount: &Mount) -> Result<Batch, Fault> {
         let uuid = &mount.record.uuid;
-        Ok(self
-            .epoch()
-            .await?
+        Ok(change
+            .0
             .delete(record_key(uuid)?)
             .put(Key::try_from(format!("sys/unmount/{uuid}"))?, Vec::new()))
     }
@@ -215,18 +233,6 @@ impl Mounts {
             clock: Arc::clone(&self.core.config.clock),
             rng: Arc::clone(&self.core.config.rng),
         })
-    }
-
-    /// A batch that fails where the table changes meanwhile.
-    async fn epoch(&self) -> Result<Batch, Fault> {
-        let key = Key::try_from("sys/mounts")?;
-        let record = self.storage.get(&key).await?;
-        let record = record.map(|e| Record {
-            value: e.value,
-            revision: e.revision,
-        });
-        let expect: Precondition = expect(record.as_ref());
-        Ok(Batch::new().put_if(key, expect, Vec::new()))
     }
 
     fn check_path(&self, own: &str, path: &str) -> Result<(), Fault> {

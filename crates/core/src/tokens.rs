@@ -108,6 +108,14 @@ impl Tokens {
         Ok(Some(token).filter(|token| !token.record.is_over(self.clock.now())))
     }
 
+    /// A token as it is stored now: what a request holds may be older, where others changed it
+    /// meanwhile.
+    ///
+    /// **Errors**: [`Fault::Denied`] where it is gone.
+    pub(crate) async fn newest(&self, token: &Token) -> Result<Arc<Token>, Fault> {
+        self.read(&token.id).await?.ok_or(Fault::Denied)
+    }
+
     /// Takes one use of a token that has a number of them.
     ///
     /// **Errors**: [`Fault::Denied`] where none is left.

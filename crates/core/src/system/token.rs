@@ -225,11 +225,16 @@ async fn create(context: &Context, wanted: Wanted, orphan: bool) -> Result<Reply
     } else {
         wanted.meta.0
     };
+    let parent = if orphan || wanted.no_parent {
+        None
+    } else {
+        Some(system.active.tokens.newest(caller).await?)
+    };
     let new = NewToken {
         text: Some(wanted.id)
             .filter(|id| !id.is_empty())
             .map(SecretString::new),
-        parent: (!orphan && !wanted.no_parent).then(|| Arc::clone(caller)),
+        parent,
         policies,
         path: if orphan {
             "auth/token/create-orphan"
@@ -339,8 +344,9 @@ fn display_name(wanted: &str) -> String {
 async fn named(system: &System, text: &str) -> Result<(Arc<Token>, String), Fault> {
     if text.is_empty() {
         let own = system.token.as_ref().map(|token| token.expose().to_owned());
+        let token = &system.identity()?.token;
         return Ok((
-            Arc::clone(&system.identity()?.token),
+            system.active.tokens.newest(token).await?,
             own.unwrap_or_default(),
         ));
     }

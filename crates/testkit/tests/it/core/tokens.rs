@@ -116,6 +116,52 @@ async fn renewal_stays_within_its_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn renewals_at_the_same_time_all_succeed() {
+    let vault = Arc::new(Vault::open().await);
+    vault.storage.slow_commits(20);
+    let token = vault.token_with(&["default"]).await;
+    let mut renewals = JoinSet::new();
+    for increment in 100..120 {
+        let (vault, token) = (Arc::clone(&vault), token.clone());
+        renewals.spawn(async move {
+            let body = json!({"increment": increment});
+            vault.write_as(&token, "auth/token/renew-self", body).await
+        });
+    }
+    while let Some(renewed) = renewals.join_next().await {
+        renewed.unwrap().unwrap();
+    }
+    assert_eq!(vault.storage.keys("sys/expiry/").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_makes_children_while_it_is_renewed() {
+    let vault = Arc::new(Vault::open().await);
+    vault.storage.slow_commits(20);
+    vault
+        .policy(
+            "maker",
+            r#"path "auth/token/create" { capabilities = ["update"] }"#,
+        )
+        .await;
+    let token = vault.token_with(&["maker"]).await;
+    let mut requests = JoinSet::new();
+    for number in 0..20 {
+        let (vault, token) = (Arc::clone(&vault), token.clone());
+        requests.spawn(async move {
+            let path = ["create", "renew-self"][number % 2];
+            vault
+                .write_as(&token, &format!("auth/token/{path}"), json!({}))
+                .await
+        });
+    }
+    while let Some(answer) = requests.join_next().await {
+        answer.unwrap().unwrap();
+    }
+    assert_eq!(vault.storage.keys("sys/token/child/").await.len(), 11);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_number_of_uses_is_exact() {
     let vault = Arc::new(Vault::open().await);
     vault
