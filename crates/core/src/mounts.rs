@@ -17,7 +17,7 @@ use secretum_crypto::{Rng, random_bytes, random_uuid};
 use secretum_engine::{Class, Fault, MountStorage, Mounted, Record, Setup, expect, to_json};
 use secretum_storage::{Batch, Key, PageOf, Precondition, Storage};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tree::Tree;
 
@@ -34,6 +34,8 @@ pub(crate) struct Mount {
     pub(crate) engine: Arc<dyn Mounted>,
     /// Its path among all, with `auth/` before that of an auth method.
     pub(crate) path: Arc<str>,
+    /// Shared by all forms of one mount, as tuning makes new ones: held by whoever still knows one.
+    presence: Arc<()>,
 }
 
 /// The table of mounts.
@@ -48,6 +50,8 @@ pub(crate) struct Mounts {
 struct Table {
     tree: Tree<Arc<Mount>>,
     by_uuid: HashMap<String, Arc<Mount>>,
+    /// Mounts that are gone, which a request under way may still write to.
+    leaving: HashMap<String, Weak<()>>,
 }
 
 /// A change of the table that was begun.
@@ -70,6 +74,17 @@ impl Mounts {
             .tree
             .find(path)
             .map(|(mount, rest)| (Arc::clone(mount), rest))
+    }
+
+    /// Whether anybody still knows a mount, by the table or by a request that began before it went.
+    pub(crate) fn is_known(&self, uuid: &str) -> bool {
+        let mut table = self.table.write();
+        let held = |presence: &Weak<()>| presence.strong_count() > 0;
+        let known = table.by_uuid.contains_key(uuid) || table.leaving.get(uuid).is_some_and(held);
+        if !known {
+            table.leaving.remove(uuid);
+        }
+        known
     }
 
     /// The mount at exactly this path, which ends with a slash.
@@ -180,7 +195,7 @@ impl Mounts {
                 break;
             }
         }
-        *self.table.write() = table;
+        self.table.write().replace(table);
         Ok(())
     }
 
@@ -192,7 +207,9 @@ impl Mounts {
             })?;
         let engine = self.build(&record)?;
         let path = Arc::from(full_path(&record));
+        let older = self.table.read().by_uuid.get(&record.uuid).cloned();
         Ok(Arc::new(Mount {
+            presence: older.map_or_else(Arc::default, |mount| Arc::clone(&mount.presence)),
             record,
             engine,
             path,
@@ -260,15 +277,37 @@ impl Mounts {
 
 impl Table {
     fn insert(&mut self, mount: Arc<Mount>) {
-        self.remove(&mount.record.uuid.clone());
+        self.take(&mount.record.uuid);
         self.tree.insert(&mount.path.clone(), Arc::clone(&mount));
         self.by_uuid.insert(mount.record.uuid.clone(), mount);
     }
 
     fn remove(&mut self, uuid: &str) {
-        if let Some(old) = self.by_uuid.remove(uuid) {
-            self.tree.remove(&old.path);
+        if let Some(gone) = self.take(uuid) {
+            self.leave(&gone);
         }
+    }
+
+    /// Puts a whole new table in the place of this one.
+    fn replace(&mut self, new: Self) {
+        let old = std::mem::replace(self, new);
+        self.leaving = old.leaving;
+        for (uuid, mount) in old.by_uuid {
+            if !self.by_uuid.contains_key(&uuid) {
+                self.leave(&mount);
+            }
+        }
+    }
+
+    fn take(&mut self, uuid: &str) -> Option<Arc<Mount>> {
+        let old = self.by_uuid.remove(uuid)?;
+        self.tree.remove(&old.path);
+        Some(old)
+    }
+
+    fn leave(&mut self, gone: &Mount) {
+        let presence = Arc::downgrade(&gone.presence);
+        self.leaving.insert(gone.record.uuid.clone(), presence);
     }
 }
 

@@ -92,6 +92,34 @@ async fn a_removal_that_a_seal_cut_off_is_finished() {
     .await;
 }
 
+#[tokio::test]
+async fn a_write_under_way_leaves_nothing_in_a_mount_that_is_gone() {
+    let vault = Arc::new(Vault::open().await);
+    vault.enable("gone", json!({"type": "probe"})).await;
+    let gate = gate("gone-mount");
+    let slow = tokio::spawn({
+        let vault = Arc::clone(&vault);
+        async move { vault.write("gone/gate/gone-mount", json!({})).await }
+    });
+    gate.wait_for(1).await;
+    // Its settings change while the write waits, so that two forms of the mount are in use.
+    let tune = json!({"description": "soon gone"});
+    vault.write("sys/mounts/gone/tune", tune).await.unwrap();
+    vault.ask(Verb::Delete, "sys/mounts/gone").await.unwrap();
+    let rounds = vault.storage.pages_of("sys/unmount/");
+    until("the janitor came by twice", async || {
+        vault.storage.pages_of("sys/unmount/") >= rounds + 3
+    })
+    .await;
+    gate.pass.add_permits(1);
+    let _ = slow.await.unwrap();
+    until("the mount's data is gone", async || {
+        vault.storage.keys("sys/unmount/").await.is_empty()
+    })
+    .await;
+    assert!(vault.storage.keys("mount/").await.is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_enables_of_one_path_at_once_one_wins() {
     for round in 0..10 {

@@ -280,3 +280,24 @@ async fn children_get_no_more_than_their_maker_has() {
     let bare = json!({"policies": "maker", "no_default_policy": true});
     assert_eq!(vault.token_of(&token, bare).await.policies, ["maker"]);
 }
+
+#[tokio::test]
+async fn sudo_counts_on_the_path_it_is_given_for() {
+    let vault = Vault::open().await;
+    let rule = |path: &str, more: &str| {
+        format!("path \"auth/token/{path}\" {{ capabilities = [\"update\"{more}] }}\n")
+    };
+    let sudo = r#", "sudo""#;
+    for (create, orphan) in [(sudo, ""), ("", sudo)] {
+        let text = rule("create", create) + &rule("create-orphan", orphan);
+        vault.policy("maker", &text).await;
+        let token = vault.token_with(&["maker"]).await;
+        for (path, sudo) in [("create", create), ("create-orphan", orphan)] {
+            let body = json!({"policies": ["other"]});
+            let made = vault
+                .write_as(&token, &format!("auth/token/{path}"), body)
+                .await;
+            assert_eq!(made.is_ok(), !sudo.is_empty(), "{path}: {made:?}");
+        }
+    }
+}
