@@ -17,7 +17,7 @@ pub(crate) use record::TokenRecord;
 
 use crate::cache::Cache;
 use crate::{Core, CoreError};
-use secretum_crypto::{ClockRef, HmacKey, RngRef};
+use secretum_crypto::{ClockRef, HmacKey, RngRef, SecretString};
 use secretum_engine::Fault;
 use secretum_storage::{Batch, Key, Precondition, Revision, Storage, StorageError};
 use std::sync::Arc;
@@ -106,6 +106,12 @@ impl Tokens {
             }
         };
         Ok(Some(token).filter(|token| !token.record.is_over(self.clock.now())))
+    }
+
+    /// Whether there is a token of this text, be its time over or not.
+    pub(crate) async fn is_taken(&self, token: &SecretString) -> Result<bool, Fault> {
+        let id = self.id_key.sign_hex(token.expose().as_bytes());
+        Ok(self.read(&id).await?.is_some())
     }
 
     /// A token as it is stored now: what a request holds may be older, where others changed it

@@ -187,11 +187,12 @@ async fn create(context: &Context, wanted: Wanted, orphan: bool) -> Result<Reply
     let system = System::of(context)?;
     let identity = system.identity()?;
     let caller = &identity.token;
-    let privileged = caller.record.is_root()
-        || identity
-            .acl
-            .capabilities("auth/token/create")
-            .contains(&"sudo");
+    let path = if orphan {
+        "auth/token/create-orphan"
+    } else {
+        "auth/token/create"
+    };
+    let privileged = caller.record.is_root() || identity.acl.capabilities(path).contains(&"sudo");
     if caller.record.num_uses != 0 {
         return Err(Fault::invalid(
             "restricted use token cannot generate child tokens",
@@ -236,12 +237,7 @@ async fn create(context: &Context, wanted: Wanted, orphan: bool) -> Result<Reply
             .map(SecretString::new),
         parent,
         policies,
-        path: if orphan {
-            "auth/token/create-orphan"
-        } else {
-            "auth/token/create"
-        }
-        .to_owned(),
+        path: path.to_owned(),
         meta,
         display_name: display_name(&wanted.display_name),
         num_uses: wanted.num_uses,
@@ -256,7 +252,13 @@ async fn create(context: &Context, wanted: Wanted, orphan: bool) -> Result<Reply
             warnings.push(format!("Policy \"{policy}\" does not exist"));
         }
     }
-    let (auth, writes) = system.active.tokens.prepare_auth(new)?;
+    let tokens = &system.active.tokens;
+    if let Some(text) = &new.text
+        && tokens.is_taken(text).await?
+    {
+        return Err(Fault::invalid("cannot create a token with a duplicate ID"));
+    }
+    let (auth, writes) = tokens.prepare_auth(new)?;
     warnings.extend(capped(Seconds(asked), auth.lease_duration));
     let reply = Reply::issued(auth).with_writes(writes);
     Ok(warnings.into_iter().fold(reply, Reply::warn))
@@ -308,9 +310,13 @@ impl Wanted {
         if !privileged && policies.iter().any(missing) {
             return Err(Fault::invalid("child policies must be subset of parent"));
         }
+        if policies.iter().any(|policy| policy == "root") {
+            // It needs no other, and no other takes from it.
+            return Ok(vec!["root".to_owned()]);
+        }
         if self.no_default_policy {
             policies.retain(|policy| policy != "default");
-        } else if !policies.iter().any(|policy| policy == "root") {
+        } else {
             policies.push("default".to_owned());
         }
         policies.sort_unstable();

@@ -301,3 +301,26 @@ async fn sudo_counts_on_the_path_it_is_given_for() {
         }
     }
 }
+
+#[tokio::test]
+async fn root_stands_alone() {
+    let vault = Vault::open().await;
+    let settings = json!({"policies": ["root", "default", "x"]});
+    let token = vault.token_of(&vault.root, settings).await;
+    assert_eq!(token.policies, ["root"]);
+    assert_eq!(token.lease_duration, 0);
+}
+
+#[tokio::test]
+async fn a_chosen_token_is_made_once() {
+    let vault = Vault::open().await;
+    let settings = json!({"id": "chosen", "policies": "default", "ttl": 60});
+    let token = vault.token_of(&vault.root, settings.clone()).await;
+    assert_eq!(token.client_token, "chosen");
+    for _ in 0..2 {
+        let again = vault.write("auth/token/create", settings.clone()).await;
+        assert!(matches!(again, Err(Fault::Invalid(_))), "{again:?}");
+        // One whose time is over is still there until the janitor comes.
+        vault.clock.advance(Duration::from_secs(60));
+    }
+}
