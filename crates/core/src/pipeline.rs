@@ -288,9 +288,12 @@ impl<'r> Flow<'r> {
     /// Takes back what an answer issued that could not be recorded.
     async fn take_back(&self, outcome: &Result<Outcome, Fault>) {
         let Ok(Outcome {
-            reply: RawReply {
-                auth: Some(auth), ..
-            },
+            reply:
+                RawReply {
+                    auth: Some(auth),
+                    issues: true,
+                    ..
+                },
             ..
         }) = outcome
         else {

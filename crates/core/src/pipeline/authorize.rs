@@ -168,6 +168,7 @@ pub(super) fn plain(data: Box<RawValue>) -> RawReply {
         writes: secretum_storage::Batch::new(),
         warnings: Vec::new(),
         auth: None,
+        issues: false,
         wrap_info: None,
         gone: false,
         refresh_seconds: 0,

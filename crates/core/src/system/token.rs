@@ -387,7 +387,8 @@ fn renewed(
     wanted: Seconds,
 ) -> Result<Reply<()>, Fault> {
     let renewal = system.active.tokens.renew(token, wanted.0)?;
-    let reply = Reply::issued(auth(text, &renewal.record, renewal.ttl)).with_writes(renewal.writes);
+    let reply =
+        Reply::renewed(auth(text, &renewal.record, renewal.ttl)).with_writes(renewal.writes);
     Ok(capped(wanted, renewal.ttl)
         .into_iter()
         .fold(reply, Reply::warn))

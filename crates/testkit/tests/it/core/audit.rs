@@ -218,6 +218,17 @@ async fn a_token_whose_answer_cannot_be_recorded_is_revoked() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_renewed_is_not_what_the_answer_issued() {
+    let recorded = Recorded::open().await;
+    let vault = &recorded.vault;
+    let token = vault.token_with(&["default"]).await;
+    let body = json!({"increment": 60});
+    let fault = unrecorded_answer(&recorded, &token, "auth/token/renew-self", &body).await;
+    assert!(matches!(fault, Fault::Unrecorded), "{fault:?}");
+    assert!(vault.lives(&token).await);
+}
+
+#[tokio::test]
 async fn a_vault_whose_device_cannot_open_stays_sealed() {
     let recorded = Recorded::open().await;
     let vault = &recorded.vault;
