@@ -14,7 +14,9 @@ use crate::active::Active;
 use crate::{Core, CoreError, system};
 use parking_lot::RwLock;
 use secretum_crypto::{Rng, random_bytes, random_uuid};
-use secretum_engine::{Class, Fault, MountStorage, Mounted, Record, Setup, expect, to_json};
+use secretum_engine::{
+    Class, Fault, MountStorage, Mounted, Record, Setup, expect, to_json, unreadable,
+};
 use secretum_storage::{Batch, Key, PageOf, Precondition, Storage};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -201,10 +203,7 @@ impl Mounts {
 
     fn mount(&self, value: &[u8]) -> Result<Arc<Mount>, CoreError> {
         let record: MountRecord =
-            serde_json::from_slice(value).map_err(|error| CoreError::Record {
-                key: "sys/mount/".to_owned(),
-                reason: error.to_string(),
-            })?;
+            serde_json::from_slice(value).map_err(|error| unreadable("mount", &error))?;
         let engine = self.build(&record)?;
         let path = Arc::from(full_path(&record));
         let older = self.table.read().by_uuid.get(&record.uuid).cloned();
