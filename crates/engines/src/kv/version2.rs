@@ -18,7 +18,7 @@ mod secret;
 mod subkeys;
 mod versions;
 
-use crate::kv::{Folder, KvError, Page};
+use crate::kv::{Folder, KvError, Page, version1};
 use meta::MountSettings;
 use schemars::JsonSchema;
 use secretum_engine::{
@@ -100,23 +100,77 @@ impl Handle<ListSecrets> for Kv2 {
     async fn handle(&self, request: ListSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
         let page = Page::of(request.after, request.limit);
         let folder = request.path.as_str();
-        let names = self
-            .store
-            .children(&meta::key(folder), page.after(), page.limit)
-            .await?;
-        let room = page.limit.map(|limit| limit - names.len());
-        if room == Some(0) {
-            return Ok(listing(names)?);
-        }
-        // Names of the time of version 1 follow; what is in both places is named once.
-        let old = super::version1::key(folder);
-        let after = page.after().filter(|_| names.is_empty());
-        let older = self.store.children(&old, after, room).await?;
+        let names = match page.limit {
+            Some(limit) => self.page(folder, page.after(), limit).await?,
+            None => self.all(folder, page.after()).await?,
+        };
+        Ok(listing(names)?)
+    }
+}
+
+impl Kv2 {
+    /// The whole listing, sorted; what is in both places is named once.
+    async fn all(&self, folder: &str, after: Option<&str>) -> Result<Vec<String>, KvError> {
+        let names = self.store.children(&meta::key(folder), after, None).await?;
+        let old = version1::key(folder);
+        let older = self.store.children(&old, after, None).await?;
         if older.is_empty() {
-            return Ok(listing(names)?);
+            return Ok(names);
         }
         let all: BTreeSet<String> = names.into_iter().chain(older).collect();
-        Ok(listing(all.into_iter().collect())?)
+        Ok(all.into_iter().collect())
+    }
+
+    /// A page of the listing: the names that have metadata in the order of the storage, then those of
+    /// the time of version 1 in theirs, without what was named before.
+    async fn page(
+        &self,
+        folder: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, KvError> {
+        let mut after_old = match after {
+            Some(after) if self.is_old(folder, after).await? => Some(after.to_owned()),
+            _ => None,
+        };
+        let mut names = match &after_old {
+            Some(_) => Vec::new(),
+            None => {
+                let place = meta::key(folder);
+                self.store.children(&place, after, Some(limit)).await?
+            }
+        };
+        let old = version1::key(folder);
+        while names.len() < limit {
+            let room = limit - names.len();
+            let older = self
+                .store
+                .children(&old, after_old.as_deref(), Some(room))
+                .await?;
+            let Some(last) = older.last() else { break };
+            after_old = Some(last.clone());
+            for name in older {
+                // A secret moves as a whole; a folder can be in both places.
+                if !name.ends_with('/') || self.is_old(folder, &name).await? {
+                    names.push(name);
+                }
+            }
+        }
+        Ok(names)
+    }
+
+    /// Whether a name of a folder is there from the time of version 1 alone.
+    async fn is_old(&self, folder: &str, name: &str) -> Result<bool, KvError> {
+        let path = format!("{folder}{name}");
+        let has = async |place: String| -> Result<bool, Fault> {
+            if name.ends_with('/') {
+                let below = self.store.children(&place, None, Some(1)).await?;
+                Ok(!below.is_empty())
+            } else {
+                Ok(self.store.get(&place).await?.is_some())
+            }
+        };
+        Ok(!has(meta::key(&path)).await? && has(version1::key(&path)).await?)
     }
 }
 
