@@ -102,6 +102,10 @@ impl Active {
             );
         }
         self.ending.cancel();
+        let ended = tokio::time::timeout(DRAIN, self.requests.wait()).await;
+        if ended.is_err() {
+            tracing::warn!("a request did not end in time");
+        }
         self.tasks.close();
         if tokio::time::timeout(DRAIN, self.tasks.wait())
             .await

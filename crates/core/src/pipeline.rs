@@ -52,8 +52,13 @@ impl Core {
         if active.requests.is_closed() {
             return Err(Fault::Sealed);
         }
-        active.read_point().await?;
-        Flow::new(&active, request).run().await
+        tokio::select! {
+            biased;
+            outcome = serve(&active, request) => outcome,
+            // A seal that waited long enough ends what is left: nothing of it may come to life again
+            // with the next unseal.
+            () = active.ending.cancelled() => Err(Fault::Sealed),
+        }
     }
 
     /// Init, unseal and their like: no token, no policy, no audit; logged.
@@ -92,6 +97,11 @@ impl Core {
             .map_or(Shape::Bare, |facts| facts.shape);
         Ok(Outcome { reply, shape })
     }
+}
+
+async fn serve(active: &Arc<Active>, request: &Request) -> Result<Outcome, Fault> {
+    active.read_point().await?;
+    Flow::new(active, request).run().await
 }
 
 /// A request on its way, and what the steps found out.

@@ -152,6 +152,24 @@ async fn a_seal_waits_for_requests_under_way() {
     assert_eq!(vault.storage.keys("mount/").await.len(), 1, "the write");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_seal_ends_requests_that_do_not_end() {
+    let vault = Arc::new(Vault::open().await);
+    let gate = gate("seal-cut-off");
+    let stuck = tokio::spawn({
+        let vault = Arc::clone(&vault);
+        async move { vault.write("probe/gate/seal-cut-off", json!({})).await }
+    });
+    gate.wait_for(1).await;
+    vault.core.seal().await;
+    vault.unseal().await;
+    gate.pass.add_permits(1);
+    let answer = tokio::time::timeout(crate::support::DEADLINE, stuck).await;
+    let answer = answer.expect("it never ends").unwrap();
+    assert!(matches!(answer, Err(Fault::Sealed)), "{answer:?}");
+    assert!(vault.storage.keys("mount/").await.is_empty());
+}
+
 #[tokio::test]
 async fn a_seal_is_not_lost_to_an_unseal_under_way() {
     let vault = Vault::open().await;
