@@ -116,7 +116,12 @@ impl Policies {
     /// **Errors**: [`Fault::Invalid`] for those that every vault has.
     pub(crate) fn prepare_removal(&self, name: &str) -> Result<Batch, Fault> {
         if matches!(name, "root" | "default") {
-            return Err(Fault::invalid(format!("cannot delete {name} policy")));
+            let shown = if name == ROOT_POLICY_NAME {
+                "\"root\""
+            } else {
+                name
+            };
+            return Err(Fault::invalid(format!("cannot delete {shown} policy")));
         }
         Ok(Batch::new().delete(key(name)?))
     }

@@ -79,6 +79,7 @@ impl Input<'_> {
             pairs.push(Pair {
                 name: Cow::Borrowed(name),
                 field: Field::Text(text),
+                of_path: true,
                 of_body: false,
             });
         }
@@ -110,6 +111,8 @@ impl Input<'_> {
 struct Pair<'a> {
     name: Cow<'a, str>,
     field: Field<'a>,
+    /// A part of the path, which an error need not name.
+    of_path: bool,
     of_body: bool,
 }
 
@@ -119,6 +122,7 @@ fn add<'a>(pairs: &mut Vec<Pair<'a>>, name: Cow<'a, str>, field: Field<'a>, of_b
         pairs.push(Pair {
             name,
             field,
+            of_path: false,
             of_body,
         });
     }
@@ -167,7 +171,8 @@ impl<'de> MapAccess<'de> for Pairs<'_, 'de> {
     ) -> Result<Option<K::Value>, Self::Error> {
         self.next = self.left.next();
         // A missing field is found after the last one, and is not that one's fault.
-        self.current.set(self.next.map_or("", |pair| &pair.name));
+        let named = self.next.filter(|pair| !pair.of_path);
+        self.current.set(named.map_or("", |pair| &pair.name));
         match self.next {
             Some(pair) => seed
                 .deserialize((&*pair.name).into_deserializer())

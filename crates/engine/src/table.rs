@@ -80,9 +80,12 @@ impl<E: Engine> RouteTable<E> {
         Ok(Self { rows, root })
     }
 
-    /// The row for a verb on a path relative to the mount; a trailing slash does not count.
+    /// The row for a verb on a path relative to the mount. A trailing slash does not count, but a
+    /// capture of the rest keeps it where the verb names no folder.
     pub fn find<'p>(&self, verb: Verb, path: &'p str) -> Matched<'p> {
+        let whole = path;
         let path = path.strip_suffix('/').unwrap_or(path);
+        let whole = if verb.names_folder() { path } else { whole };
         let segments: Vec<&str> = if path.is_empty() {
             Vec::new()
         } else {
@@ -90,6 +93,7 @@ impl<E: Engine> RouteTable<E> {
         };
         let mut walk = Walk {
             verb,
+            whole,
             path,
             known: false,
         };
@@ -184,6 +188,8 @@ impl Node {
 /// One search through the trie.
 struct Walk<'p> {
     verb: Verb,
+    /// The path with the slash that a capture keeps.
+    whole: &'p str,
     path: &'p str,
     /// Whether a pattern matched that lacks the verb.
     known: bool,
@@ -235,9 +241,11 @@ impl<'p> Walk<'p> {
             return "";
         };
         let offset = |part: &str| part.as_ptr().addr() - self.path.as_ptr().addr();
-        self.path
-            .get(offset(first)..offset(last) + last.len())
-            .unwrap_or_default()
+        let mut end = offset(last) + last.len();
+        if end == self.path.len() {
+            end = self.whole.len();
+        }
+        self.whole.get(offset(first)..end).unwrap_or_default()
     }
 }
 
@@ -306,6 +314,7 @@ mod tests {
             (Verb::Read, "mounts", "mounts "),
             (Verb::Read, "mounts/", "mounts "),
             (Verb::Read, "mounts/a/b", "mounts/{path+} path=a/b"),
+            (Verb::Read, "mounts/a/b/", "mounts/{path+} path=a/b/"),
             (
                 Verb::Read,
                 "mounts/a/b/tune",

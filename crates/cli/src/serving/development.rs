@@ -1,6 +1,6 @@
 //! A development server: in memory, unsealed, ready to use.
 
-use super::{core_config, listen, runtime, serve, start_logging};
+use super::{core_config, listen, runtime, serve, start_logging, watch_signals};
 use crate::commands::server::{DevArguments, LogFormat, LogLevel, ServerArguments};
 use crate::failure::Failure;
 use crate::output::console;
@@ -26,6 +26,7 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
         None
     };
     runtime()?.block_on(async {
+        let signals = watch_signals()?;
         let core =
             Core::new(core_config(MemoryStorage::new(), "inmem")?).map_err(Failure::display)?;
         let server = listen(&core, vec![listener(&dev, certificate.as_ref())?]).await?;
@@ -54,7 +55,7 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
             "Unseal Key: {unseal_key}\nRoot Token: {}\n",
             root_token.expose()
         ))?;
-        serve(core, server).await
+        serve(core, server, signals).await
     })
 }
 

@@ -6,6 +6,7 @@
 use super::{Tokens, child_key, expiry_key, id_key};
 use crate::CoreError;
 use crate::active::Active;
+use crate::system::cubbyhole::PREFIX;
 use crate::tokens::{Token, TokenRecord};
 use secretum_engine::Fault;
 use secretum_storage::{Batch, Key, PageOf, Precondition, StorageError};
@@ -163,11 +164,31 @@ impl Tokens {
                     break;
                 }
             }
+            self.empty_cubbyhole(active, &parent).await?;
             active
                 .commit(Batch::new().delete(revoke_key(&parent)?))
                 .await?;
         }
         Ok(())
+    }
+}
+
+impl Tokens {
+    /// Deletes what a token that has ended held in its cubbyhole.
+    async fn empty_cubbyhole(&self, active: &Active, id: &str) -> Result<(), Fault> {
+        let prefix = Key::try_from(format!("{PREFIX}{id}/"))?;
+        loop {
+            let page = active
+                .storage
+                .page(&prefix, None, PAGE, PageOf::Keys)
+                .await?;
+            if page.rows.is_empty() {
+                return Ok(());
+            }
+            let held = page.rows.into_iter();
+            let batch = held.fold(Batch::new(), |batch, row| batch.delete(row.key));
+            active.commit(batch).await?;
+        }
     }
 }
 

@@ -70,6 +70,19 @@ pub(crate) struct ListSecrets {
     limit: Option<i64>,
 }
 
+/// Lists the paths of all secrets below a folder.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ScanSecrets {
+    /// Path of the folder.
+    path: Folder,
+    /// The path behind which a page begins.
+    #[serde(default)]
+    after: Option<String>,
+    /// How many paths a page has; all of them, sorted, where it is missing.
+    #[serde(default)]
+    limit: Option<i64>,
+}
+
 impl Kv1 {
     /// Builds the engine of a mount.
     ///
@@ -93,6 +106,7 @@ impl Engine for Kv1 {
             .whole_body("data")
             .on::<DeleteSecret>(Verb::Delete, "{path+}", Access::Token)
             .on::<ListSecrets>(Verb::List, "{path*}", Access::Token)
+            .on::<ScanSecrets>(Verb::Scan, "{path*}", Access::Token)
     }
 }
 
@@ -172,5 +186,17 @@ impl Handle<ListSecrets> for Kv1 {
                 .children(&folder, page.after(), page.limit)
                 .await?,
         )?)
+    }
+}
+
+impl Handle<ScanSecrets> for Kv1 {
+    type Data = Listing;
+    type Error = KvError;
+
+    async fn handle(&self, request: ScanSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
+        let page = super::Page::of(request.after, request.limit);
+        let folder = key(request.path.as_str());
+        let paths = self.store.descendants(&folder, page.after(), page.limit);
+        Ok(listing(paths.await?)?)
     }
 }

@@ -18,7 +18,7 @@ mod secret;
 mod subkeys;
 mod versions;
 
-use crate::kv::{Folder, KvError, Page};
+use crate::kv::{Folder, KvError, Page, version1};
 use meta::MountSettings;
 use schemars::JsonSchema;
 use secretum_engine::{
@@ -69,6 +69,7 @@ impl Engine for Kv2 {
             .on::<versions::DestroyVersions>(Verb::Write, "destroy/{path+}", Access::Token)
             .on::<subkeys::ReadSubkeys>(Verb::Read, "subkeys/{path+}", Access::Token)
             .on::<ListSecrets>(Verb::List, "metadata/{path*}", Access::Token)
+            .on::<ScanSecrets>(Verb::Scan, "metadata/{path*}", Access::Token)
             .on::<metadata::ReadMetadata>(Verb::Read, "metadata/{path+}", Access::Token)
             .upsert::<metadata::WriteMetadata>("metadata/{path+}", Access::Token)
             .on::<metadata::PatchMetadata>(Verb::Patch, "metadata/{path+}", Access::Token)
@@ -93,30 +94,76 @@ pub(super) struct ListSecrets {
     limit: Option<i64>,
 }
 
+/// Lists the paths of all secrets below a folder.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct ScanSecrets {
+    /// Path of the folder.
+    path: Folder,
+    /// The path behind which a page begins.
+    #[serde(default)]
+    after: Option<String>,
+    /// How many paths a page has; all of them, sorted, where it is missing.
+    #[serde(default)]
+    limit: Option<i64>,
+}
+
 impl Handle<ListSecrets> for Kv2 {
     type Data = Listing;
     type Error = KvError;
 
     async fn handle(&self, request: ListSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
         let page = Page::of(request.after, request.limit);
-        let folder = request.path.as_str();
+        self.names(request.path.as_str(), &page, false).await
+    }
+}
+
+impl Handle<ScanSecrets> for Kv2 {
+    type Data = Listing;
+    type Error = KvError;
+
+    async fn handle(&self, request: ScanSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
+        let page = Page::of(request.after, request.limit);
+        self.names(request.path.as_str(), &page, true).await
+    }
+}
+
+impl Kv2 {
+    /// Names below a folder, at any depth where `deep`. Those of the time of version 1 follow; what
+    /// is in both places is named once.
+    async fn names(
+        &self,
+        folder: &str,
+        page: &Page,
+        deep: bool,
+    ) -> Result<Reply<Listing>, KvError> {
         let names = self
-            .store
-            .children(&meta::key(folder), page.after(), page.limit)
+            .part(&meta::key(folder), page.after(), page.limit, deep)
             .await?;
-        let room = page.limit.map(|limit| limit - names.len());
+        let room = page.limit.map(|limit| limit.saturating_sub(names.len()));
         if room == Some(0) {
             return Ok(listing(names)?);
         }
-        // Names of the time of version 1 follow; what is in both places is named once.
-        let old = super::version1::key(folder);
         let after = page.after().filter(|_| names.is_empty());
-        let older = self.store.children(&old, after, room).await?;
+        let older = self.part(&version1::key(folder), after, room, deep).await?;
         if older.is_empty() {
             return Ok(listing(names)?);
         }
         let all: BTreeSet<String> = names.into_iter().chain(older).collect();
         Ok(listing(all.into_iter().collect())?)
+    }
+
+    async fn part(
+        &self,
+        folder: &str,
+        after: Option<&str>,
+        limit: Option<usize>,
+        deep: bool,
+    ) -> Result<Vec<String>, KvError> {
+        if deep {
+            Ok(self.store.descendants(folder, after, limit).await?)
+        } else {
+            Ok(self.store.children(folder, after, limit).await?)
+        }
     }
 }
 
