@@ -142,7 +142,7 @@ impl Tokens {
         }
     }
 
-    /// Accessors behind `after`, at most `limit` of them where one is given.
+    /// Accessors of all tokens, sorted.
     pub(crate) async fn accessors(&self) -> Result<Vec<String>, Fault> {
         let (prefix, mut after) = (Key::try_from("sys/token/accessor/")?, None);
         let mut accessors = Vec::new();
@@ -157,7 +157,11 @@ impl Tokens {
                 )
                 .await?;
             for entry in page.rows.iter().filter_map(|row| row.entry.as_ref()) {
-                accessors.push(record::AccessorRecord::read(&entry.value)?.accessor);
+                let record = record::AccessorRecord::read(&entry.value)?;
+                // One whose time is over may be a moment away from its removal.
+                if self.get(&record.id).await?.is_some() {
+                    accessors.push(record.accessor);
+                }
             }
             after = page.rows.last().map(|row| row.key.clone());
             if !page.more {

@@ -29,16 +29,12 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
         let signals = watch_signals()?;
         let core =
             Core::new(core_config(MemoryStorage::new(), "inmem")?).map_err(Failure::display)?;
-        let server = listen(&core, vec![listener(&dev, certificate.as_ref())?]).await?;
-        let address = server
-            .addresses()
-            .first()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        let (unseal_key, root_token) = core
-            .develop(dev.root_token)
-            .await
-            .map_err(Failure::display)?;
+        let listener = listener(&dev, certificate.as_ref())?;
+        let born = core.develop(dev.root_token).await;
+        let (unseal_key, root_token) = born.map_err(Failure::display)?;
+        let server = listen(&core, vec![listener]).await?;
+        let address = server.addresses().first();
+        let address = address.map(ToString::to_string).unwrap_or_default();
         if dev.store_token {
             // The server is of use without it: a home that cannot be written is no reason to end.
             if let Err(error) = token_file::write(environment, &root_token) {

@@ -115,7 +115,10 @@ impl NewMount {
             crate::system::cubbyhole::KIND,
             "per-token private secret storage",
         );
-        Self::plain(RecordClass::System, "cubbyhole/", kind, about)
+        Self {
+            local: true,
+            ..Self::plain(RecordClass::System, "cubbyhole/", kind, about)
+        }
     }
 
     /// A KV version 2 mount.

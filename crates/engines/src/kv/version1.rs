@@ -37,7 +37,7 @@ pub(super) fn key(path: &str) -> String {
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ReadSecret {
     /// Path of the secret.
-    path: SecretPath,
+    path: String,
 }
 
 /// Writes a secret; the whole body is its value.
@@ -101,7 +101,7 @@ impl Engine for Kv1 {
 
     fn routes() -> Routes<Self> {
         Routes::new()
-            .on::<ReadSecret>(Verb::Read, "{path+}", Access::Token)
+            .on::<ReadSecret>(Verb::Read, "{path*}", Access::Token)
             .upsert::<WriteSecret>("{path+}", Access::Token)
             .whole_body("data")
             .on::<DeleteSecret>(Verb::Delete, "{path+}", Access::Token)
@@ -115,12 +115,9 @@ impl Handle<ReadSecret> for Kv1 {
     type Error = KvError;
 
     async fn handle(&self, request: ReadSecret, _: &Context) -> Result<Reply<JsonObject>, KvError> {
-        let record = self
-            .store
-            .get(&key(request.path.as_str()))
-            .await?
-            .ok_or(KvError::NotFound)?;
-        let stored: Stored = record.json()?;
+        // No secret has the path of a folder.
+        let record = self.store.get(&key(&request.path)).await?;
+        let stored: Stored = record.ok_or(KvError::NotFound)?.json()?;
         let ttl = self.refresh_seconds(&stored.data);
         Ok(Reply::data(stored.data).refresh_after(ttl))
     }

@@ -30,8 +30,8 @@ impl Asked {
 /// How much of a body that is too large is read, so that its sender hears of it.
 const DRAIN_BYTES_MAX: usize = 64 << 20;
 
-/// How long that may take.
-const DRAIN_TIME: Duration = Duration::from_secs(5);
+/// How long its sender may pause meanwhile.
+const DRAIN_PAUSE: Duration = Duration::from_millis(250);
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
@@ -79,16 +79,20 @@ pub(super) async fn read(
 /// The verb of a method; `list`, `scan` and `help` in the query make a GET another verb.
 fn verb(method: &Method, query: &mut Vec<(String, String)>) -> Result<Verb, Fault> {
     let mut flag = |name: &str| {
-        let set = query
-            .iter()
-            .any(|(own, value)| own == name && matches!(value.as_str(), "true" | "1"));
-        query.retain(|(own, _)| own != name);
-        set
+        let at = query.iter().position(|(own, _)| own == name);
+        let Some(value) = at.map(|at| query.remove(at).1) else {
+            return Ok(false);
+        };
+        match value.as_str() {
+            "true" | "True" | "TRUE" | "t" | "T" | "1" => Ok(true),
+            "false" | "False" | "FALSE" | "f" | "F" | "0" | "" => Ok(false),
+            _ => Err(Fault::invalid(format!("`{name}` must be true or false"))),
+        }
     };
     Ok(match method.as_str() {
-        "GET" | "HEAD" if flag("help") => Verb::Help,
-        "GET" if flag("list") => Verb::List,
-        "GET" if flag("scan") => Verb::Scan,
+        "GET" | "HEAD" if flag("help")? => Verb::Help,
+        "GET" if flag("list")? => Verb::List,
+        "GET" if flag("scan")? => Verb::Scan,
         "GET" | "HEAD" => Verb::Read,
         "LIST" => Verb::List,
         "SCAN" => Verb::Scan,
@@ -216,16 +220,13 @@ fn check_patch_type(headers: &HeaderMap) -> Result<(), Fault> {
 /// Reads on for a while, so that a client that is still sending gets to read why it was refused.
 async fn drain(mut body: Incoming) {
     let mut left = DRAIN_BYTES_MAX;
-    let reading = async {
-        while let Some(Ok(frame)) = body.frame().await {
-            left = left.saturating_sub(frame.data_ref().map_or(0, bytes::Bytes::len));
-            if left == 0 {
-                return;
-            }
+    // Who pauses has read the answer, or waits for it.
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout(DRAIN_PAUSE, body.frame()).await {
+        left = left.saturating_sub(frame.data_ref().map_or(0, bytes::Bytes::len));
+        if left == 0 {
+            return;
         }
-    };
-    // Who sends slowly is cut off.
-    let _ = tokio::time::timeout(DRAIN_TIME, reading).await;
+    }
 }
 
 async fn read_body(mut body: Incoming, bytes_max: usize) -> Result<Option<Box<RawValue>>, Fault> {
