@@ -140,12 +140,28 @@ impl<'r> Flow<'r> {
     /// Audit, handle, commit, audit the answer.
     async fn perform(&self, route: Route<'r>) -> Result<Outcome, Fault> {
         self.record_request().await?;
-        let outcome = self.answer(&route).await;
+        let outcome = match self.answer(&route).await {
+            Ok(outcome) => self.wrap(outcome).await,
+            refused => refused,
+        };
         if let Err(unrecorded) = self.record_response(&outcome).await {
             self.take_back(&outcome).await;
             return Err(unrecorded);
         }
         outcome
+    }
+
+    /// Puts an answer behind a wrapping token, where the request asks for that.
+    async fn wrap(&self, outcome: Outcome) -> Result<Outcome, Fault> {
+        let ttl = self.request.wrap_ttl.filter(|ttl| ttl.0 > 0);
+        let wrappable = outcome.shape != Shape::Bare && !outcome.reply.gone;
+        match ttl.filter(|_| wrappable && outcome.reply.has_content()) {
+            Some(ttl) => {
+                let path = self.request.path.as_str();
+                system::wrapping::wrap(self.active, path, ttl, outcome.reply).await
+            }
+            None => Ok(outcome),
+        }
     }
 
     async fn answer(&self, route: &Route<'r>) -> Result<Outcome, Fault> {
@@ -273,25 +289,18 @@ impl<'r> Flow<'r> {
         )
     }
 
-    /// Takes back what an answer issued that could not be recorded.
+    /// Takes back the tokens of an answer that could not be recorded.
     async fn take_back(&self, outcome: &Result<Outcome, Fault>) {
-        let Ok(Outcome {
-            reply: RawReply {
-                auth: Some(auth), ..
-            },
-            ..
-        }) = outcome
-        else {
+        let Ok(Outcome { reply, .. }) = outcome else {
             return;
         };
+        let issued = reply.auth.as_ref().map(|auth| &auth.client_token);
+        let wrapping = reply.wrap_info.as_ref().map(|info| &info.token);
         let tokens = &self.active.tokens;
-        let revoked = match tokens.find(&auth.client_token).await {
-            Ok(Some(token)) => tokens.revoke(self.active, &token.id).await,
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = revoked {
-            tracing::error!(%error, accessor = auth.accessor, "an unrecorded token stays valid");
+        for token in issued.into_iter().chain(wrapping) {
+            if let Err(error) = tokens.revoke(self.active, &tokens.id(token)).await {
+                tracing::error!(%error, "an unrecorded token stays valid until its time is over");
+            }
         }
     }
 

@@ -12,6 +12,7 @@ mod mounts;
 mod policies;
 mod token;
 mod token_facts;
+pub(crate) mod wrapping;
 
 use crate::active::Active;
 use crate::identity::Identity;
@@ -72,6 +73,11 @@ impl Engine for Sys {
         let routes = mount_rows(routes);
         let routes = policy_rows(routes);
         audit_rows(routes)
+            .on::<wrapping::Wrap>(Verb::Write, "wrapping/wrap", Access::Token)
+            .whole_body("data")
+            .on::<wrapping::Unwrap>(Verb::Write, "wrapping/unwrap", Access::Token)
+            .on::<wrapping::LookupWrapped>(Verb::Write, "wrapping/lookup", Access::Token)
+            .on::<wrapping::LookupWrapped>(Verb::Read, "wrapping/lookup", Access::Token)
             .on::<keys::Seal>(Verb::Write, "seal", Access::Sudo)
             .on::<keys::ReadKeyStatus>(Verb::Read, "key-status", Access::Token)
             .shape(Shape::Lifted)

@@ -69,6 +69,11 @@ impl Tokens {
         })
     }
 
+    /// The id of a token's text.
+    pub(crate) fn id(&self, token: &str) -> String {
+        self.id_key.sign_hex(token.as_bytes())
+    }
+
     /// The token of this text, unless it is unknown or its time is over.
     pub(crate) async fn find(&self, token: &str) -> Result<Option<Arc<Token>>, Fault> {
         if token.is_empty() || token.len() > TOKEN_BYTES_MAX {

@@ -1,7 +1,7 @@
 //! Authorize: whether the caller may do this, and which policy decided.
 
 use super::{Flow, Route};
-use secretum_engine::{Access, Body, Context, Fault, Operation, RawReply, Verb};
+use secretum_engine::{Access, Body, Context, Fault, Operation, Verb};
 use secretum_policy::{AccessRequest, Decision, Parameters};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -24,7 +24,7 @@ impl<'r> Flow<'r> {
     ) -> Result<(), Fault> {
         let access = self.access(route);
         if access == Access::Public {
-            return self.refuse_wrapping();
+            return Ok(());
         }
         if let Err(refusal) = &self.identity {
             return Err(match refusal {
@@ -48,21 +48,7 @@ impl<'r> Flow<'r> {
             None => String::new(),
         };
         self.granted = Some(Granted { allowed, policy_id });
-        if allowed {
-            self.refuse_wrapping()
-        } else {
-            Err(Fault::Denied)
-        }
-    }
-
-    /// Response wrapping is not served yet; an unwrapped answer is not what was asked for.
-    fn refuse_wrapping(&self) -> Result<(), Fault> {
-        match self.request.wrap_ttl {
-            Some(ttl) if ttl.0 > 0 => Err(Fault::invalid(
-                "response wrapping is not served by this version",
-            )),
-            _ => Ok(()),
-        }
+        if allowed { Ok(()) } else { Err(Fault::Denied) }
     }
 
     fn access(&self, route: &Route<'r>) -> Access {
@@ -151,18 +137,5 @@ impl Parameters for Fields<'_> {
                 query
                     .map(|(_, text)| Cow::Owned(serde_json::Value::from(text.as_str()).to_string()))
             })
-    }
-}
-
-/// An answer that holds nothing but data.
-pub(super) fn plain(data: Box<RawValue>) -> RawReply {
-    RawReply {
-        data: Some(data),
-        writes: secretum_storage::Batch::new(),
-        warnings: Vec::new(),
-        auth: None,
-        wrap_info: None,
-        gone: false,
-        refresh_seconds: 0,
     }
 }

@@ -33,12 +33,17 @@ impl Flow<'_> {
                     accessor: &auth.accessor,
                     policies: &auth.policies,
                 });
+                let wrapping = reply.wrap_info.as_deref().map(|info| Issued {
+                    client_token: &info.token,
+                    accessor: &info.accessor,
+                    policies: &[],
+                });
                 let response = ResponsePart {
                     status: "ok",
                     data: reply.data.as_deref(),
                     clear_keys: self.clear_keys(Kind::Response),
                     warnings: &reply.warnings,
-                    issued,
+                    issued: issued.or(wrapping),
                 };
                 self.write_record(Kind::Response, Some(response), None)
                     .await

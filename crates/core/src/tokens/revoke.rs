@@ -7,6 +7,7 @@ use super::{Tokens, child_key, expiry_key, id_key};
 use crate::CoreError;
 use crate::active::Active;
 use crate::system::cubbyhole::PREFIX;
+use crate::system::wrapping;
 use crate::tokens::{Token, TokenRecord};
 use secretum_engine::Fault;
 use secretum_storage::{Batch, Key, PageOf, Precondition, StorageError};
@@ -123,16 +124,24 @@ impl Tokens {
         ))
     }
 
-    fn death(&self, token: &Token) -> Result<Batch, Fault> {
+    /// What must be committed to end a token that made nothing.
+    pub(crate) fn death(&self, token: &Token) -> Result<Batch, Fault> {
         let TokenRecord {
             accessor,
             parent,
             expires,
+            policies,
             ..
         } = &token.record;
         let mut batch = Batch::new()
             .delete_if(id_key(&token.id)?, Precondition::At(token.revision))
             .delete(self.accessor_key(accessor)?);
+        if policies
+            .iter()
+            .any(|policy| policy == wrapping::POLICY_NAME)
+        {
+            batch = batch.delete(wrapping::key(&token.id)?);
+        }
         if let Some(parent) = parent {
             batch = batch.delete(child_key(parent, &token.id)?);
         }
