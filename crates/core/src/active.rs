@@ -117,10 +117,11 @@ impl Active {
     fn spawn_follower(self: &Arc<Self>, changes: secretum_storage::ChangeFeed) {
         let active = Arc::clone(self);
         let follower = tokio::spawn(async move {
-            let core = Arc::clone(&active.core);
-            if let Err(error) = feed::follow(active, changes).await {
+            let followed = feed::follow(&active, changes).await;
+            active.followed.end();
+            if let Err(error) = followed {
                 tracing::error!(%error, "the change feed cannot be followed: sealing");
-                core.seal_soon();
+                active.core.seal_soon();
             }
         });
         self.background.lock().push(follower);

@@ -3,52 +3,61 @@
 
 use crate::active::Active;
 use secretum_storage::{ChangeFeed, Changed, Key, Revision, StorageError};
-use std::sync::Arc;
 use tokio::sync::watch;
 
 /// How far this node's caches have followed the storage.
 #[derive(Debug)]
 pub(crate) struct Followed {
-    revision: watch::Sender<Revision>,
+    /// `None` once nobody follows any more.
+    revision: watch::Sender<Option<Revision>>,
 }
 
 impl Followed {
     pub(crate) fn new(revision: Revision) -> Self {
         Self {
-            revision: watch::Sender::new(revision),
+            revision: watch::Sender::new(Some(revision)),
         }
     }
 
     /// Waits until the caches have consumed a revision.
     ///
-    /// **Errors**: [`StorageError::Closed`] when the vault is sealed or stopped meanwhile.
+    /// **Errors**: [`StorageError::Closed`] when nobody follows any more: what the caches hold could
+    /// be of any age.
     pub(crate) async fn reach(&self, revision: Revision) -> Result<(), StorageError> {
-        if *self.revision.borrow() >= revision {
-            return Ok(());
-        }
-        let mut watch = self.revision.subscribe();
-        watch
-            .wait_for(|reached| *reached >= revision)
-            .await
-            .map_err(|_| StorageError::Closed)?;
-        Ok(())
+        let is_there = |reached: &Option<Revision>| reached.is_none_or(|at| at >= revision);
+        let reached = *self.revision.borrow();
+        let reached = if is_there(&reached) {
+            reached
+        } else {
+            let mut watch = self.revision.subscribe();
+            let reached = watch.wait_for(is_there).await;
+            *reached.map_err(|_| StorageError::Closed)?
+        };
+        reached.map(drop).ok_or(StorageError::Closed)
+    }
+
+    /// Nobody follows any more: whoever waits is told so.
+    pub(crate) fn end(&self) {
+        self.revision.send_replace(None);
     }
 
     fn advance(&self, revision: Revision) {
-        self.revision.send_if_modified(|reached| {
-            let newer = *reached < revision;
-            *reached = (*reached).max(revision);
-            newer
+        self.revision.send_if_modified(|reached| match reached {
+            Some(at) if *at < revision => {
+                *at = revision;
+                true
+            }
+            _ => false,
         });
     }
 }
 
 /// Follows the feed until it ends or fails; a vault that cannot follow it must not go on.
-pub(crate) async fn follow(active: Arc<Active>, mut feed: ChangeFeed) -> Result<(), StorageError> {
+pub(crate) async fn follow(active: &Active, mut feed: ChangeFeed) -> Result<(), StorageError> {
     loop {
         match feed.next().await {
             Ok(Some(changed)) => {
-                apply(&active, &changed).await?;
+                apply(active, &changed).await?;
                 active.followed.advance(changed.revision);
             }
             Ok(None) => return Ok(()),

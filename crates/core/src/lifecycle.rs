@@ -6,8 +6,10 @@ use crate::tokens::{NewToken, Tokens};
 use crate::{Core, CoreError, policies};
 use secretum_barrier::{SealConfig, SealStatus};
 use secretum_crypto::{SecretBytes, SecretString};
+use secretum_engine::Fault;
 use secretum_storage::{Batch, Storage};
 use std::sync::Arc;
+use tokio::task::JoinHandle;
 
 /// What a node is, as health checks tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,28 @@ impl Core {
         config: SealConfig,
         root_token: Option<SecretString>,
     ) -> Result<Birth, CoreError> {
+        self.whole(|this| async move { this.initialize_now(config, root_token).await })
+            .await
+    }
+
+    /// Runs a transition to its end, even where its caller hangs up: half of one would leave keys in
+    /// the memory of a vault that seems sealed, or a vault without a root token.
+    async fn whole<T, F>(&self, transition: impl FnOnce(Arc<Self>) -> F) -> Result<T, CoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, CoreError>> + Send + 'static,
+    {
+        let this = self.this.upgrade().ok_or(Fault::Sealed)?;
+        tokio::spawn(transition(this))
+            .await
+            .map_err(Fault::internal)?
+    }
+
+    async fn initialize_now(
+        &self,
+        config: SealConfig,
+        root_token: Option<SecretString>,
+    ) -> Result<Birth, CoreError> {
         let _transition = self.transition.lock().await;
         let made = self.barrier.initialize(config).await?;
         let threshold = self
@@ -96,16 +120,18 @@ impl Core {
     /// **Errors**: [`CoreError::Barrier`] for wrong shares; any other where a table cannot be read,
     /// which leaves the vault sealed.
     pub(crate) async fn unseal(&self, share: SecretBytes) -> Result<Status, CoreError> {
+        self.whole(|this| async move { this.unseal_now(share).await })
+            .await
+    }
+
+    async fn unseal_now(self: Arc<Self>, share: SecretBytes) -> Result<Status, CoreError> {
         let _transition = self.transition.lock().await;
         if self.active.read().is_some() {
             return self.status().await;
         }
         let seal = self.barrier.unseal(share).await?;
         if !seal.sealed {
-            let Some(this) = self.this.upgrade() else {
-                return self.status().await;
-            };
-            match Active::start(this).await {
+            match Active::start(Arc::clone(&self)).await {
                 Ok(active) => *self.active.write() = Some(active),
                 Err(error) => {
                     self.barrier.seal();
@@ -126,35 +152,39 @@ impl Core {
 
     /// Stops serving at once, and forgets the keys when every request has ended.
     pub async fn seal(&self) {
-        let _transition = self.transition.lock().await;
-        let active = self.active.write().take();
-        if let Some(active) = active {
-            active.end().await;
+        if let Some(sealing) = self.begin_seal()
+            && let Err(error) = sealing.await
+        {
+            tracing::error!(%error, "the vault could not be sealed");
         }
-        self.barrier.seal();
-        tracing::info!("vault is sealed");
     }
 
-    /// As [`Core::seal`], by a task: for callers that are themselves a request.
+    /// As [`Core::seal`], without waiting for it: for callers that are themselves a request.
     pub(crate) fn seal_soon(&self) {
-        let Some(this) = self.this.upgrade() else {
-            return;
-        };
-        // Held already, there is nothing to do: a seal is under way, or an unseal that will find
-        // this vault active and leave it so for the next one who asks.
-        let Ok(transition) = Arc::clone(&self.transition).try_lock_owned() else {
-            return;
-        };
-        // New requests are refused from here on; the task waits for those under way.
-        let active = self.active.write().take();
-        tokio::spawn(async move {
+        drop(self.begin_seal());
+    }
+
+    /// Begins to seal, by a task that goes on when its caller hangs up; `None` where this core ends.
+    fn begin_seal(&self) -> Option<JoinHandle<()>> {
+        let this = self.this.upgrade()?;
+        // Where no other transition is under way, new requests are refused from here on.
+        let at_once = Arc::clone(&self.transition).try_lock_owned().ok();
+        let active = at_once
+            .as_ref()
+            .and_then(|_transition| self.active.write().take());
+        Some(tokio::spawn(async move {
+            // Transitions come in turn: no unseal that is asked for later comes before.
+            let _transition = match at_once {
+                Some(transition) => transition,
+                None => Arc::clone(&this.transition).lock_owned().await,
+            };
+            let active = active.or_else(|| this.active.write().take());
             if let Some(active) = active {
                 active.end().await;
-                this.barrier.seal();
                 tracing::info!("vault is sealed");
             }
-            drop(transition);
-        });
+            this.barrier.seal();
+        }))
     }
 
     /// Opens the files of audit devices anew, after they were moved away.

@@ -119,7 +119,7 @@ impl<'r> Flow<'r> {
     async fn run(mut self) -> Result<Outcome, Fault> {
         self.identity = Identity::find(self.active, self.request.token.as_ref()).await;
         let outcome = match self.permit().await {
-            Ok(route) => self.perform(route).await,
+            Ok((route, context)) => self.perform(&route, &context).await,
             Err(refusal) => {
                 self.record_refusal(&refusal).await?;
                 Err(refusal)
@@ -130,20 +130,25 @@ impl<'r> Flow<'r> {
     }
 
     /// Route and authorize: the row that answers, once the caller may know.
-    async fn permit(&mut self) -> Result<Route<'r>, Fault> {
+    async fn permit(&mut self) -> Result<(Route<'r>, Context), Fault> {
         let route = self.route();
-        let context = self.context(&route);
+        let mut context = self.context(&route);
         self.authorize(&route, &context).await?;
-        Ok(route)
+        context.operation = self.operation;
+        Ok((route, context))
     }
 
     /// Audit, handle, commit, audit the answer.
-    async fn perform(&self, route: Route<'r>) -> Result<Outcome, Fault> {
+    async fn perform(&self, route: &Route<'r>, context: &Context) -> Result<Outcome, Fault> {
         self.record_request().await?;
+<<<<<<< HEAD
         let outcome = match self.answer(&route).await {
             Ok(outcome) => self.wrap(outcome).await,
             refused => refused,
         };
+=======
+        let outcome = self.answer(route, context).await;
+>>>>>>> coretests
         if let Err(unrecorded) = self.record_response(&outcome).await {
             self.take_back(&outcome).await;
             return Err(unrecorded);
@@ -151,6 +156,7 @@ impl<'r> Flow<'r> {
         outcome
     }
 
+<<<<<<< HEAD
     /// Puts an answer behind a wrapping token, where the request asks for that.
     async fn wrap(&self, outcome: Outcome) -> Result<Outcome, Fault> {
         let ttl = self.request.wrap_ttl.filter(|ttl| ttl.0 > 0);
@@ -165,6 +171,9 @@ impl<'r> Flow<'r> {
     }
 
     async fn answer(&self, route: &Route<'r>) -> Result<Outcome, Fault> {
+=======
+    async fn answer(&self, route: &Route<'r>, context: &Context) -> Result<Outcome, Fault> {
+>>>>>>> coretests
         if self.request.verb == Verb::Help {
             return self.help();
         }
@@ -177,12 +186,11 @@ impl<'r> Flow<'r> {
             (_, None) => return Err(self.no_handler()),
         };
         let input = self.input(route)?;
-        let context = self.context(route);
         let shape = mount
             .engine
             .facts(row)
             .map_or(Shape::Envelope, |facts| facts.shape);
-        let reply = self.handle_and_commit(mount, row, &input, &context).await?;
+        let reply = self.handle_and_commit(mount, row, &input, context).await?;
         Ok(Outcome { reply, shape })
     }
 

@@ -1,7 +1,11 @@
 //! Authorize: whether the caller may do this, and which policy decided.
 
 use super::{Flow, Route};
+<<<<<<< HEAD
 use secretum_engine::{Access, Body, Context, Fault, Operation, Verb};
+=======
+use secretum_engine::{Access, Body, Context, Fault, Input, Operation, RawReply, Verb};
+>>>>>>> coretests
 use secretum_policy::{AccessRequest, Decision, Parameters};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -34,7 +38,7 @@ impl<'r> Flow<'r> {
                 other => Fault::internal(other),
             });
         }
-        self.operation = self.operation(route, context).await?;
+        let unknown = self.find_operation(route, context).await.err();
         let decision = self.decide()?;
         let allowed = decision.allowed
             && match access {
@@ -48,7 +52,25 @@ impl<'r> Flow<'r> {
             None => String::new(),
         };
         self.granted = Some(Granted { allowed, policy_id });
+<<<<<<< HEAD
         if allowed { Ok(()) } else { Err(Fault::Denied) }
+=======
+        match unknown {
+            _ if !allowed => Err(Fault::Denied),
+            Some(fault) => Err(fault),
+            None => self.refuse_wrapping(),
+        }
+    }
+
+    /// Response wrapping is not served yet; an unwrapped answer is not what was asked for.
+    fn refuse_wrapping(&self) -> Result<(), Fault> {
+        match self.request.wrap_ttl {
+            Some(ttl) if ttl.0 > 0 => Err(Fault::invalid(
+                "response wrapping is not served by this version",
+            )),
+            _ => Ok(()),
+        }
+>>>>>>> coretests
     }
 
     fn access(&self, route: &Route<'r>) -> Access {
@@ -61,21 +83,28 @@ impl<'r> Flow<'r> {
         }
     }
 
-    /// Whether a write creates or updates, where its row wants to know.
-    async fn operation(&self, route: &Route<'r>, context: &Context) -> Result<Operation, Fault> {
-        if let (Verb::Write, Route::Row { row, .. }, Some((mount, _))) =
+    /// Finds out whether a write creates or updates, where its row wants to know.
+    ///
+    /// **Errors**: what keeps it from being known, for those to whom an update is allowed; it then
+    /// counts as one.
+    async fn find_operation(&mut self, route: &Route<'r>, context: &Context) -> Result<(), Fault> {
+        if let (Verb::Write, Route::Row { row, captures }, Some((mount, _))) =
             (self.request.verb, route, &self.mount)
             && mount.engine.facts(*row).is_some_and(|facts| facts.upsert)
         {
-            let input = self.input(route)?;
-            let exists = mount.engine.exists(*row, &input, context).await?;
-            return Ok(if exists {
-                Operation::Update
-            } else {
-                Operation::Create
-            });
+            // The captures alone say what is written: what is wrong with a body is told to those
+            // who may send it.
+            let input = Input {
+                captures: captures.clone(),
+                query: &[],
+                body: None,
+                whole_body: None,
+            };
+            if !mount.engine.exists(*row, &input, context).await? {
+                self.operation = Operation::Create;
+            }
         }
-        Ok(self.request.verb.operation())
+        Ok(())
     }
 
     fn decide(&self) -> Result<Decision, Fault> {

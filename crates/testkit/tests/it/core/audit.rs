@@ -1,0 +1,235 @@
+//! Audit: nothing happens unrecorded, and nothing secret is recorded.
+
+use crate::support::vault::{Vault, ask};
+use secretum_engine::{Fault, Verb};
+use serde_json::{Value, json};
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// A vault whose requests are recorded in a file.
+struct Recorded {
+    vault: Vault,
+    file: PathBuf,
+    _folder: TempDir,
+}
+
+impl Recorded {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("audit.log");
+        let vault = Vault::open().await;
+        let body = json!({"type": "file", "options": {"file_path": file}});
+        vault.write("sys/audit/file", body).await.unwrap();
+        Self {
+            vault,
+            file,
+            _folder: folder,
+        }
+    }
+
+    fn text(&self) -> String {
+        std::fs::read_to_string(&self.file).unwrap()
+    }
+
+    fn records(&self) -> Vec<Value> {
+        let text = self.text();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// Leaves room for so many bytes in the file; returns its length before.
+    fn fill(&self, room: u64) -> u64 {
+        let file = OpenOptions::new().write(true).open(&self.file).unwrap();
+        let before = file.metadata().unwrap().len();
+        file.set_len(longest(&self.file) - room).unwrap();
+        before
+    }
+
+    /// Gives the file its old length back.
+    fn empty(&self, length: u64) {
+        let file = OpenOptions::new().write(true).open(&self.file).unwrap();
+        file.set_len(length).unwrap();
+    }
+}
+
+/// The length beyond which this file system lets no file grow. What is not written takes no room.
+fn longest(beside: &Path) -> u64 {
+    let probe = beside.with_extension("probe");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .open(probe)
+        .unwrap();
+    let (mut fits, mut too_long) = (0_u64, u64::try_from(i64::MAX).unwrap() + 1);
+    while too_long - fits > 1 {
+        let middle = fits + (too_long - fits) / 2;
+        if file.set_len(middle).is_ok() {
+            fits = middle;
+        } else {
+            too_long = middle;
+        }
+    }
+    fits
+}
+
+#[tokio::test]
+async fn every_request_is_recorded_with_its_answer() {
+    let recorded = Recorded::open().await;
+    let vault = &recorded.vault;
+    let stranger = vault.token_with(&["default"]).await;
+    let start = recorded.records().len();
+    vault.read("secret/data/missing").await.unwrap_err();
+    vault
+        .ask_as(&stranger, Verb::Read, "secret/data/a")
+        .await
+        .unwrap_err();
+    ask(Verb::Read, "nowhere")
+        .of(&vault.core)
+        .await
+        .unwrap_err();
+    vault
+        .ask_as("hvs.unknown", Verb::Delete, "sys/mounts/secret")
+        .await
+        .unwrap_err();
+    let records = recorded.records().split_off(start);
+    let facts: Vec<[&Value; 5]> = records
+        .iter()
+        .map(|record| {
+            [
+                &record["type"],
+                &record["request"]["path"],
+                &record["request"]["operation"],
+                &record["policy"]["decision"],
+                &record["error"],
+            ]
+        })
+        .collect();
+    let (null, allow, deny) = (Value::Null, json!("allow"), json!("deny"));
+    let row = |kind: &str, path: &str, verb: &str| [json!(kind), json!(path), json!(verb)];
+    let mut expected = Vec::new();
+    for (path, verb, decision, error) in [
+        ("secret/data/missing", "read", &allow, "not found"),
+        ("secret/data/a", "read", &deny, "permission denied"),
+        ("nowhere", "read", &null, "permission denied"),
+        ("sys/mounts/secret", "delete", &null, "permission denied"),
+    ] {
+        for kind in ["request", "response"] {
+            // What was permitted has no error before it was tried.
+            let quiet = kind == "request" && *decision == allow;
+            let error = if quiet { null.clone() } else { json!(error) };
+            expected.push((row(kind, path, verb), decision.clone(), error));
+        }
+    }
+    assert_eq!(facts.len(), expected.len());
+    for (fact, (row, decision, error)) in facts.iter().zip(&expected) {
+        assert_eq!(*fact, [&row[0], &row[1], &row[2], decision, error]);
+    }
+}
+
+#[tokio::test]
+async fn nothing_happens_that_cannot_be_recorded() {
+    let recorded = Recorded::open().await;
+    let vault = &recorded.vault;
+    vault
+        .write("secret/data/a", json!({"data": {"a": 1}}))
+        .await
+        .unwrap();
+    let token = vault.token_with(&["default"]).await;
+    let (length, commits) = (recorded.fill(0), vault.storage.commits());
+    let keys = vault.storage.keys("").await;
+    for answer in [
+        vault.read("secret/data/a").await,
+        vault.read("secret/data/missing").await,
+        vault.read("probe/open").await,
+        vault.ask(Verb::Delete, "secret/metadata/a").await,
+        vault.ask(Verb::Delete, "sys/audit/file").await,
+        vault.ask(Verb::Help, "secret/data/a").await,
+        vault
+            .write("secret/data/a", json!({"data": {"a": 2}}))
+            .await,
+        vault.write("auth/token/create", json!({})).await,
+        vault.write("sys/seal", json!({})).await,
+        // Not even a refusal is told.
+        vault.ask_as(&token, Verb::Read, "secret/data/a").await,
+        vault
+            .ask_as("hvs.unknown", Verb::Read, "secret/data/a")
+            .await,
+        ask(Verb::Read, "nowhere").of(&vault.core).await,
+    ] {
+        assert!(matches!(answer, Err(Fault::Unrecorded)), "{answer:?}");
+    }
+    assert_eq!(vault.storage.commits(), commits, "something was written");
+    assert_eq!(vault.storage.keys("").await, keys);
+    // Lifecycle paths are not recorded, and still answer.
+    ask(Verb::Read, "sys/health").of(&vault.core).await.unwrap();
+    recorded.empty(length);
+    let read = vault.read("secret/data/a").await.unwrap();
+    assert_eq!(read.data["data"]["a"], 1);
+}
+
+#[tokio::test]
+async fn one_device_that_works_is_enough() {
+    let recorded = Recorded::open().await;
+    let vault = &recorded.vault;
+    let second = recorded.file.with_extension("second");
+    let body = json!({"type": "file", "options": {"file_path": second}});
+    vault.write("sys/audit/second", body).await.unwrap();
+    recorded.fill(0);
+    vault
+        .write("secret/data/a", json!({"data": {"a": 1}}))
+        .await
+        .unwrap();
+    // Once it is gone, the answer that says so cannot be recorded either.
+    let disabled = vault.ask(Verb::Delete, "sys/audit/second").await;
+    assert!(matches!(disabled, Err(Fault::Unrecorded)), "{disabled:?}");
+    let answer = vault.read("secret/data/a").await;
+    assert!(matches!(answer, Err(Fault::Unrecorded)), "{answer:?}");
+}
+
+/// Lets the record of this request be written, and not that of its answer.
+async fn unrecorded_answer(recorded: &Recorded, token: &str, path: &str, body: &Value) -> Fault {
+    let vault = &recorded.vault;
+    // The record of the same request tells how much room one takes.
+    let lines = recorded.text().lines().count();
+    let denied = vault.write_as("hvs.unknown", path, body.clone()).await;
+    assert!(matches!(denied, Err(Fault::Denied)));
+    vault.write_as(token, path, body.clone()).await.unwrap();
+    let text = recorded.text();
+    let line = text.lines().nth(lines + 2).unwrap();
+    let length = recorded.fill(u64::try_from(line.len()).unwrap() + 20);
+    let answer = vault.write_as(token, path, body.clone()).await;
+    recorded.empty(length);
+    answer.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_token_whose_answer_cannot_be_recorded_is_revoked() {
+    let recorded = Recorded::open().await;
+    let vault = &recorded.vault;
+    let body = json!({"policies": "default"});
+    let count = async || vault.storage.keys("sys/token/id/").await.len();
+    let before = count().await;
+    let fault = unrecorded_answer(&recorded, &vault.root, "auth/token/create", &body).await;
+    assert!(matches!(fault, Fault::Unrecorded), "{fault:?}");
+    assert_eq!(count().await, before + 1, "the one that was recorded");
+}
+
+#[tokio::test]
+async fn a_vault_whose_device_cannot_open_stays_sealed() {
+    let recorded = Recorded::open().await;
+    let vault = &recorded.vault;
+    vault.core.seal().await;
+    let aside = recorded.file.with_extension("aside");
+    std::fs::rename(&recorded.file, &aside).unwrap();
+    std::fs::create_dir(&recorded.file).unwrap();
+    assert!(vault.give_share(&vault.shares[0]).await.is_err());
+    let state = vault.core.status().await.unwrap().state;
+    assert_eq!(state, secretum_core::NodeState::Sealed);
+    std::fs::remove_dir(&recorded.file).unwrap();
+    std::fs::rename(&aside, &recorded.file).unwrap();
+    vault.unseal().await;
+    assert!(vault.lives(&vault.root).await);
+}

@@ -1,0 +1,11 @@
+//! `secretum_core::Core`, driven request by request over a storage that can be made to fail.
+
+mod audit;
+mod authorize;
+mod commits;
+mod lifecycle;
+mod mounts;
+mod policies;
+mod revoke;
+mod tokens;
+mod upgrade;

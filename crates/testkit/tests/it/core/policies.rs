@@ -1,0 +1,142 @@
+//! Policies: when a change of them takes effect.
+
+use crate::support::vault::{Vault, ask};
+use secretum_engine::{Fault, Verb};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+const READ: &str = r#"path "probe/token" { capabilities = ["read"] }"#;
+const DENY: &str = r#"path "probe/token" { capabilities = ["deny"] }"#;
+
+async fn may_read(vault: &Vault, token: &str) -> bool {
+    match vault.ask_as(token, Verb::Read, "probe/token").await {
+        Ok(_) => true,
+        Err(Fault::Denied) => false,
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_change_takes_effect_on_the_next_request() {
+    let vault = Vault::open().await;
+    let token = vault.token_with(&["changing"]).await;
+    for _ in 0..50 {
+        assert!(!may_read(&vault, &token).await);
+        vault.policy("changing", READ).await;
+        assert!(may_read(&vault, &token).await);
+        assert!(may_read(&vault, &token).await, "from the cache");
+        vault.policy("changing", DENY).await;
+        assert!(!may_read(&vault, &token).await);
+        vault.policy("changing", READ).await;
+        assert!(may_read(&vault, &token).await);
+        vault
+            .ask(Verb::Delete, "sys/policies/acl/changing")
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_meanwhile_do_not_bring_the_old_policy_back() {
+    let vault = Arc::new(Vault::open().await);
+    vault.storage.slow_reads(2);
+    let token = vault.token_with(&["changing"]).await;
+    for round in 0..50 {
+        let mut readers = JoinSet::new();
+        for _ in 0..8 {
+            let (vault, token) = (Arc::clone(&vault), token.clone());
+            readers.spawn(async move { may_read(&vault, &token).await });
+        }
+        let allowed = round % 2 == 0;
+        vault
+            .policy("changing", if allowed { READ } else { DENY })
+            .await;
+        assert_eq!(may_read(&vault, &token).await, allowed);
+        readers.join_all().await;
+        assert_eq!(may_read(&vault, &token).await, allowed);
+    }
+}
+
+#[tokio::test]
+async fn a_rule_ends_when_it_says() {
+    let vault = Vault::open().await;
+    let now = secretum_crypto::Clock::now(&*vault.clock);
+    let end = now.plus(Duration::from_secs(60)).to_rfc3339();
+    let text = format!(r#"path "probe/token" {{ capabilities = ["read"] expiration = "{end}" }}"#);
+    vault.policy("passing", &text).await;
+    let token = vault.token_with(&["passing"]).await;
+    assert!(may_read(&vault, &token).await);
+    vault.clock.advance(Duration::from_secs(59));
+    assert!(may_read(&vault, &token).await);
+    vault.clock.advance(Duration::from_secs(1));
+    assert!(!may_read(&vault, &token).await);
+}
+
+#[tokio::test]
+async fn policies_come_back_as_they_were_written() {
+    let vault = Vault::open().await;
+    let text = "# why\npath \"a/${x}\" {\n  capabilities = [\"read\"]\n}\n";
+    vault.policy("Mixed-Case", text).await;
+    for path in ["sys/policies/acl/mixed-case", "sys/policies/acl/MIXED-CASE"] {
+        let read = vault.read(path).await.unwrap();
+        assert_eq!(
+            (&read.data["name"], &read.data["policy"]),
+            (&"mixed-case".into(), &text.into())
+        );
+    }
+    let legacy = vault.read("sys/policy/mixed-case").await.unwrap();
+    assert_eq!(legacy.data["rules"], text);
+    let names = vault.ask(Verb::List, "sys/policies/acl").await.unwrap();
+    assert_eq!(names.data["keys"], json!(["default", "mixed-case", "root"]));
+}
+
+#[tokio::test]
+async fn some_policies_stay() {
+    let vault = Vault::open().await;
+    for name in ["root", "default"] {
+        let path = format!("sys/policies/acl/{name}");
+        let deleted = vault.ask(Verb::Delete, &path).await;
+        assert!(matches!(deleted, Err(Fault::Invalid(_))), "{name}");
+    }
+    let root = vault.write("sys/policies/acl/root", json!({"policy": READ}));
+    assert!(matches!(root.await, Err(Fault::Invalid(_))));
+    for text in ["path", "path \"a\" { capabilities = [\"fly\"] }", "", "{"] {
+        let written = vault.write("sys/policies/acl/bad", json!({"policy": text}));
+        assert!(matches!(written.await, Err(Fault::Invalid(_))), "{text}");
+    }
+    let missing = vault.read("sys/policies/acl/bad").await;
+    assert!(matches!(missing, Err(Fault::NotFound)));
+}
+
+#[tokio::test]
+async fn parameters_of_body_and_query_are_looked_at() {
+    let vault = Vault::open().await;
+    vault
+        .policy(
+            "narrow",
+            r#"path "secret/data/*" { capabilities = ["create", "update"] denied_parameters = { "options" = [] } }
+               path "secret/metadata/*" { capabilities = ["read"] required_parameters = ["why"] }"#,
+        )
+        .await;
+    let token = vault.token_with(&["narrow"]).await;
+    let plain = json!({"data": {"a": 1}});
+    vault
+        .write_as(&token, "secret/data/a", plain)
+        .await
+        .unwrap();
+    let denied = json!({"data": {"a": 1}, "options": {"cas": 1}});
+    let denied = vault.write_as(&token, "secret/data/a", denied).await;
+    assert!(matches!(denied, Err(Fault::Denied)));
+    let read = |query: Option<&str>| {
+        let ask = ask(Verb::Read, "secret/metadata/a").token(&token);
+        match query {
+            Some(name) => ask.query(name, "x"),
+            None => ask,
+        }
+        .of(&vault.core)
+    };
+    assert!(matches!(read(None).await, Err(Fault::Denied)));
+    read(Some("why")).await.unwrap();
+}

@@ -1,0 +1,186 @@
+//! Revocation: of trees, of orphans, cut off and finished.
+
+use crate::support::until;
+use crate::support::vault::Vault;
+use secretum_engine::{Fault, Verb};
+use serde_json::json;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+const MAKER: &str = r#"path "auth/token/create" { capabilities = ["update"] }"#;
+
+/// A tree of tokens below a first one: `width` children each, down to `depth`.
+async fn tree(vault: &Vault, width: usize, depth: usize) -> Vec<String> {
+    vault.policy("maker", MAKER).await;
+    let mut tokens = vec![vault.token_with(&["maker"]).await];
+    let mut parents = tokens.clone();
+    for _ in 0..depth {
+        let mut children = Vec::new();
+        for parent in &parents {
+            for _ in 0..width {
+                children.push(vault.token_of(parent, json!({})).await.client_token);
+            }
+        }
+        tokens.extend_from_slice(&children);
+        parents = children;
+    }
+    tokens
+}
+
+async fn records(vault: &Vault) -> Vec<String> {
+    let mut keys = vault.storage.keys("sys/token/").await;
+    for prefix in ["sys/expiry/", "sys/revoke/"] {
+        keys.extend(vault.storage.keys(prefix).await);
+    }
+    keys
+}
+
+#[tokio::test]
+async fn a_tree_of_a_thousand_ends_with_its_root() {
+    let vault = Vault::open().await;
+    let bystander = vault.token_with(&["default"]).await;
+    let before = records(&vault).await;
+    let tokens = tree(&vault, 10, 3).await;
+    assert_eq!(tokens.len(), 1_111);
+    // Some are cached, most are not.
+    for token in tokens.iter().step_by(7) {
+        assert!(vault.lives(token).await);
+    }
+    vault
+        .write("auth/token/revoke", json!({"token": tokens[0]}))
+        .await
+        .unwrap();
+    for token in &tokens {
+        assert!(!vault.lives(token).await);
+    }
+    assert!(vault.lives(&bystander).await);
+    until("every record is gone", async || {
+        records(&vault).await == before
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_revocation_cut_off_at_any_commit_is_finished_later() {
+    for commits in 1..16 {
+        let vault = Vault::open().await;
+        let before = records(&vault).await;
+        let tokens = tree(&vault, 2, 2).await;
+        vault.storage.fail_commits_after(commits);
+        let revoked = vault
+            .write("auth/token/revoke", json!({"token": tokens[0]}))
+            .await;
+        // From the first commit on nothing of it comes back.
+        assert!(!vault.lives(&tokens[0]).await);
+        vault.core.seal().await;
+        vault.storage.heal();
+        vault.unseal().await;
+        assert!(!vault.lives(&tokens[0]).await);
+        until("the rest is revoked, too", async || {
+            records(&vault).await == before
+        })
+        .await;
+        for token in &tokens {
+            assert!(!vault.lives(token).await, "{commits}: {revoked:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_that_never_began_changed_nothing() {
+    let vault = Vault::open().await;
+    let tokens = tree(&vault, 2, 1).await;
+    vault.storage.fail_commits_after(0);
+    let revoked = vault
+        .write("auth/token/revoke", json!({"token": tokens[0]}))
+        .await;
+    assert!(matches!(revoked, Err(Fault::Storage(_))), "{revoked:?}");
+    vault.storage.heal();
+    for token in &tokens {
+        assert!(vault.lives(token).await);
+    }
+}
+
+#[tokio::test]
+async fn orphans_outlive_who_made_them() {
+    let vault = Vault::open().await;
+    vault
+        .policy(
+            "maker",
+            r#"path "auth/token/*" { capabilities = ["update", "sudo"] }"#,
+        )
+        .await;
+    let parent = vault.token_with(&["maker"]).await;
+    let create = async |path: &str, body| {
+        let made = vault.write_as(&parent, path, body).await.unwrap();
+        made.auth.unwrap()
+    };
+    let orphan = create("auth/token/create-orphan", json!({})).await;
+    let no_parent = create("auth/token/create", json!({"no_parent": true})).await;
+    let child = create("auth/token/create", json!({})).await;
+    assert!(orphan.orphan && no_parent.orphan && !child.orphan);
+    vault
+        .write("auth/token/revoke", json!({"token": parent}))
+        .await
+        .unwrap();
+    assert!(vault.lives(&orphan.client_token).await);
+    assert!(vault.lives(&no_parent.client_token).await);
+    assert!(!vault.lives(&child.client_token).await);
+}
+
+#[tokio::test]
+async fn revoke_orphan_leaves_the_children() {
+    let vault = Vault::open().await;
+    let tokens = tree(&vault, 3, 2).await;
+    vault
+        .write("auth/token/revoke-orphan", json!({"token": tokens[0]}))
+        .await
+        .unwrap();
+    assert!(!vault.lives(&tokens[0]).await);
+    for token in &tokens[1..] {
+        assert!(vault.lives(token).await);
+    }
+    let facts = vault
+        .ask_as(&tokens[1], Verb::Read, "auth/token/lookup-self")
+        .await
+        .unwrap();
+    assert_eq!(facts.data["orphan"], true);
+    // The rest of the tree holds together.
+    vault
+        .write("auth/token/revoke", json!({"token": tokens[1]}))
+        .await
+        .unwrap();
+    let left: Vec<bool> = {
+        let mut left = Vec::new();
+        for token in &tokens[1..] {
+            left.push(vault.lives(token).await);
+        }
+        left
+    };
+    assert_eq!(left.iter().filter(|lives| **lives).count(), 8, "{left:?}");
+}
+
+#[tokio::test]
+async fn revoking_by_accessor_ends_the_tree_and_what_is_gone_is_gone() {
+    let vault = Vault::open().await;
+    vault.policy("maker", MAKER).await;
+    let settings = json!({"policies": "maker"});
+    let parent = vault.token_of(&vault.root, settings).await;
+    let child = vault.token_of(&parent.client_token, json!({})).await;
+    let by_accessor = json!({"accessor": parent.accessor});
+    for warnings in [0, 1] {
+        let revoked = vault
+            .write("auth/token/revoke-accessor", by_accessor.clone())
+            .await
+            .unwrap();
+        assert_eq!(revoked.warnings.len(), warnings);
+    }
+    assert!(!vault.lives(&child.client_token).await);
+    let gone = json!({"token": parent.client_token});
+    vault
+        .write("auth/token/revoke", gone.clone())
+        .await
+        .unwrap();
+    let orphan = vault.write("auth/token/revoke-orphan", gone).await;
+    assert!(matches!(orphan, Err(Fault::Invalid(_))));
+}
