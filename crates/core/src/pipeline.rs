@@ -141,14 +141,10 @@ impl<'r> Flow<'r> {
     /// Audit, handle, commit, audit the answer.
     async fn perform(&self, route: &Route<'r>, context: &Context) -> Result<Outcome, Fault> {
         self.record_request().await?;
-<<<<<<< HEAD
-        let outcome = match self.answer(&route).await {
+        let outcome = match self.answer(route, context).await {
             Ok(outcome) => self.wrap(outcome).await,
             refused => refused,
         };
-=======
-        let outcome = self.answer(route, context).await;
->>>>>>> coretests
         if let Err(unrecorded) = self.record_response(&outcome).await {
             self.take_back(&outcome).await;
             return Err(unrecorded);
@@ -156,7 +152,6 @@ impl<'r> Flow<'r> {
         outcome
     }
 
-<<<<<<< HEAD
     /// Puts an answer behind a wrapping token, where the request asks for that.
     async fn wrap(&self, outcome: Outcome) -> Result<Outcome, Fault> {
         let ttl = self.request.wrap_ttl.filter(|ttl| ttl.0 > 0);
@@ -170,10 +165,7 @@ impl<'r> Flow<'r> {
         }
     }
 
-    async fn answer(&self, route: &Route<'r>) -> Result<Outcome, Fault> {
-=======
     async fn answer(&self, route: &Route<'r>, context: &Context) -> Result<Outcome, Fault> {
->>>>>>> coretests
         if self.request.verb == Verb::Help {
             return self.help();
         }
@@ -269,7 +261,7 @@ impl<'r> Flow<'r> {
                 .identity
                 .as_ref()
                 .ok()
-                .map(|identity| Arc::new(identity.caller())),
+                .map(|identity| Arc::clone(&identity.token.caller)),
             remote_address: self.request.remote_address,
             clock: Arc::clone(&core.config.clock),
             rng: Arc::clone(&core.config.rng),

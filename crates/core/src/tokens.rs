@@ -18,7 +18,7 @@ pub(crate) use record::TokenRecord;
 use crate::cache::Cache;
 use crate::{Core, CoreError};
 use secretum_crypto::{ClockRef, HmacKey, RngRef};
-use secretum_engine::Fault;
+use secretum_engine::{Caller, Fault};
 use secretum_storage::{Batch, Key, Precondition, Revision, Storage, StorageError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +39,25 @@ pub(crate) struct Token {
     pub(crate) record: TokenRecord,
     /// The commit that wrote the record.
     pub(crate) revision: Revision,
+    /// The caller as engines see it.
+    pub(crate) caller: Arc<Caller>,
+}
+
+impl Token {
+    fn new(id: Id, record: TokenRecord, revision: Revision) -> Arc<Self> {
+        let caller = Arc::new(Caller {
+            accessor: record.accessor.clone(),
+            display_name: record.display_name.clone(),
+            policies: record.policies.clone(),
+            entity_id: String::new(),
+        });
+        Arc::new(Self {
+            id,
+            record,
+            revision,
+            caller,
+        })
+    }
 }
 
 /// The tokens of a vault.
@@ -133,11 +152,7 @@ impl Tokens {
             let batch = Batch::new().put_if(id_key(&token.id)?, expect, record.to_bytes()?);
             match self.storage.commit(batch).await {
                 Ok(revision) => {
-                    return Ok(Arc::new(Token {
-                        id: Arc::clone(&token.id),
-                        record,
-                        revision,
-                    }));
+                    return Ok(Token::new(Arc::clone(&token.id), record, revision));
                 }
                 Err(StorageError::Conflict { .. }) => {
                     token = self.read(&token.id).await?.ok_or(Fault::Denied)?;
@@ -189,11 +204,7 @@ impl Tokens {
             return Ok(None);
         };
         let record = TokenRecord::read(&entry.value)?;
-        Ok(Some(Arc::new(Token {
-            id: Arc::from(id),
-            record,
-            revision: entry.revision,
-        })))
+        Ok(Some(Token::new(Arc::from(id), record, entry.revision)))
     }
 
     fn accessor_key(&self, accessor: &str) -> Result<Key, StorageError> {

@@ -1,11 +1,7 @@
 //! Authorize: whether the caller may do this, and which policy decided.
 
 use super::{Flow, Route};
-<<<<<<< HEAD
-use secretum_engine::{Access, Body, Context, Fault, Operation, Verb};
-=======
-use secretum_engine::{Access, Body, Context, Fault, Input, Operation, RawReply, Verb};
->>>>>>> coretests
+use secretum_engine::{Access, Body, Context, Fault, Input, Operation, Verb};
 use secretum_policy::{AccessRequest, Decision, Parameters};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -40,7 +36,9 @@ impl<'r> Flow<'r> {
         }
         let unknown = self.find_operation(route, context).await.err();
         let decision = self.decide()?;
+        // A second factor cannot be proved yet: what needs one is refused.
         let allowed = decision.allowed
+            && decision.mfa_methods.is_empty()
             && match access {
                 Access::Public | Access::Token => true,
                 Access::Sudo => decision.sudo || decision.root,
@@ -52,25 +50,22 @@ impl<'r> Flow<'r> {
             None => String::new(),
         };
         self.granted = Some(Granted { allowed, policy_id });
-<<<<<<< HEAD
-        if allowed { Ok(()) } else { Err(Fault::Denied) }
-=======
         match unknown {
             _ if !allowed => Err(Fault::Denied),
             Some(fault) => Err(fault),
-            None => self.refuse_wrapping(),
+            None => self.check_page(decision.page_limit),
         }
     }
 
-    /// Response wrapping is not served yet; an unwrapped answer is not what was asked for.
-    fn refuse_wrapping(&self) -> Result<(), Fault> {
-        match self.request.wrap_ttl {
-            Some(ttl) if ttl.0 > 0 => Err(Fault::invalid(
-                "response wrapping is not served by this version",
-            )),
+    /// Refuses a whole listing where a policy allows pages only; larger pages are refused already.
+    fn check_page(&self, page_limit: Option<u64>) -> Result<(), Fault> {
+        let asked = self.request.query.iter().any(|(name, _)| name == "limit");
+        match page_limit {
+            Some(most) if !asked => Err(Fault::invalid(format!(
+                "this path is listed in pages of at most {most} names: ask with `limit` and `after`"
+            ))),
             _ => Ok(()),
         }
->>>>>>> coretests
     }
 
     fn access(&self, route: &Route<'r>) -> Access {
