@@ -38,6 +38,13 @@ impl Broker {
         found
     }
 
+    /// Removes the devices whose path is not wanted.
+    pub fn retain(&self, wanted: impl Fn(&str) -> bool) {
+        let mut devices = self.devices.write();
+        let kept = devices.iter().filter(|own| wanted(own.path())).cloned();
+        *devices = Arc::new(kept.collect());
+    }
+
     /// The device at a path.
     pub fn device(&self, path: &str) -> Option<Arc<Device>> {
         self.devices

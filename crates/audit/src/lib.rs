@@ -16,7 +16,7 @@ pub use broker::Broker;
 pub use conceal::conceal;
 pub use device::{Device, DeviceConfig};
 pub use file::FileOptions;
-pub use record::{AuthPart, Decision, Issued, Kind, Record, RequestPart, ResponsePart};
+pub use record::{AuthPart, Decision, ErrorPart, Issued, Kind, Record, RequestPart, ResponsePart};
 
 use std::path::PathBuf;
 use std::sync::Arc;

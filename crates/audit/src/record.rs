@@ -32,7 +32,16 @@ pub struct Record<'a> {
     /// The policy that decided.
     pub decision: Option<Decision<'a>>,
     /// Why it was refused.
-    pub error: Option<Cow<'a, str>>,
+    pub error: Option<ErrorPart<'a>>,
+}
+
+/// Why a request was refused.
+#[derive(Debug, Clone)]
+pub struct ErrorPart<'a> {
+    /// The kind of refusal, or all of it where it holds nothing that the caller sent.
+    pub text: Cow<'a, str>,
+    /// What the caller was told; it may repeat what was sent, and is concealed.
+    pub detail: Option<&'a str>,
 }
 
 /// Who asked.
@@ -137,7 +146,10 @@ impl Record<'_> {
             line.raw("}");
         }
         if let Some(error) = &self.error {
-            line.member("error", error.as_ref());
+            line.member("error", error.text.as_ref());
+            if let Some(detail) = error.detail {
+                line.concealed("error_detail", detail);
+            }
         }
         line.out
     }

@@ -5,6 +5,7 @@ use crate::feed::{self, Followed};
 use crate::mounts::Mounts;
 use crate::policies::Policies;
 use crate::tokens::Tokens;
+use crate::turns::Turns;
 use crate::{Core, CoreError, janitor};
 use parking_lot::Mutex;
 use secretum_storage::{Batch, Revision, Storage, StorageError};
@@ -27,6 +28,7 @@ pub(crate) struct Active {
     pub(crate) policies: Policies,
     pub(crate) audits: Audits,
     pub(crate) followed: Followed,
+    pub(crate) turns: Turns,
     /// Requests and tasks that still use this.
     pub(crate) tasks: TaskTracker,
     /// Tells the tasks to end.
@@ -52,6 +54,7 @@ impl Active {
             policies: Policies::new(Arc::clone(&storage), Arc::clone(&core.config.clock)),
             audits: Audits::new(core.config.audit_directory.clone(), Arc::clone(&storage)),
             followed: Followed::new(revision),
+            turns: Turns::new(),
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
             requests: TaskTracker::new(),

@@ -6,7 +6,7 @@
 use crate::CoreError;
 use secretum_audit::{AuditError, Broker, Device, DeviceConfig, FileOptions};
 use secretum_crypto::{Key256, Rng};
-use secretum_engine::{Fault, to_json};
+use secretum_engine::{Fault, to_json, unreadable};
 use secretum_storage::{Batch, Key, PageOf, Precondition, Storage, StorageError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 const DEVICES_MAX: usize = 64;
 
 /// A device as it is stored.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct AuditRecord {
     /// Ends with a slash.
     pub(crate) path: String,
@@ -27,6 +27,16 @@ pub(crate) struct AuditRecord {
     pub(crate) local: bool,
     #[serde(default)]
     hmac_key: String,
+}
+
+/// Its key is not shown.
+impl std::fmt::Debug for AuditRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuditRecord")
+            .field("path", &self.path)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
 }
 
 impl AuditRecord {
@@ -131,9 +141,12 @@ impl Audits {
 
     /// Reads every record again.
     pub(crate) async fn reload_all(&self) -> Result<(), CoreError> {
-        for record in self.records().await? {
-            self.add(&record)?;
+        let records = self.records().await?;
+        for record in &records {
+            self.add(record)?;
         }
+        self.broker
+            .retain(|path| records.iter().any(|record| record.path == path));
         Ok(())
     }
 
@@ -159,8 +172,7 @@ impl Audits {
 }
 
 fn read(value: &[u8]) -> Result<AuditRecord, Fault> {
-    serde_json::from_slice(value)
-        .map_err(|error| Fault::Internal(format!("a stored audit device cannot be read: {error}")))
+    serde_json::from_slice(value).map_err(|error| unreadable("audit device", &error))
 }
 
 fn key(path: &str) -> Result<Key, StorageError> {

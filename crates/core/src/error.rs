@@ -31,14 +31,6 @@ pub enum CoreError {
         #[source]
         source: AuditError,
     },
-    /// A stored record cannot be read.
-    #[error("the stored record `{key}` cannot be read: {reason}")]
-    Record {
-        /// Its key.
-        key: String,
-        /// Why.
-        reason: String,
-    },
     /// Something refused that a caller could have been told of.
     #[error(transparent)]
     Fault(#[from] Fault),

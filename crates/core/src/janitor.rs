@@ -51,6 +51,10 @@ async fn finish_removals(active: &Active) -> Result<(), CoreError> {
         .await?;
     for row in page.rows {
         let uuid = String::from_utf8_lossy(row.key.strip_prefix(&prefix).unwrap_or_default());
+        // A request that began before the mount went may still write to it.
+        if active.mounts.is_known(&uuid) {
+            continue;
+        }
         let data = Key::try_from(format!("mount/{uuid}/"))?;
         while !active.ending.is_cancelled() {
             let page = active

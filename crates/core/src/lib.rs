@@ -22,6 +22,7 @@ mod policies;
 mod request;
 mod system;
 mod tokens;
+mod turns;
 
 pub use error::CoreError;
 pub use lifecycle::{NodeState, Status};

@@ -225,7 +225,8 @@ impl Core {
         self.unseal(share.duplicate()).await?;
         if let Some(active) = self.active() {
             let mount = crate::mounts::NewMount::kv_version_2("secret/");
-            let batch = active.mounts.prepare(mount).await?;
+            let change = active.mounts.begin_change(&active).await?;
+            let batch = active.mounts.prepare(change, mount)?;
             active.commit(batch).await?;
         }
         Ok((share, birth.root_token))

@@ -10,13 +10,16 @@ mod tree;
 
 pub(crate) use record::{MountConfig, MountRecord, NewMount, RecordClass};
 
+use crate::active::Active;
 use crate::{Core, CoreError, system};
 use parking_lot::RwLock;
 use secretum_crypto::{Rng, random_bytes, random_uuid};
-use secretum_engine::{Class, Fault, MountStorage, Mounted, Record, Setup, expect, to_json};
+use secretum_engine::{
+    Class, Fault, MountStorage, Mounted, Record, Setup, expect, to_json, unreadable,
+};
 use secretum_storage::{Batch, Key, PageOf, Precondition, Storage};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tree::Tree;
 
@@ -33,6 +36,8 @@ pub(crate) struct Mount {
     pub(crate) engine: Arc<dyn Mounted>,
     /// Its path among all, with `auth/` before that of an auth method.
     pub(crate) path: Arc<str>,
+    /// Shared by all forms of one mount, as tuning makes new ones: held by whoever still knows one.
+    presence: Arc<()>,
 }
 
 /// The table of mounts.
@@ -47,7 +52,13 @@ pub(crate) struct Mounts {
 struct Table {
     tree: Tree<Arc<Mount>>,
     by_uuid: HashMap<String, Arc<Mount>>,
+    /// Mounts that are gone, which a request under way may still write to.
+    leaving: HashMap<String, Weak<()>>,
 }
+
+/// A change of the table that was begun.
+#[derive(Debug)]
+pub(crate) struct Change(Batch);
 
 impl Mounts {
     pub(crate) fn new(core: Arc<Core>, storage: Arc<dyn Storage>) -> Self {
@@ -65,6 +76,17 @@ impl Mounts {
             .tree
             .find(path)
             .map(|(mount, rest)| (Arc::clone(mount), rest))
+    }
+
+    /// Whether anybody still knows a mount, by the table or by a request that began before it went.
+    pub(crate) fn is_known(&self, uuid: &str) -> bool {
+        let mut table = self.table.write();
+        let held = |presence: &Weak<()>| presence.strong_count() > 0;
+        let known = table.by_uuid.contains_key(uuid) || table.leaving.get(uuid).is_some_and(held);
+        if !known {
+            table.leaving.remove(uuid);
+        }
+        known
     }
 
     /// The mount at exactly this path, which ends with a slash.
@@ -86,13 +108,26 @@ impl Mounts {
         all
     }
 
+    /// Begins a change of the table: from here on it is looked at as it is, and what is made of it
+    /// fails to commit where it changes meanwhile.
+    pub(crate) async fn begin_change(&self, active: &Active) -> Result<Change, Fault> {
+        let key = Key::try_from("sys/mounts")?;
+        let record = self.storage.get(&key).await?.map(|entry| Record {
+            value: entry.value,
+            revision: entry.revision,
+        });
+        // The storage tells of a change before the table has followed it.
+        active.read_point().await?;
+        let expect: Precondition = expect(record.as_ref());
+        Ok(Change(Batch::new().put_if(key, expect, Vec::new())))
+    }
+
     /// Checks a new mount, and gives what must be committed to have it.
     ///
     /// **Errors**: [`Fault::Invalid`] where the path is taken, malformed or reserved, or the kind is
     /// unknown.
-    pub(crate) async fn prepare(&self, new: NewMount) -> Result<Batch, Fault> {
+    pub(crate) fn prepare(&self, change: Change, new: NewMount) -> Result<Batch, Fault> {
         let rng = &*self.core.config.rng;
-        let epoch = self.epoch().await?;
         let record = new.record(
             random_uuid(rng).map_err(Fault::internal)?,
             accessor_suffix(rng)?,
@@ -101,24 +136,24 @@ impl Mounts {
         self.check_path(&record.path, &path)?;
         // Building it says whether kind and options are right.
         self.build(&record)?;
-        Ok(epoch.put(record_key(&record.uuid)?, to_json(&record)?))
+        Ok(change.0.put(record_key(&record.uuid)?, to_json(&record)?))
     }
 
     /// What must be committed to have a changed record in the place of a mount's.
-    pub(crate) async fn prepare_change(&self, changed: &MountRecord) -> Result<Batch, Fault> {
+    pub(crate) fn prepare_change(
+        &self,
+        change: Change,
+        changed: &MountRecord,
+    ) -> Result<Batch, Fault> {
         self.build(changed)?;
-        Ok(self
-            .epoch()
-            .await?
-            .put(record_key(&changed.uuid)?, to_json(changed)?))
+        Ok(change.0.put(record_key(&changed.uuid)?, to_json(changed)?))
     }
 
     /// What must be committed to take a mount away; the janitor then deletes what it held.
-    pub(crate) async fn prepare_removal(&self, mount: &Mount) -> Result<Batch, Fault> {
+    pub(crate) fn prepare_removal(change: Change, mount: &Mount) -> Result<Batch, Fault> {
         let uuid = &mount.record.uuid;
-        Ok(self
-            .epoch()
-            .await?
+        Ok(change
+            .0
             .delete(record_key(uuid)?)
             .put(Key::try_from(format!("sys/unmount/{uuid}"))?, Vec::new()))
     }
@@ -162,19 +197,18 @@ impl Mounts {
                 break;
             }
         }
-        *self.table.write() = table;
+        self.table.write().replace(table);
         Ok(())
     }
 
     fn mount(&self, value: &[u8]) -> Result<Arc<Mount>, CoreError> {
         let record: MountRecord =
-            serde_json::from_slice(value).map_err(|error| CoreError::Record {
-                key: "sys/mount/".to_owned(),
-                reason: error.to_string(),
-            })?;
+            serde_json::from_slice(value).map_err(|error| unreadable("mount", &error))?;
         let engine = self.build(&record)?;
         let path = Arc::from(full_path(&record));
+        let older = self.table.read().by_uuid.get(&record.uuid).cloned();
         Ok(Arc::new(Mount {
+            presence: older.map_or_else(Arc::default, |mount| Arc::clone(&mount.presence)),
             record,
             engine,
             path,
@@ -220,18 +254,6 @@ impl Mounts {
         })
     }
 
-    /// A batch that fails where the table changes meanwhile.
-    async fn epoch(&self) -> Result<Batch, Fault> {
-        let key = Key::try_from("sys/mounts")?;
-        let record = self.storage.get(&key).await?;
-        let record = record.map(|e| Record {
-            value: e.value,
-            revision: e.revision,
-        });
-        let expect: Precondition = expect(record.as_ref());
-        Ok(Batch::new().put_if(key, expect, Vec::new()))
-    }
-
     fn check_path(&self, own: &str, path: &str) -> Result<(), Fault> {
         if path.len() > PATH_BYTES_MAX {
             return Err(Fault::invalid(format!(
@@ -257,15 +279,37 @@ impl Mounts {
 
 impl Table {
     fn insert(&mut self, mount: Arc<Mount>) {
-        self.remove(&mount.record.uuid.clone());
+        self.take(&mount.record.uuid);
         self.tree.insert(&mount.path.clone(), Arc::clone(&mount));
         self.by_uuid.insert(mount.record.uuid.clone(), mount);
     }
 
     fn remove(&mut self, uuid: &str) {
-        if let Some(old) = self.by_uuid.remove(uuid) {
-            self.tree.remove(&old.path);
+        if let Some(gone) = self.take(uuid) {
+            self.leave(&gone);
         }
+    }
+
+    /// Puts a whole new table in the place of this one.
+    fn replace(&mut self, new: Self) {
+        let old = std::mem::replace(self, new);
+        self.leaving = old.leaving;
+        for (uuid, mount) in old.by_uuid {
+            if !self.by_uuid.contains_key(&uuid) {
+                self.leave(&mount);
+            }
+        }
+    }
+
+    fn take(&mut self, uuid: &str) -> Option<Arc<Mount>> {
+        let old = self.by_uuid.remove(uuid)?;
+        self.tree.remove(&old.path);
+        Some(old)
+    }
+
+    fn leave(&mut self, gone: &Mount) {
+        let presence = Arc::downgrade(&gone.presence);
+        self.leaving.insert(gone.record.uuid.clone(), presence);
     }
 }
 

@@ -194,25 +194,37 @@ impl<'r> Flow<'r> {
         input: &Input<'_>,
         context: &Context,
     ) -> Result<RawReply, Fault> {
+        let mut turn = None;
         for _ in 0..COMMIT_TRIES {
-            let mut reply = match mount.engine.call(row, input, context).await {
-                Err(Fault::Storage(StorageError::Conflict { .. })) => continue,
-                other => other?,
-            };
-            let writes = std::mem::take(&mut reply.writes);
-            if writes.is_empty() {
-                return Ok(reply);
-            }
-            check_writes(mount, &writes)?;
-            match self.active.commit(writes).await {
-                Ok(_) => return Ok(reply),
-                Err(StorageError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
+            match self.try_once(mount, row, input, context).await {
+                Err(Fault::Storage(StorageError::Conflict { key })) => {
+                    drop(turn);
+                    turn = self.active.turns.wait_for(&key).await;
+                    // The tables and caches that the handler looks at must know who won.
+                    self.active.read_point().await?;
+                }
+                other => return other,
             }
         }
         Err(Fault::Unavailable(
             "too many requests change the same thing at once: try again".into(),
         ))
+    }
+
+    async fn try_once(
+        &self,
+        mount: &Mount,
+        row: RowId,
+        input: &Input<'_>,
+        context: &Context,
+    ) -> Result<RawReply, Fault> {
+        let mut reply = mount.engine.call(row, input, context).await?;
+        let writes = std::mem::take(&mut reply.writes);
+        if !writes.is_empty() {
+            check_writes(mount, &writes)?;
+            self.active.commit(writes).await?;
+        }
+        Ok(reply)
     }
 
     fn route(&self) -> Route<'r> {
@@ -291,7 +303,20 @@ impl<'r> Flow<'r> {
 
     /// Takes back the tokens of an answer that could not be recorded.
     async fn take_back(&self, outcome: &Result<Outcome, Fault>) {
+<<<<<<< HEAD
         let Ok(Outcome { reply, .. }) = outcome else {
+=======
+        let Ok(Outcome {
+            reply:
+                RawReply {
+                    auth: Some(auth),
+                    issues: true,
+                    ..
+                },
+            ..
+        }) = outcome
+        else {
+>>>>>>> coretests
             return;
         };
         let issued = reply.auth.as_ref().map(|auth| &auth.client_token);

@@ -17,8 +17,13 @@ pub(crate) use record::TokenRecord;
 
 use crate::cache::Cache;
 use crate::{Core, CoreError};
+<<<<<<< HEAD
 use secretum_crypto::{ClockRef, HmacKey, RngRef};
 use secretum_engine::{Caller, Fault};
+=======
+use secretum_crypto::{ClockRef, HmacKey, RngRef, SecretString};
+use secretum_engine::Fault;
+>>>>>>> coretests
 use secretum_storage::{Batch, Key, Precondition, Revision, Storage, StorageError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,6 +135,20 @@ impl Tokens {
             }
         };
         Ok(Some(token).filter(|token| !token.record.is_over(self.clock.now())))
+    }
+
+    /// Whether there is a token of this text, be its time over or not.
+    pub(crate) async fn is_taken(&self, token: &SecretString) -> Result<bool, Fault> {
+        let id = self.id_key.sign_hex(token.expose().as_bytes());
+        Ok(self.read(&id).await?.is_some())
+    }
+
+    /// A token as it is stored now: what a request holds may be older, where others changed it
+    /// meanwhile.
+    ///
+    /// **Errors**: [`Fault::Denied`] where it is gone.
+    pub(crate) async fn newest(&self, token: &Token) -> Result<Arc<Token>, Fault> {
+        self.read(&token.id).await?.ok_or(Fault::Denied)
     }
 
     /// Takes one use of a token that has a number of them.

@@ -27,8 +27,10 @@ pub struct Reply<T> {
     pub writes: Batch,
     /// What the caller should know.
     pub warnings: Vec<Cow<'static, str>>,
-    /// A token that the request issued.
+    /// A token that the request issued or renewed.
     pub auth: Option<Box<Auth>>,
+    /// Whether `auth` is a new token, which is revoked where the answer cannot be recorded.
+    pub issues: bool,
     /// The thing asked for is gone, and `data` tells of it: 404 with a full envelope.
     pub gone: bool,
     /// How long a client may rely on what it read, in seconds; 0 where nothing is said.
@@ -51,6 +53,7 @@ impl<T> Reply<T> {
             writes: Batch::new(),
             warnings: Vec::new(),
             auth: None,
+            issues: false,
             gone: false,
             refresh_seconds: 0,
         }
@@ -66,6 +69,14 @@ impl<T> Reply<T> {
 
     /// An answer that issued a token.
     pub fn issued(auth: Auth) -> Self {
+        Self {
+            issues: true,
+            ..Self::renewed(auth)
+        }
+    }
+
+    /// An answer that renewed a token.
+    pub fn renewed(auth: Auth) -> Self {
         Self {
             auth: Some(Box::new(auth)),
             ..Self::empty()
@@ -110,8 +121,10 @@ pub struct RawReply {
     pub writes: Batch,
     /// What the caller should know.
     pub warnings: Vec<Cow<'static, str>>,
-    /// A token that the request issued.
+    /// A token that the request issued or renewed.
     pub auth: Option<Box<Auth>>,
+    /// Whether `auth` is a new token, which is revoked where the answer cannot be recorded.
+    pub issues: bool,
     /// A wrapping token that stands for the answer.
     pub wrap_info: Option<Box<WrapInfo>>,
     /// The thing asked for is gone, and `data` tells of it.
@@ -155,6 +168,7 @@ impl RawReply {
             writes: reply.writes,
             warnings,
             auth: reply.auth,
+            issues: reply.issues,
             wrap_info: None,
             gone: reply.gone,
             refresh_seconds: reply.refresh_seconds,

@@ -18,7 +18,7 @@ pub struct MountStorage {
 }
 
 /// A stored value and its revision.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Record {
     /// The value.
     pub value: Bytes,
@@ -32,9 +32,26 @@ impl Record {
     /// **Errors**: [`Fault::Internal`] where it is none; the barrier has vouched for the bytes, so
     /// a newer version wrote it.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Fault> {
-        serde_json::from_slice(&self.value)
-            .map_err(|error| Fault::Internal(format!("a stored record cannot be read: {error}")))
+        serde_json::from_slice(&self.value).map_err(|error| unreadable("record", &error))
     }
+}
+
+/// Its value may hold a secret, and is not shown.
+impl std::fmt::Debug for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Record")
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The fault of a stored value that is no JSON, or not of its type: where it went wrong, and nothing
+/// of the value, which the error's own text may quote.
+pub fn unreadable(what: &str, error: &serde_json::Error) -> Fault {
+    let (kind, column) = (error.classify(), error.column());
+    Fault::Internal(format!(
+        "a stored {what} cannot be read: {kind:?} error at byte {column}"
+    ))
 }
 
 /// The precondition that a record is still as it was read.
@@ -134,5 +151,28 @@ impl MountStorage {
             names.sort_unstable();
         }
         Ok(names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_value_is_shown() {
+        let record = Record {
+            value: Bytes::from_static(br#"{"a":"hunter2"}"#),
+            revision: Revision(7),
+        };
+        let fault = record
+            .json::<std::collections::BTreeMap<String, u64>>()
+            .unwrap_err();
+        for shown in [
+            fault.to_string(),
+            format!("{fault:?}"),
+            format!("{record:?}"),
+        ] {
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 use super::Flow;
 use crate::Outcome;
-use secretum_audit::{AuthPart, Decision, Issued, Kind, Record, RequestPart, ResponsePart};
+use secretum_audit::{
+    AuthPart, Decision, ErrorPart, Issued, Kind, Record, RequestPart, ResponsePart,
+};
 use secretum_engine::Fault;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -95,7 +97,7 @@ impl Flow<'_> {
                 allowed: granted.allowed,
                 policy_id: &granted.policy_id,
             }),
-            error: fault.map(|fault| Cow::Owned(fault.to_string())),
+            error: fault.map(error_part),
         };
         self.active
             .audits
@@ -135,4 +137,16 @@ impl Flow<'_> {
             Kind::Response => &mount.record.config.audit_non_hmac_response_keys,
         }
     }
+}
+
+/// A refusal, as it may be recorded: a text that was put together may repeat what a caller sent,
+/// secrets in the wrong place included, and one that is fixed cannot.
+fn error_part(fault: &Fault) -> ErrorPart<'_> {
+    let (text, detail) = match fault {
+        Fault::Invalid(Cow::Owned(told)) => (Cow::Borrowed("invalid request"), Some(&**told)),
+        Fault::Internal(reason) => (Cow::Borrowed("internal error"), Some(&**reason)),
+        // Of what was sent, these name the path, which stands in the record anyway.
+        told => (Cow::Owned(told.to_string()), None),
+    };
+    ErrorPart { text, detail }
 }

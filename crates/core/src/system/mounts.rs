@@ -1,7 +1,7 @@
 //! `sys/mounts` and `sys/auth`.
 
 use super::{Sys, System};
-use crate::mounts::{Mount, MountConfig, MountRecord, NewMount, RecordClass};
+use crate::mounts::{Mount, MountConfig, MountRecord, Mounts, NewMount, RecordClass};
 use schemars::JsonSchema;
 use secretum_api::RequestPath;
 use secretum_api::fields::{CommaList, KeyValues, Seconds};
@@ -398,13 +398,14 @@ async fn enable(context: &Context, class: RecordClass, ask: Enable) -> Result<Re
         local: record.local,
         seal_wrap: record.seal_wrap,
     };
-    Ok(Reply::wrote(
-        System::of(context)?.active.mounts.prepare(new).await?,
-    ))
+    let active = &System::of(context)?.active;
+    let change = active.mounts.begin_change(active).await?;
+    Ok(Reply::wrote(active.mounts.prepare(change, new)?))
 }
 
 async fn disable(context: &Context, class: Class, path: &str) -> Result<Reply<()>, Fault> {
     let system = System::of(context)?;
+    let change = system.active.mounts.begin_change(&system.active).await?;
     // Disabling what is not there is done already, as clients expect.
     let Ok(mount) = mount_at(&system, class, path) else {
         return Ok(Reply::empty());
@@ -412,9 +413,7 @@ async fn disable(context: &Context, class: Class, path: &str) -> Result<Reply<()
     if mount.record.is_system() {
         return Err(Fault::invalid(format!("cannot unmount \"{}\"", mount.path)));
     }
-    Ok(Reply::wrote(
-        system.active.mounts.prepare_removal(&mount).await?,
-    ))
+    Ok(Reply::wrote(Mounts::prepare_removal(change, &mount)?))
 }
 
 fn tuned(context: &Context, class: Class, path: &str) -> Result<Reply<TuneInfo>, Fault> {
@@ -431,11 +430,11 @@ fn tuned(context: &Context, class: Class, path: &str) -> Result<Reply<TuneInfo>,
 
 async fn tune(context: &Context, class: Class, path: &str, tune: Tune) -> Result<Reply<()>, Fault> {
     let system = System::of(context)?;
+    let mounts = &system.active.mounts;
+    let change = mounts.begin_change(&system.active).await?;
     let mut record = mount_at(&system, class, path)?.record.clone();
     tune.apply(&mut record)?;
-    Ok(Reply::wrote(
-        system.active.mounts.prepare_change(&record).await?,
-    ))
+    Ok(Reply::wrote(mounts.prepare_change(change, &record)?))
 }
 
 /// Implements a handler of `Sys` in one line.

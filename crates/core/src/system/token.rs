@@ -187,11 +187,12 @@ async fn create(context: &Context, wanted: Wanted, orphan: bool) -> Result<Reply
     let system = System::of(context)?;
     let identity = system.identity()?;
     let caller = &identity.token;
-    let privileged = caller.record.is_root()
-        || identity
-            .acl
-            .capabilities("auth/token/create")
-            .contains(&"sudo");
+    let path = if orphan {
+        "auth/token/create-orphan"
+    } else {
+        "auth/token/create"
+    };
+    let privileged = caller.record.is_root() || identity.acl.capabilities(path).contains(&"sudo");
     if caller.record.num_uses != 0 {
         return Err(Fault::invalid(
             "restricted use token cannot generate child tokens",
@@ -202,16 +203,76 @@ async fn create(context: &Context, wanted: Wanted, orphan: bool) -> Result<Reply
         return Err(Fault::invalid("cannot create a token with a duplicate ID"));
     }
     let policies = wanted.policies(&caller.record.policies, privileged)?;
+<<<<<<< HEAD
+=======
+    let is_root = policies.iter().any(|policy| policy == "root");
+    if is_root && !caller.record.is_root() {
+        return Err(Fault::invalid(
+            "root tokens may not be created without parent token being root",
+        ));
+    }
+    let asked = if wanted.ttl.0 > 0 {
+        wanted.ttl.0
+    } else {
+        wanted.lease.0
+    };
+    let ttl = if asked > 0 {
+        Some(asked)
+    } else {
+        is_root.then_some(0)
+    };
+    if is_root && caller.record.expires.is_some() && asked == 0 {
+        return Err(Fault::invalid(
+            "expiring root tokens cannot create non-expiring root tokens",
+        ));
+    }
+    let meta = if wanted.meta.0.is_empty() {
+        wanted.metadata.0
+    } else {
+        wanted.meta.0
+    };
+    let parent = if orphan || wanted.no_parent {
+        None
+    } else {
+        Some(system.active.tokens.newest(caller).await?)
+    };
+    let new = NewToken {
+        text: Some(wanted.id)
+            .filter(|id| !id.is_empty())
+            .map(SecretString::new),
+        parent,
+        policies,
+        path: path.to_owned(),
+        meta,
+        display_name: display_name(&wanted.display_name),
+        num_uses: wanted.num_uses,
+        ttl,
+        explicit_max_ttl: wanted.explicit_max_ttl.0,
+        period: wanted.period.0,
+        renewable: wanted.renewable.unwrap_or(true),
+    };
+>>>>>>> coretests
     let mut warnings = Vec::new();
     for policy in &policies {
         if !system.active.policies.exists(policy).await? {
             warnings.push(format!("Policy \"{policy}\" does not exist"));
         }
     }
+<<<<<<< HEAD
     let asked = wanted.life();
     let new = wanted.token(caller, policies, orphan)?;
     let (auth, writes) = system.active.tokens.prepare_auth(new)?;
     warnings.extend(capped(asked, auth.lease_duration));
+=======
+    let tokens = &system.active.tokens;
+    if let Some(text) = &new.text
+        && tokens.is_taken(text).await?
+    {
+        return Err(Fault::invalid("cannot create a token with a duplicate ID"));
+    }
+    let (auth, writes) = tokens.prepare_auth(new)?;
+    warnings.extend(capped(Seconds(asked), auth.lease_duration));
+>>>>>>> coretests
     let reply = Reply::issued(auth).with_writes(writes);
     Ok(warnings.into_iter().fold(reply, Reply::warn))
 }
@@ -309,9 +370,13 @@ impl Wanted {
         if !privileged && policies.iter().any(missing) {
             return Err(Fault::invalid("child policies must be subset of parent"));
         }
+        if policies.iter().any(|policy| policy == "root") {
+            // It needs no other, and no other takes from it.
+            return Ok(vec!["root".to_owned()]);
+        }
         if self.no_default_policy {
             policies.retain(|policy| policy != "default");
-        } else if !policies.iter().any(|policy| policy == "root") {
+        } else {
             policies.push("default".to_owned());
         }
         policies.sort_unstable();
@@ -345,8 +410,9 @@ fn display_name(wanted: &str) -> String {
 async fn named(system: &System, text: &str) -> Result<(Arc<Token>, String), Fault> {
     if text.is_empty() {
         let own = system.token.as_ref().map(|token| token.expose().to_owned());
+        let token = &system.identity()?.token;
         return Ok((
-            Arc::clone(&system.identity()?.token),
+            system.active.tokens.newest(token).await?,
             own.unwrap_or_default(),
         ));
     }
@@ -381,7 +447,8 @@ fn renewed(
     wanted: Seconds,
 ) -> Result<Reply<()>, Fault> {
     let renewal = system.active.tokens.renew(token, wanted.0)?;
-    let reply = Reply::issued(auth(text, &renewal.record, renewal.ttl)).with_writes(renewal.writes);
+    let reply =
+        Reply::renewed(auth(text, &renewal.record, renewal.ttl)).with_writes(renewal.writes);
     Ok(capped(wanted, renewal.ttl)
         .into_iter()
         .fold(reply, Reply::warn))

@@ -1,7 +1,7 @@
 //! [`TokenRecord`]: a token as it is stored.
 
 use secretum_crypto::Timestamp;
-use secretum_engine::Fault;
+use secretum_engine::{Fault, unreadable};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(crate) struct TokenRecord {
 impl TokenRecord {
     /// Reads a stored record.
     pub(crate) fn read(value: &[u8]) -> Result<Self, Fault> {
-        serde_json::from_slice(value).map_err(unreadable)
+        serde_json::from_slice(value).map_err(|error| unreadable("token", &error))
     }
 
     /// The record as it is stored.
@@ -97,12 +97,8 @@ pub(super) struct AccessorRecord {
 
 impl AccessorRecord {
     pub(super) fn read(value: &[u8]) -> Result<Self, Fault> {
-        serde_json::from_slice(value).map_err(unreadable)
+        serde_json::from_slice(value).map_err(|error| unreadable("token", &error))
     }
-}
-
-fn unreadable(error: serde_json::Error) -> Fault {
-    Fault::Internal(format!("a stored token cannot be read: {error}"))
 }
 
 #[cfg(test)]

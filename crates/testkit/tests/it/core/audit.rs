@@ -218,6 +218,102 @@ async fn a_token_whose_answer_cannot_be_recorded_is_revoked() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_renewed_is_not_what_the_answer_issued() {
+    let recorded = Recorded::open().await;
+    let vault = &recorded.vault;
+    let token = vault.token_with(&["default"]).await;
+    let body = json!({"increment": 60});
+    let fault = unrecorded_answer(&recorded, &token, "auth/token/renew-self", &body).await;
+    assert!(matches!(fault, Fault::Unrecorded), "{fault:?}");
+    assert!(vault.lives(&token).await);
+}
+
+#[tokio::test]
+async fn nothing_secret_is_recorded() {
+    let recorded = Recorded::open().await;
+    let vault = &recorded.vault;
+    let secret = "planted-hunter2";
+    let fields = json!({"data": {"password": secret, "nested": [{"deep": secret}]}});
+    vault.write("secret/data/a", fields).await.unwrap();
+    vault.read("secret/data/a").await.unwrap();
+    let patch = ask(Verb::Patch, "secret/data/a").token(&vault.root);
+    patch
+        .body(json!({"data": {"password": "planted-patched"}}))
+        .of(&vault.core)
+        .await
+        .unwrap();
+    let settings = json!({"id": "planted-token", "policies": "default"});
+    let made = vault.token_of(&vault.root, settings).await;
+    for path in ["auth/token/lookup", "auth/token/renew", "auth/token/revoke"] {
+        let body = json!({"token": made.client_token});
+        vault.write(path, body).await.unwrap();
+    }
+    vault
+        .ask_as("hvs.planted-guess", Verb::Read, "secret/data/a")
+        .await
+        .unwrap_err();
+    // Where a secret does not belong.
+    for (path, body) in [
+        ("secret/data/a", json!({"data": secret})),
+        (
+            "secret/data/a",
+            json!({"data": {"a": 1}, "options": {"cas": secret}}),
+        ),
+        (
+            "secret/data/a",
+            json!({"data": {"a": 1}, "options": secret}),
+        ),
+        ("secret/data/a", json!({"data": [secret]})),
+        ("secret/data/a", json!(secret)),
+        ("secret/destroy/a", json!({"versions": secret})),
+        ("secret/metadata/a", json!({"max_versions": secret})),
+        ("secret/metadata/a", json!({"cas_required": secret})),
+        ("secret/metadata/a", json!({"delete_version_after": secret})),
+        (
+            "secret/metadata/a",
+            json!({"custom_metadata": {"a": [secret]}}),
+        ),
+        ("secret/config", json!({"max_versions": {"a": secret}})),
+        ("auth/token/create", json!({"ttl": secret})),
+        ("auth/token/create", json!({"num_uses": secret})),
+        ("auth/token/create", json!({"renewable": secret})),
+        ("auth/token/create", json!({"meta": secret})),
+        ("auth/token/create", json!({"meta": {"a": [secret]}})),
+        ("auth/token/create", json!({"type": secret})),
+        (
+            "sys/mounts/secret/tune",
+            json!({"listing_visibility": secret}),
+        ),
+        ("sys/mounts/new", json!({"type": secret})),
+        (
+            "sys/mounts/new",
+            json!({"type": "kv", "options": {"version": secret}}),
+        ),
+        ("sys/audit/new", json!({"type": secret})),
+        (
+            "sys/policies/acl/new",
+            json!({"policy": format!("path {secret}")}),
+        ),
+        ("probe/count/a", json!({"wait": secret})),
+    ] {
+        let answer = vault.write(path, body.clone()).await;
+        assert!(answer.is_err(), "{path} {body}: {answer:?}");
+    }
+    let text = recorded.text();
+    assert!(text.lines().count() > 60);
+    for planted in ["planted-", vault.root.as_str(), &made.accessor] {
+        let line = text.lines().find(|line| line.contains(planted));
+        assert_eq!(line, None, "{planted}");
+    }
+    // What is concealed can still be found by who asks the vault.
+    let hash = vault
+        .write("sys/audit-hash/file", json!({"input": secret}))
+        .await
+        .unwrap();
+    assert!(text.contains(hash.data["hash"].as_str().unwrap()));
+}
+
+#[tokio::test]
 async fn a_vault_whose_device_cannot_open_stays_sealed() {
     let recorded = Recorded::open().await;
     let vault = &recorded.vault;

@@ -41,6 +41,36 @@ async fn of_100_check_and_set_writes_one_wins_each_version() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_100_plain_writes_every_one_gets_a_version() {
+    let vault = Arc::new(Vault::open().await);
+    vault
+        .write("secret/config", json!({"max_versions": 200}))
+        .await
+        .unwrap();
+    vault.storage.slow_commits(20);
+    let mut writers = JoinSet::new();
+    for writer in 0..100 {
+        let vault = Arc::clone(&vault);
+        let body = json!({"data": {"writer": writer}});
+        writers.spawn(async move { vault.write("secret/data/a", body).await });
+    }
+    let mut versions = BTreeSet::new();
+    while let Some(joined) = writers.join_next().await {
+        versions.insert(joined.unwrap().unwrap().data["version"].as_u64().unwrap());
+    }
+    assert_eq!(versions, (1..=100).collect());
+    let mut seen = BTreeSet::new();
+    for version in 1..=100 {
+        let read = crate::support::vault::ask(Verb::Read, "secret/data/a")
+            .token(&vault.root)
+            .query("version", &version.to_string());
+        let read = read.of(&vault.core).await.unwrap();
+        seen.insert(read.data["data"]["writer"].as_u64().unwrap());
+    }
+    assert_eq!(seen, (0..100).collect(), "no write replaced another");
+}
+
 #[tokio::test]
 async fn a_handler_that_lost_its_precondition_runs_again() {
     let vault = Arc::new(Vault::open().await);

@@ -93,6 +93,115 @@ async fn a_removal_that_a_seal_cut_off_is_finished() {
 }
 
 #[tokio::test]
+async fn a_write_under_way_leaves_nothing_in_a_mount_that_is_gone() {
+    let vault = Arc::new(Vault::open().await);
+    vault.enable("gone", json!({"type": "probe"})).await;
+    let gate = gate("gone-mount");
+    let slow = tokio::spawn({
+        let vault = Arc::clone(&vault);
+        async move { vault.write("gone/gate/gone-mount", json!({})).await }
+    });
+    gate.wait_for(1).await;
+    // Its settings change while the write waits, so that two forms of the mount are in use.
+    let tune = json!({"description": "soon gone"});
+    vault.write("sys/mounts/gone/tune", tune).await.unwrap();
+    vault.ask(Verb::Delete, "sys/mounts/gone").await.unwrap();
+    let rounds = vault.storage.pages_of("sys/unmount/");
+    until("the janitor came by twice", async || {
+        vault.storage.pages_of("sys/unmount/") >= rounds + 3
+    })
+    .await;
+    gate.pass.add_permits(1);
+    let _ = slow.await.unwrap();
+    until("the mount's data is gone", async || {
+        vault.storage.keys("sys/unmount/").await.is_empty()
+    })
+    .await;
+    assert!(vault.storage.keys("mount/").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_enables_of_one_path_at_once_one_wins() {
+    for round in 0..10 {
+        let vault = Arc::new(Vault::open().await);
+        vault.storage.slow_commits(2);
+        let before = vault.storage.keys("sys/mount/").await.len();
+        let mut enables = JoinSet::new();
+        // Every other one wants a path below or above.
+        for number in 0..10 {
+            let vault = Arc::clone(&vault);
+            let path = ["sys/mounts/x/y", "sys/mounts/x", "sys/mounts/x/y/z"][number % 3];
+            enables.spawn(async move { vault.write(path, json!({"type": "kv"})).await });
+        }
+        let mut won = 0;
+        while let Some(enabled) = enables.join_next().await {
+            match enabled.unwrap() {
+                Ok(_) => won += 1,
+                Err(Fault::Invalid(text)) => assert!(text.starts_with("path is already in use")),
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(won, 1, "round {round}");
+        assert_eq!(vault.storage.keys("sys/mount/").await.len(), before + 1);
+    }
+}
+
+#[tokio::test]
+async fn an_enable_that_lost_looks_at_the_table_that_won() {
+    let vault = Arc::new(Vault::open().await);
+    vault.storage.slow_commits(1);
+    let enable = || {
+        let vault = Arc::clone(&vault);
+        tokio::spawn(async move { vault.write("sys/mounts/x", json!({"type": "kv"})).await })
+    };
+    let before = vault.storage.keys("sys/mount/").await.len();
+    // The news of who won is late, so that the loser has nothing but the storage to go by.
+    vault.storage.mute_changes(true);
+    let (one, other) = (enable(), enable());
+    until("one of them has won", async || {
+        vault.storage.keys("sys/mount/").await.len() > before
+    })
+    .await;
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    vault.storage.mute_changes(false);
+    let answers = [one.await.unwrap(), other.await.unwrap()];
+    let won = answers.iter().filter(|answer| answer.is_ok()).count();
+    assert_eq!(won, 1, "{answers:?}");
+    assert_eq!(vault.storage.keys("sys/mount/").await.len(), before + 1);
+}
+
+#[tokio::test]
+async fn tunings_at_once_lose_nothing() {
+    let vault = Arc::new(Vault::open().await);
+    vault.storage.slow_commits(1);
+    vault.storage.mute_changes(true);
+    let tune = |body| {
+        let vault = Arc::clone(&vault);
+        tokio::spawn(async move { vault.write("sys/mounts/secret/tune", body).await })
+    };
+    let tunings = [
+        tune(json!({"default_lease_ttl": 60})),
+        tune(json!({"max_lease_ttl": 7200})),
+        tune(json!({"description": "tuned"})),
+    ];
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    vault.storage.mute_changes(false);
+    for tuning in tunings {
+        tuning.await.unwrap().unwrap();
+    }
+    let tuned = vault.read("sys/mounts/secret/tune").await.unwrap().data;
+    assert_eq!(
+        (&tuned["default_lease_ttl"], &tuned["max_lease_ttl"]),
+        (&60.into(), &7200.into())
+    );
+    assert_eq!(tuned["description"], "tuned");
+}
+
+#[tokio::test]
 async fn paths_that_overlap_or_are_reserved_are_refused() {
     let vault = Vault::open().await;
     vault.enable("team/a", json!({"type": "kv"})).await;

@@ -101,6 +101,45 @@ async fn a_revocation_that_never_began_changed_nothing() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_child_outlives_a_parent_that_ends_meanwhile() {
+    for _ in 0..10 {
+        let vault = Arc::new(Vault::open().await);
+        vault.policy("maker", MAKER).await;
+        let before = records(&vault).await;
+        let parent = vault.token_with(&["maker"]).await;
+        vault.storage.slow_commits(3);
+        let mut births = JoinSet::new();
+        for _ in 0..20 {
+            let (vault, parent) = (Arc::clone(&vault), parent.clone());
+            births.spawn(async move {
+                vault
+                    .write_as(&parent, "auth/token/create", json!({}))
+                    .await
+            });
+        }
+        vault
+            .write_as(&parent, "auth/token/revoke-self", json!({}))
+            .await
+            .unwrap();
+        let mut children = Vec::new();
+        while let Some(birth) = births.join_next().await {
+            match birth.unwrap() {
+                Ok(answer) => children.push(answer.auth.unwrap().client_token),
+                Err(Fault::Denied) => {}
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        for child in children {
+            assert!(!vault.lives(&child).await);
+        }
+        until("every record is gone", async || {
+            records(&vault).await == before
+        })
+        .await;
+    }
+}
+
 #[tokio::test]
 async fn orphans_outlive_who_made_them() {
     let vault = Vault::open().await;

@@ -116,6 +116,52 @@ async fn renewal_stays_within_its_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn renewals_at_the_same_time_all_succeed() {
+    let vault = Arc::new(Vault::open().await);
+    vault.storage.slow_commits(20);
+    let token = vault.token_with(&["default"]).await;
+    let mut renewals = JoinSet::new();
+    for increment in 100..120 {
+        let (vault, token) = (Arc::clone(&vault), token.clone());
+        renewals.spawn(async move {
+            let body = json!({"increment": increment});
+            vault.write_as(&token, "auth/token/renew-self", body).await
+        });
+    }
+    while let Some(renewed) = renewals.join_next().await {
+        renewed.unwrap().unwrap();
+    }
+    assert_eq!(vault.storage.keys("sys/expiry/").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_makes_children_while_it_is_renewed() {
+    let vault = Arc::new(Vault::open().await);
+    vault.storage.slow_commits(20);
+    vault
+        .policy(
+            "maker",
+            r#"path "auth/token/create" { capabilities = ["update"] }"#,
+        )
+        .await;
+    let token = vault.token_with(&["maker"]).await;
+    let mut requests = JoinSet::new();
+    for number in 0..20 {
+        let (vault, token) = (Arc::clone(&vault), token.clone());
+        requests.spawn(async move {
+            let path = ["create", "renew-self"][number % 2];
+            vault
+                .write_as(&token, &format!("auth/token/{path}"), json!({}))
+                .await
+        });
+    }
+    while let Some(answer) = requests.join_next().await {
+        answer.unwrap().unwrap();
+    }
+    assert_eq!(vault.storage.keys("sys/token/child/").await.len(), 11);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_number_of_uses_is_exact() {
     let vault = Arc::new(Vault::open().await);
     vault
@@ -233,4 +279,48 @@ async fn children_get_no_more_than_their_maker_has() {
     assert_eq!(child.policies, ["default", "maker"]);
     let bare = json!({"policies": "maker", "no_default_policy": true});
     assert_eq!(vault.token_of(&token, bare).await.policies, ["maker"]);
+}
+
+#[tokio::test]
+async fn sudo_counts_on_the_path_it_is_given_for() {
+    let vault = Vault::open().await;
+    let rule = |path: &str, more: &str| {
+        format!("path \"auth/token/{path}\" {{ capabilities = [\"update\"{more}] }}\n")
+    };
+    let sudo = r#", "sudo""#;
+    for (create, orphan) in [(sudo, ""), ("", sudo)] {
+        let text = rule("create", create) + &rule("create-orphan", orphan);
+        vault.policy("maker", &text).await;
+        let token = vault.token_with(&["maker"]).await;
+        for (path, sudo) in [("create", create), ("create-orphan", orphan)] {
+            let body = json!({"policies": ["other"]});
+            let made = vault
+                .write_as(&token, &format!("auth/token/{path}"), body)
+                .await;
+            assert_eq!(made.is_ok(), !sudo.is_empty(), "{path}: {made:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn root_stands_alone() {
+    let vault = Vault::open().await;
+    let settings = json!({"policies": ["root", "default", "x"]});
+    let token = vault.token_of(&vault.root, settings).await;
+    assert_eq!(token.policies, ["root"]);
+    assert_eq!(token.lease_duration, 0);
+}
+
+#[tokio::test]
+async fn a_chosen_token_is_made_once() {
+    let vault = Vault::open().await;
+    let settings = json!({"id": "chosen", "policies": "default", "ttl": 60});
+    let token = vault.token_of(&vault.root, settings.clone()).await;
+    assert_eq!(token.client_token, "chosen");
+    for _ in 0..2 {
+        let again = vault.write("auth/token/create", settings.clone()).await;
+        assert!(matches!(again, Err(Fault::Invalid(_))), "{again:?}");
+        // One whose time is over is still there until the janitor comes.
+        vault.clock.advance(Duration::from_secs(60));
+    }
 }
