@@ -138,15 +138,31 @@ impl<'r> Flow<'r> {
         Ok((route, context))
     }
 
-    /// Audit, handle, commit, audit the answer.
+    /// Audit, handle, commit, wrap, audit the answer. What was issued is taken back where its caller
+    /// cannot get it.
     async fn perform(&self, route: &Route<'r>, context: &Context) -> Result<Outcome, Fault> {
         self.record_request().await?;
+        let mut issued = Vec::new();
         let outcome = match self.answer(route, context).await {
-            Ok(outcome) => self.wrap(outcome).await,
+            Ok(outcome) => {
+                issued.extend(issued_token(&outcome.reply));
+                self.wrap(outcome).await
+            }
             refused => refused,
         };
+        if let Ok(outcome) = &outcome {
+            issued.extend(
+                outcome
+                    .reply
+                    .wrap_info
+                    .as_ref()
+                    .map(|info| info.token.clone()),
+            );
+        } else {
+            self.take_back(&issued).await;
+        }
         if let Err(unrecorded) = self.record_response(&outcome).await {
-            self.take_back(&outcome).await;
+            self.take_back(&issued).await;
             return Err(unrecorded);
         }
         outcome
@@ -301,30 +317,12 @@ impl<'r> Flow<'r> {
         )
     }
 
-    /// Takes back the tokens of an answer that could not be recorded.
-    async fn take_back(&self, outcome: &Result<Outcome, Fault>) {
-<<<<<<< HEAD
-        let Ok(Outcome { reply, .. }) = outcome else {
-=======
-        let Ok(Outcome {
-            reply:
-                RawReply {
-                    auth: Some(auth),
-                    issues: true,
-                    ..
-                },
-            ..
-        }) = outcome
-        else {
->>>>>>> coretests
-            return;
-        };
-        let issued = reply.auth.as_ref().map(|auth| &auth.client_token);
-        let wrapping = reply.wrap_info.as_ref().map(|info| &info.token);
+    /// Takes back tokens whose caller will not get them.
+    async fn take_back(&self, issued: &[String]) {
         let tokens = &self.active.tokens;
-        for token in issued.into_iter().chain(wrapping) {
+        for token in issued {
             if let Err(error) = tokens.revoke(self.active, &tokens.id(token)).await {
-                tracing::error!(%error, "an unrecorded token stays valid until its time is over");
+                tracing::error!(%error, "a token that nobody got stays valid until its time is over");
             }
         }
     }
@@ -341,6 +339,12 @@ impl<'r> Flow<'r> {
             tracing::warn!(%error, "a used-up token could not be removed; it is refused anyway");
         }
     }
+}
+
+/// The token that an answer issued, where it is a new one.
+fn issued_token(reply: &RawReply) -> Option<String> {
+    let auth = reply.auth.as_ref().filter(|_| reply.issues);
+    auth.map(|auth| auth.client_token.clone())
 }
 
 /// What the engine's table says of a request.

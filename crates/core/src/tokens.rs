@@ -17,13 +17,8 @@ pub(crate) use record::TokenRecord;
 
 use crate::cache::Cache;
 use crate::{Core, CoreError};
-<<<<<<< HEAD
-use secretum_crypto::{ClockRef, HmacKey, RngRef};
-use secretum_engine::{Caller, Fault};
-=======
 use secretum_crypto::{ClockRef, HmacKey, RngRef, SecretString};
-use secretum_engine::Fault;
->>>>>>> coretests
+use secretum_engine::{Caller, Fault};
 use secretum_storage::{Batch, Key, Precondition, Revision, Storage, StorageError};
 use std::sync::Arc;
 use std::time::Duration;

@@ -141,6 +141,7 @@ impl RawReply {
             writes: Batch::new(),
             warnings: Vec::new(),
             auth: None,
+            issues: false,
             wrap_info: None,
             gone: false,
             refresh_seconds: 0,

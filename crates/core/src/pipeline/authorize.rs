@@ -163,20 +163,3 @@ impl Parameters for Fields<'_> {
             })
     }
 }
-<<<<<<< HEAD
-=======
-
-/// An answer that holds nothing but data.
-pub(super) fn plain(data: Box<RawValue>) -> RawReply {
-    RawReply {
-        data: Some(data),
-        writes: secretum_storage::Batch::new(),
-        warnings: Vec::new(),
-        auth: None,
-        issues: false,
-        wrap_info: None,
-        gone: false,
-        refresh_seconds: 0,
-    }
-}
->>>>>>> coretests

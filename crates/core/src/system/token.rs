@@ -199,80 +199,28 @@ async fn create(context: &Context, wanted: Wanted, orphan: bool) -> Result<Reply
         ));
     }
     wanted.check(privileged)?;
-    if system.active.tokens.find(&wanted.id).await?.is_some() {
-        return Err(Fault::invalid("cannot create a token with a duplicate ID"));
-    }
     let policies = wanted.policies(&caller.record.policies, privileged)?;
-<<<<<<< HEAD
-=======
-    let is_root = policies.iter().any(|policy| policy == "root");
-    if is_root && !caller.record.is_root() {
-        return Err(Fault::invalid(
-            "root tokens may not be created without parent token being root",
-        ));
-    }
-    let asked = if wanted.ttl.0 > 0 {
-        wanted.ttl.0
-    } else {
-        wanted.lease.0
-    };
-    let ttl = if asked > 0 {
-        Some(asked)
-    } else {
-        is_root.then_some(0)
-    };
-    if is_root && caller.record.expires.is_some() && asked == 0 {
-        return Err(Fault::invalid(
-            "expiring root tokens cannot create non-expiring root tokens",
-        ));
-    }
-    let meta = if wanted.meta.0.is_empty() {
-        wanted.metadata.0
-    } else {
-        wanted.meta.0
-    };
-    let parent = if orphan || wanted.no_parent {
-        None
-    } else {
-        Some(system.active.tokens.newest(caller).await?)
-    };
-    let new = NewToken {
-        text: Some(wanted.id)
-            .filter(|id| !id.is_empty())
-            .map(SecretString::new),
-        parent,
-        policies,
-        path: path.to_owned(),
-        meta,
-        display_name: display_name(&wanted.display_name),
-        num_uses: wanted.num_uses,
-        ttl,
-        explicit_max_ttl: wanted.explicit_max_ttl.0,
-        period: wanted.period.0,
-        renewable: wanted.renewable.unwrap_or(true),
-    };
->>>>>>> coretests
     let mut warnings = Vec::new();
     for policy in &policies {
         if !system.active.policies.exists(policy).await? {
             warnings.push(format!("Policy \"{policy}\" does not exist"));
         }
     }
-<<<<<<< HEAD
     let asked = wanted.life();
-    let new = wanted.token(caller, policies, orphan)?;
-    let (auth, writes) = system.active.tokens.prepare_auth(new)?;
-    warnings.extend(capped(asked, auth.lease_duration));
-=======
     let tokens = &system.active.tokens;
+    let parent = if orphan || wanted.no_parent {
+        None
+    } else {
+        Some(tokens.newest(caller).await?)
+    };
+    let new = wanted.token(caller, parent, policies, path)?;
     if let Some(text) = &new.text
         && tokens.is_taken(text).await?
     {
         return Err(Fault::invalid("cannot create a token with a duplicate ID"));
     }
     let (auth, writes) = tokens.prepare_auth(new)?;
-    warnings.extend(capped(Seconds(asked), auth.lease_duration));
->>>>>>> coretests
+    warnings.extend(capped(asked, auth.lease_duration));
     let reply = Reply::issued(auth).with_writes(writes);
     Ok(warnings.into_iter().fold(reply, Reply::warn))
 }
@@ -316,9 +264,10 @@ impl Wanted {
     /// The token that is wanted, made by a caller.
     fn token(
         self,
-        caller: &Arc<Token>,
+        caller: &Token,
+        parent: Option<Arc<Token>>,
         policies: Vec<String>,
-        orphan: bool,
+        path: &str,
     ) -> Result<NewToken, Fault> {
         let asked = self.life().0;
         let is_root = policies.iter().any(|policy| policy == "root");
@@ -332,14 +281,13 @@ impl Wanted {
                 "expiring root tokens cannot create non-expiring root tokens",
             ));
         }
-        let path = if orphan { "create-orphan" } else { "create" };
         Ok(NewToken {
             text: Some(self.id)
                 .filter(|id| !id.is_empty())
                 .map(SecretString::new),
-            parent: (!orphan && !self.no_parent).then(|| Arc::clone(caller)),
+            parent,
             policies,
-            path: format!("auth/token/{path}"),
+            path: path.to_owned(),
             meta: if self.meta.0.is_empty() {
                 self.metadata.0
             } else {
