@@ -28,10 +28,21 @@ const BODY_DEPTH_MAX: usize = 100;
 
 impl Core {
     /// Takes a request through every step.
-    pub async fn handle(&self, request: Request) -> Response {
+    pub async fn handle(&self, mut request: Request) -> Response {
+        if matches!(request.verb, Verb::Write | Verb::Patch) {
+            // The body alone says what is written: policies and audit look at the same fields as the
+            // handler, in one place.
+            request.query.clear();
+        }
         let outcome = self.outcome(&request).await;
-        if let Err(Fault::Internal(reason)) = &outcome {
-            tracing::error!(request_id = request.id, reason, "a request failed");
+        match &outcome {
+            Err(Fault::Internal(reason)) => {
+                tracing::error!(request_id = request.id, reason, "a request failed");
+            }
+            Err(Fault::Storage(error)) if !error.is_for_callers() => {
+                tracing::error!(request_id = request.id, %error, "the storage refused a request");
+            }
+            _ => {}
         }
         Response {
             request_id: request.id,

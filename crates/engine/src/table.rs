@@ -80,8 +80,10 @@ impl<E: Engine> RouteTable<E> {
         Ok(Self { rows, root })
     }
 
-    /// The row for a verb on a path relative to the mount. A trailing slash does not count, but a
-    /// capture of the rest keeps it where the verb names no folder.
+    /// The row for a verb on a path relative to the mount.
+    ///
+    /// A trailing slash does not count where the verb names a folder. Elsewhere only a capture of the
+    /// rest takes it, and keeps it: a path means one thing, to policies as to rows.
     pub fn find<'p>(&self, verb: Verb, path: &'p str) -> Matched<'p> {
         let whole = path;
         let path = path.strip_suffix('/').unwrap_or(path);
@@ -210,7 +212,9 @@ impl<'p> Walk<'p> {
                 }
                 values.pop();
             }
-        } else if let Some(row) = self.end(&node.ends) {
+        } else if !self.ends_in_slash()
+            && let Some(row) = self.end(&node.ends)
+        {
             return Some(row);
         }
         for rest in &node.rests {
@@ -220,6 +224,7 @@ impl<'p> Walk<'p> {
             let (body, tail) = left.split_at(held);
             if tail == rest.tail.as_slice()
                 && (rest.or_none || held > 0)
+                && (tail.is_empty() || !self.ends_in_slash())
                 && let Some(row) = self.end(&rest.ends)
             {
                 values.push(self.span(body));
@@ -227,6 +232,10 @@ impl<'p> Walk<'p> {
             }
         }
         None
+    }
+
+    fn ends_in_slash(&self) -> bool {
+        self.whole.len() > self.path.len()
     }
 
     fn end(&mut self, ends: &Ends) -> Option<RowId> {
@@ -312,7 +321,9 @@ mod tests {
     fn the_most_literal_row_wins() {
         for (verb, path, expected) in [
             (Verb::Read, "mounts", "mounts "),
-            (Verb::Read, "mounts/", "mounts "),
+            (Verb::Read, "mounts/", "404"),
+            (Verb::Read, "mounts/a/tune/", "mounts/{path+} path=a/tune/"),
+            (Verb::Read, "roles/admin/", "404"),
             (Verb::Read, "mounts/a/b", "mounts/{path+} path=a/b"),
             (Verb::Read, "mounts/a/b/", "mounts/{path+} path=a/b/"),
             (

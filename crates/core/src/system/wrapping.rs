@@ -147,11 +147,15 @@ struct Found {
     writes: Batch,
 }
 
+/// What is said of a token that wraps nothing.
+pub(crate) fn unknown() -> Fault {
+    Fault::invalid("wrapping token is not valid or does not exist")
+}
+
 async fn find(context: &Context, token: &str) -> Result<Found, Fault> {
     let system = System::of(context)?;
     let own = system.token.as_ref().map_or("", |own| own.expose());
     let text = if token.is_empty() { own } else { token };
-    let unknown = || Fault::invalid("wrapping token is not valid or does not exist");
     let token = system.active.tokens.find(text).await?.ok_or_else(unknown)?;
     let place = key(&token.id)?;
     let entry = system

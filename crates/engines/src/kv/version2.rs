@@ -12,21 +12,20 @@
 
 mod config;
 mod data;
+mod listing;
 mod meta;
 mod metadata;
 mod secret;
 mod subkeys;
 mod versions;
 
-use crate::kv::{Folder, KvError, Page, version1};
+use crate::kv::KvError;
 use meta::MountSettings;
 use schemars::JsonSchema;
 use secretum_engine::{
-    Access, Context, Engine, Fault, Handle, Listing, MountStorage, Reply, Routes, Setup, Verb,
-    listing,
+    Access, Context, Engine, Fault, Handle, MountStorage, Reply, Routes, Setup, Verb,
 };
 use serde::Deserialize;
-use std::collections::BTreeSet;
 
 /// A KV version 2 mount.
 #[derive(Debug)]
@@ -68,8 +67,8 @@ impl Engine for Kv2 {
             .on::<versions::UndeleteVersions>(Verb::Write, "undelete/{path+}", Access::Token)
             .on::<versions::DestroyVersions>(Verb::Write, "destroy/{path+}", Access::Token)
             .on::<subkeys::ReadSubkeys>(Verb::Read, "subkeys/{path+}", Access::Token)
-            .on::<ListSecrets>(Verb::List, "metadata/{path*}", Access::Token)
-            .on::<ScanSecrets>(Verb::Scan, "metadata/{path*}", Access::Token)
+            .on::<listing::ListSecrets>(Verb::List, "metadata/{path*}", Access::Token)
+            .on::<listing::ScanSecrets>(Verb::Scan, "metadata/{path*}", Access::Token)
             .on::<metadata::ReadMetadata>(Verb::Read, "metadata/{path+}", Access::Token)
             .upsert::<metadata::WriteMetadata>("metadata/{path+}", Access::Token)
             .on::<metadata::PatchMetadata>(Verb::Patch, "metadata/{path+}", Access::Token)
@@ -78,92 +77,6 @@ impl Engine for Kv2 {
             .on::<Misplaced>(Verb::Write, "{path+}", Access::Token)
             .on::<Misplaced>(Verb::Delete, "{path+}", Access::Token)
             .on::<Misplaced>(Verb::List, "{path*}", Access::Token)
-    }
-}
-
-/// Lists the names in a folder.
-#[derive(Deserialize, JsonSchema)]
-pub(super) struct ListSecrets {
-    /// Path of the folder.
-    path: Folder,
-    /// The name behind which a page begins.
-    #[serde(default)]
-    after: Option<String>,
-    /// How many names a page has; all of them, sorted, where it is missing.
-    #[serde(default)]
-    limit: Option<i64>,
-}
-
-/// Lists the paths of all secrets below a folder.
-#[derive(Deserialize, JsonSchema)]
-pub(super) struct ScanSecrets {
-    /// Path of the folder.
-    path: Folder,
-    /// The path behind which a page begins.
-    #[serde(default)]
-    after: Option<String>,
-    /// How many paths a page has; all of them, sorted, where it is missing.
-    #[serde(default)]
-    limit: Option<i64>,
-}
-
-impl Handle<ListSecrets> for Kv2 {
-    type Data = Listing;
-    type Error = KvError;
-
-    async fn handle(&self, request: ListSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
-        let page = Page::of(request.after, request.limit);
-        self.names(request.path.as_str(), &page, false).await
-    }
-}
-
-impl Handle<ScanSecrets> for Kv2 {
-    type Data = Listing;
-    type Error = KvError;
-
-    async fn handle(&self, request: ScanSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
-        let page = Page::of(request.after, request.limit);
-        self.names(request.path.as_str(), &page, true).await
-    }
-}
-
-impl Kv2 {
-    /// Names below a folder, at any depth where `deep`. Those of the time of version 1 follow; what
-    /// is in both places is named once.
-    async fn names(
-        &self,
-        folder: &str,
-        page: &Page,
-        deep: bool,
-    ) -> Result<Reply<Listing>, KvError> {
-        let names = self
-            .part(&meta::key(folder), page.after(), page.limit, deep)
-            .await?;
-        let room = page.limit.map(|limit| limit.saturating_sub(names.len()));
-        if room == Some(0) {
-            return Ok(listing(names)?);
-        }
-        let after = page.after().filter(|_| names.is_empty());
-        let older = self.part(&version1::key(folder), after, room, deep).await?;
-        if older.is_empty() {
-            return Ok(listing(names)?);
-        }
-        let all: BTreeSet<String> = names.into_iter().chain(older).collect();
-        Ok(listing(all.into_iter().collect())?)
-    }
-
-    async fn part(
-        &self,
-        folder: &str,
-        after: Option<&str>,
-        limit: Option<usize>,
-        deep: bool,
-    ) -> Result<Vec<String>, KvError> {
-        if deep {
-            Ok(self.store.descendants(folder, after, limit).await?)
-        } else {
-            Ok(self.store.children(folder, after, limit).await?)
-        }
     }
 }
 

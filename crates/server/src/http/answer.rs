@@ -121,12 +121,21 @@ fn refused_as(fault: &Fault, id: Option<&str>) -> HttpResponse {
     let status = status(fault);
     match fault {
         Fault::NotFound => errors(status, &[]),
-        Fault::Internal(_) => {
-            let id = id.map(|id| format!(" (request {id})")).unwrap_or_default();
-            errors(status, &[&format!("internal error{id}")])
+        Fault::Storage(error) if error.is_for_callers() => errors(status, &[&error.to_string()]),
+        Fault::Storage(StorageError::Full { .. }) => errors(
+            status,
+            &[&format!("the server has no space left{}", named(id))],
+        ),
+        Fault::Internal(_) | Fault::Storage(_) => {
+            errors(status, &[&format!("internal error{}", named(id))])
         }
         told => errors(status, &[&told.to_string()]),
     }
+}
+
+/// The request that the log tells more of.
+fn named(id: Option<&str>) -> String {
+    id.map(|id| format!(" (request {id})")).unwrap_or_default()
 }
 
 fn status(fault: &Fault) -> StatusCode {

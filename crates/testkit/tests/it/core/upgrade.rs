@@ -123,3 +123,48 @@ async fn an_old_secret_can_be_destroyed_and_removed() {
     assert!(vault.storage.keys("mount/").await.is_empty());
     assert!(names(&vault, "").await.is_empty());
 }
+
+#[tokio::test]
+async fn every_name_is_listed_once_whatever_the_page() {
+    let old: Vec<String> = (0..20)
+        .map(|n| format!("old-{n}"))
+        .chain((0..5).map(|n| format!("both-{n}/old")))
+        .collect();
+    let old: Vec<&str> = old.iter().map(String::as_str).collect();
+    let vault = upgraded(&old).await;
+    let new = (0..20).map(|n| format!("new-{n}"));
+    let moved = (0..5).map(|n| format!("old-{n}"));
+    let both = (0..5).map(|n| format!("both-{n}/new"));
+    for name in new.chain(moved).chain(both) {
+        let body = json!({"data": {"a": 1}});
+        vault.write(&format!("kv/data/{name}"), body).await.unwrap();
+    }
+    let all = names(&vault, "").await;
+    assert_eq!(all.len(), 45);
+    assert!(all.is_sorted());
+    for limit in [1, 2, 3, 7, 44, 45, 46, 100] {
+        let (mut paged, mut after) = (Vec::new(), String::new());
+        loop {
+            assert!(
+                paged.len() <= 45,
+                "limit {limit}: a page came twice: {paged:?}"
+            );
+            let page = ask(Verb::List, "kv/metadata/")
+                .token(&vault.root)
+                .query("limit", &limit.to_string())
+                .query("after", &after);
+            let keys = match page.of(&vault.core).await {
+                Ok(answer) => answer.data["keys"].clone(),
+                Err(Fault::NotFound) => break,
+                Err(other) => panic!("{other:?}"),
+            };
+            let keys: Vec<String> = serde_json::from_value(keys).unwrap();
+            assert!(keys.len() <= limit);
+            after.clone_from(keys.last().unwrap());
+            paged.extend(keys);
+        }
+        assert_eq!(paged.len(), 45, "limit {limit}");
+        let paged: BTreeSet<String> = paged.into_iter().collect();
+        assert!(paged.iter().eq(all.iter()), "limit {limit}");
+    }
+}

@@ -1,0 +1,138 @@
+//! [`Mount`]: an engine over a storage in memory.
+
+use secretum_crypto::{SystemRng, TestClock, Timestamp};
+use secretum_engine::{
+    Body, Context, Fault, Input, Matched, MountStorage, Mounted, RawReply, Setup, Verb,
+};
+use secretum_storage::memory::MemoryStorage;
+use secretum_storage::{Batch, Key, PageOf, Storage, StorageError};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+const PREFIX: &str = "mount/test/";
+
+/// A mounted engine.
+pub(crate) struct Mount {
+    engine: Arc<dyn Mounted>,
+    storage: Arc<MemoryStorage>,
+    pub(crate) clock: Arc<TestClock>,
+}
+
+/// A request to an engine.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    pub(crate) verb: Verb,
+    pub(crate) path: String,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) body: Option<Value>,
+}
+
+impl Ask {
+    pub(crate) fn new(verb: Verb, path: impl Into<String>) -> Self {
+        Self {
+            verb,
+            path: path.into(),
+            query: Vec::new(),
+            body: None,
+        }
+    }
+
+    pub(crate) fn body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    pub(crate) fn query(mut self, name: &str, value: impl ToString) -> Self {
+        self.query.push((name.to_owned(), value.to_string()));
+        self
+    }
+}
+
+impl Mount {
+    pub(crate) fn kv2() -> Self {
+        let storage = MemoryStorage::new();
+        let clock = Arc::new(TestClock::new(Timestamp::from_unix_seconds(1_800_000_000)));
+        let kinds = secretum_engines::all().unwrap();
+        let kind = kinds.iter().find(|kind| kind.name() == "kv").unwrap();
+        let setup = Setup {
+            store: MountStorage::new(Arc::clone(&storage) as _, Key::try_from(PREFIX).unwrap()),
+            options: BTreeMap::from([("version".to_owned(), "2".to_owned())]),
+            default_lease_ttl: Duration::from_secs(3_600),
+            clock: Arc::clone(&clock) as _,
+            rng: Arc::new(SystemRng),
+        };
+        Self {
+            engine: kind.build(setup).unwrap(),
+            storage,
+            clock,
+        }
+    }
+
+    /// Runs a handler; what it wants written is in the reply.
+    pub(crate) async fn call(&self, ask: &Ask) -> Result<RawReply, Fault> {
+        let (row, captures) = match self.engine.find(ask.verb, &ask.path) {
+            Matched::Row(row, captures) => (row, captures),
+            Matched::OtherVerb => return Err(Fault::Unsupported),
+            Matched::Nothing => return Err(Fault::NotFound),
+        };
+        let body = ask.body.as_ref().map(Value::to_string);
+        let body: Option<&RawValue> = body
+            .as_deref()
+            .map(|body| serde_json::from_str(body).unwrap());
+        let input = Input {
+            captures,
+            query: &ask.query,
+            body: body.map(Body::new).transpose()?,
+            whole_body: None,
+        };
+        let context = Context {
+            request_id: "request".to_owned(),
+            operation: ask.verb.operation(),
+            mount_path: Arc::from("test/"),
+            caller: None,
+            remote_address: None,
+            clock: Arc::clone(&self.clock) as _,
+            rng: Arc::new(SystemRng),
+            system: None,
+        };
+        self.engine.call(row, &input, &context).await
+    }
+
+    /// Commits what a handler wants written; `false` where another write came first.
+    pub(crate) async fn commit(&self, writes: Batch) -> bool {
+        let outside = |key: &Key| !key.as_bytes().starts_with(PREFIX.as_bytes());
+        assert!(!writes.steps().iter().any(|step| outside(&step.key)));
+        if writes.is_empty() {
+            return true;
+        }
+        match self.storage.commit(writes).await {
+            Ok(_) => true,
+            Err(StorageError::Conflict { .. }) => false,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    /// As the core does: runs the handler and commits, again where another write came first.
+    pub(crate) async fn run(&self, ask: &Ask) -> Result<RawReply, Fault> {
+        loop {
+            let mut reply = self.call(ask).await?;
+            if self.commit(std::mem::take(&mut reply.writes)).await {
+                return Ok(reply);
+            }
+        }
+    }
+
+    /// Every key of the mount.
+    pub(crate) async fn keys(&self) -> BTreeSet<String> {
+        let prefix = Key::try_from(PREFIX).unwrap();
+        let page = self.storage.page(&prefix, None, 100_000, PageOf::Keys);
+        let rows = page.await.unwrap().rows;
+        rows.iter()
+            .map(|row| row.key.strip_prefix(&prefix).unwrap())
+            .map(|name| String::from_utf8(name.to_vec()).unwrap())
+            .collect()
+    }
+}
