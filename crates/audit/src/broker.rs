@@ -61,11 +61,18 @@ impl Broker {
     pub async fn write(&self, record: &Record<'_>) -> Result<(), AuditError> {
         let devices = Arc::clone(&self.devices.read());
         if let [only] = devices.as_slice() {
-            return only.write(record).await.map_err(refused);
+            let sent = only.send(record).map_err(refused)?;
+            return sent.taken().await.map_err(refused);
         }
-        let mut pending: FuturesUnordered<_> =
-            devices.iter().map(|device| device.write(record)).collect();
         let mut outcome = Ok(());
+        // Every device has the record before any is waited for: the first answer ends the waiting.
+        let mut pending = FuturesUnordered::new();
+        for device in devices.iter() {
+            match device.send(record) {
+                Ok(sent) => pending.push(sent.taken()),
+                Err(error) => outcome = Err(refused(error)),
+            }
+        }
         while let Some(written) = pending.next().await {
             match written {
                 Ok(()) => return Ok(()),
@@ -88,6 +95,7 @@ mod tests {
     use secretum_crypto::{Sha256, Timestamp};
     use std::collections::BTreeMap;
     use std::path::Path;
+    use std::sync::mpsc::TryRecvError;
 
     fn options(path: &Path) -> BTreeMap<String, String> {
         BTreeMap::from([("file_path".to_owned(), path.display().to_string())])
@@ -167,6 +175,30 @@ mod tests {
         assert!(broker.write(&record()).await.is_ok());
         assert!(broker.remove("file/"));
         assert!(broker.write(&record()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn every_device_gets_every_record() {
+        const RECORDS: usize = 2_000;
+        let broker = Broker::default();
+        // The first device answers before anybody can wait for it.
+        let (queue, jobs) = std::sync::mpsc::sync_channel::<crate::file::Job>(8);
+        std::thread::spawn(move || {
+            loop {
+                match jobs.try_recv() {
+                    Ok(job) => drop(job.done.send(Ok(()))),
+                    Err(TryRecvError::Empty) => std::hint::spin_loop(),
+                    Err(TryRecvError::Disconnected) => return,
+                }
+            }
+        });
+        broker.add(Device::with_queue("quick/", queue));
+        let (queue, jobs) = std::sync::mpsc::sync_channel(RECORDS);
+        broker.add(Device::with_queue("slow/", queue));
+        for _ in 0..RECORDS {
+            broker.write(&record()).await.unwrap();
+        }
+        assert_eq!(jobs.try_iter().count(), RECORDS);
     }
 
     #[test]

@@ -47,9 +47,14 @@ pub fn conceal(json: &str, key: &HmacKey, clear: &[String], out: &mut Vec<u8>) {
 
 /// Writes `hmac-sha256:<hex>` of a text.
 pub(crate) fn conceal_text(text: &str, key: &HmacKey, out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.extend_from_slice(b"hmac-sha256:");
-    for byte in key.sign(text.as_bytes()) {
+    push_hex(&key.sign(text.as_bytes()), out);
+}
+
+/// Writes bytes in hex.
+pub(crate) fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
         for digit in [byte >> 4, byte & 15] {
             out.extend(DIGITS.get(usize::from(digit)));
         }

@@ -74,25 +74,45 @@ impl Device {
         format!("hmac-sha256:{}", self.key.sign_hex(text.as_bytes()))
     }
 
-    /// Writes a record; `Ok` once the system took it.
+    /// Puts a record into the queue; what comes back tells when the system took it.
+    ///
+    /// **Errors**: [`AuditError::Busy`].
+    pub(crate) fn send(&self, record: &Record<'_>) -> Result<Pending<'_>, AuditError> {
+        let (done, answer) = oneshot::channel();
+        let job = Job {
+            line: record.render(&self.key),
+            done,
+        };
+        self.queue.try_send(job).map_err(|_| self.busy())?;
+        Ok(Pending {
+            device: self,
+            answer,
+        })
+    }
+
+    fn busy(&self) -> AuditError {
+        AuditError::Busy {
+            device: self.path.clone(),
+        }
+    }
+}
+
+/// A record in the queue of a device.
+pub(crate) struct Pending<'d> {
+    device: &'d Device,
+    answer: oneshot::Receiver<Result<(), AuditError>>,
+}
+
+impl Pending<'_> {
+    /// Waits until the system took the record.
     ///
     /// **Errors**: [`AuditError::Busy`], [`AuditError::TimedOut`], [`AuditError::File`].
-    pub async fn write(&self, record: &Record<'_>) -> Result<(), AuditError> {
-        let busy = || AuditError::Busy {
-            device: self.path.clone(),
-        };
-        let (done, answer) = oneshot::channel();
-        self.queue
-            .try_send(Job {
-                line: record.render(&self.key),
-                done,
-            })
-            .map_err(|_| busy())?;
-        match tokio::time::timeout(PATIENCE, answer).await {
+    pub(crate) async fn taken(self) -> Result<(), AuditError> {
+        match tokio::time::timeout(PATIENCE, self.answer).await {
             Ok(Ok(written)) => written,
-            Ok(Err(_)) => Err(busy()),
+            Ok(Err(_)) => Err(self.device.busy()),
             Err(_) => Err(AuditError::TimedOut {
-                device: self.path.clone(),
+                device: self.device.path.clone(),
             }),
         }
     }

@@ -1,10 +1,11 @@
 //! The file device: opening its file, and the thread that writes it.
 
 use crate::AuditError;
+use crate::conceal::push_hex;
 use secretum_crypto::Sha256;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -130,35 +131,62 @@ impl Writer {
     /// Serves until every sender is gone.
     pub(crate) fn run(mut self, jobs: &Receiver<Job>) {
         while let Ok(first) = jobs.recv() {
-            let mut chain = self.chain;
-            let mut buffer = Vec::with_capacity(first.line.len() + 128);
-            if self.torn {
-                buffer.push(b'\n');
-            }
-            let mut waiting = Vec::new();
-            let mut next = Some(first);
-            while let Some(job) = next {
-                chain.append(&job.line, &mut buffer);
-                waiting.push(job.done);
-                next = if buffer.len() < WRITE_BYTES {
-                    jobs.try_recv().ok()
-                } else {
-                    None
-                };
-            }
-            let written = self
-                .file
-                .write_all(&buffer)
-                .map_err(|e| self.options.failed(e));
-            self.torn = written.is_err();
-            if written.is_ok() {
-                self.chain = chain;
-            }
-            for done in waiting {
-                // Who no longer waits has given up on its request.
-                let _ = done.send(written.clone());
+            self.serve(first, jobs);
+        }
+    }
+
+    /// Writes a record, and those that wait behind it.
+    fn serve(&mut self, first: Job, jobs: &Receiver<Job>) {
+        let mut chain = self.chain;
+        let mut buffer = Vec::with_capacity(first.line.len() + 128);
+        if self.torn {
+            buffer.push(b'\n');
+        }
+        let mut waiting = Vec::new();
+        let mut next = Some(first);
+        while let Some(job) = next {
+            chain.append(&job.line, &mut buffer);
+            waiting.push(job.done);
+            next = if buffer.len() < WRITE_BYTES {
+                jobs.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        let written = self.write(&buffer);
+        if written.is_ok() {
+            (self.chain, self.torn) = (chain, false);
+        }
+        for done in waiting {
+            // Who no longer waits has given up on its request.
+            let _ = done.send(written.clone());
+        }
+    }
+
+    /// Writes all of the bytes, or none where it can: what was written of a record that failed is cut
+    /// off again, so that the file goes on with a whole line, and begins with one.
+    fn write(&mut self, mut bytes: &[u8]) -> Result<(), AuditError> {
+        let mut partly = 0_u64;
+        while !bytes.is_empty() {
+            match self.file.write(bytes) {
+                Ok(written) if written > 0 => {
+                    partly += written as u64;
+                    bytes = bytes.get(written..).unwrap_or_default();
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                refused => {
+                    let error = refused.err().unwrap_or_else(|| ErrorKind::WriteZero.into());
+                    self.torn |= partly > 0 && self.cut_off(partly).is_err();
+                    return Err(self.options.failed(error));
+                }
             }
         }
+        Ok(())
+    }
+
+    fn cut_off(&self, bytes: u64) -> std::io::Result<()> {
+        let length = self.file.metadata()?.len();
+        self.file.set_len(length.saturating_sub(bytes))
     }
 }
 
@@ -181,9 +209,61 @@ impl Chain {
         self.head = hash.finish();
         self.sequence += 1;
         buffer.extend_from_slice(b",\"chain\":\"");
-        for byte in self.head {
-            buffer.extend_from_slice(format!("{byte:02x}").as_bytes());
-        }
+        push_hex(&self.head, buffer);
         buffer.extend_from_slice(b"\"}\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::sync_channel;
+
+    fn job() -> Job {
+        Job {
+            line: br#"{"timestamp":"t""#.to_vec(),
+            done: oneshot::channel().0,
+        }
+    }
+
+    fn longest(file: &File) -> u64 {
+        let (mut fits, mut too_long) = (0, 1_u64 << 63);
+        while too_long - fits > 1 {
+            let middle = fits + (too_long - fits) / 2;
+            match file.set_len(middle) {
+                Ok(()) => fits = middle,
+                Err(_) => too_long = middle,
+            }
+        }
+        fits
+    }
+
+    #[test]
+    fn a_file_that_was_full_goes_on_with_a_whole_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
+        let options = BTreeMap::from([("file_path".to_owned(), path.to_str().unwrap().to_owned())]);
+        let options = FileOptions::read(&options, None).unwrap();
+        let file = options.open().unwrap();
+        let most = longest(&file);
+        let mut writer = Writer::new(options.clone(), file.try_clone().unwrap());
+        let (_queue, jobs) = sync_channel(1);
+        // No room at all, and room for half of a record.
+        for room in [0, 40] {
+            file.set_len(most - room).unwrap();
+            writer.serve(job(), &jobs);
+            assert_eq!(file.metadata().unwrap().len(), most - room);
+        }
+        file.set_len(0).unwrap();
+        writer.serve(job(), &jobs);
+        writer.serve(job(), &jobs);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let sequences = text.lines().map(|line| {
+            let record: serde_json::Value = serde_json::from_str(line).unwrap();
+            record["sequence"].as_u64().unwrap()
+        });
+        assert_eq!(sequences.collect::<Vec<_>>(), [0, 1]);
+        // The next start takes it for what it is.
+        options.open().unwrap();
     }
 }

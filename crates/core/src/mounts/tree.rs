@@ -54,18 +54,22 @@ impl<V> Tree<V> {
     /// The value with the longest path that `path` begins with, and what follows. The slash at the
     /// end of `path` may be missing where nothing follows.
     pub(super) fn find<'p>(&self, path: &'p str) -> Option<(&V, &'p str)> {
-        let (mut node, mut rest, mut found) = (&self.root, path, None);
-        while !rest.is_empty() {
+        self.walk(path)
+            .filter_map(|(node, rest)| Some((node.value.as_ref()?, rest)))
+            .last()
+    }
+
+    /// The nodes along a path, and what of the path follows each.
+    fn walk<'t, 'p>(&'t self, path: &'p str) -> impl Iterator<Item = (&'t Node<V>, &'p str)> {
+        let (mut node, mut rest) = (&self.root, path);
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
             let (segment, tail) = rest.split_once('/').unwrap_or((rest, ""));
-            match node.children.get(segment) {
-                Some(next) => (node, rest) = (next, tail),
-                None => break,
-            }
-            if let Some(value) = &node.value {
-                found = Some((value, rest));
-            }
-        }
-        found
+            (node, rest) = (node.children.get(segment)?, tail);
+            Some((node, rest))
+        })
     }
 
     /// A value at this path, above it, or below it.
@@ -137,6 +141,24 @@ mod tests {
                 "{path}"
             );
         }
+    }
+
+    #[test]
+    fn a_search_visits_the_segments_of_its_path_and_nothing_else() {
+        let mut tree = Tree::default();
+        for number in 0..10_000 {
+            tree.insert(&format!("many/{}/{number}/", number % 100), number);
+        }
+        for (path, visited) in [
+            ("many/42/4242/data/deep/down", 3),
+            ("many/42/4242", 3),
+            ("many/42/none/data", 2),
+            ("none/42/4242", 0),
+        ] {
+            assert_eq!(tree.walk(path).count(), visited, "{path}");
+        }
+        let found = tree.find("many/42/4242/data/deep/down");
+        assert_eq!(found, Some((&4242, "data/deep/down")));
     }
 
     #[test]
