@@ -42,10 +42,11 @@ def test_json_of_every_shape_survives(kv):
 def test_numbers_keep_their_text(wire, kv2, number):
     body = '{"data": {"n": %s, "in": [%s]}}' % (number, number)
     wire.put(f"{kv2}/data/n", body).expect(200)
-    answer = wire.get(f"{kv2}/data/n").expect(200)
-    assert answer.body.count(number.encode()) == 2, answer.body
-    wire.patch(f"{kv2}/data/n", {"data": {"other": 1}}).expect(200)
-    assert wire.get(f"{kv2}/data/n").body.count(number.encode()) == 2
+    members = (f'"n":{number}', f'"in":[{number}]')
+    for _ in range(2):
+        answer = wire.get(f"{kv2}/data/n").expect(200).body.decode().replace(" ", "")
+        assert all(member in answer for member in members), answer
+        wire.patch(f"{kv2}/data/n", {"data": {"other": 1}}).expect(200)
 
 
 # --- versions and check-and-set ----------------------------------------------------------------

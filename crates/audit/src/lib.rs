@@ -1,7 +1,7 @@
 //! Audit: what was asked, by whom, and what was answered, one JSON object a line.
 //!
 //! A [`Record`] borrows from a request and its answer. Each [`Device`] writes it in its own words:
-//! every sensitive string becomes an HMAC under the device's key ([`conceal`]), and each line is
+//! every sensitive string becomes an HMAC under the device's key ([`conceal()`]), and each line is
 //! chained to the one before. The [`Broker`] lets a request go on once one device took its record.
 //!
 //! Owns: records, their concealment, the chain, devices. Must not know: policies, engines, storage.

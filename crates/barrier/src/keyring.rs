@@ -1,5 +1,6 @@
 //! [`Keyring`]: the numbered terms, and the key of names.
 
+use crate::names::Names;
 use crate::{Barrier, BarrierError, Open, Result, record};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -114,7 +115,7 @@ const FORMAT: u32 = 1;
 pub(crate) struct Keyring {
     terms: BTreeMap<u32, Prepared>,
     active: u32,
-    names: NameKey,
+    names: Names,
     name_key: SecretKey<{ siv::KEY_BYTES }>,
     rotation: RotationConfig,
 }
@@ -133,7 +134,7 @@ impl Keyring {
         let mut keyring = Self {
             terms: BTreeMap::new(),
             active: 0,
-            names: NameKey::new(&name_key),
+            names: Names::new(NameKey::new(&name_key)),
             name_key,
             rotation: RotationConfig::default(),
         };
@@ -209,7 +210,7 @@ impl Keyring {
         self.terms.get(&term).map(|term| &term.cipher)
     }
 
-    pub(crate) fn names(&self) -> &NameKey {
+    pub(crate) fn names(&self) -> &Names {
         &self.names
     }
 
@@ -266,7 +267,7 @@ impl Keyring {
             terms.insert(term.term, prepared);
         }
         let active = terms.keys().next_back().copied().ok_or_else(damaged)?;
-        let names = NameKey::new(&name_key);
+        let names = Names::new(NameKey::new(&name_key));
         Ok(Self {
             terms,
             active,

@@ -13,6 +13,7 @@
 //! another term is noticed.
 
 mod error;
+mod folders;
 mod keyring;
 mod names;
 mod record;

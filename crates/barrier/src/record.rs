@@ -5,7 +5,6 @@
 
 use secretum_crypto::aead::{NONCE_BYTES, TAG_BYTES};
 use secretum_crypto::{Aes256Gcm, CryptoError, Result, Rng, random_bytes};
-use zeroize::Zeroize;
 
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 5;
@@ -45,10 +44,7 @@ pub(crate) fn open(cipher: &Aes256Gcm, key: &[u8], record: &[u8]) -> Result<Vec<
     let (nonce, ciphertext) = rest
         .split_first_chunk::<NONCE_BYTES>()
         .ok_or(CryptoError::NotAuthentic)?;
-    let mut aad = [header, key].concat();
-    let opened = cipher.open(*nonce, &aad, ciphertext);
-    aad.zeroize();
-    opened
+    cipher.open(*nonce, &[header, key].concat(), ciphertext)
 }
 
 fn header(term: u32) -> [u8; HEADER_BYTES] {

@@ -1,6 +1,7 @@
 //! The barrier as a [`Storage`]: keys and values mapped on the way.
 
-use crate::{Barrier, BarrierError, Open, names, record};
+use crate::names::{self, Folder};
+use crate::{Barrier, BarrierError, Open, record};
 use async_trait::async_trait;
 use bytes::Bytes;
 use secretum_storage::{
@@ -48,8 +49,8 @@ impl Barrier {
         })
     }
 
-    async fn open_row(&self, open: &Open, row: Row) -> Result<Row> {
-        let key = names::open(open.keyring.names(), &row.key)?;
+    async fn open_row(&self, open: &Open, folder: Folder<'_>, row: Row) -> Result<Row> {
+        let key = open.keyring.names().open_in(folder, &row.key)?;
         let entry = match row.entry {
             Some(entry) => Some(self.decrypt(open, &row.key, entry).await?),
             None => None,
@@ -66,7 +67,7 @@ impl Storage for Barrier {
 
     async fn get(&self, key: &Key) -> Result<Option<Entry>> {
         let open = self.keys()?;
-        let sealed = names::seal(open.keyring.names(), key)?;
+        let sealed = open.keyring.names().seal(key)?;
         match self.inner.get(&sealed).await? {
             Some(entry) => self.decrypt(&open, &sealed, entry).await.map(Some),
             None => Ok(None),
@@ -81,15 +82,16 @@ impl Storage for Barrier {
         what: PageOf,
     ) -> Result<Page> {
         let open = self.keys()?;
-        let seal = |key| names::seal(open.keyring.names(), key);
-        let (prefix, after) = (seal(prefix)?, after.map(seal).transpose()?);
+        let seal = |key| open.keyring.names().seal(key);
+        let (sealed, after) = (seal(prefix)?, after.map(seal).transpose()?);
         let page = self
             .inner
-            .page(&prefix, after.as_ref(), limit, what)
+            .page(&sealed, after.as_ref(), limit, what)
             .await?;
+        let folder = Folder::of(prefix, &sealed);
         let mut rows = Vec::with_capacity(page.rows.len());
         for row in page.rows {
-            rows.push(self.open_row(&open, row).await?);
+            rows.push(self.open_row(&open, folder, row).await?);
         }
         Ok(Page {
             rows,
@@ -107,7 +109,7 @@ impl Storage for Barrier {
         let (term, cipher) = open.keyring.active().ok_or(StorageError::Sealed)?;
         let mut sealed = Batch::new();
         for step in batch.into_steps() {
-            let key = names::seal(open.keyring.names(), &step.key)?;
+            let key = open.keyring.names().seal(&step.key)?;
             let change = match step.change {
                 Change::Put(value) => {
                     let record = record::seal(cipher, term, key.as_bytes(), &value, &*self.rng);
@@ -123,7 +125,7 @@ impl Storage for Barrier {
         }
         match self.inner.commit(sealed).await {
             Err(StorageError::Conflict { key }) => Err(StorageError::Conflict {
-                key: names::open(open.keyring.names(), &key)?,
+                key: open.keyring.names().open(&key)?,
             }),
             other => other,
         }

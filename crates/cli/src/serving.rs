@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use secretum_client::Environment;
 use secretum_core::{Core, CoreConfig};
 use secretum_crypto::{SystemClock, SystemRng};
-use secretum_server::{ListenerConfig, Server, hardening, logging, until_stopped};
+use secretum_server::{ListenerConfig, Server, Signals, hardening, logging};
 use secretum_storage::Storage;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,17 +75,22 @@ fn core_config(
 }
 
 /// Serves until a signal comes, then ends what is under way, seals, and closes the storage.
-async fn serve(core: Arc<Core>, server: Server) -> Result<(), Failure> {
+async fn serve(core: Arc<Core>, server: Server, signals: Signals) -> Result<(), Failure> {
     let reload = async || match core.reopen_audit().await {
         Ok(()) => tracing::info!("audit files are opened anew"),
         Err(error) => tracing::error!(%error, "an audit file cannot be opened anew"),
     };
-    until_stopped(reload).await.map_err(Failure::display)?;
+    signals.until_stopped(reload).await;
     tracing::info!("ending: requests under way are finished");
     server.stop().await;
     core.shutdown().await.map_err(Failure::display)?;
     tracing::info!("ended");
     Ok(())
+}
+
+/// Begins to watch the signals that end a server.
+fn watch_signals() -> Result<Signals, Failure> {
+    Signals::watch().map_err(Failure::display)
 }
 
 async fn listen(core: &Arc<Core>, listeners: Vec<ListenerConfig>) -> Result<Server, Failure> {

@@ -3,7 +3,7 @@
 use crate::active::Active;
 use crate::tokens::Token;
 use secretum_crypto::SecretString;
-use secretum_engine::{Caller, Fault};
+use secretum_engine::Fault;
 use secretum_policy::Acl;
 use std::sync::Arc;
 
@@ -29,16 +29,5 @@ impl Identity {
         let token = active.tokens.use_up(token).await?;
         let acl = active.policies.acl(&token.record.policies).await?;
         Ok(Self { token, acl })
-    }
-
-    /// The caller as engines see it.
-    pub(crate) fn caller(&self) -> Caller {
-        let record = &self.token.record;
-        Caller {
-            accessor: record.accessor.clone(),
-            display_name: record.display_name.clone(),
-            policies: record.policies.clone(),
-            entity_id: String::new(),
-        }
     }
 }

@@ -161,7 +161,7 @@ impl Mounts {
     /// The records of the mounts that every vault has.
     pub(crate) fn system_records(rng: &dyn Rng) -> Result<Batch, CoreError> {
         let mut batch = Batch::new();
-        for new in [NewMount::system(), NewMount::token()] {
+        for new in [NewMount::system(), NewMount::token(), NewMount::cubbyhole()] {
             let record = new.record(random_uuid(rng)?, accessor_suffix(rng)?);
             batch = batch.put(record_key(&record.uuid)?, to_json(&record)?);
         }
@@ -219,6 +219,9 @@ impl Mounts {
         match record.class {
             RecordClass::System if record.kind == system::KIND => {
                 return Ok(Arc::clone(&self.core.system));
+            }
+            RecordClass::System if record.kind == system::cubbyhole::KIND => {
+                return Ok(system::cubbyhole_engine(Arc::clone(&self.storage))?);
             }
             RecordClass::System => return Ok(Arc::clone(&self.core.token)),
             RecordClass::Secret | RecordClass::Auth => {}

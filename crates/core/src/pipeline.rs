@@ -28,10 +28,21 @@ const BODY_DEPTH_MAX: usize = 100;
 
 impl Core {
     /// Takes a request through every step.
-    pub async fn handle(&self, request: Request) -> Response {
+    pub async fn handle(&self, mut request: Request) -> Response {
+        if matches!(request.verb, Verb::Write | Verb::Patch) {
+            // The body alone says what is written: policies and audit look at the same fields as the
+            // handler, in one place.
+            request.query.clear();
+        }
         let outcome = self.outcome(&request).await;
-        if let Err(Fault::Internal(reason)) = &outcome {
-            tracing::error!(request_id = request.id, reason, "a request failed");
+        match &outcome {
+            Err(Fault::Internal(reason)) => {
+                tracing::error!(request_id = request.id, reason, "a request failed");
+            }
+            Err(Fault::Storage(error)) if !error.is_for_callers() => {
+                tracing::error!(request_id = request.id, %error, "the storage refused a request");
+            }
+            _ => {}
         }
         Response {
             request_id: request.id,
@@ -148,15 +159,47 @@ impl<'r> Flow<'r> {
         Ok((route, context))
     }
 
-    /// Audit, handle, commit, audit the answer.
+    /// Audit, handle, commit, wrap, audit the answer. What was issued is taken back where its caller
+    /// cannot get it.
     async fn perform(&self, route: &Route<'r>, context: &Context) -> Result<Outcome, Fault> {
         self.record_request().await?;
-        let outcome = self.answer(route, context).await;
+        let mut issued = Vec::new();
+        let outcome = match self.answer(route, context).await {
+            Ok(outcome) => {
+                issued.extend(issued_token(&outcome.reply));
+                self.wrap(outcome).await
+            }
+            refused => refused,
+        };
+        if let Ok(outcome) = &outcome {
+            issued.extend(
+                outcome
+                    .reply
+                    .wrap_info
+                    .as_ref()
+                    .map(|info| info.token.clone()),
+            );
+        } else {
+            self.take_back(&issued).await;
+        }
         if let Err(unrecorded) = self.record_response(&outcome).await {
-            self.take_back(&outcome).await;
+            self.take_back(&issued).await;
             return Err(unrecorded);
         }
         outcome
+    }
+
+    /// Puts an answer behind a wrapping token, where the request asks for that.
+    async fn wrap(&self, outcome: Outcome) -> Result<Outcome, Fault> {
+        let ttl = self.request.wrap_ttl.filter(|ttl| ttl.0 > 0);
+        let wrappable = outcome.shape != Shape::Bare && !outcome.reply.gone;
+        match ttl.filter(|_| wrappable && outcome.reply.has_content()) {
+            Some(ttl) => {
+                let path = self.request.path.as_str();
+                system::wrapping::wrap(self.active, path, ttl, outcome.reply).await
+            }
+            None => Ok(outcome),
+        }
     }
 
     async fn answer(&self, route: &Route<'r>, context: &Context) -> Result<Outcome, Fault> {
@@ -267,7 +310,7 @@ impl<'r> Flow<'r> {
                 .identity
                 .as_ref()
                 .ok()
-                .map(|identity| Arc::new(identity.caller())),
+                .map(|identity| Arc::clone(&identity.token.caller)),
             remote_address: self.request.remote_address,
             clock: Arc::clone(&core.config.clock),
             rng: Arc::clone(&core.config.rng),
@@ -295,28 +338,13 @@ impl<'r> Flow<'r> {
         )
     }
 
-    /// Takes back what an answer issued that could not be recorded.
-    async fn take_back(&self, outcome: &Result<Outcome, Fault>) {
-        let Ok(Outcome {
-            reply:
-                RawReply {
-                    auth: Some(auth),
-                    issues: true,
-                    ..
-                },
-            ..
-        }) = outcome
-        else {
-            return;
-        };
+    /// Takes back tokens whose caller will not get them.
+    async fn take_back(&self, issued: &[String]) {
         let tokens = &self.active.tokens;
-        let revoked = match tokens.find(&auth.client_token).await {
-            Ok(Some(token)) => tokens.revoke(self.active, &token.id).await,
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = revoked {
-            tracing::error!(%error, accessor = auth.accessor, "an unrecorded token stays valid");
+        for token in issued {
+            if let Err(error) = tokens.revoke(self.active, &tokens.id(token)).await {
+                tracing::error!(%error, "a token that nobody got stays valid until its time is over");
+            }
         }
     }
 
@@ -332,6 +360,12 @@ impl<'r> Flow<'r> {
             tracing::warn!(%error, "a used-up token could not be removed; it is refused anyway");
         }
     }
+}
+
+/// The token that an answer issued, where it is a new one.
+fn issued_token(reply: &RawReply) -> Option<String> {
+    let auth = reply.auth.as_ref().filter(|_| reply.issues);
+    auth.map(|auth| auth.client_token.clone())
 }
 
 /// What the engine's table says of a request.

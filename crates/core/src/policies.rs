@@ -5,6 +5,7 @@
 
 use crate::CoreError;
 use crate::cache::Cache;
+use crate::system::wrapping;
 use secretum_crypto::ClockRef;
 use secretum_engine::{Fault, LIST_PAGE};
 use secretum_policy::{Acl, DEFAULT_POLICY, Policy, ROOT_POLICY_NAME};
@@ -102,8 +103,8 @@ impl Policies {
     ///
     /// **Errors**: [`Fault::Invalid`] with line and column where the text is no policy.
     pub(crate) fn prepare(&self, name: &str, text: &str) -> Result<Batch, Fault> {
-        if name == "root" {
-            return Err(Fault::invalid("cannot update \"root\" policy"));
+        if [ROOT_POLICY_NAME, wrapping::POLICY_NAME].contains(&name) {
+            return Err(Fault::invalid(format!("cannot update \"{name}\" policy")));
         }
         check_name(name)?;
         Policy::parse(name, text)
@@ -116,7 +117,12 @@ impl Policies {
     /// **Errors**: [`Fault::Invalid`] for those that every vault has.
     pub(crate) fn prepare_removal(&self, name: &str) -> Result<Batch, Fault> {
         if matches!(name, "root" | "default") {
-            return Err(Fault::invalid(format!("cannot delete {name} policy")));
+            let shown = if name == ROOT_POLICY_NAME {
+                "\"root\""
+            } else {
+                name
+            };
+            return Err(Fault::invalid(format!("cannot delete {shown} policy")));
         }
         Ok(Batch::new().delete(key(name)?))
     }
@@ -135,8 +141,12 @@ impl Policies {
         if name == ROOT_POLICY_NAME {
             return Ok(Some(Arc::new(Policy::root())));
         }
-        let Some(text) = self.text(name).await? else {
-            return Ok(None);
+        let text = match name {
+            wrapping::POLICY_NAME => wrapping::POLICY.to_owned(),
+            _ => match self.text(name).await? {
+                Some(text) => text,
+                None => return Ok(None),
+            },
         };
         let policy = Policy::parse(name, &text).map_err(|error| {
             Fault::Internal(format!(

@@ -1,9 +1,10 @@
-//! The system engines: `sys` and `auth/token`, written on the framework like every other.
+//! The system engines: `sys`, `auth/token` and `cubbyhole`, written on the framework like every other.
 //!
 //! They get more than others do: [`System`], with the vault's tables and the caller's identity.
 
 mod audit;
 mod capabilities;
+pub(crate) mod cubbyhole;
 mod internal;
 mod keys;
 mod lifecycle;
@@ -11,14 +12,17 @@ mod mounts;
 mod policies;
 mod token;
 mod token_facts;
+pub(crate) mod wrapping;
 
 use crate::active::Active;
 use crate::identity::Identity;
 use crate::{Core, CoreError, Request};
 use secretum_crypto::SecretString;
 use secretum_engine::{
-    Access, Context, Engine, Fault, Mounted, MountedEngine, RouteTable, Routes, Shape, Verb,
+    Access, Context, Engine, Fault, MountStorage, Mounted, MountedEngine, RouteTable, Routes,
+    Shape, Verb,
 };
+use secretum_storage::{Key, Storage};
 use std::sync::{Arc, Weak};
 
 /// The kind of the `sys` mount.
@@ -69,10 +73,16 @@ impl Engine for Sys {
         let routes = mount_rows(routes);
         let routes = policy_rows(routes);
         audit_rows(routes)
+            .on::<wrapping::Wrap>(Verb::Write, "wrapping/wrap", Access::Token)
+            .whole_body("data")
+            .on::<wrapping::Unwrap>(Verb::Write, "wrapping/unwrap", Access::Token)
+            .on::<wrapping::LookupWrapped>(Verb::Write, "wrapping/lookup", Access::Token)
+            .on::<wrapping::LookupWrapped>(Verb::Read, "wrapping/lookup", Access::Token)
             .on::<keys::Seal>(Verb::Write, "seal", Access::Sudo)
             .on::<keys::ReadKeyStatus>(Verb::Read, "key-status", Access::Token)
             .shape(Shape::Lifted)
             .on::<keys::Rotate>(Verb::Write, "rotate", Access::Sudo)
+            .on::<keys::Rotate>(Verb::Write, "rotate/keyring", Access::Sudo)
             .on::<internal::ReadOpenApi>(Verb::Read, "internal/specs/openapi", Access::Public)
             .shape(Shape::Bare)
             .on::<internal::ListUiMounts>(Verb::Read, "internal/ui/mounts", Access::Public)
@@ -168,6 +178,16 @@ pub(crate) fn engine(core: Weak<Core>, table: Arc<RouteTable<Sys>>) -> Arc<dyn M
 pub(crate) fn token_engine() -> Result<Arc<dyn Mounted>, CoreError> {
     let table = Arc::new(RouteTable::new(token::TokenEngine::routes())?);
     Ok(Arc::new(MountedEngine::new(token::TokenEngine, table)))
+}
+
+/// The engine of `cubbyhole`, over the whole of the barrier's storage.
+pub(crate) fn cubbyhole_engine(storage: Arc<dyn Storage>) -> Result<Arc<dyn Mounted>, CoreError> {
+    let store = MountStorage::new(storage, Key::try_from(cubbyhole::PREFIX)?);
+    let table = Arc::new(RouteTable::new(cubbyhole::Cubbyhole::routes())?);
+    Ok(Arc::new(MountedEngine::new(
+        cubbyhole::Cubbyhole { store },
+        table,
+    )))
 }
 
 /// Whether a request is one of those that a sealed vault answers.

@@ -18,7 +18,7 @@ pub(crate) use record::TokenRecord;
 use crate::cache::Cache;
 use crate::{Core, CoreError};
 use secretum_crypto::{ClockRef, HmacKey, RngRef, SecretString};
-use secretum_engine::Fault;
+use secretum_engine::{Caller, Fault};
 use secretum_storage::{Batch, Key, Precondition, Revision, Storage, StorageError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +39,25 @@ pub(crate) struct Token {
     pub(crate) record: TokenRecord,
     /// The commit that wrote the record.
     pub(crate) revision: Revision,
+    /// The caller as engines see it.
+    pub(crate) caller: Arc<Caller>,
+}
+
+impl Token {
+    fn new(id: Id, record: TokenRecord, revision: Revision) -> Arc<Self> {
+        let caller = Arc::new(Caller {
+            accessor: record.accessor.clone(),
+            display_name: record.display_name.clone(),
+            policies: record.policies.clone(),
+            entity_id: String::new(),
+        });
+        Arc::new(Self {
+            id,
+            record,
+            revision,
+            caller,
+        })
+    }
 }
 
 /// The tokens of a vault.
@@ -67,6 +86,11 @@ impl Tokens {
             default_ttl: core.config.default_lease_ttl,
             max_ttl: core.config.max_lease_ttl,
         })
+    }
+
+    /// The id of a token's text.
+    pub(crate) fn id(&self, token: &str) -> String {
+        self.id_key.sign_hex(token.as_bytes())
     }
 
     /// The token of this text, unless it is unknown or its time is over.
@@ -142,11 +166,7 @@ impl Tokens {
             let batch = Batch::new().put_if(id_key(&token.id)?, expect, record.to_bytes()?);
             match self.storage.commit(batch).await {
                 Ok(revision) => {
-                    return Ok(Arc::new(Token {
-                        id: Arc::clone(&token.id),
-                        record,
-                        revision,
-                    }));
+                    return Ok(Token::new(Arc::clone(&token.id), record, revision));
                 }
                 Err(StorageError::Conflict { .. }) => {
                     token = self.read(&token.id).await?.ok_or(Fault::Denied)?;
@@ -156,7 +176,7 @@ impl Tokens {
         }
     }
 
-    /// Accessors behind `after`, at most `limit` of them where one is given.
+    /// Accessors of all tokens, sorted.
     pub(crate) async fn accessors(&self) -> Result<Vec<String>, Fault> {
         let (prefix, mut after) = (Key::try_from("sys/token/accessor/")?, None);
         let mut accessors = Vec::new();
@@ -171,7 +191,11 @@ impl Tokens {
                 )
                 .await?;
             for entry in page.rows.iter().filter_map(|row| row.entry.as_ref()) {
-                accessors.push(record::AccessorRecord::read(&entry.value)?.accessor);
+                let record = record::AccessorRecord::read(&entry.value)?;
+                // One whose time is over may be a moment away from its removal.
+                if self.get(&record.id).await?.is_some() {
+                    accessors.push(record.accessor);
+                }
             }
             after = page.rows.last().map(|row| row.key.clone());
             if !page.more {
@@ -194,11 +218,7 @@ impl Tokens {
             return Ok(None);
         };
         let record = TokenRecord::read(&entry.value)?;
-        Ok(Some(Arc::new(Token {
-            id: Arc::from(id),
-            record,
-            revision: entry.revision,
-        })))
+        Ok(Some(Token::new(Arc::from(id), record, entry.revision)))
     }
 
     fn accessor_key(&self, accessor: &str) -> Result<Key, StorageError> {

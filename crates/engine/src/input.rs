@@ -13,9 +13,15 @@ use serde::de::{DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, 
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::HashMap;
 
 /// The most pairs that a query may hold.
 pub const QUERY_PAIRS_MAX: usize = 64;
+
+/// The most fields that a body may have at its top level.
+pub const BODY_FIELDS_MAX: usize = 10_000;
+
+const TOO_MANY_FIELDS: &str = "the body has more than 10000 fields";
 
 /// The body of a request: a JSON object, as it came.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +85,7 @@ impl Input<'_> {
             pairs.push(Pair {
                 name: Cow::Borrowed(name),
                 field: Field::Text(text),
+                of_path: true,
                 of_body: false,
             });
         }
@@ -96,9 +103,17 @@ impl Input<'_> {
                 );
             }
             (Some(body), None) => {
+                // The fields of a body differ from each other: only what came before it counts.
+                let before = pairs.len();
                 for (name, value) in body.fields()? {
-                    if value.get() != "null" {
-                        add(&mut pairs, name, Field::Json(value.get()), true);
+                    let given = pairs.iter().take(before).any(|pair| pair.name == name);
+                    if value.get() != "null" && !given {
+                        pairs.push(Pair {
+                            name,
+                            field: Field::Json(value.get()),
+                            of_path: false,
+                            of_body: true,
+                        });
                     }
                 }
             }
@@ -110,6 +125,8 @@ impl Input<'_> {
 struct Pair<'a> {
     name: Cow<'a, str>,
     field: Field<'a>,
+    /// A part of the path, which an error need not name.
+    of_path: bool,
     of_body: bool,
 }
 
@@ -119,6 +136,7 @@ fn add<'a>(pairs: &mut Vec<Pair<'a>>, name: Cow<'a, str>, field: Field<'a>, of_b
         pairs.push(Pair {
             name,
             field,
+            of_path: false,
             of_body,
         });
     }
@@ -167,7 +185,8 @@ impl<'de> MapAccess<'de> for Pairs<'_, 'de> {
     ) -> Result<Option<K::Value>, Self::Error> {
         self.next = self.left.next();
         // A missing field is found after the last one, and is not that one's fault.
-        self.current.set(self.next.map_or("", |pair| &pair.name));
+        let named = self.next.filter(|pair| !pair.of_path);
+        self.current.set(named.map_or("", |pair| &pair.name));
         match self.next {
             Some(pair) => seed
                 .deserialize((&*pair.name).into_deserializer())
@@ -209,12 +228,19 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::with_capacity(4);
+                let mut places: HashMap<Cow<'de, str>, usize> = HashMap::new();
                 while let Some((Name(name), value)) =
                     map.next_entry::<Name<'de>, &'de RawValue>()?
                 {
-                    match fields.iter_mut().find(|(own, _)| *own == name) {
+                    if fields.len() == BODY_FIELDS_MAX {
+                        return Err(serde::de::Error::custom(TOO_MANY_FIELDS));
+                    }
+                    match places.get(&name).and_then(|at| fields.get_mut(*at)) {
                         Some(field) => field.1 = value,
-                        None => fields.push((name, value)),
+                        None => {
+                            places.insert(name.clone(), fields.len());
+                            fields.push((name, value));
+                        }
                     }
                 }
                 Ok(Fields(fields))
@@ -328,6 +354,17 @@ mod tests {
             let error = read(&[], body).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{body}: {error}");
         }
+    }
+
+    #[test]
+    fn the_number_of_fields_is_bounded() {
+        let body = |fields: usize| {
+            let fields: Vec<String> = (0..fields).map(|n| format!("\"f{n}\":1")).collect();
+            format!("{{{}}}", fields.join(","))
+        };
+        assert!(read(&[], &body(BODY_FIELDS_MAX)).is_ok());
+        let error = read(&[], &body(BODY_FIELDS_MAX + 1)).unwrap_err();
+        assert!(error.to_string().contains("10000 fields"), "{error}");
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use crate::pattern::Pattern;
 use crate::routes::Row;
 use crate::{Access, Shape, Verb};
-use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
+use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-/// An OpenAPI 3.0 document in the making.
+/// An OpenAPI 3.1 document in the making.
 pub struct Document {
     generator: SchemaGenerator,
     paths: Map<String, Value>,
@@ -16,7 +16,12 @@ pub struct Document {
 impl Default for Document {
     fn default() -> Self {
         Self {
-            generator: SchemaSettings::openapi3().into_generator(),
+            generator: SchemaSettings::draft2020_12()
+                .with(|settings| {
+                    settings.definitions_path = "/components/schemas".into();
+                    settings.meta_schema = None;
+                })
+                .into_generator(),
             paths: Map::new(),
             help: String::new(),
         }
@@ -56,7 +61,7 @@ impl Document {
     pub fn finish(mut self, version: &str) -> Value {
         let schemas = self.generator.take_definitions(true);
         json!({
-            "openapi": "3.0.2",
+            "openapi": "3.1.0",
             "info": {
                 "title": "SecretumVault",
                 "description": "HTTP API of SecretumVault. All paths are below /v1/.",
@@ -114,11 +119,7 @@ impl Document {
 
     fn responses<E>(&mut self, row: &Row<E>) -> Value {
         let data = (row.reply_schema)(&mut self.generator);
-        if data
-            .as_object()
-            .is_some_and(|o| o.get("type") == Some(&json!("null")))
-            || is_unit(&data)
-        {
+        if data.get("type") == Some(&json!("null")) {
             return json!({"204": {"description": "Done"}, "default": error_response()});
         }
         let schema = match row.shape {
@@ -153,12 +154,6 @@ impl Document {
         }
         self.help.push('\n');
     }
-}
-
-fn is_unit(schema: &Schema) -> bool {
-    schema.as_object().is_some_and(|o| {
-        o.get("nullable") == Some(&json!(true)) && o.get("enum") == Some(&json!([null]))
-    })
 }
 
 fn error_response() -> Value {

@@ -134,6 +134,25 @@ pub struct RawReply {
 }
 
 impl RawReply {
+    /// An answer without content.
+    pub fn empty() -> Self {
+        Self {
+            data: None,
+            writes: Batch::new(),
+            warnings: Vec::new(),
+            auth: None,
+            issues: false,
+            wrap_info: None,
+            gone: false,
+            refresh_seconds: 0,
+        }
+    }
+
+    /// Whether there is anything to send.
+    pub fn has_content(&self) -> bool {
+        self.data.is_some() || self.auth.is_some() || self.wrap_info.is_some()
+    }
+
     pub(crate) fn of<T: Serialize>(reply: Reply<T>, unknown: Vec<String>) -> Result<Self, Fault> {
         let data = match &reply.data {
             Some(data) => Some(to_raw_value(data).map_err(Fault::internal)?),

@@ -94,6 +94,18 @@ impl MountStorage {
         }))
     }
 
+    /// Paths of everything below a folder, relative to it; as [`MountStorage::children`] otherwise.
+    ///
+    /// **Errors**: [`Fault::Storage`].
+    pub async fn descendants(
+        &self,
+        folder: &str,
+        after: Option<&str>,
+        limit: Option<usize>,
+    ) -> Result<Vec<String>, Fault> {
+        self.names(folder, after, limit, PageOf::Keys).await
+    }
+
     /// Names directly below a folder (empty, or ending with `/`); folders end with `/`.
     ///
     /// Without a limit the whole listing, sorted. With one, that many names behind `after`, in the
@@ -106,6 +118,16 @@ impl MountStorage {
         after: Option<&str>,
         limit: Option<usize>,
     ) -> Result<Vec<String>, Fault> {
+        self.names(folder, after, limit, PageOf::Children).await
+    }
+
+    async fn names(
+        &self,
+        folder: &str,
+        after: Option<&str>,
+        limit: Option<usize>,
+        what: PageOf,
+    ) -> Result<Vec<String>, Fault> {
         let prefix = self.key(folder)?;
         let mut after = after.map(|after| prefix.join(after)).transpose()?;
         let mut names = Vec::new();
@@ -113,7 +135,7 @@ impl MountStorage {
             let room = limit.map_or(LIST_PAGE, |limit| (limit - names.len()).min(LIST_PAGE));
             let page = self
                 .storage
-                .page(&prefix, after.as_ref(), room, PageOf::Children)
+                .page(&prefix, after.as_ref(), room, what)
                 .await?;
             for row in &page.rows {
                 let name = row.key.strip_prefix(&prefix).unwrap_or_default();

@@ -80,9 +80,14 @@ impl<E: Engine> RouteTable<E> {
         Ok(Self { rows, root })
     }
 
-    /// The row for a verb on a path relative to the mount; a trailing slash does not count.
+    /// The row for a verb on a path relative to the mount.
+    ///
+    /// A trailing slash does not count where the verb names a folder. Elsewhere only a capture of the
+    /// rest takes it, and keeps it: a path means one thing, to policies as to rows.
     pub fn find<'p>(&self, verb: Verb, path: &'p str) -> Matched<'p> {
+        let whole = path;
         let path = path.strip_suffix('/').unwrap_or(path);
+        let whole = if verb.names_folder() { path } else { whole };
         let segments: Vec<&str> = if path.is_empty() {
             Vec::new()
         } else {
@@ -90,6 +95,7 @@ impl<E: Engine> RouteTable<E> {
         };
         let mut walk = Walk {
             verb,
+            whole,
             path,
             known: false,
         };
@@ -184,6 +190,8 @@ impl Node {
 /// One search through the trie.
 struct Walk<'p> {
     verb: Verb,
+    /// The path with the slash that a capture keeps.
+    whole: &'p str,
     path: &'p str,
     /// Whether a pattern matched that lacks the verb.
     known: bool,
@@ -204,7 +212,9 @@ impl<'p> Walk<'p> {
                 }
                 values.pop();
             }
-        } else if let Some(row) = self.end(&node.ends) {
+        } else if !self.ends_in_slash()
+            && let Some(row) = self.end(&node.ends)
+        {
             return Some(row);
         }
         for rest in &node.rests {
@@ -214,6 +224,7 @@ impl<'p> Walk<'p> {
             let (body, tail) = left.split_at(held);
             if tail == rest.tail.as_slice()
                 && (rest.or_none || held > 0)
+                && (tail.is_empty() || !self.ends_in_slash())
                 && let Some(row) = self.end(&rest.ends)
             {
                 values.push(self.span(body));
@@ -221,6 +232,10 @@ impl<'p> Walk<'p> {
             }
         }
         None
+    }
+
+    fn ends_in_slash(&self) -> bool {
+        self.whole.len() > self.path.len()
     }
 
     fn end(&mut self, ends: &Ends) -> Option<RowId> {
@@ -235,9 +250,11 @@ impl<'p> Walk<'p> {
             return "";
         };
         let offset = |part: &str| part.as_ptr().addr() - self.path.as_ptr().addr();
-        self.path
-            .get(offset(first)..offset(last) + last.len())
-            .unwrap_or_default()
+        let mut end = offset(last) + last.len();
+        if end == self.path.len() {
+            end = self.whole.len();
+        }
+        self.whole.get(offset(first)..end).unwrap_or_default()
     }
 }
 
@@ -304,8 +321,11 @@ mod tests {
     fn the_most_literal_row_wins() {
         for (verb, path, expected) in [
             (Verb::Read, "mounts", "mounts "),
-            (Verb::Read, "mounts/", "mounts "),
+            (Verb::Read, "mounts/", "404"),
+            (Verb::Read, "mounts/a/tune/", "mounts/{path+} path=a/tune/"),
+            (Verb::Read, "roles/admin/", "404"),
             (Verb::Read, "mounts/a/b", "mounts/{path+} path=a/b"),
+            (Verb::Read, "mounts/a/b/", "mounts/{path+} path=a/b/"),
             (
                 Verb::Read,
                 "mounts/a/b/tune",

@@ -65,10 +65,12 @@ pub enum Problem {
     #[error("the parameter `{0}` is set twice; capitals make no difference")]
     DuplicateParameter(String),
     /// No such capability.
-    #[error("the capability `{0}` is not known")]
+    #[error("invalid capability \"{0}\"")]
     Capability(String),
     /// No such shorthand.
-    #[error("`policy` is `read`, `write`, `sudo` or `deny`, not `{0}`; better list `capabilities`")]
+    #[error(
+        "invalid shorthand: `policy` is `read`, `write`, `sudo` or `deny`, not `{0}`; better list `capabilities`"
+    )]
     Shorthand(String),
     /// Both wildcards at once.
     #[error("the path `{0}` ends in `+*`: `+` stands for a whole segment, `*` for any rest")]

@@ -18,4 +18,4 @@ pub mod tls;
 
 pub use error::ServerError;
 pub use listener::{Limits, ListenerConfig};
-pub use serve::{Server, until_stopped};
+pub use serve::{Server, Signals};

@@ -7,7 +7,7 @@ use secretum_core::Core;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -82,18 +82,34 @@ impl Server {
     }
 }
 
-/// Waits for SIGINT or SIGTERM; calls `reload` at every SIGHUP.
-///
-/// **Errors**: the system's, where signals cannot be watched.
-pub async fn until_stopped(mut reload: impl AsyncFnMut()) -> std::io::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = interrupt.recv() => return Ok(()),
-            _ = terminate.recv() => return Ok(()),
-            _ = hangup.recv() => reload().await,
+/// The signals that a server listens to. Watched from the start, so that none ends it halfway.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Begins to watch.
+    ///
+    /// **Errors**: the system's, where signals cannot be watched.
+    pub fn watch() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGINT or SIGTERM; calls `reload` at every SIGHUP.
+    pub async fn until_stopped(mut self, mut reload: impl AsyncFnMut()) {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
+                _ = self.hangup.recv() => reload().await,
+            }
         }
     }
 }

@@ -4,6 +4,20 @@ use crate::{KEY_BYTES_MAX, Key, Revision};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+impl StorageError {
+    /// Whether its text helps whoever sent the request, and tells nothing of this machine.
+    pub fn is_for_callers(&self) -> bool {
+        matches!(
+            self,
+            Self::KeyTooLong { .. }
+                | Self::BatchTooLarge { .. }
+                | Self::NotLeader
+                | Self::Closed
+                | Self::Sealed
+        )
+    }
+}
+
 /// Why a storage call failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]

@@ -98,6 +98,16 @@ fn scaled(number: &str, unit: u128) -> Option<u128> {
     u128::from(whole).checked_mul(unit)?.checked_add(part)
 }
 
+/// Prints a duration as [`go_duration`] does, without the zeros at its end: `9000h`, `1h30m`.
+pub fn short_duration(duration: Duration) -> String {
+    let text = go_duration(duration);
+    let text = text
+        .strip_suffix("m0s")
+        .map_or(text.clone(), |rest| format!("{rest}m"));
+    text.strip_suffix("h0m")
+        .map_or(text.clone(), |rest| format!("{rest}h"))
+}
+
 /// Prints a duration as Go does: `0s`, `30s`, `1h2m3s`, `1.5s`.
 pub fn go_duration(duration: Duration) -> String {
     let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
@@ -215,6 +225,14 @@ mod tests {
             (Duration::from_millis(1500), "1.5s"),
         ] {
             assert_eq!(go_duration(duration), text);
+        }
+        for (seconds, text) in [
+            (32_400_000, "9000h"),
+            (5_400, "1h30m"),
+            (90, "1m30s"),
+            (0, "0s"),
+        ] {
+            assert_eq!(short_duration(Duration::from_secs(seconds)), text);
         }
     }
 }

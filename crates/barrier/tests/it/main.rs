@@ -1,5 +1,7 @@
 //! The barrier over the memory backend: init, unseal, rotation, and what an onlooker sees.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use secretum_barrier::{Barrier, BarrierError, RotationConfig, SealConfig};
 use secretum_crypto::{SecretBytes, SystemClock, SystemRng, TestClock, Timestamp};
 use secretum_storage::memory::MemoryStorage;

@@ -43,7 +43,7 @@ pub(crate) struct Connection {
     /// Send this header too; may be given more than once
     #[arg(long = "header", value_name = "NAME=VALUE", help_heading = CONNECTION)]
     pub(crate) headers: Vec<String>,
-    /// Second factor, as METHOD[:CODE] [env: VAULT_MFA]
+    /// Second factor, as METHOD or METHOD:CODE [env: VAULT_MFA]
     #[arg(long, value_name = "FACTOR", help_heading = CONNECTION)]
     pub(crate) mfa: Vec<String>,
     /// Do not follow a redirect to the active node [env: VAULT_DISABLE_REDIRECTS]

@@ -1,6 +1,6 @@
 //! A development server: in memory, unsealed, ready to use.
 
-use super::{core_config, listen, runtime, serve, start_logging};
+use super::{core_config, listen, runtime, serve, start_logging, watch_signals};
 use crate::commands::server::{DevArguments, LogFormat, LogLevel, ServerArguments};
 use crate::failure::Failure;
 use crate::output::console;
@@ -26,18 +26,15 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
         None
     };
     runtime()?.block_on(async {
+        let signals = watch_signals()?;
         let core =
             Core::new(core_config(MemoryStorage::new(), "inmem")?).map_err(Failure::display)?;
-        let server = listen(&core, vec![listener(&dev, certificate.as_ref())?]).await?;
-        let address = server
-            .addresses()
-            .first()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        let (unseal_key, root_token) = core
-            .develop(dev.root_token)
-            .await
-            .map_err(Failure::display)?;
+        let listener = listener(&dev, certificate.as_ref())?;
+        let born = core.develop(dev.root_token).await;
+        let (unseal_key, root_token) = born.map_err(Failure::display)?;
+        let server = listen(&core, vec![listener]).await?;
+        let address = server.addresses().first();
+        let address = address.map(ToString::to_string).unwrap_or_default();
         if dev.store_token {
             // The server is of use without it: a home that cannot be written is no reason to end.
             if let Err(error) = token_file::write(environment, &root_token) {
@@ -54,7 +51,7 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
             "Unseal Key: {unseal_key}\nRoot Token: {}\n",
             root_token.expose()
         ))?;
-        serve(core, server).await
+        serve(core, server, signals).await
     })
 }
 

@@ -3,7 +3,7 @@
 use super::runtime;
 use crate::failure::Failure;
 use clap::Args;
-use secretum_server::{Limits, ListenerConfig, floor, tls, until_stopped};
+use secretum_server::{Limits, ListenerConfig, Signals, floor, tls};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -31,13 +31,14 @@ pub(crate) fn run(floor: Floor) -> Result<(), Failure> {
     };
     let tls = Some(tls::server_config(&files).map_err(Failure::display)?);
     runtime()?.block_on(async {
+        let signals = Signals::watch().map_err(Failure::display)?;
         let listener = ListenerConfig {
             address: floor.listen,
             tls,
             limits: Limits::default(),
         };
         let server = floor::start(listener).await.map_err(Failure::display)?;
-        until_stopped(async || {}).await.map_err(Failure::display)?;
+        signals.until_stopped(async || {}).await;
         server.stop().await;
         Ok(())
     })

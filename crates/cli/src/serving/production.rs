@@ -1,6 +1,6 @@
 //! A production server, from its configuration.
 
-use super::{core_config, listen, runtime, serve, start_logging};
+use super::{core_config, listen, runtime, serve, start_logging, watch_signals};
 use crate::commands::server::{LogFormat, LogLevel, ServerArguments};
 use crate::failure::Failure;
 use crate::output::console;
@@ -55,6 +55,7 @@ fn load(arguments: &ServerArguments, environment: &Environment) -> Result<Loaded
 }
 
 async fn start(config: Config, listeners: Vec<ListenerConfig>) -> Result<(), Failure> {
+    let signals = watch_signals()?;
     let storage = open(&config).await?;
     let first = listeners.first().map(|listener| {
         let scheme = if listener.tls.is_some() {
@@ -90,7 +91,7 @@ async fn start(config: Config, listeners: Vec<ListenerConfig>) -> Result<(), Fai
     for address in server.addresses() {
         tracing::info!(%address, "listening");
     }
-    serve(core, server).await
+    serve(core, server, signals).await
 }
 
 async fn open(config: &Config) -> Result<Arc<dyn Storage>, Failure> {

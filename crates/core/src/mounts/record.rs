@@ -55,8 +55,8 @@ impl MountRecord {
         match self.class {
             RecordClass::Secret => Class::Secret,
             RecordClass::Auth => Class::Auth,
-            RecordClass::System if self.kind == crate::system::KIND => Class::Secret,
-            RecordClass::System => Class::Auth,
+            RecordClass::System if self.kind == "token" => Class::Auth,
+            RecordClass::System => Class::Secret,
         }
     }
 
@@ -107,6 +107,18 @@ impl NewMount {
             "token",
             "token based credentials",
         )
+    }
+
+    /// The mount of `cubbyhole`.
+    pub(crate) fn cubbyhole() -> Self {
+        let (kind, about) = (
+            crate::system::cubbyhole::KIND,
+            "per-token private secret storage",
+        );
+        Self {
+            local: true,
+            ..Self::plain(RecordClass::System, "cubbyhole/", kind, about)
+        }
     }
 
     /// A KV version 2 mount.

@@ -1,10 +1,11 @@
 //! Authorize: whether the caller may do this, and which policy decided.
 
 use super::{Flow, Route};
-use secretum_engine::{Access, Body, Context, Fault, Input, Operation, RawReply, Verb};
+use secretum_engine::{Access, Body, Context, Fault, Input, Operation, Verb};
 use secretum_policy::{AccessRequest, Decision, Parameters};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// A decision, as the audit record tells it.
 #[derive(Debug)]
@@ -24,10 +25,15 @@ impl<'r> Flow<'r> {
     ) -> Result<(), Fault> {
         let access = self.access(route);
         if access == Access::Public {
-            return self.refuse_wrapping();
+            return Ok(());
         }
         if let Err(refusal) = &self.identity {
+            let path = self.request.path.as_str();
             return Err(match refusal {
+                // Who unwraps a second time comes with a token that is gone.
+                Fault::Denied if path == "sys/wrapping/unwrap" && self.request.token.is_some() => {
+                    crate::system::wrapping::unknown()
+                }
                 Fault::Denied => Fault::Denied,
                 // The storage did not answer: fail closed, and say what it was.
                 Fault::Storage(error) => Fault::Storage(error.clone()),
@@ -36,7 +42,9 @@ impl<'r> Flow<'r> {
         }
         let unknown = self.find_operation(route, context).await.err();
         let decision = self.decide()?;
+        // A second factor cannot be proved yet: what needs one is refused.
         let allowed = decision.allowed
+            && decision.mfa_methods.is_empty()
             && match access {
                 Access::Public | Access::Token => true,
                 Access::Sudo => decision.sudo || decision.root,
@@ -51,17 +59,22 @@ impl<'r> Flow<'r> {
         match unknown {
             _ if !allowed => Err(Fault::Denied),
             Some(fault) => Err(fault),
-            None => self.refuse_wrapping(),
+            None => self.check_page(decision.page_limit),
         }
     }
 
-    /// Response wrapping is not served yet; an unwrapped answer is not what was asked for.
-    fn refuse_wrapping(&self) -> Result<(), Fault> {
-        match self.request.wrap_ttl {
-            Some(ttl) if ttl.0 > 0 => Err(Fault::invalid(
-                "response wrapping is not served by this version",
-            )),
-            _ => Ok(()),
+    /// Refuses a listing that is no page of at most so many names, where a policy allows only that.
+    fn check_page(&self, page_limit: Option<u64>) -> Result<(), Fault> {
+        let Some(most) = page_limit else {
+            return Ok(());
+        };
+        let asked = self.request.query.iter().find(|(name, _)| name == "limit");
+        let asked = asked.and_then(|(_, limit)| limit.parse::<u64>().ok());
+        match asked {
+            Some(limit) if (1..=most).contains(&limit) => Ok(()),
+            _ => Err(Fault::invalid(format!(
+                "this path is listed in pages of at most {most} names: ask with `limit` and `after`"
+            ))),
         }
     }
 
@@ -107,10 +120,7 @@ impl<'r> Flow<'r> {
             // What is no object has no parameters; the handler says what is wrong with it.
             Ok(None) | Err(_) => Vec::new(),
         };
-        let fields = Fields {
-            body,
-            query: &self.request.query,
-        };
+        let fields = Fields::of(&body, &self.request.query);
         Ok(identity.acl.decide(&AccessRequest {
             path: self.request.path.as_str(),
             operation: self.policy_operation(),
@@ -137,40 +147,29 @@ impl<'r> Flow<'r> {
     }
 }
 
-/// The fields of body and query, as policies look at them.
+/// The fields of a body, or the pairs of the query where there is none, as policies look at them.
 #[derive(Debug)]
-struct Fields<'a> {
-    body: Vec<(Cow<'a, str>, &'a RawValue)>,
-    query: &'a [(String, String)],
+struct Fields<'a>(HashMap<&'a str, Cow<'a, str>>);
+
+impl<'a> Fields<'a> {
+    fn of(body: &'a [(Cow<'a, str>, &'a RawValue)], query: &'a [(String, String)]) -> Self {
+        let query = query.iter().map(|(name, text)| {
+            let json = serde_json::Value::from(text.as_str()).to_string();
+            (name.as_str(), Cow::Owned(json))
+        });
+        let body = body
+            .iter()
+            .map(|(name, value)| (name.as_ref(), Cow::Borrowed(value.get())));
+        Self(body.chain(query).collect())
+    }
 }
 
 impl Parameters for Fields<'_> {
     fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
-        let query = self.query.iter().map(|(name, _)| name.as_str());
-        Box::new(self.body.iter().map(|(name, _)| name.as_ref()).chain(query))
+        Box::new(self.0.keys().copied())
     }
 
     fn json(&self, name: &str) -> Option<Cow<'_, str>> {
-        let body = self.body.iter().find(|(own, _)| own == name);
-        body.map(|(_, value)| Cow::Borrowed(value.get()))
-            .or_else(|| {
-                let query = self.query.iter().find(|(own, _)| own == name);
-                query
-                    .map(|(_, text)| Cow::Owned(serde_json::Value::from(text.as_str()).to_string()))
-            })
-    }
-}
-
-/// An answer that holds nothing but data.
-pub(super) fn plain(data: Box<RawValue>) -> RawReply {
-    RawReply {
-        data: Some(data),
-        writes: secretum_storage::Batch::new(),
-        warnings: Vec::new(),
-        auth: None,
-        issues: false,
-        wrap_info: None,
-        gone: false,
-        refresh_seconds: 0,
+        self.0.get(name).map(|json| Cow::Borrowed(json.as_ref()))
     }
 }

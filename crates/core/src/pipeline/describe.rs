@@ -1,10 +1,9 @@
 //! Help: what a path does, from the rows that match it.
 
-use super::authorize::plain;
 use super::{Flow, is_auth};
 use crate::Outcome;
 use secretum_engine::openapi::Document;
-use secretum_engine::{Fault, Shape};
+use secretum_engine::{Fault, RawReply, Shape};
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
@@ -37,7 +36,10 @@ impl Flow<'_> {
         let data = json!({"help": help, "see_also": null, "openapi": openapi});
         let data = to_raw_value(&data).map_err(Fault::internal)?;
         Ok(Outcome {
-            reply: plain(data),
+            reply: RawReply {
+                data: Some(data),
+                ..RawReply::empty()
+            },
             shape: Shape::Bare,
         })
     }

@@ -6,7 +6,9 @@ use secretum_audit::{
     AuthPart, Decision, ErrorPart, Issued, Kind, Record, RequestPart, ResponsePart,
 };
 use secretum_engine::Fault;
+use serde_json::value::{RawValue, to_raw_value};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 impl Flow<'_> {
@@ -35,12 +37,17 @@ impl Flow<'_> {
                     accessor: &auth.accessor,
                     policies: &auth.policies,
                 });
+                let wrapping = reply.wrap_info.as_deref().map(|info| Issued {
+                    client_token: &info.token,
+                    accessor: &info.accessor,
+                    policies: &[],
+                });
                 let response = ResponsePart {
                     status: "ok",
                     data: reply.data.as_deref(),
                     clear_keys: self.clear_keys(Kind::Response),
                     warnings: &reply.warnings,
-                    issued,
+                    issued: issued.or(wrapping),
                 };
                 self.write_record(Kind::Response, Some(response), None)
                     .await
@@ -72,6 +79,7 @@ impl Flow<'_> {
     ) -> Result<(), Fault> {
         let address = self.request.remote_address.as_ref().map(IpAddr::to_string);
         let mount = self.mount.as_ref().map(|(mount, _)| mount);
+        let query = self.query_as_json()?;
         let record = Record {
             kind,
             time: self.active.core.config.clock.now(),
@@ -83,7 +91,7 @@ impl Flow<'_> {
                 mount_type: mount.map_or("", |mount| &mount.record.kind),
                 mount_point: mount.map_or("", |mount| &mount.path),
                 remote_address: address.as_deref().unwrap_or_default(),
-                data: self.request.body.as_deref(),
+                data: self.request.body.as_deref().or(query.as_deref()),
                 clear_keys: self.clear_keys(Kind::Request),
                 wrap_ttl_seconds: self.request.wrap_ttl.map_or(0, |ttl| ttl.0),
             },
@@ -103,6 +111,20 @@ impl Flow<'_> {
                 tracing::error!(request_id = self.request.id, %error, "a request was not recorded");
                 Fault::Unrecorded
             })
+    }
+
+    /// The query of a request without a body, as an object of strings.
+    fn query_as_json(&self) -> Result<Option<Box<RawValue>>, Fault> {
+        if self.request.body.is_some() || self.request.query.is_empty() {
+            return Ok(None);
+        }
+        let pairs: BTreeMap<&str, &str> = (self
+            .request
+            .query
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str())))
+        .collect();
+        to_raw_value(&pairs).map(Some).map_err(Fault::internal)
     }
 
     fn auth_part(&self) -> Option<AuthPart<'_>> {

@@ -76,8 +76,12 @@ fn of(acl: &Acl, path: &str) -> Vec<&'static str> {
     acl.capabilities(path.trim_start_matches('/'))
 }
 
-async fn acl(system: &System, token: Option<Arc<Token>>) -> Result<Arc<Acl>, Fault> {
-    let token = token.ok_or_else(|| Fault::invalid("invalid token"))?;
+async fn acl(
+    system: &System,
+    token: Option<Arc<Token>>,
+    unknown: &'static str,
+) -> Result<Arc<Acl>, Fault> {
+    let token = token.ok_or_else(|| Fault::invalid(unknown))?;
     system.active.policies.acl(&token.record.policies).await
 }
 
@@ -88,7 +92,11 @@ impl Handle<OfToken> for Sys {
     async fn handle(&self, ask: OfToken, context: &Context) -> Result<Reply<Capabilities>, Fault> {
         let system = System::of(context)?;
         let token = system.active.tokens.find(&ask.token).await?;
-        capabilities(&*acl(&system, token).await?, ask.paths, ask.path)
+        capabilities(
+            &*acl(&system, token, "invalid token").await?,
+            ask.paths,
+            ask.path,
+        )
     }
 }
 
@@ -113,6 +121,10 @@ impl Handle<OfAccessor> for Sys {
     ) -> Result<Reply<Capabilities>, Fault> {
         let system = System::of(context)?;
         let token = system.active.tokens.find_by_accessor(&ask.accessor).await?;
-        capabilities(&*acl(&system, token).await?, ask.paths, ask.path)
+        capabilities(
+            &*acl(&system, token, "invalid accessor").await?,
+            ask.paths,
+            ask.path,
+        )
     }
 }

@@ -174,8 +174,8 @@ pub(crate) struct ConfigInfo {
     force_no_cache: bool,
     #[serde(skip_serializing_if = "String::is_empty")]
     listing_visibility: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    token_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     audit_non_hmac_request_keys: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -208,7 +208,7 @@ impl MountInfo {
             seal_wrap: record.seal_wrap,
             external_entropy_access: false,
             options: Some(record.options.clone()).filter(|options| !options.is_empty()),
-            config: ConfigInfo::of(&record.config, None),
+            config: ConfigInfo::of(&record.config, record.class(), None),
             deprecation_status: "supported",
             plugin_version: "",
             running_plugin_version: format!("v{}+builtin", env!("CARGO_PKG_VERSION")),
@@ -219,7 +219,7 @@ impl MountInfo {
 
 impl ConfigInfo {
     /// The settings as they are, or with the system's lives where there are none of its own.
-    fn of(config: &MountConfig, system: Option<(Duration, Duration)>) -> Self {
+    fn of(config: &MountConfig, class: Class, system: Option<(Duration, Duration)>) -> Self {
         let config = config.clone();
         let or = |own: u64, system: Option<u64>| if own == 0 { system.unwrap_or(0) } else { own };
         Self {
@@ -227,7 +227,10 @@ impl ConfigInfo {
             max_lease_ttl: or(config.max_lease_ttl, system.map(|s| s.1.as_secs())),
             force_no_cache: config.force_no_cache,
             listing_visibility: config.listing_visibility,
-            token_type: config.token_type,
+            token_type: (class == Class::Auth).then(|| match config.token_type.as_str() {
+                "" => "default-service".to_owned(),
+                _ => config.token_type,
+            }),
             audit_non_hmac_request_keys: config.audit_non_hmac_request_keys,
             audit_non_hmac_response_keys: config.audit_non_hmac_response_keys,
             passthrough_request_headers: config.passthrough_request_headers,
@@ -421,7 +424,7 @@ fn tuned(context: &Context, class: Class, path: &str) -> Result<Reply<TuneInfo>,
     Ok(Reply::data(TuneInfo {
         description: mount.record.description.clone(),
         options: Some(mount.record.options.clone()).filter(|options| !options.is_empty()),
-        config: ConfigInfo::of(&mount.record.config, Some(lives)),
+        config: ConfigInfo::of(&mount.record.config, class, Some(lives)),
     }))
 }
 

@@ -4,7 +4,7 @@ use super::System;
 use super::token_facts::TokenFacts;
 use crate::tokens::{NewToken, Token, auth};
 use schemars::JsonSchema;
-use secretum_api::fields::{CommaList, KeyValues, Seconds, go_duration};
+use secretum_api::fields::{CommaList, KeyValues, Seconds, short_duration};
 use secretum_crypto::SecretString;
 use secretum_engine::{
     Access, Context, Engine, Fault, Handle, Listing, Reply, Routes, Verb, listing,
@@ -200,66 +200,27 @@ async fn create(context: &Context, wanted: Wanted, orphan: bool) -> Result<Reply
     }
     wanted.check(privileged)?;
     let policies = wanted.policies(&caller.record.policies, privileged)?;
-    let is_root = policies.iter().any(|policy| policy == "root");
-    if is_root && !caller.record.is_root() {
-        return Err(Fault::invalid(
-            "root tokens may not be created without parent token being root",
-        ));
-    }
-    let asked = if wanted.ttl.0 > 0 {
-        wanted.ttl.0
-    } else {
-        wanted.lease.0
-    };
-    let ttl = if asked > 0 {
-        Some(asked)
-    } else {
-        is_root.then_some(0)
-    };
-    if is_root && caller.record.expires.is_some() && asked == 0 {
-        return Err(Fault::invalid(
-            "expiring root tokens cannot create non-expiring root tokens",
-        ));
-    }
-    let meta = if wanted.meta.0.is_empty() {
-        wanted.metadata.0
-    } else {
-        wanted.meta.0
-    };
-    let parent = if orphan || wanted.no_parent {
-        None
-    } else {
-        Some(system.active.tokens.newest(caller).await?)
-    };
-    let new = NewToken {
-        text: Some(wanted.id)
-            .filter(|id| !id.is_empty())
-            .map(SecretString::new),
-        parent,
-        policies,
-        path: path.to_owned(),
-        meta,
-        display_name: display_name(&wanted.display_name),
-        num_uses: wanted.num_uses,
-        ttl,
-        explicit_max_ttl: wanted.explicit_max_ttl.0,
-        period: wanted.period.0,
-        renewable: wanted.renewable.unwrap_or(true),
-    };
     let mut warnings = Vec::new();
-    for policy in &new.policies {
+    for policy in &policies {
         if !system.active.policies.exists(policy).await? {
             warnings.push(format!("Policy \"{policy}\" does not exist"));
         }
     }
+    let asked = wanted.life();
     let tokens = &system.active.tokens;
+    let parent = if orphan || wanted.no_parent {
+        None
+    } else {
+        Some(tokens.newest(caller).await?)
+    };
+    let new = wanted.token(caller, parent, policies, path)?;
     if let Some(text) = &new.text
         && tokens.is_taken(text).await?
     {
         return Err(Fault::invalid("cannot create a token with a duplicate ID"));
     }
     let (auth, writes) = tokens.prepare_auth(new)?;
-    warnings.extend(capped(Seconds(asked), auth.lease_duration));
+    warnings.extend(capped(asked, auth.lease_duration));
     let reply = Reply::issued(auth).with_writes(writes);
     Ok(warnings.into_iter().fold(reply, Reply::warn))
 }
@@ -293,6 +254,53 @@ impl Wanted {
             return refuse("number of uses is over the limit of 1000000000");
         }
         Ok(())
+    }
+
+    /// The life asked for; 0 where none is.
+    fn life(&self) -> Seconds {
+        if self.ttl.0 > 0 { self.ttl } else { self.lease }
+    }
+
+    /// The token that is wanted, made by a caller.
+    fn token(
+        self,
+        caller: &Token,
+        parent: Option<Arc<Token>>,
+        policies: Vec<String>,
+        path: &str,
+    ) -> Result<NewToken, Fault> {
+        let asked = self.life().0;
+        let is_root = policies.iter().any(|policy| policy == "root");
+        if is_root && !caller.record.is_root() {
+            return Err(Fault::invalid(
+                "root tokens may not be created without parent token being root",
+            ));
+        }
+        if is_root && caller.record.expires.is_some() && asked == 0 {
+            return Err(Fault::invalid(
+                "expiring root tokens cannot create non-expiring root tokens",
+            ));
+        }
+        Ok(NewToken {
+            text: Some(self.id)
+                .filter(|id| !id.is_empty())
+                .map(SecretString::new),
+            parent,
+            policies,
+            path: path.to_owned(),
+            meta: if self.meta.0.is_empty() {
+                self.metadata.0
+            } else {
+                self.meta.0
+            },
+            display_name: display_name(&self.display_name),
+            num_uses: self.num_uses,
+            // Only a root token may live without end.
+            ttl: (asked > 0).then_some(asked).or(is_root.then_some(0)),
+            explicit_max_ttl: self.explicit_max_ttl.0,
+            period: self.period.0,
+            renewable: self.renewable.unwrap_or(true),
+        })
     }
 
     /// The policies of the new token, sorted.
@@ -399,8 +407,8 @@ fn capped(wanted: Seconds, given: u64) -> Option<String> {
     (given > 0 && wanted.0 > given).then(|| {
         format!(
             "TTL of \"{}\" exceeded the effective max_ttl of \"{}\"; TTL value is capped accordingly",
-            go_duration(wanted.duration()),
-            go_duration(Seconds(given).duration()),
+            short_duration(wanted.duration()),
+            short_duration(Seconds(given).duration()),
         )
     })
 }

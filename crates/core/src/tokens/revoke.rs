@@ -6,7 +6,10 @@
 use super::{Tokens, child_key, expiry_key, id_key};
 use crate::CoreError;
 use crate::active::Active;
+use crate::system::cubbyhole::PREFIX;
+use crate::system::wrapping;
 use crate::tokens::{Token, TokenRecord};
+use secretum_crypto::Timestamp;
 use secretum_engine::Fault;
 use secretum_storage::{Batch, Key, PageOf, Precondition, StorageError};
 
@@ -58,16 +61,17 @@ impl Tokens {
         self.revoke(active, id).await
     }
 
-    /// Ends tokens whose time is over.
+    /// Ends tokens whose time is over. One that cannot be ended now keeps none behind it from ending.
     pub(crate) async fn expire(&self, active: &Active) -> Result<(), CoreError> {
         let now = self.clock.now();
-        let prefix = Key::try_from("sys/expiry/")?;
+        let (prefix, mut after) = (Key::try_from("sys/expiry/")?, None);
         loop {
             let page = active
                 .storage
-                .page(&prefix, None, PAGE, PageOf::Keys)
+                .page(&prefix, after.as_ref(), PAGE, PageOf::Keys)
                 .await?;
-            for row in &page.rows {
+            after = page.rows.last().map(|row| row.key.clone());
+            for row in page.rows {
                 let name = name(&row.key, &prefix);
                 let Some((time, id)) = name.split_once('/') else {
                     continue;
@@ -75,19 +79,29 @@ impl Tokens {
                 if i64::from_str_radix(time, 16).is_ok_and(|time| time > now.unix_seconds()) {
                     return Ok(());
                 }
-                if self
-                    .read(id)
-                    .await?
-                    .is_some_and(|token| token.record.is_over(now))
-                {
-                    self.revoke(active, id).await?;
+                if let Err(error) = self.expire_one(active, id, row.key, now).await {
+                    tracing::warn!(%error, "an expired token could not be removed; it is refused");
                 }
-                active.commit(Batch::new().delete(row.key.clone())).await?;
             }
             if !page.more || active.ending.is_cancelled() {
                 return Ok(());
             }
         }
+    }
+
+    async fn expire_one(
+        &self,
+        active: &Active,
+        id: &str,
+        entry: Key,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let token = self.read(id).await?;
+        if token.is_some_and(|token| token.record.is_over(now)) {
+            self.revoke(active, id).await?;
+        }
+        active.commit(Batch::new().delete(entry)).await?;
+        Ok(())
     }
 
     /// Goes on with revocations that a crash left half done.
@@ -98,8 +112,10 @@ impl Tokens {
             .page(&prefix, None, PAGE, PageOf::Keys)
             .await?;
         for row in page.rows {
-            self.revoke_children(active, &name(&row.key, &prefix))
-                .await?;
+            let revoked = self.revoke_children(active, &name(&row.key, &prefix)).await;
+            if let Err(error) = revoked {
+                tracing::warn!(%error, "children of a revoked token remain; it is tried again");
+            }
         }
         Ok(())
     }
@@ -122,16 +138,24 @@ impl Tokens {
         ))
     }
 
-    fn death(&self, token: &Token) -> Result<Batch, Fault> {
+    /// What must be committed to end a token that made nothing.
+    pub(crate) fn death(&self, token: &Token) -> Result<Batch, Fault> {
         let TokenRecord {
             accessor,
             parent,
             expires,
+            policies,
             ..
         } = &token.record;
         let mut batch = Batch::new()
             .delete_if(id_key(&token.id)?, Precondition::At(token.revision))
             .delete(self.accessor_key(accessor)?);
+        if policies
+            .iter()
+            .any(|policy| policy == wrapping::POLICY_NAME)
+        {
+            batch = batch.delete(wrapping::key(&token.id)?);
+        }
         if let Some(parent) = parent {
             batch = batch.delete(child_key(parent, &token.id)?);
         }
@@ -163,11 +187,31 @@ impl Tokens {
                     break;
                 }
             }
+            self.empty_cubbyhole(active, &parent).await?;
             active
                 .commit(Batch::new().delete(revoke_key(&parent)?))
                 .await?;
         }
         Ok(())
+    }
+}
+
+impl Tokens {
+    /// Deletes what a token that has ended held in its cubbyhole.
+    async fn empty_cubbyhole(&self, active: &Active, id: &str) -> Result<(), Fault> {
+        let prefix = Key::try_from(format!("{PREFIX}{id}/"))?;
+        loop {
+            let page = active
+                .storage
+                .page(&prefix, None, PAGE, PageOf::Keys)
+                .await?;
+            if page.rows.is_empty() {
+                return Ok(());
+            }
+            let held = page.rows.into_iter();
+            let batch = held.fold(Batch::new(), |batch, row| batch.delete(row.key));
+            active.commit(batch).await?;
+        }
     }
 }
 

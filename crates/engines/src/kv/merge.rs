@@ -5,6 +5,7 @@ use secretum_api::fields::JsonObject;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
+use std::collections::HashMap;
 
 /// The members of an object, in their order.
 #[derive(Debug, Default)]
@@ -25,32 +26,40 @@ pub(super) fn members(json: &str) -> Result<Members, KvError> {
 }
 
 // Depth is bounded by the limit on bodies, which stored values passed, too.
-fn merge_members(mut target: Members, patch: Members) -> Result<Members, KvError> {
+fn merge_members(target: Members, patch: Members) -> Result<Members, KvError> {
+    let places: HashMap<String, usize> = (target.0.iter().enumerate())
+        .map(|(at, (name, _))| (name.clone(), at))
+        .collect();
+    let mut merged: Vec<Option<(String, Box<RawValue>)>> = target.0.into_iter().map(Some).collect();
     for (name, change) in patch.0 {
-        let at = target.0.iter().position(|(own, _)| *own == name);
+        let place = places.get(&name).and_then(|at| merged.get_mut(*at));
         if change.get() == "null" {
-            target.0.retain(|(own, _)| *own != name);
+            if let Some(place) = place {
+                *place = None;
+            }
             continue;
         }
-        let change = if change.get().starts_with('{') {
-            let current = at
-                .and_then(|at| target.0.get(at))
-                .map(|(_, value)| value.get());
-            let current = match current.filter(|value| value.starts_with('{')) {
-                Some(object) => members(object)?,
-                None => Members::default(),
-            };
-            let merged = merge_members(current, members(change.get())?)?;
-            to_raw_value(&merged).map_err(|_| KvError::Patch("the patch cannot be applied"))?
-        } else {
-            change
-        };
-        match at.and_then(|at| target.0.get_mut(at)) {
-            Some(member) => member.1 = change,
-            None => target.0.push((name, change)),
+        let current = place.as_ref().and_then(|place| place.as_ref());
+        let change = merged_value(current.map(|(_, value)| value.get()), change)?;
+        match place {
+            Some(place) => *place = Some((name, change)),
+            None => merged.push(Some((name, change))),
         }
     }
-    Ok(target)
+    Ok(Members(merged.into_iter().flatten().collect()))
+}
+
+/// What a member becomes that is patched with something else than null.
+fn merged_value(current: Option<&str>, change: Box<RawValue>) -> Result<Box<RawValue>, KvError> {
+    if !change.get().starts_with('{') {
+        return Ok(change);
+    }
+    let current = match current.filter(|value| value.starts_with('{')) {
+        Some(object) => members(object)?,
+        None => Members::default(),
+    };
+    let merged = merge_members(current, members(change.get())?)?;
+    to_raw_value(&merged).map_err(|_| KvError::Patch("the patch cannot be applied"))
 }
 
 impl Serialize for Members {
@@ -75,9 +84,16 @@ impl<'de> Deserialize<'de> for Members {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
                 let mut members: Vec<(String, Box<RawValue>)> = Vec::new();
+                let mut places: HashMap<String, usize> = HashMap::new();
                 while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
-                    members.retain(|(own, _)| *own != name);
-                    members.push((name, value));
+                    // Of two members of one name, the last counts.
+                    match places.get(&name).and_then(|at| members.get_mut(*at)) {
+                        Some(member) => member.1 = value,
+                        None => {
+                            places.insert(name.clone(), members.len());
+                            members.push((name, value));
+                        }
+                    }
                 }
                 Ok(Members(members))
             }

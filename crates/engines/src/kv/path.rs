@@ -38,9 +38,9 @@ impl<'de> Deserialize<'de> for SecretPath {
         let path = parse(String::deserialize(deserializer)?)?;
         match path.as_str() {
             "" => Err(D::Error::custom("the path of the secret is missing")),
-            text if text.ends_with('/') => Err(D::Error::custom(
-                "cannot write to a path ending in '/', nor read one",
-            )),
+            text if text.ends_with('/') => {
+                Err(D::Error::custom("cannot write to a path ending in '/'"))
+            }
             text => Ok(Self(text.to_owned())),
         }
     }

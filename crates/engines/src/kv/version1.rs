@@ -37,7 +37,7 @@ pub(super) fn key(path: &str) -> String {
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ReadSecret {
     /// Path of the secret.
-    path: SecretPath,
+    path: String,
 }
 
 /// Writes a secret; the whole body is its value.
@@ -70,6 +70,19 @@ pub(crate) struct ListSecrets {
     limit: Option<i64>,
 }
 
+/// Lists the paths of all secrets below a folder.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ScanSecrets {
+    /// Path of the folder.
+    path: Folder,
+    /// The path behind which a page begins.
+    #[serde(default)]
+    after: Option<String>,
+    /// How many paths a page has; all of them, sorted, where it is missing.
+    #[serde(default)]
+    limit: Option<i64>,
+}
+
 impl Kv1 {
     /// Builds the engine of a mount.
     ///
@@ -88,11 +101,12 @@ impl Engine for Kv1 {
 
     fn routes() -> Routes<Self> {
         Routes::new()
-            .on::<ReadSecret>(Verb::Read, "{path+}", Access::Token)
+            .on::<ReadSecret>(Verb::Read, "{path*}", Access::Token)
             .upsert::<WriteSecret>("{path+}", Access::Token)
             .whole_body("data")
             .on::<DeleteSecret>(Verb::Delete, "{path+}", Access::Token)
             .on::<ListSecrets>(Verb::List, "{path*}", Access::Token)
+            .on::<ScanSecrets>(Verb::Scan, "{path*}", Access::Token)
     }
 }
 
@@ -101,12 +115,9 @@ impl Handle<ReadSecret> for Kv1 {
     type Error = KvError;
 
     async fn handle(&self, request: ReadSecret, _: &Context) -> Result<Reply<JsonObject>, KvError> {
-        let record = self
-            .store
-            .get(&key(request.path.as_str()))
-            .await?
-            .ok_or(KvError::NotFound)?;
-        let stored: Stored = record.json()?;
+        // No secret has the path of a folder.
+        let record = self.store.get(&key(&request.path)).await?;
+        let stored: Stored = record.ok_or(KvError::NotFound)?.json()?;
         let ttl = self.refresh_seconds(&stored.data);
         Ok(Reply::data(stored.data).refresh_after(ttl))
     }
@@ -172,5 +183,17 @@ impl Handle<ListSecrets> for Kv1 {
                 .children(&folder, page.after(), page.limit)
                 .await?,
         )?)
+    }
+}
+
+impl Handle<ScanSecrets> for Kv1 {
+    type Data = Listing;
+    type Error = KvError;
+
+    async fn handle(&self, request: ScanSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
+        let page = super::Page::of(request.after, request.limit);
+        let folder = key(request.path.as_str());
+        let paths = self.store.descendants(&folder, page.after(), page.limit);
+        Ok(listing(paths.await?)?)
     }
 }

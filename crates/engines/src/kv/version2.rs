@@ -12,21 +12,20 @@
 
 mod config;
 mod data;
+mod listing;
 mod meta;
 mod metadata;
 mod secret;
 mod subkeys;
 mod versions;
 
-use crate::kv::{Folder, KvError, Page, version1};
+use crate::kv::KvError;
 use meta::MountSettings;
 use schemars::JsonSchema;
 use secretum_engine::{
-    Access, Context, Engine, Fault, Handle, Listing, MountStorage, Reply, Routes, Setup, Verb,
-    listing,
+    Access, Context, Engine, Fault, Handle, MountStorage, Reply, Routes, Setup, Verb,
 };
 use serde::Deserialize;
-use std::collections::BTreeSet;
 
 /// A KV version 2 mount.
 #[derive(Debug)]
@@ -68,7 +67,8 @@ impl Engine for Kv2 {
             .on::<versions::UndeleteVersions>(Verb::Write, "undelete/{path+}", Access::Token)
             .on::<versions::DestroyVersions>(Verb::Write, "destroy/{path+}", Access::Token)
             .on::<subkeys::ReadSubkeys>(Verb::Read, "subkeys/{path+}", Access::Token)
-            .on::<ListSecrets>(Verb::List, "metadata/{path*}", Access::Token)
+            .on::<listing::ListSecrets>(Verb::List, "metadata/{path*}", Access::Token)
+            .on::<listing::ScanSecrets>(Verb::Scan, "metadata/{path*}", Access::Token)
             .on::<metadata::ReadMetadata>(Verb::Read, "metadata/{path+}", Access::Token)
             .upsert::<metadata::WriteMetadata>("metadata/{path+}", Access::Token)
             .on::<metadata::PatchMetadata>(Verb::Patch, "metadata/{path+}", Access::Token)
@@ -77,100 +77,6 @@ impl Engine for Kv2 {
             .on::<Misplaced>(Verb::Write, "{path+}", Access::Token)
             .on::<Misplaced>(Verb::Delete, "{path+}", Access::Token)
             .on::<Misplaced>(Verb::List, "{path*}", Access::Token)
-    }
-}
-
-/// Lists the names in a folder.
-#[derive(Deserialize, JsonSchema)]
-pub(super) struct ListSecrets {
-    /// Path of the folder.
-    path: Folder,
-    /// The name behind which a page begins.
-    #[serde(default)]
-    after: Option<String>,
-    /// How many names a page has; all of them, sorted, where it is missing.
-    #[serde(default)]
-    limit: Option<i64>,
-}
-
-impl Handle<ListSecrets> for Kv2 {
-    type Data = Listing;
-    type Error = KvError;
-
-    async fn handle(&self, request: ListSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
-        let page = Page::of(request.after, request.limit);
-        let folder = request.path.as_str();
-        let names = match page.limit {
-            Some(limit) => self.page(folder, page.after(), limit).await?,
-            None => self.all(folder, page.after()).await?,
-        };
-        Ok(listing(names)?)
-    }
-}
-
-impl Kv2 {
-    /// The whole listing, sorted; what is in both places is named once.
-    async fn all(&self, folder: &str, after: Option<&str>) -> Result<Vec<String>, KvError> {
-        let names = self.store.children(&meta::key(folder), after, None).await?;
-        let old = version1::key(folder);
-        let older = self.store.children(&old, after, None).await?;
-        if older.is_empty() {
-            return Ok(names);
-        }
-        let all: BTreeSet<String> = names.into_iter().chain(older).collect();
-        Ok(all.into_iter().collect())
-    }
-
-    /// A page of the listing: the names that have metadata in the order of the storage, then those of
-    /// the time of version 1 in theirs, without what was named before.
-    async fn page(
-        &self,
-        folder: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<String>, KvError> {
-        let mut after_old = match after {
-            Some(after) if self.is_old(folder, after).await? => Some(after.to_owned()),
-            _ => None,
-        };
-        let mut names = match &after_old {
-            Some(_) => Vec::new(),
-            None => {
-                let place = meta::key(folder);
-                self.store.children(&place, after, Some(limit)).await?
-            }
-        };
-        let old = version1::key(folder);
-        while names.len() < limit {
-            let room = limit - names.len();
-            let older = self
-                .store
-                .children(&old, after_old.as_deref(), Some(room))
-                .await?;
-            let Some(last) = older.last() else { break };
-            after_old = Some(last.clone());
-            for name in older {
-                // A secret moves as a whole; a folder can be in both places.
-                if !name.ends_with('/') || self.is_old(folder, &name).await? {
-                    names.push(name);
-                }
-            }
-        }
-        Ok(names)
-    }
-
-    /// Whether a name of a folder is there from the time of version 1 alone.
-    async fn is_old(&self, folder: &str, name: &str) -> Result<bool, KvError> {
-        let path = format!("{folder}{name}");
-        let has = async |place: String| -> Result<bool, Fault> {
-            if name.ends_with('/') {
-                let below = self.store.children(&place, None, Some(1)).await?;
-                Ok(!below.is_empty())
-            } else {
-                Ok(self.store.get(&place).await?.is_some())
-            }
-        };
-        Ok(!has(meta::key(&path)).await? && has(version1::key(&path)).await?)
     }
 }
 

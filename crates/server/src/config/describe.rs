@@ -33,7 +33,7 @@ pub fn describe(config: &Config) -> String {
         line("log_format", config.log_format.name()),
         line(
             "audit_directory",
-            or(audit_directory, "(none: no audit files over the API)"),
+            or(audit_directory, "(none: audit files may stand anywhere)"),
         ),
     ]);
     lines.concat()

@@ -52,8 +52,7 @@ pub(super) fn json(status: StatusCode, body: Vec<u8>) -> HttpResponse {
 }
 
 fn success(id: &str, reply: &RawReply, shape: Shape) -> serde_json::Result<HttpResponse> {
-    let is_empty = reply.data.is_none() && reply.auth.is_none() && reply.wrap_info.is_none();
-    if is_empty && reply.warnings.is_empty() {
+    if !reply.has_content() && reply.warnings.is_empty() {
         return Ok(json(StatusCode::NO_CONTENT, Vec::new()));
     }
     let status = if reply.gone {
@@ -77,7 +76,8 @@ fn success(id: &str, reply: &RawReply, shape: Shape) -> serde_json::Result<HttpR
 
 fn envelope<'a>(id: &'a str, reply: &'a RawReply) -> Envelope<'a> {
     Envelope {
-        request_id: id,
+        // What a wrapping token stands for is found by its own request.
+        request_id: if reply.wrap_info.is_some() { "" } else { id },
         lease_id: "",
         renewable: false,
         lease_duration: reply.refresh_seconds,
@@ -121,12 +121,21 @@ fn refused_as(fault: &Fault, id: Option<&str>) -> HttpResponse {
     let status = status(fault);
     match fault {
         Fault::NotFound => errors(status, &[]),
-        Fault::Internal(_) => {
-            let id = id.map(|id| format!(" (request {id})")).unwrap_or_default();
-            errors(status, &[&format!("internal error{id}")])
+        Fault::Storage(error) if error.is_for_callers() => errors(status, &[&error.to_string()]),
+        Fault::Storage(StorageError::Full { .. }) => errors(
+            status,
+            &[&format!("the server has no space left{}", named(id))],
+        ),
+        Fault::Internal(_) | Fault::Storage(_) => {
+            errors(status, &[&format!("internal error{}", named(id))])
         }
         told => errors(status, &[&told.to_string()]),
     }
+}
+
+/// The request that the log tells more of.
+fn named(id: Option<&str>) -> String {
+    id.map(|id| format!(" (request {id})")).unwrap_or_default()
 }
 
 fn status(fault: &Fault) -> StatusCode {

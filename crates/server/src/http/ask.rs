@@ -12,6 +12,7 @@ use secretum_crypto::{SecretString, SystemRng, random_uuid};
 use secretum_engine::{Fault, QUERY_PAIRS_MAX, Verb};
 use serde_json::value::RawValue;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// A request as it was read, and what only HTTP knows of it.
 pub(super) struct Asked {
@@ -25,6 +26,12 @@ impl Asked {
         self.is_get && self.request.verb == Verb::Read && self.request.path.as_str() == "sys/health"
     }
 }
+
+/// How much of a body that is too large is read, so that its sender hears of it.
+const DRAIN_BYTES_MAX: usize = 64 << 20;
+
+/// How long its sender may pause meanwhile.
+const DRAIN_PAUSE: Duration = Duration::from_millis(250);
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
@@ -72,16 +79,20 @@ pub(super) async fn read(
 /// The verb of a method; `list`, `scan` and `help` in the query make a GET another verb.
 fn verb(method: &Method, query: &mut Vec<(String, String)>) -> Result<Verb, Fault> {
     let mut flag = |name: &str| {
-        let set = query
-            .iter()
-            .any(|(own, value)| own == name && matches!(value.as_str(), "true" | "1"));
-        query.retain(|(own, _)| own != name);
-        set
+        let at = query.iter().position(|(own, _)| own == name);
+        let Some(value) = at.map(|at| query.remove(at).1) else {
+            return Ok(false);
+        };
+        match value.as_str() {
+            "true" | "True" | "TRUE" | "t" | "T" | "1" => Ok(true),
+            "false" | "False" | "FALSE" | "f" | "F" | "0" | "" => Ok(false),
+            _ => Err(Fault::invalid(format!("`{name}` must be true or false"))),
+        }
     };
     Ok(match method.as_str() {
-        "GET" | "HEAD" if flag("help") => Verb::Help,
-        "GET" if flag("list") => Verb::List,
-        "GET" if flag("scan") => Verb::Scan,
+        "GET" | "HEAD" if flag("help")? => Verb::Help,
+        "GET" if flag("list")? => Verb::List,
+        "GET" if flag("scan")? => Verb::Scan,
         "GET" | "HEAD" => Verb::Read,
         "LIST" => Verb::List,
         "SCAN" => Verb::Scan,
@@ -161,8 +172,16 @@ fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>,
 }
 
 fn token(headers: &HeaderMap) -> Result<Option<SecretString>, Fault> {
-    if let Some(token) = one(headers, &TOKEN)? {
-        return Ok(Some(SecretString::new(token.to_owned())).filter(|token| !token.is_empty()));
+    let mut tokens = headers.get_all(&TOKEN).iter();
+    if let Some(token) = tokens.next() {
+        if tokens.next().is_some() {
+            return Err(Fault::invalid(
+                "the header `x-vault-token` stands more than once",
+            ));
+        }
+        // What is no text is no token either, and is refused as any wrong one.
+        let token = String::from_utf8_lossy(token.as_bytes()).into_owned();
+        return Ok(Some(SecretString::new(token)).filter(|token| !token.is_empty()));
     }
     let bearer = one(headers, &AUTHORIZATION)?.and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
@@ -198,15 +217,31 @@ fn check_patch_type(headers: &HeaderMap) -> Result<(), Fault> {
     ))
 }
 
-async fn read_body(body: Incoming, bytes_max: usize) -> Result<Option<Box<RawValue>>, Fault> {
+/// Reads on for a while, so that a client that is still sending gets to read why it was refused.
+async fn drain(mut body: Incoming) {
+    let mut left = DRAIN_BYTES_MAX;
+    // Who pauses has read the answer, or waits for it.
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout(DRAIN_PAUSE, body.frame()).await {
+        left = left.saturating_sub(frame.data_ref().map_or(0, bytes::Bytes::len));
+        if left == 0 {
+            return;
+        }
+    }
+}
+
+async fn read_body(mut body: Incoming, bytes_max: usize) -> Result<Option<Box<RawValue>>, Fault> {
     let too_large =
         || Fault::TooLarge(format!("the body is over the limit of {bytes_max} bytes").into());
     if body.size_hint().lower() > bytes_max as u64 {
+        drain(body).await;
         return Err(too_large());
     }
-    let bytes = match Limited::new(body, bytes_max).collect().await {
+    let bytes = match Limited::new(&mut body, bytes_max).collect().await {
         Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            drain(body).await;
+            return Err(too_large());
+        }
         Err(_) => return Err(Fault::invalid("the body ended early")),
     };
     let text = std::str::from_utf8(&bytes)

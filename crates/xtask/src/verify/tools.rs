@@ -36,7 +36,13 @@ pub(super) fn documentation(workspace: &Workspace) -> Result<(), Failure> {
         "--no-deps",
         "--document-private-items",
     ];
-    workspace.cargo(&ours, &[("RUSTDOCFLAGS", "-D warnings")])
+    workspace.cargo(
+        &ours,
+        &[(
+            "RUSTDOCFLAGS",
+            "-D warnings -A rustdoc::private-intra-doc-links",
+        )],
+    )
 }
 
 /// cargo-deny accepts licences, bans and sources; left out where it is not installed.

@@ -1,10 +1,10 @@
 //! `config`: the settings of a mount.
 
-use super::meta::MountSettings;
+use super::meta::{MountSettings, VersionsKept};
 use super::{CONFIG_KEY, Kv2};
 use crate::kv::KvError;
 use schemars::JsonSchema;
-use secretum_api::fields::{Count, Seconds, go_duration};
+use secretum_api::fields::{Seconds, go_duration};
 use secretum_engine::{Context, Handle, Reply, expect, to_json};
 use secretum_storage::Batch;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub(crate) struct ReadConfig {}
 pub(crate) struct WriteConfig {
     /// Versions that a secret keeps; 0 for ten.
     #[serde(default)]
-    max_versions: Option<Count>,
+    max_versions: Option<VersionsKept>,
     /// Whether a write must name the newest version.
     #[serde(default)]
     cas_required: Option<bool>,
@@ -58,7 +58,9 @@ impl Handle<WriteConfig> for Kv2 {
             Some(record) => record.json()?,
             None => MountSettings::default(),
         };
-        settings.max_versions = request.max_versions.map_or(settings.max_versions, |n| n.0);
+        settings.max_versions = request
+            .max_versions
+            .map_or(settings.max_versions, u64::from);
         settings.cas_required = request.cas_required.unwrap_or(settings.cas_required);
         if let Some(life) = request.delete_version_after {
             settings.delete_version_after = life.0;

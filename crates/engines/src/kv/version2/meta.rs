@@ -1,5 +1,6 @@
 //! What is known of a secret, as it is stored.
 
+use secretum_api::fields::Count;
 use secretum_crypto::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -7,6 +8,35 @@ use std::time::Duration;
 
 /// Versions that a secret keeps where nothing says how many.
 const VERSIONS_KEPT: u64 = 10;
+
+/// The most versions that a secret may be set to keep: so many are removed in one commit.
+const VERSIONS_KEPT_MAX: u64 = 1_000;
+
+/// How many versions a secret is to keep; 0 for the default.
+#[derive(Debug, Clone, Copy, Deserialize, schemars::JsonSchema)]
+#[serde(try_from = "Count")]
+#[schemars(with = "Count")]
+pub(super) struct VersionsKept(u64);
+
+impl TryFrom<Count> for VersionsKept {
+    type Error = String;
+
+    fn try_from(count: Count) -> Result<Self, String> {
+        if count.0 <= VERSIONS_KEPT_MAX {
+            Ok(Self(count.0))
+        } else {
+            Err(format!(
+                "a secret keeps at most {VERSIONS_KEPT_MAX} versions"
+            ))
+        }
+    }
+}
+
+impl From<VersionsKept> for u64 {
+    fn from(kept: VersionsKept) -> Self {
+        kept.0
+    }
+}
 
 /// Where the metadata of a secret is stored.
 pub(super) fn key(path: &str) -> String {

@@ -1,11 +1,11 @@
 //! `metadata/`: what is known of a secret, and its own settings.
 
 use super::Kv2;
-use super::meta::{self, Meta};
+use super::meta::{self, Meta, VersionsKept};
 use crate::kv::merge::members;
 use crate::kv::{KvError, SecretPath};
 use schemars::JsonSchema;
-use secretum_api::fields::{Count, JsonObject, Seconds, go_duration};
+use secretum_api::fields::{JsonObject, Seconds, go_duration};
 use secretum_engine::{Context, Exists, Handle, Input, Reply};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ pub(crate) struct WriteMetadata {
     path: SecretPath,
     /// Versions that the secret keeps; 0 for the mount's.
     #[serde(default)]
-    max_versions: Option<Count>,
+    max_versions: Option<VersionsKept>,
     /// Whether a write must name the newest version.
     #[serde(default)]
     cas_required: Option<bool>,
@@ -52,7 +52,7 @@ pub(crate) struct PatchMetadata {
     path: SecretPath,
     /// Versions that the secret keeps; 0 for the mount's.
     #[serde(default)]
-    max_versions: Option<Count>,
+    max_versions: Option<VersionsKept>,
     /// Whether a write must name the newest version.
     #[serde(default)]
     cas_required: Option<bool>,
@@ -210,8 +210,8 @@ impl Handle<DeleteMetadata> for Kv2 {
 }
 
 /// Puts what is named in the place of what was.
-fn set(meta: &mut Meta, kept: Option<Count>, cas: Option<bool>, life: Option<Seconds>) {
-    meta.max_versions = kept.map_or(meta.max_versions, |kept| kept.0);
+fn set(meta: &mut Meta, kept: Option<VersionsKept>, cas: Option<bool>, life: Option<Seconds>) {
+    meta.max_versions = kept.map_or(meta.max_versions, u64::from);
     meta.cas_required = cas.unwrap_or(meta.cas_required);
     meta.delete_version_after = life.map_or(meta.delete_version_after, |life| life.0);
 }

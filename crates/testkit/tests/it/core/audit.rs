@@ -228,32 +228,9 @@ async fn a_token_that_was_renewed_is_not_what_the_answer_issued() {
     assert!(vault.lives(&token).await);
 }
 
-#[tokio::test]
-async fn nothing_secret_is_recorded() {
-    let recorded = Recorded::open().await;
-    let vault = &recorded.vault;
-    let secret = "planted-hunter2";
-    let fields = json!({"data": {"password": secret, "nested": [{"deep": secret}]}});
-    vault.write("secret/data/a", fields).await.unwrap();
-    vault.read("secret/data/a").await.unwrap();
-    let patch = ask(Verb::Patch, "secret/data/a").token(&vault.root);
-    patch
-        .body(json!({"data": {"password": "planted-patched"}}))
-        .of(&vault.core)
-        .await
-        .unwrap();
-    let settings = json!({"id": "planted-token", "policies": "default"});
-    let made = vault.token_of(&vault.root, settings).await;
-    for path in ["auth/token/lookup", "auth/token/renew", "auth/token/revoke"] {
-        let body = json!({"token": made.client_token});
-        vault.write(path, body).await.unwrap();
-    }
-    vault
-        .ask_as("hvs.planted-guess", Verb::Read, "secret/data/a")
-        .await
-        .unwrap_err();
-    // Where a secret does not belong.
-    for (path, body) in [
+/// Requests that hold a secret where it does not belong.
+fn misplaced(secret: &str) -> Vec<(&'static str, Value)> {
+    vec![
         ("secret/data/a", json!({"data": secret})),
         (
             "secret/data/a",
@@ -295,7 +272,34 @@ async fn nothing_secret_is_recorded() {
             json!({"policy": format!("path {secret}")}),
         ),
         ("probe/count/a", json!({"wait": secret})),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn nothing_secret_is_recorded() {
+    let recorded = Recorded::open().await;
+    let vault = &recorded.vault;
+    let secret = "planted-hunter2";
+    let fields = json!({"data": {"password": secret, "nested": [{"deep": secret}]}});
+    vault.write("secret/data/a", fields).await.unwrap();
+    vault.read("secret/data/a").await.unwrap();
+    let patch = ask(Verb::Patch, "secret/data/a").token(&vault.root);
+    patch
+        .body(json!({"data": {"password": "planted-patched"}}))
+        .of(&vault.core)
+        .await
+        .unwrap();
+    let settings = json!({"id": "planted-token", "policies": "default"});
+    let made = vault.token_of(&vault.root, settings).await;
+    for path in ["auth/token/lookup", "auth/token/renew", "auth/token/revoke"] {
+        let body = json!({"token": made.client_token});
+        vault.write(path, body).await.unwrap();
+    }
+    vault
+        .ask_as("hvs.planted-guess", Verb::Read, "secret/data/a")
+        .await
+        .unwrap_err();
+    for (path, body) in misplaced(secret) {
         let answer = vault.write(path, body.clone()).await;
         assert!(answer.is_err(), "{path} {body}: {answer:?}");
     }

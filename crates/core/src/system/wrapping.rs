@@ -1,0 +1,224 @@
+//! `sys/wrapping`: answers kept behind a token that opens them once.
+//!
+//! A wrapped answer is stored at `sys/wrap/<id of its token>`. Unwrapping deletes it and the token in
+//! the commit that hands it out, under the record's revision: of two that unwrap, one gets it.
+
+use super::{Sys, System};
+use crate::Outcome;
+use crate::active::Active;
+use crate::tokens::{NewToken, Token, TokenRecord};
+use schemars::JsonSchema;
+use secretum_api::fields::{JsonObject, Seconds};
+use secretum_api::{Auth, WrapInfo};
+use secretum_crypto::Timestamp;
+use secretum_engine::{Context, Fault, Handle, RawReply, Reply, Shape, to_json};
+use secretum_storage::{Batch, Key, Precondition, StorageError};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+
+/// The policy of a wrapping token: what it may do, and nothing else.
+pub(crate) const POLICY: &str = r#"
+path "sys/wrapping/unwrap" { capabilities = ["update"] }
+path "sys/wrapping/lookup" { capabilities = ["read", "update"] }
+"#;
+
+/// The name of that policy, which nobody can write.
+pub(crate) const POLICY_NAME: &str = "response-wrapping";
+
+/// The shortest life of a wrapping token is a second; this is the longest.
+const TTL_MAX: Seconds = Seconds(32 * 24 * 3600);
+
+/// An answer as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    creation_path: String,
+    created: i64,
+    ttl: u64,
+    data: Option<Box<RawValue>>,
+    auth: Option<Auth>,
+    warnings: Vec<String>,
+    refresh_seconds: u64,
+}
+
+/// Puts an answer behind a token.
+///
+/// **Errors**: [`Fault::Storage`].
+pub(crate) async fn wrap(
+    active: &Active,
+    path: &str,
+    ttl: Seconds,
+    reply: RawReply,
+) -> Result<Outcome, Fault> {
+    let ttl = ttl.min(TTL_MAX);
+    let now = active.core.config.clock.now();
+    let (auth, writes) = active.tokens.prepare_auth(NewToken {
+        policies: vec![POLICY_NAME.to_owned()],
+        path: path.to_owned(),
+        ttl: Some(ttl.0),
+        explicit_max_ttl: ttl.0,
+        ..NewToken::default()
+    })?;
+    let wrapped_accessor = reply.auth.as_ref().map(|auth| auth.accessor.clone());
+    let kept = Kept {
+        creation_path: path.to_owned(),
+        created: now.unix_seconds(),
+        ttl: ttl.0,
+        data: reply.data,
+        auth: reply.auth.map(|auth| *auth),
+        warnings: reply.warnings.iter().map(ToString::to_string).collect(),
+        refresh_seconds: reply.refresh_seconds,
+    };
+    let place = key(&active.tokens.id(&auth.client_token))?;
+    active.commit(writes.put(place, to_json(&kept)?)).await?;
+    let info = WrapInfo {
+        token: auth.client_token,
+        accessor: auth.accessor,
+        ttl: ttl.0,
+        creation_time: now.to_rfc3339(),
+        creation_path: path.to_owned(),
+        wrapped_accessor: wrapped_accessor.unwrap_or_default(),
+    };
+    let reply = RawReply {
+        wrap_info: Some(Box::new(info)),
+        ..RawReply::empty()
+    };
+    Ok(Outcome {
+        reply,
+        shape: Shape::Envelope,
+    })
+}
+
+/// Where the answer behind a token is kept.
+pub(crate) fn key(id: &str) -> Result<Key, StorageError> {
+    Key::try_from(format!("sys/wrap/{id}"))
+}
+
+/// Opens a wrapped answer, once. Without `token`, the caller's own token is the wrapping one.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct Unwrap {
+    /// The wrapping token.
+    #[serde(default)]
+    token: String,
+}
+
+/// Tells of a wrapped answer without opening it.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct LookupWrapped {
+    /// The wrapping token.
+    #[serde(default)]
+    token: String,
+}
+
+/// Answers with the body it gets, to be wrapped.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct Wrap {
+    /// What is wrapped.
+    #[serde(default)]
+    data: Option<JsonObject>,
+}
+
+/// The answer that was wrapped.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(crate) struct Unwrapped(Box<RawValue>);
+
+impl JsonSchema for Unwrapped {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Unwrapped".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!(true)
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct WrappedFacts {
+    creation_path: String,
+    creation_time: String,
+    creation_ttl: u64,
+}
+
+/// A wrapping token, and what it holds.
+struct Found {
+    token: Arc<Token>,
+    kept: Kept,
+    writes: Batch,
+}
+
+/// What is said of a token that wraps nothing.
+pub(crate) fn unknown() -> Fault {
+    Fault::invalid("wrapping token is not valid or does not exist")
+}
+
+async fn find(context: &Context, token: &str) -> Result<Found, Fault> {
+    let system = System::of(context)?;
+    let own = system.token.as_ref().map_or("", |own| own.expose());
+    let text = if token.is_empty() { own } else { token };
+    let token = system.active.tokens.find(text).await?.ok_or_else(unknown)?;
+    let place = key(&token.id)?;
+    let entry = system
+        .active
+        .storage
+        .get(&place)
+        .await?
+        .ok_or_else(unknown)?;
+    let kept = serde_json::from_slice(&entry.value).map_err(Fault::internal)?;
+    let writes = system
+        .active
+        .tokens
+        .death(&token)?
+        .delete_if(place, Precondition::At(entry.revision));
+    Ok(Found {
+        token,
+        kept,
+        writes,
+    })
+}
+
+impl Handle<Unwrap> for Sys {
+    type Data = Unwrapped;
+    type Error = Fault;
+
+    async fn handle(&self, request: Unwrap, context: &Context) -> Result<Reply<Unwrapped>, Fault> {
+        let Found { kept, writes, .. } = find(context, &request.token).await?;
+        let mut reply = Reply::empty()
+            .with_writes(writes)
+            .refresh_after(kept.refresh_seconds);
+        reply.data = kept.data.map(Unwrapped);
+        reply.auth = kept.auth.map(Box::new);
+        Ok(kept.warnings.into_iter().fold(reply, Reply::warn))
+    }
+}
+
+impl Handle<LookupWrapped> for Sys {
+    type Data = WrappedFacts;
+    type Error = Fault;
+
+    async fn handle(
+        &self,
+        ask: LookupWrapped,
+        context: &Context,
+    ) -> Result<Reply<WrappedFacts>, Fault> {
+        let Found { kept, token, .. } = find(context, &ask.token).await?;
+        let TokenRecord { created, .. } = token.record;
+        Ok(Reply::data(WrappedFacts {
+            creation_path: kept.creation_path,
+            creation_time: Timestamp::from_unix_seconds(created).to_rfc3339(),
+            creation_ttl: kept.ttl,
+        }))
+    }
+}
+
+impl Handle<Wrap> for Sys {
+    type Data = JsonObject;
+    type Error = Fault;
+
+    async fn handle(&self, request: Wrap, _: &Context) -> Result<Reply<JsonObject>, Fault> {
+        let data = request
+            .data
+            .ok_or_else(|| Fault::invalid("there is nothing to wrap"))?;
+        Ok(Reply::data(data))
+    }
+}

@@ -1,0 +1,164 @@
+//! Listing names: of a folder, or of everything below it.
+//!
+//! A mount that was of version 1 has names in two places until each secret is written again.
+
+use super::{Kv2, meta};
+use crate::kv::{Folder, KvError, Page, version1};
+use schemars::JsonSchema;
+use secretum_engine::{Context, Fault, Handle, Listing, Reply, listing};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+
+/// Lists the names in a folder.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ListSecrets {
+    /// Path of the folder.
+    path: Folder,
+    /// The name behind which a page begins.
+    #[serde(default)]
+    after: Option<String>,
+    /// How many names a page has; all of them, sorted, where it is missing.
+    #[serde(default)]
+    limit: Option<i64>,
+}
+
+/// Lists the paths of all secrets below a folder.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ScanSecrets {
+    /// Path of the folder.
+    path: Folder,
+    /// The path behind which a page begins.
+    #[serde(default)]
+    after: Option<String>,
+    /// How many paths a page has; all of them, sorted, where it is missing.
+    #[serde(default)]
+    limit: Option<i64>,
+}
+
+/// How far down a listing looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// The names of the folder.
+    One,
+    /// Everything below it.
+    All,
+}
+
+impl Handle<ListSecrets> for Kv2 {
+    type Data = Listing;
+    type Error = KvError;
+
+    async fn handle(&self, request: ListSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
+        let page = Page::of(request.after, request.limit);
+        self.names(request.path.as_str(), &page, Depth::One).await
+    }
+}
+
+impl Handle<ScanSecrets> for Kv2 {
+    type Data = Listing;
+    type Error = KvError;
+
+    async fn handle(&self, request: ScanSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
+        let page = Page::of(request.after, request.limit);
+        self.names(request.path.as_str(), &page, Depth::All).await
+    }
+}
+
+impl Kv2 {
+    async fn names(
+        &self,
+        folder: &str,
+        page: &Page,
+        depth: Depth,
+    ) -> Result<Reply<Listing>, KvError> {
+        let names = match page.limit {
+            Some(limit) => self.page(folder, page.after(), limit, depth).await?,
+            None => self.all(folder, page.after(), depth).await?,
+        };
+        Ok(listing(names)?)
+    }
+}
+
+impl Kv2 {
+    /// The whole listing, sorted; what is in both places is named once.
+    async fn all(
+        &self,
+        folder: &str,
+        after: Option<&str>,
+        depth: Depth,
+    ) -> Result<Vec<String>, KvError> {
+        let names = self.part(&meta::key(folder), after, None, depth).await?;
+        let old = version1::key(folder);
+        let older = self.part(&old, after, None, depth).await?;
+        if older.is_empty() {
+            return Ok(names);
+        }
+        let all: BTreeSet<String> = names.into_iter().chain(older).collect();
+        Ok(all.into_iter().collect())
+    }
+
+    /// A page of the listing: the names that have metadata in the order of the storage, then those of
+    /// the time of version 1 in theirs, without what was named before.
+    async fn page(
+        &self,
+        folder: &str,
+        after: Option<&str>,
+        limit: usize,
+        depth: Depth,
+    ) -> Result<Vec<String>, KvError> {
+        let mut after_old = match after {
+            Some(after) if self.is_old(folder, after).await? => Some(after.to_owned()),
+            _ => None,
+        };
+        let mut names = match &after_old {
+            Some(_) => Vec::new(),
+            None => {
+                let place = meta::key(folder);
+                self.part(&place, after, Some(limit), depth).await?
+            }
+        };
+        let old = version1::key(folder);
+        while names.len() < limit {
+            let room = limit - names.len();
+            let older = self
+                .part(&old, after_old.as_deref(), Some(room), depth)
+                .await?;
+            let Some(last) = older.last() else { break };
+            after_old = Some(last.clone());
+            for name in older {
+                // A secret moves as a whole; a folder can be in both places.
+                if !name.ends_with('/') || self.is_old(folder, &name).await? {
+                    names.push(name);
+                }
+            }
+        }
+        Ok(names)
+    }
+
+    /// Whether a name of a folder is there from the time of version 1 alone.
+    async fn is_old(&self, folder: &str, name: &str) -> Result<bool, KvError> {
+        let path = format!("{folder}{name}");
+        let has = async |place: String| -> Result<bool, Fault> {
+            if name.ends_with('/') {
+                let below = self.store.children(&place, None, Some(1)).await?;
+                Ok(!below.is_empty())
+            } else {
+                Ok(self.store.get(&place).await?.is_some())
+            }
+        };
+        Ok(!has(meta::key(&path)).await? && has(version1::key(&path)).await?)
+    }
+
+    async fn part(
+        &self,
+        folder: &str,
+        after: Option<&str>,
+        limit: Option<usize>,
+        depth: Depth,
+    ) -> Result<Vec<String>, KvError> {
+        Ok(match depth {
+            Depth::One => self.store.children(folder, after, limit).await?,
+            Depth::All => self.store.descendants(folder, after, limit).await?,
+        })
+    }
+}
