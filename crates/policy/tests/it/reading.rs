@@ -77,7 +77,7 @@ fn errors_name_the_place_and_what_is_wrong() {
         ),
         (
             "path \"a\" {\n  capabilities = [\"read\", \"banana\"]\n}",
-            "line 2, column 27: the capability `banana` is not known",
+            "line 2, column 27: invalid capability \"banana\"",
         ),
         (
             "x = 1",
