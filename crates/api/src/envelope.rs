@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What surrounds the data of an answer. Every key is always present, null when empty.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct Envelope<'a> {
     /// Id of the request, a UUID; empty when wrapped.
     pub request_id: &'a str,
@@ -27,7 +27,7 @@ pub struct Envelope<'a> {
 }
 
 /// The token that a login or a token creation issued.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Auth {
     /// The token.
     pub client_token: String,
@@ -59,7 +59,7 @@ pub struct Auth {
 }
 
 /// A wrapping token.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct WrapInfo {
     /// The token.
     pub token: String,
@@ -74,4 +74,32 @@ pub struct WrapInfo {
     /// Accessor of the token it holds; empty where it holds none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub wrapped_accessor: String,
+}
+
+/// The answer may hold a secret, and is not shown.
+impl std::fmt::Debug for Envelope<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Envelope")
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The token and its accessor are not shown.
+impl std::fmt::Debug for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Auth")
+            .field("policies", &self.policies)
+            .field("token_type", &self.token_type)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The token and its accessor are not shown.
+impl std::fmt::Debug for WrapInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WrapInfo")
+            .field("creation_path", &self.creation_path)
+            .finish_non_exhaustive()
+    }
 }

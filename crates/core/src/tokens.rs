@@ -146,6 +146,15 @@ impl Tokens {
         self.read(&token.id).await?.ok_or(Fault::Denied)
     }
 
+    /// A batch that fails where a token ends meanwhile: what it holds would outlive it.
+    ///
+    /// **Errors**: [`Fault::Denied`] where it is gone.
+    pub(crate) async fn while_it_lives(&self, token: &Token) -> Result<Batch, Fault> {
+        let token = self.newest(token).await?;
+        let still = Precondition::At(token.revision);
+        Ok(Batch::new().require(id_key(&token.id)?, still))
+    }
+
     /// Takes one use of a token that has a number of them.
     ///
     /// **Errors**: [`Fault::Denied`] where none is left.

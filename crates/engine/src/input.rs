@@ -24,8 +24,15 @@ pub const BODY_FIELDS_MAX: usize = 10_000;
 const TOO_MANY_FIELDS: &str = "the body has more than 10000 fields";
 
 /// The body of a request: a JSON object, as it came.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Body<'a>(&'a RawValue);
+
+/// It may hold a secret, and is not shown.
+impl std::fmt::Debug for Body<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Body(..)")
+    }
+}
 
 impl<'a> Body<'a> {
     /// Takes JSON text as a body.

@@ -19,7 +19,6 @@ pub enum Shape {
 }
 
 /// What a handler answers, what it wants written, what the caller should know.
-#[derive(Debug)]
 pub struct Reply<T> {
     /// The answer's data; `None` for no content.
     pub data: Option<T>,
@@ -35,6 +34,16 @@ pub struct Reply<T> {
     pub gone: bool,
     /// How long a client may rely on what it read, in seconds; 0 where nothing is said.
     pub refresh_seconds: u64,
+}
+
+/// Its data, what it wants written and its token may be secret, and are not shown.
+impl<T> std::fmt::Debug for Reply<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reply")
+            .field("warnings", &self.warnings)
+            .field("gone", &self.gone)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<T> Reply<T> {
@@ -113,7 +122,6 @@ impl<T> Reply<T> {
 }
 
 /// A reply whose data is JSON text, as it leaves the framework.
-#[derive(Debug)]
 pub struct RawReply {
     /// The answer's data.
     pub data: Option<Box<RawValue>>,
@@ -131,6 +139,16 @@ pub struct RawReply {
     pub gone: bool,
     /// How long a client may rely on what it read, in seconds; 0 where nothing is said.
     pub refresh_seconds: u64,
+}
+
+/// Its data, what it wants written and its tokens may be secret, and are not shown.
+impl std::fmt::Debug for RawReply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RawReply")
+            .field("warnings", &self.warnings)
+            .field("gone", &self.gone)
+            .finish_non_exhaustive()
+    }
 }
 
 impl RawReply {

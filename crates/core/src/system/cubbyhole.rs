@@ -111,7 +111,10 @@ impl Handle<Hold> for Cubbyhole {
         let data = request.data.filter(|data| !data.is_empty());
         let data = data.ok_or_else(|| Fault::invalid("missing data fields"))?;
         let place = self.store.key(&place(context, &request.path)?)?;
-        Ok(Reply::wrote(Batch::new().put(place, data.get().to_owned())))
+        let system = System::of(context)?;
+        let tokens = &system.active.tokens;
+        let batch = tokens.while_it_lives(&system.identity()?.token).await?;
+        Ok(Reply::wrote(batch.put(place, data.get().to_owned())))
     }
 }
 

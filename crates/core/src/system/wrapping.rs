@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use secretum_api::fields::{JsonObject, Seconds};
 use secretum_api::{Auth, WrapInfo};
 use secretum_crypto::Timestamp;
-use secretum_engine::{Context, Fault, Handle, RawReply, Reply, Shape, to_json};
+use secretum_engine::{Context, Fault, Handle, RawReply, Reply, Shape, to_json, unreadable};
 use secretum_storage::{Batch, Key, Precondition, StorageError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -164,7 +164,8 @@ async fn find(context: &Context, token: &str) -> Result<Found, Fault> {
         .get(&place)
         .await?
         .ok_or_else(unknown)?;
-    let kept = serde_json::from_slice(&entry.value).map_err(Fault::internal)?;
+    let kept = serde_json::from_slice(&entry.value)
+        .map_err(|error| unreadable("wrapped answer", &error))?;
     let writes = system
         .active
         .tokens
@@ -187,6 +188,8 @@ impl Handle<Unwrap> for Sys {
             .with_writes(writes)
             .refresh_after(kept.refresh_seconds);
         reply.data = kept.data.map(Unwrapped);
+        // Nobody can have it but by this answer.
+        reply.issues = kept.auth.is_some();
         reply.auth = kept.auth.map(Box::new);
         Ok(kept.warnings.into_iter().fold(reply, Reply::warn))
     }

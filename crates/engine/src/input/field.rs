@@ -7,7 +7,7 @@ use serde::forward_to_deserialize_any;
 use std::cell::Cell;
 
 /// One value of a request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) enum Field<'a> {
     /// Text of a path or a query.
     Text(&'a str),

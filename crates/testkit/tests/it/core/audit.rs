@@ -218,6 +218,30 @@ async fn a_token_whose_answer_cannot_be_recorded_is_revoked() {
 }
 
 #[tokio::test]
+async fn a_token_whose_unwrapping_cannot_be_recorded_is_revoked() {
+    let recorded = Recorded::open().await;
+    let vault = &recorded.vault;
+    let wrapped = async || {
+        let create = ask(Verb::Write, "auth/token/create").token(&vault.root);
+        let create = create.body(json!({"policies": "default"})).wrapped(60);
+        create.of(&vault.core).await.unwrap().wrap_token.unwrap()
+    };
+    let path = "sys/wrapping/unwrap";
+    let (first, second) = (wrapped().await, wrapped().await);
+    let count = async || vault.storage.keys("sys/token/id/").await.len();
+    let before = count().await;
+    // The record of the same request tells how much room one takes.
+    let lines = recorded.text().lines().count();
+    vault.write_as(&first, path, json!({})).await.unwrap();
+    assert_eq!(count().await, before - 1, "the wrapping token is gone");
+    let line = recorded.text().lines().nth(lines).unwrap().len();
+    recorded.fill(u64::try_from(line).unwrap() + 20);
+    let answer = vault.write_as(&second, path, json!({})).await;
+    assert!(matches!(answer, Err(Fault::Unrecorded)), "{answer:?}");
+    assert_eq!(count().await, before - 3, "and what it held");
+}
+
+#[tokio::test]
 async fn a_token_that_was_renewed_is_not_what_the_answer_issued() {
     let recorded = Recorded::open().await;
     let vault = &recorded.vault;
@@ -332,4 +356,26 @@ async fn a_vault_whose_device_cannot_open_stays_sealed() {
     std::fs::rename(&aside, &recorded.file).unwrap();
     vault.unseal().await;
     assert!(vault.lives(&vault.root).await);
+}
+
+#[tokio::test]
+async fn nothing_secret_shows_in_debug() {
+    let vault = Vault::open().await;
+    let create = secretum_core::Request {
+        id: "request".to_owned(),
+        verb: Verb::Write,
+        path: secretum_api::RequestPath::parse("auth/token/create").unwrap(),
+        query: Vec::new(),
+        body: Some(serde_json::from_str(r#"{"id":"planted-token"}"#).unwrap()),
+        token: Some(secretum_crypto::SecretString::new(vault.root.clone())),
+        remote_address: None,
+        wrap_ttl: None,
+    };
+    let shown = format!("{create:?}");
+    let response = vault.core.handle(create).await;
+    assert!(response.outcome.is_ok());
+    let shown = format!("{shown} {response:?} {:?}", vault.core);
+    for planted in ["planted-token", vault.root.as_str(), &vault.shares[0]] {
+        assert!(!shown.contains(planted), "{planted}: {shown}");
+    }
 }

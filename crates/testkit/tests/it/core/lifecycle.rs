@@ -1,19 +1,12 @@
 //! Init, unseal, seal.
 
 use crate::support::probe::gate;
-use crate::support::until;
 use crate::support::vault::{Vault, ask};
+use crate::support::{poll_once, until};
 use secretum_core::NodeState;
 use secretum_engine::{Fault, Verb};
 use serde_json::json;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
-
-/// Polls a future once; whether it ended.
-async fn poll_once<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> bool {
-    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_ready())).await
-}
 
 async fn state(vault: &Vault) -> NodeState {
     vault.core.status().await.unwrap().state

@@ -1,7 +1,7 @@
 //! Revocation: of trees, of orphans, cut off and finished.
 
-use crate::support::until;
 use crate::support::vault::Vault;
+use crate::support::{poll_once, until};
 use secretum_engine::{Fault, Verb};
 use serde_json::json;
 use std::sync::Arc;
@@ -222,4 +222,33 @@ async fn revoking_by_accessor_ends_the_tree_and_what_is_gone_is_gone() {
         .unwrap();
     let orphan = vault.write("auth/token/revoke-orphan", gone).await;
     assert!(matches!(orphan, Err(Fault::Invalid(_))));
+}
+
+#[tokio::test]
+async fn nothing_is_left_in_the_cubbyhole_of_a_token_that_ended() {
+    for polls in 1..60 {
+        let vault = Vault::open().await;
+        let settings = json!({"policies": "default"});
+        let token = vault.token_of(&vault.root, settings).await.client_token;
+        vault.storage.slow_reads(1);
+        vault.storage.slow_commits(1);
+        let held = vault.write_as(&token, "cubbyhole/a", json!({"a": 1}));
+        let mut held = Box::pin(held);
+        let mut is_done = false;
+        for _ in 0..polls {
+            is_done = is_done || poll_once(&mut held).await;
+        }
+        let body = json!({"token": token});
+        vault.write("auth/token/revoke", body).await.unwrap();
+        if !is_done {
+            // It came first, or was refused; there is no third way.
+            let answer = held.await;
+            let expected = matches!(answer, Ok(_) | Err(Fault::Denied));
+            assert!(expected, "{polls}: {answer:?}");
+        }
+        until("the cubbyhole is empty", async || {
+            vault.storage.keys("mount/cubbyhole/").await.is_empty()
+        })
+        .await;
+    }
 }

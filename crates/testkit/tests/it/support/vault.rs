@@ -38,6 +38,8 @@ pub(crate) struct Answer {
     pub(crate) auth: Option<Auth>,
     pub(crate) warnings: Vec<String>,
     pub(crate) gone: bool,
+    /// The token that stands for the answer.
+    pub(crate) wrap_token: Option<String>,
 }
 
 /// A request in the making.
@@ -125,6 +127,7 @@ fn answer(response: Response) -> Result<Answer, Fault> {
         auth: reply.auth.map(|auth| *auth),
         warnings: reply.warnings.iter().map(ToString::to_string).collect(),
         gone: reply.gone,
+        wrap_token: reply.wrap_info.map(|info| info.token),
     })
 }
 
