@@ -49,15 +49,21 @@ pub(super) fn recover(config: &LogConfig) -> Result<State> {
 fn numbers(config: &LogConfig) -> Result<Vec<u64>> {
     let io = |error| explain(&config.directory, error);
     let mut numbers = Vec::new();
+    let mut removed = false;
     for name in config.disk.list(&config.directory).map_err(io)? {
         if name.ends_with(".tmp") {
             config
                 .disk
                 .remove(&config.directory.join(&name))
                 .map_err(io)?;
+            removed = true;
         } else if let Some(number) = name.strip_suffix(".log").and_then(|it| it.parse().ok()) {
             numbers.push(number);
         }
+    }
+    if removed {
+        // The name is used again: what it stood for must not come back under the next one.
+        config.disk.sync_dir(&config.directory).map_err(io)?;
     }
     numbers.sort_unstable();
     Ok(numbers)
