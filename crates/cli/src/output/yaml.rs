@@ -12,7 +12,8 @@ pub(crate) fn render(value: &Json) -> String {
         Json::Object(object) if !object.is_empty() => write_block(&mut text, value, 0),
         Json::Array(items) if !items.is_empty() => write_block(&mut text, value, 0),
         _ => {
-            write_scalar(&mut text, value, 0);
+            // Not at the margin, where a line of a text can read as the end of the document.
+            write_scalar(&mut text, value, 2);
             text.push('\n');
         }
     }
@@ -206,6 +207,7 @@ mod tests {
              pem: |\n  a\n   b\n"
         );
         assert_eq!(rendered("\"x\""), "x\n");
+        assert_eq!(rendered("\"---\\n...\""), "|-\n  ---\n  ...\n");
         assert_eq!(rendered("[]"), "[]\n");
     }
 
