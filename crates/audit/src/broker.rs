@@ -1,6 +1,6 @@
 //! [`Broker`]: hands every record to every device.
 
-use crate::{AuditError, Device, Record};
+use crate::{AuditError, Device, Record, Subject};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use parking_lot::RwLock;
@@ -54,21 +54,50 @@ impl Broker {
             .cloned()
     }
 
+    /// Begins the records of a subject.
+    pub fn entry<'a>(&'a self, subject: Subject<'a>) -> Entry<'a> {
+        let devices = Arc::clone(&self.devices.read());
+        Entry {
+            broker: self,
+            rendered: render(&subject, &devices),
+            subject,
+            devices,
+        }
+    }
+}
+
+/// The records of one subject. Each device's words for the subject are made once.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    broker: &'a Broker,
+    subject: Subject<'a>,
+    devices: Arc<Vec<Arc<Device>>>,
+    /// For each device.
+    rendered: Vec<Vec<u8>>,
+}
+
+impl Entry<'_> {
     /// Writes a record to every device; `Ok` once one of them took it, or where there is none. The
     /// others are waited for no longer than that.
     ///
     /// **Errors**: [`AuditError::NoDeviceTookIt`]; what each device said is logged.
-    pub async fn write(&self, record: &Record<'_>) -> Result<(), AuditError> {
-        let devices = Arc::clone(&self.devices.read());
-        if let [only] = devices.as_slice() {
-            let sent = only.send(record).map_err(refused)?;
-            return sent.taken().await.map_err(refused);
+    pub async fn write(&mut self, record: &Record<'_>) -> Result<(), AuditError> {
+        self.follow_changes();
+        let lines = self.devices.iter().zip(&self.rendered);
+        let mut sent = lines.map(|(device, subject)| {
+            let line = record.render(subject, device.key());
+            device.send(&line)
+        });
+        if self.devices.len() == 1
+            && let Some(only) = sent.next()
+        {
+            return only.map_err(refused)?.taken().await.map_err(refused);
         }
         let mut outcome = Ok(());
         // Every device has the record before any is waited for: the first answer ends the waiting.
         let mut pending = FuturesUnordered::new();
-        for device in devices.iter() {
-            match device.send(record) {
+        for sent in sent {
+            match sent {
                 Ok(sent) => pending.push(sent.taken()),
                 Err(error) => outcome = Err(refused(error)),
             }
@@ -81,6 +110,21 @@ impl Broker {
         }
         outcome
     }
+
+    /// A device that was added or removed since the record before changes who is told.
+    fn follow_changes(&mut self) {
+        let devices = self.broker.devices.read();
+        if !Arc::ptr_eq(&devices, &self.devices) {
+            self.devices = Arc::clone(&devices);
+            drop(devices);
+            self.rendered = render(&self.subject, &self.devices);
+        }
+    }
+}
+
+fn render(subject: &Subject<'_>, devices: &[Arc<Device>]) -> Vec<Vec<u8>> {
+    let rendered = devices.iter().map(|device| subject.render(device.key()));
+    rendered.collect()
 }
 
 fn refused(error: AuditError) -> AuditError {
@@ -91,11 +135,14 @@ fn refused(error: AuditError) -> AuditError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DeviceConfig, FileOptions, Kind, RequestPart};
-    use secretum_crypto::{Sha256, Timestamp};
+    use crate::queue::Queue;
+    use crate::writer::Writer;
+    use crate::{DeviceConfig, FileOptions, RequestPart};
+    use secretum_crypto::Timestamp;
     use std::collections::BTreeMap;
+    use std::io::{Read, Write};
     use std::path::Path;
-    use std::sync::mpsc::TryRecvError;
+    use std::time::Duration;
 
     fn options(path: &Path) -> BTreeMap<String, String> {
         BTreeMap::from([("file_path".to_owned(), path.display().to_string())])
@@ -110,10 +157,8 @@ mod tests {
         })
     }
 
-    fn record() -> Record<'static> {
-        Record {
-            kind: Kind::Request,
-            time: Timestamp::from_unix_seconds(0),
+    fn subject() -> Subject<'static> {
+        Subject {
             auth: None,
             request: RequestPart {
                 id: "id",
@@ -126,101 +171,117 @@ mod tests {
                 clear_keys: &[],
                 wrap_ttl_seconds: 0,
             },
+        }
+    }
+
+    fn record() -> Record<'static> {
+        Record {
+            time: Timestamp::from_unix_seconds(0),
             response: None,
             decision: None,
             error: None,
         }
     }
 
-    #[tokio::test]
-    async fn every_line_is_json_and_chained_to_the_one_before() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("audit.log");
-        let broker = Broker::default();
-        broker.add(device("file/", &path).unwrap());
-        for _ in 0..20 {
-            broker.write(&record()).await.unwrap();
-        }
-        let text = std::fs::read_to_string(&path).unwrap();
-        let mut head = [0; 32];
-        for (number, line) in text.lines().enumerate() {
-            let value: serde_json::Value = serde_json::from_str(line).unwrap();
-            assert_eq!(value["sequence"], number);
-            let mut hash = Sha256::new();
-            hash.update(&head);
-            hash.update(line.split(",\"chain\"").next().unwrap().as_bytes());
-            head = hash.finish();
-            let shown: String = head.iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(value["chain"], shown);
-        }
-        assert_eq!(text.lines().count(), 20);
+    async fn write(broker: &Broker) -> Result<(), AuditError> {
+        broker.entry(subject()).write(&record()).await
+    }
+
+    fn lines(path: &Path) -> usize {
+        std::fs::read_to_string(path).unwrap().lines().count()
     }
 
     #[tokio::test]
     async fn a_request_goes_on_when_one_device_took_it_and_not_when_none_did() {
         let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
         let broker = Broker::default();
-        assert!(broker.write(&record()).await.is_ok());
-        // A device on a full disk.
-        let full = std::fs::OpenOptions::new()
-            .write(true)
-            .open("/dev/full")
-            .unwrap();
-        let options = FileOptions::read(&options(&folder.path().join("x")), None).unwrap();
-        let (queue, jobs) = std::sync::mpsc::sync_channel(8);
-        std::thread::spawn(move || crate::file::Writer::new(options, full).run(&jobs));
-        broker.add(Device::with_queue("full/", queue));
-        assert!(broker.write(&record()).await.is_err());
-        broker.add(device("file/", &folder.path().join("audit.log")).unwrap());
-        assert!(broker.write(&record()).await.is_ok());
+        assert!(write(&broker).await.is_ok());
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        broker.add(Device::with_queue("full/", on(full.unwrap())));
+        assert!(write(&broker).await.is_err());
+        broker.add(device("file/", &path).unwrap());
+        assert!(write(&broker).await.is_ok());
         assert!(broker.remove("file/"));
-        assert!(broker.write(&record()).await.is_err());
+        assert!(write(&broker).await.is_err());
+        assert_eq!(lines(&path), 1);
+    }
+
+    fn on(file: std::fs::File) -> Queue {
+        let options = FileOptions::read(&options(Path::new("/x")), None).unwrap();
+        Queue::start("odd/", Writer::on(options, file)).unwrap()
     }
 
     #[tokio::test]
-    async fn every_device_gets_every_record() {
-        const RECORDS: usize = 2_000;
+    async fn a_device_that_hangs_refuses_at_once_until_it_answers_again() {
+        let (mut reader, mut pipe) = std::io::pipe().unwrap();
+        pipe.write_all(&[b'x'; 1 << 16]).unwrap();
         let broker = Broker::default();
-        // The first device answers before anybody can wait for it.
-        let (queue, jobs) = std::sync::mpsc::sync_channel::<crate::file::Job>(8);
-        std::thread::spawn(move || {
-            loop {
-                match jobs.try_recv() {
-                    Ok(job) => drop(job.done.send(Ok(()))),
-                    Err(TryRecvError::Empty) => std::hint::spin_loop(),
-                    Err(TryRecvError::Disconnected) => return,
-                }
-            }
-        });
-        broker.add(Device::with_queue("quick/", queue));
-        let (queue, jobs) = std::sync::mpsc::sync_channel(RECORDS);
-        broker.add(Device::with_queue("slow/", queue));
-        for _ in 0..RECORDS {
-            broker.write(&record()).await.unwrap();
+        let pipe = std::fs::File::from(std::os::fd::OwnedFd::from(pipe));
+        broker.add(Device::with_queue("pipe/", on(pipe)));
+        // The clock jumps to the end of the patience.
+        tokio::time::pause();
+        assert!(write(&broker).await.is_err());
+        let hanging = broker.device("pipe/").unwrap();
+        assert!(matches!(
+            hanging.send(b"x").err(),
+            Some(AuditError::TimedOut { .. })
+        ));
+        tokio::time::resume();
+        reader.read_exact(&mut [0; 1 << 16]).unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while write(&broker).await.is_err() {
+            assert!(std::time::Instant::now() < deadline);
+            tokio::task::yield_now().await;
         }
-        assert_eq!(jobs.try_iter().count(), RECORDS);
     }
 
-    #[test]
-    fn foreign_and_executable_files_are_not_touched() {
+    #[tokio::test]
+    async fn many_at_once_are_all_written_to_every_device_in_one_chain() {
+        const REQUESTS: usize = 500;
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("script");
-        std::fs::write(&path, "#!/bin/sh\n").unwrap();
-        assert!(matches!(device("file/", &path), Err(AuditError::Option(_))));
-        assert!(matches!(
-            device("file/", Path::new("/dev/null")),
-            Err(AuditError::Option(_))
-        ));
-        for (key, value) in [
-            ("file_path", "relative"),
-            ("file_path", "/a/../b"),
-            ("mode", "0755"),
-        ] {
-            let mut options = options(&path);
-            options.insert(key.to_owned(), value.to_owned());
-            assert!(FileOptions::read(&options, None).is_err(), "{key}={value}");
+        let paths = [folder.path().join("a.log"), folder.path().join("b.log")];
+        let broker = Arc::new(Broker::default());
+        broker.add(device("a/", &paths[0]).unwrap());
+        broker.add(device("b/", &paths[1]).unwrap());
+        let requests: Vec<_> = (0..REQUESTS)
+            .map(|_| {
+                let broker = Arc::clone(&broker);
+                tokio::spawn(async move { write(&broker).await })
+            })
+            .collect();
+        for request in futures::future::join_all(requests).await {
+            request.unwrap().unwrap();
         }
-        let elsewhere = Some(Path::new("/var/log/audit"));
-        assert!(FileOptions::read(&options(&path), elsewhere).is_err());
+        // A device writes what it has before it ends.
+        broker.retain(|_| false);
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        for path in &paths {
+            while lines(path) < REQUESTS && std::time::Instant::now() < deadline {
+                tokio::task::yield_now().await;
+            }
+            let text = std::fs::read_to_string(path).unwrap();
+            for (number, line) in text.lines().enumerate() {
+                let value: serde_json::Value = serde_json::from_str(line).unwrap();
+                assert_eq!(value["sequence"], number);
+            }
+            assert_eq!(text.lines().count(), REQUESTS);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_goes_to_the_devices_of_its_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = [folder.path().join("a.log"), folder.path().join("b.log")];
+        let broker = Broker::default();
+        broker.add(device("a/", &paths[0]).unwrap());
+        let mut entry = broker.entry(subject());
+        entry.write(&record()).await.unwrap();
+        broker.add(device("b/", &paths[1]).unwrap());
+        broker.remove("a/");
+        entry.write(&record()).await.unwrap();
+        assert_eq!((lines(&paths[0]), lines(&paths[1])), (1, 1));
+        broker.remove("b/");
+        entry.write(&record()).await.unwrap();
     }
 }

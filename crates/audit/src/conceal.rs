@@ -1,5 +1,6 @@
 //! [`conceal`]: JSON text with its strings replaced by HMACs.
 
+use memchr::memchr2;
 use secretum_crypto::HmacKey;
 use std::borrow::Cow;
 
@@ -51,24 +52,23 @@ pub(crate) fn conceal_text(text: &str, key: &HmacKey, out: &mut Vec<u8>) {
     push_hex(&key.sign(text.as_bytes()), out);
 }
 
-/// Writes bytes in hex.
-pub(crate) fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        for digit in [byte >> 4, byte & 15] {
-            out.extend(DIGITS.get(usize::from(digit)));
-        }
+/// Writes the 32 bytes of a tag or hash in lower-case hex.
+pub(crate) fn push_hex(bytes: &[u8; 32], out: &mut Vec<u8>) {
+    let mut digits = [0; 64];
+    // Its only error is a length that does not fit.
+    if hex::encode_to_slice(bytes, &mut digits).is_ok() {
+        out.extend_from_slice(&digits);
     }
 }
 
 /// The index behind the closing quote of the string that opens at `start`.
 fn string_end(bytes: &[u8], start: usize) -> usize {
     let mut at = start + 1;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
+    while let Some(rest) = bytes.get(at..) {
+        match memchr2(b'"', b'\\', rest) {
+            Some(found) if rest.get(found) == Some(&b'"') => return at + found + 1,
+            Some(found) => at += found + 2,
+            None => break,
         }
     }
     bytes.len()

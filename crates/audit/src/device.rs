@@ -1,17 +1,11 @@
 //! [`Device`]: one place that records go to.
 
-use crate::file::{FileOptions, Job, Writer};
-use crate::{AuditError, Record};
+use crate::AuditError;
+use crate::file::FileOptions;
+use crate::queue::Queue;
+use crate::writer::Writer;
 use secretum_crypto::HmacKey;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::Duration;
 use tokio::sync::oneshot;
-
-/// How many records may wait for a device.
-const QUEUE: usize = 4_096;
-
-/// How long a request waits for a device.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a device is made from.
 #[derive(Debug)]
@@ -24,30 +18,25 @@ pub struct DeviceConfig<'a> {
     pub file: FileOptions,
 }
 
-/// One place that records go to: a queue, and a thread that empties it into a file.
+/// One place that records go to: a key, and a queue to the thread that writes a file.
 #[derive(Debug)]
 pub struct Device {
     path: String,
     key: HmacKey,
-    queue: SyncSender<Job>,
+    queue: Queue,
 }
 
 impl Device {
-    /// Opens the device and starts its thread, which ends with the device.
+    /// Opens the device. Its task runs on the runtime of the caller, and ends with the device.
     ///
     /// **Errors**: [`AuditError::File`], [`AuditError::Option`].
     pub fn open(config: DeviceConfig<'_>) -> Result<Self, AuditError> {
-        let file = config.file.open()?;
-        let path = config.file.path().to_owned();
-        let writer = Writer::new(config.file, file);
-        let (queue, jobs) = sync_channel(QUEUE);
-        std::thread::Builder::new()
-            .name("audit".to_owned())
-            .spawn(move || writer.run(&jobs))
-            .map_err(|source| AuditError::File {
-                path,
-                source: source.into(),
-            })?;
+        let writer = Writer::open(config.file)?;
+        let file = writer.path().to_owned();
+        let queue = Queue::start(config.path, writer).map_err(|source| AuditError::File {
+            path: file,
+            source: source.into(),
+        })?;
         Ok(Self {
             path: config.path.to_owned(),
             key: HmacKey::new(config.hmac_key),
@@ -56,7 +45,7 @@ impl Device {
     }
 
     #[cfg(test)]
-    pub(crate) fn with_queue(path: &str, queue: SyncSender<Job>) -> Self {
+    pub(crate) fn with_queue(path: &str, queue: Queue) -> Self {
         Self {
             path: path.to_owned(),
             key: HmacKey::new(b"key"),
@@ -69,51 +58,42 @@ impl Device {
         &self.path
     }
 
+    /// The key of its HMACs.
+    pub(crate) fn key(&self) -> &HmacKey {
+        &self.key
+    }
+
     /// A text as this device shows it.
     pub fn hash(&self, text: &str) -> String {
         format!("hmac-sha256:{}", self.key.sign_hex(text.as_bytes()))
     }
 
-    /// Puts a record into the queue; what comes back tells when the system took it.
+    /// Puts a line into the queue.
     ///
-    /// **Errors**: [`AuditError::Busy`].
-    pub(crate) fn send(&self, record: &Record<'_>) -> Result<Pending<'_>, AuditError> {
-        let (done, answer) = oneshot::channel();
-        let job = Job {
-            line: record.render(&self.key),
-            done,
-        };
-        self.queue.try_send(job).map_err(|_| self.busy())?;
-        Ok(Pending {
+    /// **Errors**: [`AuditError::Busy`], [`AuditError::TimedOut`] while the device hangs.
+    pub(crate) fn send(&self, line: &[u8]) -> Result<Sent<'_>, AuditError> {
+        let answer = self.queue.put(line)?;
+        Ok(Sent {
             device: self,
             answer,
         })
     }
-
-    fn busy(&self) -> AuditError {
-        AuditError::Busy {
-            device: self.path.clone(),
-        }
-    }
 }
 
 /// A record in the queue of a device.
-pub(crate) struct Pending<'d> {
+pub(crate) struct Sent<'d> {
     device: &'d Device,
     answer: oneshot::Receiver<Result<(), AuditError>>,
 }
 
-impl Pending<'_> {
+impl Sent<'_> {
     /// Waits until the system took the record.
     ///
     /// **Errors**: [`AuditError::Busy`], [`AuditError::TimedOut`], [`AuditError::File`].
     pub(crate) async fn taken(self) -> Result<(), AuditError> {
-        match tokio::time::timeout(PATIENCE, self.answer).await {
-            Ok(Ok(written)) => written,
-            Ok(Err(_)) => Err(self.device.busy()),
-            Err(_) => Err(AuditError::TimedOut {
-                device: self.device.path.clone(),
-            }),
+        match self.answer.await {
+            Ok(written) => written,
+            Err(_) => Err(self.device.queue.busy()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Audit: what was asked, by whom, and what was answered, one JSON object a line.
 //!
-//! A [`Record`] borrows from a request and its answer. Each [`Device`] writes it in its own words:
+//! A [`Subject`] borrows from a request, a [`Record`] from its answer. Each [`Device`] writes them in its own words:
 //! every sensitive string becomes an HMAC under the device's key ([`conceal()`]), and each line is
 //! chained to the one before. The [`Broker`] lets a request go on once one device took its record.
 //!
@@ -10,13 +10,17 @@ mod broker;
 mod conceal;
 mod device;
 mod file;
+mod queue;
 mod record;
+mod writer;
 
-pub use broker::Broker;
+pub use broker::{Broker, Entry};
 pub use conceal::conceal;
 pub use device::{Device, DeviceConfig};
 pub use file::FileOptions;
-pub use record::{AuthPart, Decision, ErrorPart, Issued, Kind, Record, RequestPart, ResponsePart};
+pub use record::{
+    AuthPart, Decision, ErrorPart, Issued, Record, RequestPart, ResponsePart, Subject,
+};
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! [`Record`]: one line of an audit log.
+//! [`Subject`] and [`Record`]: what one line of an audit log tells.
 
 use crate::conceal::{conceal, conceal_text};
 use secretum_crypto::{HmacKey, Timestamp};
@@ -7,27 +7,21 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// Whether a record tells of a request or of its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Written before anything happens.
-    Request,
-    /// Written before the answer leaves.
-    Response,
-}
-
-/// One line of an audit log, borrowed from a request and its answer.
+/// Who asked for what: the part that the records of a request and of its answer have in common.
 #[derive(Debug)]
-pub struct Record<'a> {
-    /// Request or answer.
-    pub kind: Kind,
-    /// When.
-    pub time: Timestamp,
+pub struct Subject<'a> {
     /// Who asked; `None` without a token.
     pub auth: Option<AuthPart<'a>>,
     /// What was asked.
     pub request: RequestPart<'a>,
-    /// What was answered; `None` in a request's record.
+}
+
+/// What one line of an audit log tells of its subject.
+#[derive(Debug)]
+pub struct Record<'a> {
+    /// When.
+    pub time: Timestamp,
+    /// What was answered; `None` in a request's record, which is written before anything happens.
     pub response: Option<ResponsePart<'a>>,
     /// The policy that decided.
     pub decision: Option<Decision<'a>>,
@@ -121,21 +115,35 @@ pub struct Decision<'a> {
     pub policy_id: &'a str,
 }
 
-impl Record<'_> {
-    /// The record under a device's key, up to where sequence and chain are added: no closing brace.
+impl Subject<'_> {
+    /// The subject under a device's key, as it stands in every record of it.
     pub(crate) fn render(&self, key: &HmacKey) -> Vec<u8> {
         let mut line = Line {
             key,
-            out: Vec::with_capacity(1_024),
+            out: Vec::with_capacity(LINE_BYTES),
+        };
+        line.auth(self.auth.as_ref());
+        line.request(&self.request);
+        line.out
+    }
+}
+
+impl Record<'_> {
+    /// The record of a rendered subject under a device's key, up to where sequence and chain are
+    /// added: no closing brace.
+    pub(crate) fn render(&self, subject: &[u8], key: &HmacKey) -> Vec<u8> {
+        let mut line = Line {
+            key,
+            out: Vec::with_capacity(subject.len() + LINE_BYTES),
         };
         line.raw("{\"timestamp\":");
         line.json(&self.time.to_rfc3339());
-        line.raw(match self.kind {
-            Kind::Request => ",\"type\":\"request\"",
-            Kind::Response => ",\"type\":\"response\"",
+        line.raw(if self.response.is_some() {
+            ",\"type\":\"response\""
+        } else {
+            ",\"type\":\"request\""
         });
-        line.auth(self.auth.as_ref());
-        line.request(&self.request);
+        line.out.extend_from_slice(subject);
         if let Some(response) = &self.response {
             line.response(response);
         }
@@ -154,6 +162,9 @@ impl Record<'_> {
         line.out
     }
 }
+
+/// Room for a line without a body, in bytes.
+const LINE_BYTES: usize = 768;
 
 /// A line in the making.
 struct Line<'k> {

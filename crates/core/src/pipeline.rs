@@ -142,7 +142,8 @@ impl<'r> Flow<'r> {
         let outcome = match self.permit().await {
             Ok((route, context)) => self.perform(&route, &context).await,
             Err(refusal) => {
-                self.record_refusal(&refusal).await?;
+                let spelled = self.spelled()?;
+                self.trail(&spelled).refusal(&refusal).await?;
                 Err(refusal)
             }
         };
@@ -162,7 +163,9 @@ impl<'r> Flow<'r> {
     /// Audit, handle, commit, wrap, audit the answer. What was issued is taken back where its caller
     /// cannot get it.
     async fn perform(&self, route: &Route<'r>, context: &Context) -> Result<Outcome, Fault> {
-        self.record_request().await?;
+        let spelled = self.spelled()?;
+        let mut trail = self.trail(&spelled);
+        trail.request().await?;
         let mut issued = Vec::new();
         let outcome = match self.answer(route, context).await {
             Ok(outcome) => {
@@ -182,7 +185,7 @@ impl<'r> Flow<'r> {
         } else {
             self.take_back(&issued).await;
         }
-        if let Err(unrecorded) = self.record_response(&outcome).await {
+        if let Err(unrecorded) = trail.response(&outcome).await {
             self.take_back(&issued).await;
             return Err(unrecorded);
         }

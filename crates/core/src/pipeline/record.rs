@@ -3,7 +3,7 @@
 use super::Flow;
 use crate::Outcome;
 use secretum_audit::{
-    AuthPart, Decision, ErrorPart, Issued, Kind, Record, RequestPart, ResponsePart,
+    AuthPart, Decision, Entry, ErrorPart, Issued, Record, RequestPart, ResponsePart, Subject,
 };
 use secretum_engine::Fault;
 use serde_json::value::{RawValue, to_raw_value};
@@ -11,78 +11,107 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-impl Flow<'_> {
+/// The records of a request, in the making.
+pub(super) struct Trail<'f> {
+    flow: &'f Flow<'f>,
+    entry: Entry<'f>,
+}
+
+impl Trail<'_> {
     /// Records a request that will be performed.
-    pub(super) async fn record_request(&self) -> Result<(), Fault> {
-        self.write(Kind::Request, None, None).await
+    pub(super) async fn request(&mut self) -> Result<(), Fault> {
+        self.write(None, None).await
     }
 
     /// Records a request that was refused, and its refusal.
-    pub(super) async fn record_refusal(&self, refusal: &Fault) -> Result<(), Fault> {
-        self.write(Kind::Request, None, Some(refusal)).await?;
-        self.write(Kind::Response, Some(&[]), Some(refusal)).await
+    pub(super) async fn refusal(&mut self, refusal: &Fault) -> Result<(), Fault> {
+        self.write(None, Some(refusal)).await?;
+        self.write(Some(REFUSED), Some(refusal)).await
     }
 
     /// Records an answer.
-    pub(super) async fn record_response(
-        &self,
-        outcome: &Result<Outcome, Fault>,
-    ) -> Result<(), Fault> {
-        match outcome {
-            Err(fault) => self.write(Kind::Response, Some(&[]), Some(fault)).await,
-            Ok(outcome) => {
-                let reply = &outcome.reply;
-                let issued = reply.auth.as_deref().map(|auth| Issued {
-                    client_token: &auth.client_token,
-                    accessor: &auth.accessor,
-                    policies: &auth.policies,
-                });
-                let wrapping = reply.wrap_info.as_deref().map(|info| Issued {
-                    client_token: &info.token,
-                    accessor: &info.accessor,
-                    policies: &[],
-                });
-                let response = ResponsePart {
-                    status: "ok",
-                    data: reply.data.as_deref(),
-                    clear_keys: self.clear_keys(Kind::Response),
-                    warnings: &reply.warnings,
-                    issued: issued.or(wrapping),
-                };
-                self.write_record(Kind::Response, Some(response), None)
-                    .await
-            }
-        }
+    pub(super) async fn response(&mut self, outcome: &Result<Outcome, Fault>) -> Result<(), Fault> {
+        let reply = match outcome {
+            Err(fault) => return self.write(Some(REFUSED), Some(fault)).await,
+            Ok(outcome) => &outcome.reply,
+        };
+        let issued = reply.auth.as_deref().map(|auth| Issued {
+            client_token: &auth.client_token,
+            accessor: &auth.accessor,
+            policies: &auth.policies,
+        });
+        let wrapping = reply.wrap_info.as_deref().map(|info| Issued {
+            client_token: &info.token,
+            accessor: &info.accessor,
+            policies: &[],
+        });
+        let config = self
+            .flow
+            .mount
+            .as_ref()
+            .map(|(mount, _)| &mount.record.config);
+        let response = ResponsePart {
+            status: "ok",
+            data: reply.data.as_deref(),
+            clear_keys: config.map_or(&[], |config| &config.audit_non_hmac_response_keys),
+            warnings: &reply.warnings,
+            issued: issued.or(wrapping),
+        };
+        self.write(Some(response), None).await
     }
 
     async fn write(
-        &self,
-        kind: Kind,
-        warnings: Option<&[Cow<'static, str>]>,
-        fault: Option<&Fault>,
-    ) -> Result<(), Fault> {
-        let response = warnings.map(|warnings| ResponsePart {
-            status: "error",
-            data: None,
-            clear_keys: &[],
-            warnings,
-            issued: None,
-        });
-        self.write_record(kind, response, fault).await
-    }
-
-    async fn write_record(
-        &self,
-        kind: Kind,
+        &mut self,
         response: Option<ResponsePart<'_>>,
         fault: Option<&Fault>,
     ) -> Result<(), Fault> {
-        let address = self.request.remote_address.as_ref().map(IpAddr::to_string);
-        let mount = self.mount.as_ref().map(|(mount, _)| mount);
-        let query = self.query_as_json()?;
+        let flow = self.flow;
         let record = Record {
-            kind,
-            time: self.active.core.config.clock.now(),
+            time: flow.active.core.config.clock.now(),
+            response,
+            decision: flow.granted.as_ref().map(|granted| Decision {
+                allowed: granted.allowed,
+                policy_id: &granted.policy_id,
+            }),
+            error: fault.map(error_part),
+        };
+        self.entry.write(&record).await.map_err(|error| {
+            tracing::error!(request_id = flow.request.id, %error, "a request was not recorded");
+            Fault::Unrecorded
+        })
+    }
+}
+
+/// The answer of a refusal, which its error tells all of.
+const REFUSED: ResponsePart<'_> = ResponsePart {
+    status: "error",
+    data: None,
+    clear_keys: &[],
+    warnings: &[],
+    issued: None,
+};
+
+/// What a [`Subject`] borrows from beyond the request.
+pub(super) struct Spelled {
+    address: String,
+    query: Option<Box<RawValue>>,
+}
+
+impl Flow<'_> {
+    /// What the records of this request repeat.
+    pub(super) fn spelled(&self) -> Result<Spelled, Fault> {
+        let address = self.request.remote_address.as_ref();
+        Ok(Spelled {
+            address: address.map(IpAddr::to_string).unwrap_or_default(),
+            query: self.query_as_json()?,
+        })
+    }
+
+    /// Begins the records of this request.
+    pub(super) fn trail<'f>(&'f self, spelled: &'f Spelled) -> Trail<'f> {
+        let mount = self.mount.as_ref().map(|(mount, _)| mount);
+        let clear = mount.map(|mount| mount.record.config.audit_non_hmac_request_keys.as_slice());
+        let subject = Subject {
             auth: self.auth_part(),
             request: RequestPart {
                 id: &self.request.id,
@@ -90,27 +119,16 @@ impl Flow<'_> {
                 path: self.request.path.as_str(),
                 mount_type: mount.map_or("", |mount| &mount.record.kind),
                 mount_point: mount.map_or("", |mount| &mount.path),
-                remote_address: address.as_deref().unwrap_or_default(),
-                data: self.request.body.as_deref().or(query.as_deref()),
-                clear_keys: self.clear_keys(Kind::Request),
+                remote_address: &spelled.address,
+                data: self.request.body.as_deref().or(spelled.query.as_deref()),
+                clear_keys: clear.unwrap_or_default(),
                 wrap_ttl_seconds: self.request.wrap_ttl.map_or(0, |ttl| ttl.0),
             },
-            response,
-            decision: self.granted.as_ref().map(|granted| Decision {
-                allowed: granted.allowed,
-                policy_id: &granted.policy_id,
-            }),
-            error: fault.map(error_part),
         };
-        self.active
-            .audits
-            .broker
-            .write(&record)
-            .await
-            .map_err(|error| {
-                tracing::error!(request_id = self.request.id, %error, "a request was not recorded");
-                Fault::Unrecorded
-            })
+        Trail {
+            flow: self,
+            entry: self.active.audits.broker.entry(subject),
+        }
     }
 
     /// The query of a request without a body, as an object of strings.
@@ -143,16 +161,6 @@ impl Flow<'_> {
             token_type: "service",
             metadata: &record.meta,
         })
-    }
-
-    fn clear_keys(&self, kind: Kind) -> &[String] {
-        let Some((mount, _)) = &self.mount else {
-            return &[];
-        };
-        match kind {
-            Kind::Request => &mount.record.config.audit_non_hmac_request_keys,
-            Kind::Response => &mount.record.config.audit_non_hmac_response_keys,
-        }
     }
 }
 

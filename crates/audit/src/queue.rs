@@ -1,0 +1,252 @@
+//! [`Queue`]: records on their way to a device's thread, handed over in batches.
+//!
+//! A hand-over between threads costs more than writing a record. So requests leave their records in a
+//! buffer, a task hands over all that gathered while the batch before was written, and one answer of
+//! the thread serves everybody who waits for the batch.
+
+use crate::AuditError;
+use crate::writer::Writer;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
+
+/// How many records may wait for a device.
+const RECORDS_MAX: usize = 4_096;
+
+/// How many bytes of records may wait for a device, beyond a single record.
+const BYTES_MAX: usize = 64 << 20;
+
+/// How long a batch may take until the device counts as hanging, and refuses what comes until it
+/// answers again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A buffer that a batch left empty is kept up to this capacity, in bytes.
+const KEPT_BYTES_MAX: usize = 1 << 20;
+
+/// The text of records, one behind the other.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Lines {
+    pub(crate) fn push(&mut self, line: &[u8]) {
+        self.text.extend_from_slice(line);
+        self.ends.push(self.text.len());
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts
+            .zip(&self.ends)
+            .filter_map(|(start, end)| self.text.get(start..*end))
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.text.shrink_to(KEPT_BYTES_MAX);
+        self.ends.clear();
+    }
+}
+
+/// What a record's request is told.
+type Answer = Result<(), AuditError>;
+
+/// A batch on its way to the thread.
+struct Job {
+    lines: Lines,
+    done: oneshot::Sender<(Answer, Lines)>,
+}
+
+/// Records that wait, and who waits for them.
+#[derive(Default)]
+struct Waiting {
+    lines: Lines,
+    requests: Vec<oneshot::Sender<Answer>>,
+    /// The device refuses records: its thread hangs, or it was removed.
+    refuses: Option<AuditError>,
+    closed: bool,
+}
+
+struct Shared {
+    device: String,
+    waiting: Mutex<Waiting>,
+    filled: Notify,
+}
+
+/// The queue of a device. Its task and its thread end with it.
+pub(crate) struct Queue(Arc<Shared>);
+
+impl Queue {
+    /// Starts the task and the thread that write what is put into the queue.
+    ///
+    /// **Errors**: the system's, where it gives no thread.
+    pub(crate) fn start(device: &str, writer: Writer) -> std::io::Result<Self> {
+        let (to_thread, jobs) = sync_channel(1);
+        std::thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn(move || write_all(writer, &jobs))?;
+        let shared = Arc::new(Shared {
+            device: device.to_owned(),
+            waiting: Mutex::default(),
+            filled: Notify::new(),
+        });
+        tokio::spawn(Arc::clone(&shared).hand_over(to_thread));
+        Ok(Self(shared))
+    }
+
+    /// Puts a record into the queue; what comes back tells when the system took it.
+    ///
+    /// **Errors**: [`AuditError::Busy`], [`AuditError::TimedOut`] while the device hangs.
+    pub(crate) fn put(&self, line: &[u8]) -> Result<oneshot::Receiver<Answer>, AuditError> {
+        let (request, answer) = oneshot::channel();
+        let mut waiting = self.0.waiting.lock();
+        if let Some(refusal) = &waiting.refuses {
+            return Err(refusal.clone());
+        }
+        let first = waiting.requests.is_empty();
+        if waiting.requests.len() >= RECORDS_MAX
+            || (!first && waiting.lines.text.len() + line.len() > BYTES_MAX)
+        {
+            return Err(self.busy());
+        }
+        waiting.lines.push(line);
+        waiting.requests.push(request);
+        drop(waiting);
+        if first {
+            self.0.filled.notify_one();
+        }
+        Ok(answer)
+    }
+
+    /// The device does not keep up, or is gone.
+    pub(crate) fn busy(&self) -> AuditError {
+        AuditError::Busy {
+            device: self.0.device.clone(),
+        }
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.0.waiting.lock().closed = true;
+        self.0.filled.notify_one();
+    }
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Queue").field(&self.0.device).finish()
+    }
+}
+
+impl Shared {
+    /// Hands batches to the thread until the queue is closed and empty.
+    async fn hand_over(self: Arc<Self>, to_thread: SyncSender<Job>) {
+        let mut spare = Lines::default();
+        loop {
+            // Requests that are ready to run leave their records first.
+            tokio::task::yield_now().await;
+            let Some((lines, requests)) = self.take(&mut spare) else {
+                return;
+            };
+            if requests.is_empty() {
+                self.filled.notified().await;
+                continue;
+            }
+            let (done, answer) = oneshot::channel();
+            if to_thread.try_send(Job { lines, done }).is_err() {
+                return self.refuse(requests, &self.gone());
+            }
+            spare = match self.settle(requests, answer).await {
+                Some(lines) => lines,
+                None => return,
+            };
+        }
+    }
+
+    /// Takes what waits, `spare` in its place; `None` once the queue is closed and empty.
+    fn take(&self, spare: &mut Lines) -> Option<(Lines, Vec<oneshot::Sender<Answer>>)> {
+        let mut waiting = self.waiting.lock();
+        if waiting.requests.is_empty() {
+            return (!waiting.closed).then(Default::default);
+        }
+        spare.clear();
+        let requests = Vec::with_capacity(waiting.requests.len());
+        Some((
+            std::mem::replace(&mut waiting.lines, std::mem::take(spare)),
+            std::mem::replace(&mut waiting.requests, requests),
+        ))
+    }
+
+    /// Tells the requests of a batch what became of it; its buffer comes back, unless the thread is
+    /// gone.
+    async fn settle(
+        &self,
+        requests: Vec<oneshot::Sender<Answer>>,
+        mut answer: oneshot::Receiver<(Answer, Lines)>,
+    ) -> Option<Lines> {
+        let answered = match tokio::time::timeout(PATIENCE, &mut answer).await {
+            Ok(answered) => answered,
+            Err(_) => {
+                let hanging = AuditError::TimedOut {
+                    device: self.device.clone(),
+                };
+                tracing::error!(device = self.device, "an audit device hangs");
+                self.refuse(requests, &hanging);
+                let (_, lines) = answer.await.ok()?;
+                self.waiting.lock().refuses = None;
+                tracing::info!(device = self.device, "an audit device answers again");
+                return Some(lines);
+            }
+        };
+        let Ok((written, lines)) = answered else {
+            self.refuse(requests, &self.gone());
+            return None;
+        };
+        if let Err(error) = &written {
+            let records = requests.len();
+            tracing::error!(device = self.device, records, %error, "an audit device lost records");
+        }
+        for request in requests {
+            // Who no longer waits has given up on its request.
+            let _ = request.send(written.clone());
+        }
+        Some(lines)
+    }
+
+    /// Refuses these records, those that wait, and those that come.
+    fn refuse(&self, requests: Vec<oneshot::Sender<Answer>>, refusal: &AuditError) {
+        let mut waiting = self.waiting.lock();
+        waiting.refuses = Some(refusal.clone());
+        waiting.lines.clear();
+        let also = std::mem::take(&mut waiting.requests);
+        drop(waiting);
+        let records = requests.len() + also.len();
+        tracing::error!(
+            device = self.device,
+            records,
+            "an audit device lost records"
+        );
+        for request in requests.into_iter().chain(also) {
+            let _ = request.send(Err(refusal.clone()));
+        }
+    }
+
+    fn gone(&self) -> AuditError {
+        AuditError::Busy {
+            device: self.device.clone(),
+        }
+    }
+}
+
+/// Serves until the queue is gone.
+fn write_all(mut writer: Writer, jobs: &Receiver<Job>) {
+    while let Ok(Job { lines, done }) = jobs.recv() {
+        let written = writer.write(&lines);
+        let _ = done.send((written, lines));
+    }
+}
