@@ -319,6 +319,19 @@ def test_rotation_adds_a_term_and_old_values_stay_readable(client, kv2):
     assert read["data"]["data"] == {"x": "1"}
 
 
+def test_when_the_keyring_rotates_is_read_and_changed(client):
+    config = client.read("sys/rotate/config")["data"]
+    assert config == {"max_operations": 3865470566, "interval": 0, "enabled": True}
+    client.write("sys/rotate/config", interval="48h", max_operations=2_000_000)
+    changed = client.read("sys/rotate/config")["data"]
+    assert changed == {"max_operations": 2_000_000, "interval": 48 * 3600, "enabled": True}
+    for wrong in ({"interval": "1h"}, {"max_operations": 10}, {"enabled": "perhaps"}):
+        with pytest.raises(InvalidRequest):
+            client.write("sys/rotate/config", **wrong)
+    assert client.read("sys/rotate/config")["data"] == changed
+    client.write("sys/rotate/config", **config)
+
+
 # --- capabilities ------------------------------------------------------------------------------
 
 

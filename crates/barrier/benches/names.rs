@@ -7,7 +7,7 @@
     reason = "it prints what it measured"
 )]
 
-use secretum_barrier::{Barrier, SealConfig};
+use secretum_barrier::{Barrier, BarrierError, SealConfig};
 use secretum_crypto::{SystemClock, SystemRng};
 use secretum_storage::memory::MemoryStorage;
 use secretum_storage::{Batch, Key, PageOf, Storage};
@@ -55,7 +55,8 @@ async fn unsealed() -> Barrier {
         Arc::new(SystemRng),
     );
     let seal = SealConfig::shamir(1, 1).unwrap();
-    for share in barrier.initialize(seal).await.unwrap().shares {
+    let made = barrier.initialize(seal, || Ok::<_, BarrierError>(Batch::new()));
+    for share in made.await.unwrap().shares {
         barrier.unseal(share).await.unwrap();
     }
     barrier

@@ -168,6 +168,12 @@ impl Keyring {
         }
     }
 
+    /// The active term, and the encryptions that are counted of it.
+    fn counted(&self) -> (u32, u64) {
+        let term = self.terms.get(&self.active);
+        (self.active, term.map_or(0, |term| term.encryptions))
+    }
+
     /// Whether the active term is as old as it may get.
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         let limit = Duration::from_secs(self.rotation.interval_seconds);
@@ -325,6 +331,7 @@ impl Barrier {
         for _ in 0..CHANGE_TRIES {
             let held = self.keys()?;
             let mut fresh = self.read_keyring(&held.root).await?;
+            let counted = fresh.keyring.counted();
             if !change(&mut fresh.keyring)? {
                 return Ok(false);
             }
@@ -337,7 +344,10 @@ impl Barrier {
             {
                 Ok(revision) => {
                     fresh.revision = revision;
-                    fresh.used = AtomicU64::new(0);
+                    // Without a new reservation, nothing is known of what is left of the old one.
+                    if fresh.keyring.counted() != counted {
+                        fresh.used = AtomicU64::new(0);
+                    }
                     self.replace(&held, fresh);
                     return Ok(true);
                 }

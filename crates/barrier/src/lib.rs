@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Result of a barrier call.
-pub type Result<T> = std::result::Result<T, BarrierError>;
+pub type Result<T, E = BarrierError> = std::result::Result<T, E>;
 
 /// The encrypted view of a storage, sealed until its root key is known.
 #[derive(Debug)]

@@ -5,11 +5,12 @@
 //! share is the unseal key itself.
 
 use crate::keyring::{KEYRING_KEY, Keyring};
-use crate::{Barrier, BarrierError, Result, record};
+use crate::{Barrier, BarrierError, Open, Result, record};
 use secretum_crypto::{Aes256Gcm, CryptoError, Key256, SecretBytes, random_uuid, shamir};
-use secretum_storage::{Batch, Key, Precondition, Storage, StorageError};
+use secretum_storage::{Batch, Key, Precondition, Revision, Storage, StorageError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 const CONFIG_KEY: &str = "core/seal";
 const ROOT_KEY: &str = "core/root";
@@ -101,15 +102,39 @@ pub(crate) struct Progress {
 }
 
 impl Barrier {
-    /// Makes a vault in an empty storage, and leaves it sealed.
+    /// Makes a vault in an empty storage, with what it starts with, in one commit; leaves it sealed.
     ///
-    /// **Errors**: [`BarrierError::AlreadyInitialized`], also where another call was first.
-    pub async fn initialize(&self, mut config: SealConfig) -> Result<Initialized> {
+    /// `contents` is called while the barrier holds the new keys, so that it can derive its own, and
+    /// must not read or write the storage.
+    ///
+    /// **Errors**: [`BarrierError::AlreadyInitialized`], also where another call was first; those of
+    /// `contents`. The storage is then as it was.
+    pub async fn initialize<E: From<BarrierError>>(
+        &self,
+        mut config: SealConfig,
+        contents: impl FnOnce() -> Result<Batch, E>,
+    ) -> Result<Initialized, E> {
         if self.seal_config().await?.is_some() {
-            return Err(BarrierError::AlreadyInitialized);
+            return Err(BarrierError::AlreadyInitialized.into());
         }
-        config.cluster_id = random_uuid(&*self.rng)?;
+        config.cluster_id = random_uuid(&*self.rng).map_err(BarrierError::from)?;
         config.cluster_name = format!("secretum-cluster-{}", cluster_suffix(&config.cluster_id));
+        let (open, core_records, shares) = self.conceive(&config)?;
+        let open = Arc::new(open);
+        *self.open.write() = Some(Arc::clone(&open));
+        let contents = contents();
+        self.seal();
+        let contents = self.seal_batch(&open, contents?);
+        let batch = core_records.and(contents.map_err(BarrierError::from)?);
+        match self.inner.commit(batch).await {
+            Ok(_) => Ok(Initialized { shares }),
+            Err(StorageError::Conflict { .. }) => Err(BarrierError::AlreadyInitialized.into()),
+            Err(error) => Err(BarrierError::from(error).into()),
+        }
+    }
+
+    /// Makes the keys of a vault, the records that keep them, and the shares.
+    fn conceive(&self, config: &SealConfig) -> Result<(Open, Batch, Vec<SecretBytes>)> {
         let unseal = Key256::random(&*self.rng)?;
         let root = Key256::random(&*self.rng)?;
         let keyring = Keyring::generate(self.clock.now(), &*self.rng)?;
@@ -121,23 +146,20 @@ impl Barrier {
             &*self.rng,
         )?;
         let text =
-            serde_json::to_vec(&config).map_err(|_| BarrierError::Damaged { key: CONFIG_KEY })?;
+            serde_json::to_vec(config).map_err(|_| BarrierError::Damaged { key: CONFIG_KEY })?;
         let absent = Precondition::Absent;
-        let batch = Batch::new()
+        let sealed_keyring = keyring.seal(&root, &*self.rng)?;
+        let records = Batch::new()
             .put_if(Key::try_from(CONFIG_KEY)?, absent, text)
             .put_if(Key::try_from(ROOT_KEY)?, absent, sealed_root)
-            .put_if(
-                Key::try_from(KEYRING_KEY)?,
-                absent,
-                keyring.seal(&root, &*self.rng)?,
-            );
-        match self.inner.commit(batch).await {
-            Ok(_) => Ok(Initialized {
-                shares: self.split(&config, &unseal)?,
-            }),
-            Err(StorageError::Conflict { .. }) => Err(BarrierError::AlreadyInitialized),
-            Err(error) => Err(error.into()),
-        }
+            .put_if(Key::try_from(KEYRING_KEY)?, absent, sealed_keyring);
+        let open = Open {
+            root,
+            keyring,
+            revision: Revision::default(),
+            used: AtomicU64::new(0),
+        };
+        Ok((open, records, self.split(config, &unseal)?))
     }
 
     /// The seal's description; `None` before init.

@@ -49,6 +49,28 @@ impl Barrier {
         })
     }
 
+    /// The batch as it goes to the storage below.
+    pub(crate) fn seal_batch(&self, open: &Open, batch: Batch) -> Result<Batch> {
+        let (term, cipher) = open.keyring.active().ok_or(StorageError::Sealed)?;
+        let mut sealed = Batch::new();
+        for step in batch.into_steps() {
+            let key = open.keyring.names().seal(&step.key)?;
+            let change = match step.change {
+                Change::Put(value) => {
+                    let record = record::seal(cipher, term, key.as_bytes(), &value, &*self.rng);
+                    Change::Put(record.map_err(BarrierError::from)?.into())
+                }
+                other => other,
+            };
+            sealed = sealed.step(Step {
+                key,
+                expect: step.expect,
+                change,
+            });
+        }
+        Ok(sealed)
+    }
+
     async fn open_row(&self, open: &Open, folder: Folder<'_>, row: Row) -> Result<Row> {
         let key = open.keyring.names().open_in(folder, &row.key)?;
         let entry = match row.entry {
@@ -106,23 +128,7 @@ impl Storage for Barrier {
             .filter(|step| matches!(step.change, Change::Put(_)))
             .count();
         let open = self.count_encryptions(self.keys()?, puts as u64).await?;
-        let (term, cipher) = open.keyring.active().ok_or(StorageError::Sealed)?;
-        let mut sealed = Batch::new();
-        for step in batch.into_steps() {
-            let key = open.keyring.names().seal(&step.key)?;
-            let change = match step.change {
-                Change::Put(value) => {
-                    let record = record::seal(cipher, term, key.as_bytes(), &value, &*self.rng);
-                    Change::Put(record.map_err(BarrierError::from)?.into())
-                }
-                other => other,
-            };
-            sealed = sealed.step(Step {
-                key,
-                expect: step.expect,
-                change,
-            });
-        }
+        let sealed = self.seal_batch(&open, batch)?;
         match self.inner.commit(sealed).await {
             Err(StorageError::Conflict { key }) => Err(StorageError::Conflict {
                 key: open.keyring.names().open(&key)?,

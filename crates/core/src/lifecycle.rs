@@ -85,34 +85,29 @@ impl Core {
         root_token: Option<SecretString>,
     ) -> Result<Birth, CoreError> {
         let _transition = self.transition.lock().await;
-        let made = self.barrier.initialize(config).await?;
-        let threshold = self
+        let mut root = None;
+        let made = self
             .barrier
-            .seal_config()
-            .await?
-            .map_or(0, |config| config.threshold);
-        for share in made.shares.iter().take(usize::from(threshold)) {
-            self.barrier.unseal(share.duplicate()).await?;
-        }
-        let born = self.furnish(root_token).await;
-        self.barrier.seal();
+            .initialize(config, || {
+                let (token, contents) = self.furnish(root_token)?;
+                root = Some(token);
+                Ok::<_, CoreError>(contents)
+            })
+            .await?;
         Ok(Birth {
             shares: made.shares,
-            root_token: born?,
+            root_token: root.ok_or(Fault::Sealed)?,
         })
     }
 
-    /// Writes what every vault starts with.
-    async fn furnish(&self, token: Option<SecretString>) -> Result<SecretString, CoreError> {
+    /// What every vault starts with, and its root token.
+    fn furnish(&self, token: Option<SecretString>) -> Result<(SecretString, Batch), CoreError> {
         let storage: Arc<dyn Storage> = Arc::clone(&self.barrier) as _;
-        let tokens = Tokens::new(self, Arc::clone(&storage))?;
-        let (token, writes) = tokens.prepare(NewToken::root(token))?;
-        let batch = Batch::new()
-            .and(Mounts::system_records(&*self.config.rng)?)
+        let (token, writes) = Tokens::new(self, storage)?.prepare(NewToken::root(token))?;
+        let contents = Mounts::system_records(&*self.config.rng)?
             .and(policies::default_record()?)
             .and(writes);
-        storage.commit(batch).await?;
-        Ok(token)
+        Ok((token, contents))
     }
 
     /// Takes one share of the unseal key; with the last of them, the vault becomes active.

@@ -83,6 +83,8 @@ impl Engine for Sys {
             .shape(Shape::Lifted)
             .on::<keys::Rotate>(Verb::Write, "rotate", Access::Sudo)
             .on::<keys::Rotate>(Verb::Write, "rotate/keyring", Access::Sudo)
+            .on::<keys::ReadRotation>(Verb::Read, "rotate/config", Access::Token)
+            .on::<keys::WriteRotation>(Verb::Write, "rotate/config", Access::Token)
             .on::<internal::ReadOpenApi>(Verb::Read, "internal/specs/openapi", Access::Public)
             .shape(Shape::Bare)
             .on::<internal::ListUiMounts>(Verb::Read, "internal/ui/mounts", Access::Public)

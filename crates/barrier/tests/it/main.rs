@@ -25,10 +25,19 @@ fn memory() -> Arc<dyn Storage> {
     MemoryStorage::new()
 }
 
+/// Makes a vault that starts with nothing.
+async fn initialize(
+    barrier: &Barrier,
+    config: SealConfig,
+) -> Result<secretum_barrier::Initialized, BarrierError> {
+    barrier
+        .initialize(config, || Ok::<_, BarrierError>(Batch::new()))
+        .await
+}
+
 async fn unsealed(storage: &Arc<dyn Storage>) -> (Barrier, Vec<SecretBytes>) {
     let barrier = barrier(storage);
-    let made = barrier
-        .initialize(SealConfig::shamir(5, 3).unwrap())
+    let made = initialize(&barrier, SealConfig::shamir(5, 3).unwrap())
         .await
         .unwrap();
     unseal(&barrier, &made.shares).await.unwrap();
@@ -93,8 +102,49 @@ async fn two_inits_make_one_vault() {
     let storage = memory();
     let (one, other) = (barrier(&storage), barrier(&storage));
     let config = || SealConfig::shamir(1, 1).unwrap();
-    let (first, second) = tokio::join!(one.initialize(config()), other.initialize(config()));
+    let (first, second) = tokio::join!(initialize(&one, config()), initialize(&other, config()));
     assert_eq!(usize::from(first.is_ok()) + usize::from(second.is_ok()), 1);
+}
+
+#[tokio::test]
+async fn a_vault_is_made_whole_or_not_at_all() {
+    let storage = memory();
+    let barrier = barrier(&storage);
+    let config = || SealConfig::shamir(1, 1).unwrap();
+    let refused = barrier
+        .initialize(config(), || Err::<Batch, _>(BarrierError::WrongShares))
+        .await;
+    assert!(matches!(refused, Err(BarrierError::WrongShares)));
+    let everything = key("");
+    let page = storage.page(&everything, None, 10, PageOf::Keys).await;
+    assert!(page.unwrap().rows.is_empty() && barrier.is_sealed());
+    let mut derived = None;
+    let made = barrier
+        .initialize(config(), || {
+            derived = Some(barrier.derived_key("test")?);
+            Ok::<_, BarrierError>(Batch::new().put(key("sys/x"), "value"))
+        })
+        .await
+        .unwrap();
+    assert!(barrier.is_sealed());
+    barrier.unseal(made.shares[0].duplicate()).await.unwrap();
+    let found = barrier.get(&key("sys/x")).await.unwrap().unwrap();
+    assert_eq!(found.value, "value");
+    assert!(derived.unwrap() == barrier.derived_key("test").unwrap());
+}
+
+#[tokio::test]
+async fn other_changes_of_the_keyring_lose_no_count() {
+    let storage = memory();
+    let (barrier, _) = unsealed(&storage).await;
+    for number in 0..10 {
+        let put = Batch::new().put(key(&format!("sys/{number}")), "value");
+        barrier.commit(put).await.unwrap();
+    }
+    let before = barrier.key_status().unwrap().encryptions;
+    let config = barrier.rotation_config().unwrap();
+    barrier.set_rotation_config(config).await.unwrap();
+    assert!(barrier.key_status().unwrap().encryptions >= before);
 }
 
 #[tokio::test]
@@ -221,8 +271,7 @@ async fn terms_rotate_by_number_and_by_age() {
     let storage = memory();
     let clock = Arc::new(TestClock::new(Timestamp::from_unix_seconds(1_000_000)));
     let barrier = Barrier::new(Arc::clone(&storage), clock.clone(), Arc::new(SystemRng));
-    let made = barrier
-        .initialize(SealConfig::shamir(1, 1).unwrap())
+    let made = initialize(&barrier, SealConfig::shamir(1, 1).unwrap())
         .await
         .unwrap();
     barrier.unseal(made.shares[0].duplicate()).await.unwrap();

@@ -1,8 +1,10 @@
-//! `sys/seal`, `sys/key-status`, `sys/rotate`.
+//! `sys/seal`, `sys/key-status`, `sys/rotate`, `sys/rotate/config`.
 
 use super::{Sys, System};
 use crate::error::barrier;
 use schemars::JsonSchema;
+use secretum_api::fields::{Count, Seconds};
+use secretum_barrier::RotationConfig;
 use secretum_engine::{Context, Fault, Handle, Reply};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +19,32 @@ pub(crate) struct ReadKeyStatus {}
 /// Adds a term to the keyring; what is written from now on is encrypted under it.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct Rotate {}
+
+/// Tells when the keyring gets a new term by itself.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ReadRotation {}
+
+/// Changes when the keyring gets a new term by itself; what is left out stays as it is.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct WriteRotation {
+    /// Encryptions of one term, from 1,000,000 to 3,865,470,566.
+    #[serde(default)]
+    max_operations: Option<Count>,
+    /// Age of a term, at least 24 hours; 0 for any.
+    #[serde(default)]
+    interval: Option<Seconds>,
+    /// Whether the age counts.
+    #[serde(default)]
+    enabled: Option<bool>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Rotation {
+    max_operations: u64,
+    /// Seconds.
+    interval: u64,
+    enabled: bool,
+}
 
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Term {
@@ -64,6 +92,41 @@ impl Handle<Rotate> for Sys {
             .core
             .barrier
             .rotate()
+            .await
+            .map_err(barrier)?;
+        Ok(Reply::empty())
+    }
+}
+
+impl Handle<ReadRotation> for Sys {
+    type Data = Rotation;
+    type Error = Fault;
+
+    async fn handle(&self, _: ReadRotation, context: &Context) -> Result<Reply<Rotation>, Fault> {
+        let core = &System::of(context)?.active.core;
+        let rotation = core.barrier.rotation_config().map_err(barrier)?;
+        Ok(Reply::data(Rotation {
+            max_operations: rotation.max_operations,
+            interval: rotation.interval_seconds,
+            enabled: rotation.enabled,
+        }))
+    }
+}
+
+impl Handle<WriteRotation> for Sys {
+    type Data = ();
+    type Error = Fault;
+
+    async fn handle(&self, request: WriteRotation, context: &Context) -> Result<Reply<()>, Fault> {
+        let core = &System::of(context)?.active.core;
+        let held = core.barrier.rotation_config().map_err(barrier)?;
+        let config = RotationConfig {
+            max_operations: request.max_operations.map_or(held.max_operations, |n| n.0),
+            interval_seconds: request.interval.map_or(held.interval_seconds, |ttl| ttl.0),
+            enabled: request.enabled.unwrap_or(held.enabled),
+        };
+        core.barrier
+            .set_rotation_config(config)
             .await
             .map_err(barrier)?;
         Ok(Reply::empty())
