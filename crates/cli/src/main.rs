@@ -15,12 +15,7 @@ mod prompt;
 mod serving;
 mod session;
 
-use mimalloc::MiMalloc;
 use std::process::ExitCode;
-
-/// A request allocates some hundred times; the system's allocator was an eighth of a read.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     commands::main(std::env::args_os().collect())

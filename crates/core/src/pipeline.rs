@@ -1,6 +1,9 @@
 //! The way of a request, in steps that each have one reason to fail:
 //! state, resolve, identify, route, authorize, audit, handle, commit, audit the answer.
 //!
+//! What most requests never do stands in a box of its own: a request's future is as large as the
+//! largest of its branches, and is moved and allocated whole.
+//!
 //! Resolving and routing never answer by themselves: a request without a mount or a row is authorized
 //! by its path and verb like any other, and only a permitted caller learns that there is nothing.
 
@@ -20,8 +23,8 @@ use secretum_engine::{
 use secretum_storage::StorageError;
 use std::sync::Arc;
 
-/// How often a handler runs again because another request won the race for a key.
-const COMMIT_TRIES: usize = 32;
+/// How often a change is tried again because another request won the race for a key.
+pub(crate) const COMMIT_TRIES: usize = 32;
 
 /// The deepest nesting of a body.
 const BODY_DEPTH_MAX: usize = 100;
@@ -55,7 +58,7 @@ impl Core {
             check_depth(body.get())?;
         }
         if system::answers_while_sealed(request) {
-            return self.answer_while_sealed(request).await;
+            return Box::pin(self.answer_while_sealed(request)).await;
         }
         let active = self.active().ok_or(Fault::Sealed)?;
         // From here on sealing waits for this request.
@@ -142,13 +145,17 @@ impl<'r> Flow<'r> {
         let outcome = match self.permit().await {
             Ok((route, context)) => self.perform(&route, &context).await,
             Err(refusal) => {
-                let spelled = self.spelled()?;
-                self.trail(&spelled).refusal(&refusal).await?;
+                Box::pin(self.record_refusal(&refusal)).await?;
                 Err(refusal)
             }
         };
         self.end_used_up_token().await;
         outcome
+    }
+
+    async fn record_refusal(&self, refusal: &Fault) -> Result<(), Fault> {
+        let spelled = self.spelled()?;
+        self.trail(&spelled).refusal(refusal).await
     }
 
     /// Route and authorize: the row that answers, once the caller may know.
@@ -199,7 +206,13 @@ impl<'r> Flow<'r> {
         match ttl.filter(|_| wrappable && outcome.reply.has_content()) {
             Some(ttl) => {
                 let path = self.request.path.as_str();
-                system::wrapping::wrap(self.active, path, ttl, outcome.reply).await
+                Box::pin(system::wrapping::wrap(
+                    self.active,
+                    path,
+                    ttl,
+                    outcome.reply,
+                ))
+                .await
             }
             None => Ok(outcome),
         }
@@ -246,9 +259,7 @@ impl<'r> Flow<'r> {
                 other => return other,
             }
         }
-        Err(Fault::Unavailable(
-            "too many requests change the same thing at once: try again".into(),
-        ))
+        Err(contended())
     }
 
     async fn try_once(
@@ -345,7 +356,8 @@ impl<'r> Flow<'r> {
     async fn take_back(&self, issued: &[String]) {
         let tokens = &self.active.tokens;
         for token in issued {
-            if let Err(error) = tokens.revoke(self.active, &tokens.id(token)).await {
+            let id = tokens.id(token);
+            if let Err(error) = Box::pin(tokens.revoke(self.active, &id)).await {
                 tracing::error!(%error, "a token that nobody got stays valid until its time is over");
             }
         }
@@ -354,15 +366,17 @@ impl<'r> Flow<'r> {
     async fn end_used_up_token(&self) {
         let Ok(identity) = &self.identity else { return };
         if identity.token.record.num_uses < 0
-            && let Err(error) = self
-                .active
-                .tokens
-                .revoke(self.active, &identity.token.id)
-                .await
+            && let Err(error) =
+                Box::pin(self.active.tokens.revoke(self.active, &identity.token.id)).await
         {
             tracing::warn!(%error, "a used-up token could not be removed; it is refused anyway");
         }
     }
+}
+
+/// Other requests won every race for a key.
+pub(crate) fn contended() -> Fault {
+    Fault::Unavailable("too many requests change the same thing at once: try again".into())
 }
 
 /// The token that an answer issued, where it is a new one.

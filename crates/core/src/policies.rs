@@ -50,13 +50,7 @@ impl Policies {
             }
             Err(ticket) => Some(ticket),
         };
-        let mut policies = Vec::with_capacity(names.len());
-        for name in names {
-            if let Some(policy) = self.parsed(name).await? {
-                policies.push(policy);
-            }
-        }
-        let acl = Arc::new(Acl::at(&policies, now));
+        let acl = Arc::new(Acl::at(&Box::pin(self.all_parsed(names)).await?, now));
         if let Some(ticket) = ticket {
             self.acls.fill(ticket, names.to_vec(), Arc::clone(&acl));
         }
@@ -135,6 +129,14 @@ impl Policies {
 
     pub(crate) fn forget_all(&self) {
         self.acls.clear();
+    }
+
+    async fn all_parsed(&self, names: &[String]) -> Result<Vec<Arc<Policy>>, Fault> {
+        let mut policies = Vec::with_capacity(names.len());
+        for name in names {
+            policies.extend(self.parsed(name).await?);
+        }
+        Ok(policies)
     }
 
     async fn parsed(&self, name: &str) -> Result<Option<Arc<Policy>>, Fault> {

@@ -16,6 +16,7 @@ pub(crate) use issue::{NewToken, auth};
 pub(crate) use record::TokenRecord;
 
 use crate::cache::Cache;
+use crate::pipeline::COMMIT_TRIES;
 use crate::{Core, CoreError};
 use secretum_crypto::{ClockRef, HmacKey, RngRef, SecretString};
 use secretum_engine::{Caller, Fault};
@@ -121,7 +122,7 @@ impl Tokens {
         let token = match self.cache.get(id) {
             Ok(token) => token,
             Err(ticket) => {
-                let Some(token) = self.read(id).await? else {
+                let Some(token) = Box::pin(self.read(id)).await? else {
                     return Ok(None);
                 };
                 self.cache
@@ -160,10 +161,14 @@ impl Tokens {
     /// **Errors**: [`Fault::Denied`] where none is left.
     pub(crate) async fn use_up(&self, token: Arc<Token>) -> Result<Arc<Token>, Fault> {
         if token.record.num_uses == 0 {
-            return Ok(token);
+            Ok(token)
+        } else {
+            Box::pin(self.take_use(token)).await
         }
-        let mut token = token;
-        loop {
+    }
+
+    async fn take_use(&self, mut token: Arc<Token>) -> Result<Arc<Token>, Fault> {
+        for _ in 0..COMMIT_TRIES {
             let mut record = token.record.clone();
             // One use left becomes a mark that this is the last, since 0 stands for any number.
             record.num_uses = match record.num_uses {
@@ -183,6 +188,7 @@ impl Tokens {
                 Err(error) => return Err(error.into()),
             }
         }
+        Err(crate::pipeline::contended())
     }
 
     /// Accessors of all tokens, sorted.

@@ -6,6 +6,7 @@
 use super::{Tokens, child_key, expiry_key, id_key};
 use crate::CoreError;
 use crate::active::Active;
+use crate::pipeline::{COMMIT_TRIES, contended};
 use crate::system::cubbyhole::PREFIX;
 use crate::system::wrapping;
 use crate::tokens::{Token, TokenRecord};
@@ -16,13 +17,20 @@ use secretum_storage::{Batch, Key, PageOf, Precondition, StorageError};
 /// How many children one look brings.
 const PAGE: usize = 256;
 
-/// Tries to end a token that others change too.
-const TRIES: usize = 16;
-
 impl Tokens {
     /// Ends a token and everything it made.
     pub(crate) async fn revoke(&self, active: &Active, id: &str) -> Result<(), Fault> {
-        if self.end(active, id).await? {
+        self.revoke_where(active, id, |_| true).await
+    }
+
+    /// The same, where the token as it is stored at its end is as said.
+    async fn revoke_where(
+        &self,
+        active: &Active,
+        id: &str,
+        condition: impl Fn(&Token) -> bool + Send,
+    ) -> Result<(), Fault> {
+        if self.end(active, id, condition).await? {
             self.revoke_children(active, id).await?;
         }
         Ok(())
@@ -31,7 +39,8 @@ impl Tokens {
     /// Ends a token, and leaves what it made as orphans.
     pub(crate) async fn revoke_orphan(&self, active: &Active, id: &str) -> Result<(), Fault> {
         let prefix = Key::try_from(format!("sys/token/child/{id}/"))?;
-        loop {
+        let mut lost = 0;
+        while lost < COMMIT_TRIES {
             let page = active
                 .storage
                 .page(&prefix, None, PAGE, PageOf::Keys)
@@ -49,16 +58,19 @@ impl Tokens {
             }
             if !batch.is_empty() {
                 match active.commit(batch).await {
-                    Ok(_) => {}
-                    Err(StorageError::Conflict { .. }) => continue,
+                    Ok(_) => lost = 0,
+                    Err(StorageError::Conflict { .. }) => {
+                        lost += 1;
+                        continue;
+                    }
                     Err(error) => return Err(error.into()),
                 }
             }
             if !page.more {
-                break;
+                return self.revoke(active, id).await;
             }
         }
-        self.revoke(active, id).await
+        Err(contended())
     }
 
     /// Ends tokens whose time is over. One that cannot be ended now keeps none behind it from ending.
@@ -96,10 +108,9 @@ impl Tokens {
         entry: Key,
         now: Timestamp,
     ) -> Result<(), Fault> {
-        let token = self.read(id).await?;
-        if token.is_some_and(|token| token.record.is_over(now)) {
-            self.revoke(active, id).await?;
-        }
+        // One that was renewed a moment ago goes on; this entry is not its time any more.
+        self.revoke_where(active, id, |token| token.record.is_over(now))
+            .await?;
         active.commit(Batch::new().delete(entry)).await?;
         Ok(())
     }
@@ -120,10 +131,16 @@ impl Tokens {
         Ok(())
     }
 
-    /// Deletes a token's records; `false` where there were none.
-    async fn end(&self, active: &Active, id: &str) -> Result<bool, Fault> {
-        for _ in 0..TRIES {
-            let Some(token) = self.read(id).await? else {
+    /// Deletes a token's records; `false` where there are none, or the token is not as said.
+    async fn end(
+        &self,
+        active: &Active,
+        id: &str,
+        condition: impl Fn(&Token) -> bool + Send,
+    ) -> Result<bool, Fault> {
+        for _ in 0..COMMIT_TRIES {
+            let token = self.read(id).await?;
+            let Some(token) = token.filter(|token| condition(token)) else {
                 return Ok(false);
             };
             let batch = self.death(&token)?.put(revoke_key(id)?, Vec::new());
@@ -133,9 +150,7 @@ impl Tokens {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(Fault::Unavailable(
-            "the token is being changed by others: try again".into(),
-        ))
+        Err(contended())
     }
 
     /// What must be committed to end a token that made nothing.
@@ -177,7 +192,7 @@ impl Tokens {
                     .await?;
                 for row in &page.rows {
                     let child = name(&row.key, &prefix);
-                    if self.end(active, &child).await? {
+                    if self.end(active, &child, |_| true).await? {
                         parents.push(child);
                     } else {
                         active.commit(Batch::new().delete(row.key.clone())).await?;
