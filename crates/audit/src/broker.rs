@@ -54,6 +54,15 @@ impl Broker {
             .cloned()
     }
 
+    /// The path of another device that writes to the same file.
+    pub fn shares_file(&self, device: &Device) -> Option<String> {
+        let devices = self.devices.read();
+        let other = devices
+            .iter()
+            .find(|own| own.path() != device.path() && own.file() == device.file());
+        other.map(|other| other.path().to_owned())
+    }
+
     /// Begins the records of a subject.
     pub fn entry<'a>(&'a self, subject: Subject<'a>) -> Entry<'a> {
         let devices = Arc::clone(&self.devices.read());
@@ -266,6 +275,23 @@ mod tests {
                 assert_eq!(value["sequence"], number);
             }
             assert_eq!(text.lines().count(), REQUESTS);
+        }
+    }
+
+    #[tokio::test]
+    async fn two_devices_for_one_file_are_noticed_by_any_name_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("link")).unwrap();
+        let broker = Broker::default();
+        broker.add(device("a/", &folder.path().join("x")).unwrap());
+        for (name, file, shared) in [
+            ("b/", "x", Some("a/".to_owned())),
+            ("b/", "link/x", Some("a/".to_owned())),
+            ("b/", "y", None),
+            ("a/", "x", None),
+        ] {
+            let device = device(name, &folder.path().join(file)).unwrap();
+            assert_eq!(broker.shares_file(&device), shared, "{name} {file}");
         }
     }
 

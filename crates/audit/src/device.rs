@@ -3,7 +3,7 @@
 use crate::AuditError;
 use crate::file::FileOptions;
 use crate::queue::Queue;
-use crate::writer::Writer;
+use crate::writer::{FileId, Writer};
 use secretum_crypto::HmacKey;
 use tokio::sync::oneshot;
 
@@ -24,6 +24,7 @@ pub struct Device {
     path: String,
     key: HmacKey,
     queue: Queue,
+    file: FileId,
 }
 
 impl Device {
@@ -33,6 +34,7 @@ impl Device {
     pub fn open(config: DeviceConfig<'_>) -> Result<Self, AuditError> {
         let writer = Writer::open(config.file)?;
         let file = writer.path().to_owned();
+        let id = writer.file_id();
         let queue = Queue::start(config.path, writer).map_err(|source| AuditError::File {
             path: file,
             source: source.into(),
@@ -41,6 +43,7 @@ impl Device {
             path: config.path.to_owned(),
             key: HmacKey::new(config.hmac_key),
             queue,
+            file: id,
         })
     }
 
@@ -50,12 +53,18 @@ impl Device {
             path: path.to_owned(),
             key: HmacKey::new(b"key"),
             queue,
+            file: FileId::default(),
         }
     }
 
     /// Its path, with a slash at its end.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The file it writes.
+    pub(crate) fn file(&self) -> FileId {
+        self.file
     }
 
     /// The key of its HMACs.
@@ -66,6 +75,16 @@ impl Device {
     /// A text as this device shows it.
     pub fn hash(&self, text: &str) -> String {
         format!("hmac-sha256:{}", self.key.sign_hex(text.as_bytes()))
+    }
+
+    /// Opens its file anew, after it was moved away.
+    ///
+    /// **Errors**: [`AuditError::File`], [`AuditError::Option`]; it then goes on as it was.
+    pub async fn reopen(&self) -> Result<(), AuditError> {
+        match self.queue.reopen().await {
+            Ok(reopened) => reopened,
+            Err(_) => Err(self.queue.busy()),
+        }
     }
 
     /// Puts a line into the queue.

@@ -38,6 +38,10 @@ impl Lines {
         self.ends.push(self.text.len());
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts
@@ -58,6 +62,8 @@ type Answer = Result<(), AuditError>;
 /// A batch on its way to the thread.
 struct Job {
     lines: Lines,
+    /// Who asked for the file to be opened anew before.
+    reopen: Vec<oneshot::Sender<Answer>>,
     done: oneshot::Sender<(Answer, Lines)>,
 }
 
@@ -66,6 +72,7 @@ struct Job {
 struct Waiting {
     lines: Lines,
     requests: Vec<oneshot::Sender<Answer>>,
+    reopen: Vec<oneshot::Sender<Answer>>,
     /// The device refuses records: its thread hangs, or it was removed.
     refuses: Option<AuditError>,
     closed: bool,
@@ -122,6 +129,14 @@ impl Queue {
         Ok(answer)
     }
 
+    /// Has the file opened anew, between two records.
+    pub(crate) fn reopen(&self) -> oneshot::Receiver<Answer> {
+        let (asked, answer) = oneshot::channel();
+        self.0.waiting.lock().reopen.push(asked);
+        self.0.filled.notify_one();
+        answer
+    }
+
     /// The device does not keep up, or is gone.
     pub(crate) fn busy(&self) -> AuditError {
         AuditError::Busy {
@@ -150,15 +165,26 @@ impl Shared {
         loop {
             // Requests that are ready to run leave their records first.
             tokio::task::yield_now().await;
-            let Some((lines, requests)) = self.take(&mut spare) else {
+            let Some(batch) = self.take(&mut spare) else {
                 return;
             };
-            if requests.is_empty() {
+            let Waiting {
+                lines,
+                requests,
+                reopen,
+                ..
+            } = batch;
+            if requests.is_empty() && reopen.is_empty() {
                 self.filled.notified().await;
                 continue;
             }
             let (done, answer) = oneshot::channel();
-            if to_thread.try_send(Job { lines, done }).is_err() {
+            let job = Job {
+                lines,
+                reopen,
+                done,
+            };
+            if to_thread.try_send(job).is_err() {
                 return self.refuse(requests, &self.gone());
             }
             spare = match self.settle(requests, answer).await {
@@ -169,17 +195,19 @@ impl Shared {
     }
 
     /// Takes what waits, `spare` in its place; `None` once the queue is closed and empty.
-    fn take(&self, spare: &mut Lines) -> Option<(Lines, Vec<oneshot::Sender<Answer>>)> {
+    fn take(&self, spare: &mut Lines) -> Option<Waiting> {
         let mut waiting = self.waiting.lock();
-        if waiting.requests.is_empty() {
-            return (!waiting.closed).then(Default::default);
+        if waiting.requests.is_empty() && waiting.reopen.is_empty() {
+            return (!waiting.closed).then(Waiting::default);
         }
         spare.clear();
         let requests = Vec::with_capacity(waiting.requests.len());
-        Some((
-            std::mem::replace(&mut waiting.lines, std::mem::take(spare)),
-            std::mem::replace(&mut waiting.requests, requests),
-        ))
+        Some(Waiting {
+            lines: std::mem::replace(&mut waiting.lines, std::mem::take(spare)),
+            requests: std::mem::replace(&mut waiting.requests, requests),
+            reopen: std::mem::take(&mut waiting.reopen),
+            ..Waiting::default()
+        })
     }
 
     /// Tells the requests of a batch what became of it; its buffer comes back, unless the thread is
@@ -245,7 +273,18 @@ impl Shared {
 
 /// Serves until the queue is gone.
 fn write_all(mut writer: Writer, jobs: &Receiver<Job>) {
-    while let Ok(Job { lines, done }) = jobs.recv() {
+    while let Ok(job) = jobs.recv() {
+        let Job {
+            lines,
+            reopen,
+            done,
+        } = job;
+        if !reopen.is_empty() {
+            let reopened = writer.reopen();
+            for asked in reopen {
+                let _ = asked.send(reopened.clone());
+            }
+        }
         let written = writer.write(&lines);
         let _ = done.send((written, lines));
     }

@@ -8,6 +8,7 @@ use secretum_crypto::Sha256;
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// A buffer is kept up to this capacity, in bytes.
@@ -19,10 +20,15 @@ const BLOCK_BYTES: u64 = 64 << 10;
 /// How much of a line's end holds its sequence and chain, in bytes.
 const SEAL_BYTES: u64 = 160;
 
+/// What a file is, whatever it is called: its device and inode.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct FileId(u64, u64);
+
 /// Writes records in the order they come.
 pub(crate) struct Writer {
     options: FileOptions,
     file: File,
+    id: FileId,
     chain: Chain,
     /// A failed write may have left part of a line.
     torn: bool,
@@ -36,9 +42,11 @@ impl Writer {
     pub(crate) fn open(options: FileOptions) -> Result<Self, AuditError> {
         let mut file = options.open()?;
         let (chain, torn) = Chain::resume(&mut file).map_err(|source| options.failed(source))?;
+        let facts = file.metadata().map_err(|source| options.failed(source))?;
         Ok(Self {
             options,
             file,
+            id: FileId(facts.dev(), facts.ino()),
             chain,
             torn,
             buffer: Vec::new(),
@@ -51,6 +59,7 @@ impl Writer {
         Self {
             options,
             file,
+            id: FileId::default(),
             chain: Chain::default(),
             torn: false,
             buffer: Vec::new(),
@@ -62,10 +71,30 @@ impl Writer {
         self.options.path()
     }
 
+    /// Opens the file anew, after it was moved away; the chain goes on in the new one.
+    ///
+    /// **Errors**: [`AuditError::File`], [`AuditError::Option`]; the old file stays in use.
+    pub(crate) fn reopen(&mut self) -> Result<(), AuditError> {
+        let mut file = self.options.open()?;
+        let failed = |source| self.options.failed(source);
+        let length = file.metadata().map_err(failed)?.len();
+        let whole = last_line_end(&mut file, length).map_err(failed)?;
+        (self.file, self.torn) = (file, whole < length);
+        Ok(())
+    }
+
+    /// What the file is.
+    pub(crate) fn file_id(&self) -> FileId {
+        self.id
+    }
+
     /// Writes these records with one call, all or none.
     ///
     /// **Errors**: [`AuditError::File`].
     pub(crate) fn write(&mut self, lines: &Lines) -> Result<(), AuditError> {
+        if lines.is_empty() {
+            return Ok(());
+        }
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         if self.torn {
@@ -264,6 +293,35 @@ mod tests {
             assert_eq!(sequences(&path).len() as u64, 2 * (opened + 1));
         }
         assert_eq!(sequences(&path), [0, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn the_chain_goes_on_in_the_file_behind_a_moved_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, moved) = (
+            folder.path().join("audit.log"),
+            folder.path().join("audit.1"),
+        );
+        let mut writer = Writer::open(options(&path)).unwrap();
+        writer.write(&lines(2)).unwrap();
+        std::fs::rename(&path, &moved).unwrap();
+        writer.write(&lines(1)).unwrap();
+        writer.reopen().unwrap();
+        writer.write(&lines(2)).unwrap();
+        writer.reopen().unwrap();
+        writer.write(&lines(1)).unwrap();
+        assert_eq!(sequences(&moved), [0, 1, 2]);
+        let whole = folder.path().join("whole");
+        let both = [&moved, &path]
+            .map(|path| std::fs::read(path).unwrap())
+            .concat();
+        std::fs::write(&whole, both).unwrap();
+        assert_eq!(sequences(&whole), [0, 1, 2, 3, 4, 5]);
+        // What cannot be opened leaves the old file in use.
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(writer.reopen().is_err());
+        writer.write(&lines(1)).unwrap();
     }
 
     #[test]

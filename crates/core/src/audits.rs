@@ -4,8 +4,10 @@
 //! the vault sealed: what must be recorded cannot be.
 
 use crate::CoreError;
+use crate::active::Active;
+use parking_lot::Mutex;
 use secretum_audit::{AuditError, Broker, Device, DeviceConfig, FileOptions};
-use secretum_crypto::{Key256, Rng};
+use secretum_crypto::Key256;
 use secretum_engine::{Fault, to_json, unreadable};
 use secretum_storage::{Batch, Key, PageOf, Precondition, Storage, StorageError};
 use serde::{Deserialize, Serialize};
@@ -16,8 +18,11 @@ use std::sync::Arc;
 /// How many devices a vault may have.
 const DEVICES_MAX: usize = 64;
 
+/// Changes whenever a device is added.
+const ADDITIONS: &str = "sys/audit-additions";
+
 /// A device as it is stored.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct AuditRecord {
     /// Ends with a slash.
     pub(crate) path: String,
@@ -63,6 +68,8 @@ impl AuditRecord {
 #[derive(Debug)]
 pub(crate) struct Audits {
     pub(crate) broker: Broker,
+    /// What the devices of the broker were made from, by path.
+    opened: Mutex<BTreeMap<String, AuditRecord>>,
     directory: Option<PathBuf>,
     storage: Arc<dyn Storage>,
 }
@@ -71,6 +78,7 @@ impl Audits {
     pub(crate) fn new(directory: Option<PathBuf>, storage: Arc<dyn Storage>) -> Self {
         Self {
             broker: Broker::default(),
+            opened: Mutex::default(),
             directory,
             storage,
         }
@@ -81,8 +89,8 @@ impl Audits {
     /// **Errors**: [`Fault::Invalid`] where its options are wrong or its file cannot be written.
     pub(crate) async fn prepare(
         &self,
+        active: &Active,
         mut record: AuditRecord,
-        rng: &dyn Rng,
     ) -> Result<Batch, Fault> {
         if record.kind != "file" {
             return Err(Fault::invalid(format!(
@@ -90,21 +98,37 @@ impl Audits {
                 record.kind
             )));
         }
+        // Two additions at once know nothing of each other: the later one begins again.
+        let guard = Key::try_from(ADDITIONS)?;
+        let seen = self.storage.get(&guard).await?;
+        let expect = seen.map_or(Precondition::Absent, |seen| Precondition::At(seen.revision));
+        // The broker knows every device that was added before.
+        active.read_point().await?;
         if self.records().await?.len() >= DEVICES_MAX {
             return Err(Fault::invalid(format!(
                 "there are {DEVICES_MAX} audit devices already"
             )));
         }
-        let key = Key256::random(rng).map_err(Fault::internal)?;
+        let key = Key256::random(&*active.core.config.rng).map_err(Fault::internal)?;
         record.hmac_key = hex::encode(key.expose());
         // Opening it says whether every request could be recorded; nothing is written yet.
-        self.open(&record)
+        let device = self
+            .open(&record)
             .map_err(|error| Fault::invalid(error.to_string()))?;
+        if let Some(other) = self.broker.shares_file(&device) {
+            return Err(Fault::invalid(format!(
+                "the audit device `{other}` writes to this file already"
+            )));
+        }
         let place = self::key(&record.path)?;
         if self.storage.get(&place).await?.is_some() {
             return Err(Fault::invalid("path already in use"));
         }
-        Ok(Batch::new().put_if(place, Precondition::Absent, to_json(&record)?))
+        Ok(Batch::new().put_if(guard, expect, Vec::new()).put_if(
+            place,
+            Precondition::Absent,
+            to_json(&record)?,
+        ))
     }
 
     /// What must be committed to lose a device; `None` where there is none.
@@ -134,28 +158,38 @@ impl Audits {
             Some(entry) => self.add(&read(&entry.value)?),
             None => {
                 self.broker.remove(path);
+                self.opened.lock().remove(path);
                 Ok(())
             }
         }
     }
 
-    /// Reads every record again.
+    /// Reads every record again, and opens the files of the devices anew.
     pub(crate) async fn reload_all(&self) -> Result<(), CoreError> {
         let records = self.records().await?;
         for record in &records {
-            self.add(record)?;
+            let same = self.opened.lock().get(&record.path) == Some(record);
+            match self.broker.device(&record.path).filter(|_| same) {
+                // Between two of its records, so that its chain does not fork.
+                Some(device) => device
+                    .reopen()
+                    .await
+                    .map_err(|source| cannot_open(record, source))?,
+                None => self.add(record)?,
+            }
         }
-        self.broker
-            .retain(|path| records.iter().any(|record| record.path == path));
+        let is_wanted = |path: &str| records.iter().any(|record| record.path == path);
+        self.broker.retain(is_wanted);
+        self.opened.lock().retain(|path, _| is_wanted(path));
         Ok(())
     }
 
     fn add(&self, record: &AuditRecord) -> Result<(), CoreError> {
-        let failed = |source| CoreError::Audit {
-            path: record.path.clone(),
-            source,
-        };
-        self.broker.add(self.open(record).map_err(failed)?);
+        let device = self.open(record);
+        self.broker
+            .add(device.map_err(|source| cannot_open(record, source))?);
+        let mut opened = self.opened.lock();
+        opened.insert(record.path.clone(), record.clone());
         Ok(())
     }
 
@@ -168,6 +202,13 @@ impl Audits {
             hmac_key: &hmac_key,
             file,
         })
+    }
+}
+
+fn cannot_open(record: &AuditRecord, source: AuditError) -> CoreError {
+    CoreError::Audit {
+        path: record.path.clone(),
+        source,
     }
 }
 

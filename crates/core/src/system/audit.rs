@@ -117,8 +117,8 @@ impl Handle<EnableDevice> for Sys {
             request.options.0,
             request.local,
         );
-        let audits = &System::of(context)?.active.audits;
-        Ok(Reply::wrote(audits.prepare(record, &*context.rng).await?))
+        let active = &System::of(context)?.active;
+        Ok(Reply::wrote(active.audits.prepare(active, record).await?))
     }
 }
 

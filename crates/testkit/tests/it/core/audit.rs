@@ -379,3 +379,46 @@ async fn nothing_secret_shows_in_debug() {
         assert!(!shown.contains(planted), "{planted}: {shown}");
     }
 }
+
+#[tokio::test]
+async fn a_file_belongs_to_one_device() {
+    let recorded = Recorded::open().await;
+    let vault = &recorded.vault;
+    let body = json!({"type": "file", "options": {"file_path": recorded.file}});
+    let refused = vault.write("sys/audit/second", body.clone()).await;
+    assert!(
+        matches!(&refused, Err(Fault::Invalid(told)) if told.contains("`file/`")),
+        "{refused:?}"
+    );
+    // Of two additions at once for one new file, one is refused, whoever is first.
+    let file = recorded.file.with_extension("new");
+    let body = json!({"type": "file", "options": {"file_path": file}});
+    let (one, two) = tokio::join!(
+        vault.write("sys/audit/one", body.clone()),
+        vault.write("sys/audit/two", body)
+    );
+    assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
+}
+
+#[tokio::test]
+async fn a_file_opened_anew_again_and_again_under_load_keeps_one_chain() {
+    let recorded = Recorded::open().await;
+    let vault = &recorded.vault;
+    let load = async {
+        for _ in 0..200 {
+            vault.read("sys/mounts").await.unwrap();
+        }
+    };
+    let reopening = async {
+        for _ in 0..20 {
+            vault.core.reopen_audit().await.unwrap();
+        }
+    };
+    tokio::join!(load, reopening);
+    let sequences = recorded.records().into_iter();
+    let sequences: Vec<_> = sequences
+        .map(|record| record["sequence"].as_u64())
+        .collect();
+    let expected: Vec<_> = (0..sequences.len() as u64).map(Some).collect();
+    assert_eq!(sequences, expected);
+}
