@@ -3,14 +3,14 @@
 //! A secret is stored at `v1/<path>` with the time of its write, so that an upgrade to version 2
 //! knows when its first version was made.
 
-use crate::kv::{Folder, KvError, SecretPath};
+use crate::kv::{Folder, KvError, SecretPath, version2};
 use schemars::JsonSchema;
 use secretum_api::fields::{JsonObject, Seconds};
 use secretum_engine::{
     Access, Context, Engine, Exists, Fault, Handle, Input, Listing, MountStorage, Reply, Routes,
     Setup, Verb, listing, to_json,
 };
-use secretum_storage::Batch;
+use secretum_storage::{Batch, Precondition};
 use serde::{Deserialize, Serialize};
 
 /// A KV version 1 mount.
@@ -95,6 +95,15 @@ impl Kv1 {
     }
 }
 
+impl Kv1 {
+    /// A batch that changes a secret, and fails where its path has a history of version 2: a request
+    /// under way while the mount was upgraded would be acknowledged, and hidden behind it.
+    fn change(&self, path: &str) -> Result<Batch, Fault> {
+        let history = self.store.key(&version2::meta_key(path))?;
+        Ok(Batch::new().require(history, Precondition::Absent))
+    }
+}
+
 impl Engine for Kv1 {
     const KIND: &'static str = "kv";
     const ABOUT: &'static str = "Key-value secrets";
@@ -149,8 +158,11 @@ impl Handle<WriteSecret> for Kv1 {
             written: context.clock.now().unix_seconds(),
             data,
         };
-        let place = self.store.key(&key(request.path.as_str()))?;
-        Ok(Reply::wrote(Batch::new().put(place, to_json(&stored)?)))
+        let path = request.path.as_str();
+        let place = self.store.key(&key(path))?;
+        Ok(Reply::wrote(
+            self.change(path)?.put(place, to_json(&stored)?),
+        ))
     }
 }
 
@@ -165,9 +177,9 @@ impl Handle<DeleteSecret> for Kv1 {
     type Error = KvError;
 
     async fn handle(&self, request: DeleteSecret, _: &Context) -> Result<Reply<()>, KvError> {
-        Ok(Reply::wrote(
-            Batch::new().delete(self.store.key(&key(request.path.as_str()))?),
-        ))
+        let path = request.path.as_str();
+        let place = self.store.key(&key(path))?;
+        Ok(Reply::wrote(self.change(path)?.delete(place)))
     }
 }
 

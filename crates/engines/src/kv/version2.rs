@@ -21,6 +21,7 @@ mod versions;
 
 use crate::kv::KvError;
 use meta::MountSettings;
+pub(super) use meta::key as meta_key;
 use schemars::JsonSchema;
 use secretum_engine::{
     Access, Context, Engine, Fault, Handle, MountStorage, Reply, Routes, Setup, Verb,

@@ -9,3 +9,4 @@
 
 mod kv2;
 mod mount;
+mod upgrade;

@@ -53,13 +53,21 @@ impl Ask {
 
 impl Mount {
     pub(crate) fn kv2() -> Self {
-        let storage = MemoryStorage::new();
+        Self::kv(2, MemoryStorage::new())
+    }
+
+    /// The same data, served by KV of another version.
+    pub(crate) fn as_version(&self, version: u8) -> Self {
+        Self::kv(version, Arc::clone(&self.storage))
+    }
+
+    fn kv(version: u8, storage: Arc<MemoryStorage>) -> Self {
         let clock = Arc::new(TestClock::new(Timestamp::from_unix_seconds(1_800_000_000)));
         let kinds = secretum_engines::all().unwrap();
         let kind = kinds.iter().find(|kind| kind.name() == "kv").unwrap();
         let setup = Setup {
             store: MountStorage::new(Arc::clone(&storage) as _, Key::try_from(PREFIX).unwrap()),
-            options: BTreeMap::from([("version".to_owned(), "2".to_owned())]),
+            options: BTreeMap::from([("version".to_owned(), version.to_string())]),
             default_lease_ttl: Duration::from_secs(3_600),
             clock: Arc::clone(&clock) as _,
             rng: Arc::new(SystemRng),
@@ -86,7 +94,7 @@ impl Mount {
             captures,
             query: &ask.query,
             body: body.map(Body::new).transpose()?,
-            whole_body: None,
+            whole_body: self.engine.facts(row).and_then(|facts| facts.whole_body),
         };
         let context = Context {
             request_id: "request".to_owned(),

@@ -39,7 +39,7 @@ impl From<VersionsKept> for u64 {
 }
 
 /// Where the metadata of a secret is stored.
-pub(super) fn key(path: &str) -> String {
+pub(in crate::kv) fn key(path: &str) -> String {
     format!("meta/{path}")
 }
 

@@ -92,13 +92,15 @@ impl Kv2 {
             expect(secret.record.as_ref()),
             to_json(&secret.meta)?,
         );
+        let old_place = || self.store.key(&version1::key(&secret.path));
         let Some(old) = &secret.old else {
-            return Ok(batch);
+            return Ok(match &secret.record {
+                Some(_) => batch,
+                // A write of version 1 that was under way must not be hidden behind this history.
+                None => batch.require(old_place()?, Precondition::Absent),
+            });
         };
-        let batch = batch.delete_if(
-            self.store.key(&version1::key(&secret.path))?,
-            Precondition::At(old.revision),
-        );
+        let batch = batch.delete_if(old_place()?, Precondition::At(old.revision));
         // Version 1 moves with its metadata, unless this change dropped it.
         if secret
             .meta
