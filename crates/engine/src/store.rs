@@ -10,6 +10,9 @@ use std::sync::Arc;
 /// How many rows one look at the storage brings.
 pub const LIST_PAGE: usize = 1_000;
 
+/// The most names of a listing without a limit.
+pub const LIST_NAMES_MAX: usize = 1_000_000;
+
 /// The keys of one mount, over any storage.
 #[derive(Debug, Clone)]
 pub struct MountStorage {
@@ -96,14 +99,15 @@ impl MountStorage {
 
     /// Paths of everything below a folder, relative to it; as [`MountStorage::children`] otherwise.
     ///
-    /// **Errors**: [`Fault::Storage`].
+    /// **Errors**: [`Fault::Storage`], [`Fault::Invalid`].
     pub async fn descendants(
         &self,
         folder: &str,
         after: Option<&str>,
         limit: Option<usize>,
     ) -> Result<Vec<String>, Fault> {
-        self.names(folder, after, limit, PageOf::Keys).await
+        self.names(folder, after, Room::of(limit), PageOf::Keys)
+            .await
     }
 
     /// Names directly below a folder (empty, or ending with `/`); folders end with `/`.
@@ -111,52 +115,104 @@ impl MountStorage {
     /// Without a limit the whole listing, sorted. With one, that many names behind `after`, in the
     /// stable order of the storage, which is not alphabetical.
     ///
-    /// **Errors**: [`Fault::Storage`].
+    /// **Errors**: [`Fault::Storage`]; [`Fault::Invalid`] where a listing without a limit has more than
+    /// [`LIST_NAMES_MAX`] names.
     pub async fn children(
         &self,
         folder: &str,
         after: Option<&str>,
         limit: Option<usize>,
     ) -> Result<Vec<String>, Fault> {
-        self.names(folder, after, limit, PageOf::Children).await
+        self.names(folder, after, Room::of(limit), PageOf::Children)
+            .await
     }
 
     async fn names(
         &self,
         folder: &str,
         after: Option<&str>,
-        limit: Option<usize>,
+        room: Room,
         what: PageOf,
     ) -> Result<Vec<String>, Fault> {
         let prefix = self.key(folder)?;
         let mut after = after.map(|after| prefix.join(after)).transpose()?;
         let mut names = Vec::new();
         loop {
-            let room = limit.map_or(LIST_PAGE, |limit| (limit - names.len()).min(LIST_PAGE));
             let page = self
                 .storage
-                .page(&prefix, after.as_ref(), room, what)
+                .page(&prefix, after.as_ref(), room.left(names.len()), what)
                 .await?;
             for row in &page.rows {
                 let name = row.key.strip_prefix(&prefix).unwrap_or_default();
                 names.push(String::from_utf8_lossy(name).into_owned());
             }
             after = page.rows.last().map(|row| row.key.clone());
-            let full = limit.is_some_and(|limit| names.len() >= limit);
-            if !page.more || full || after.is_none() {
+            if !page.more || after.is_none() {
                 break;
             }
+            match room {
+                Room::Page(limit) if names.len() >= limit => break,
+                Room::Whole(most) if names.len() >= most => {
+                    return Err(Fault::invalid(format!(
+                        "there are more than {most} names: list them in pages, with `limit` and `after`"
+                    )));
+                }
+                // A long listing lets other requests have their turn.
+                _ => tokio::task::yield_now().await,
+            }
         }
-        if limit.is_none() {
+        if matches!(room, Room::Whole(_)) {
             names.sort_unstable();
         }
         Ok(names)
     }
 }
 
+/// How many names a listing may have.
+#[derive(Debug, Clone, Copy)]
+enum Room {
+    /// So many, and then it ends.
+    Page(usize),
+    /// All of them, which must not be more than this.
+    Whole(usize),
+}
+
+impl Room {
+    fn of(limit: Option<usize>) -> Self {
+        limit.map_or(Self::Whole(LIST_NAMES_MAX), Self::Page)
+    }
+
+    /// How many rows to look for next.
+    fn left(self, found: usize) -> usize {
+        let (Self::Page(most) | Self::Whole(most)) = self;
+        most.saturating_sub(found).min(LIST_PAGE)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use secretum_storage::Batch;
+
+    #[tokio::test]
+    async fn a_whole_listing_has_its_limit() {
+        let store = MountStorage::new(
+            secretum_storage::memory::MemoryStorage::new(),
+            Key::try_from("mount/u/").unwrap(),
+        );
+        let names = ["a", "b", "c"];
+        let batch = names.iter().fold(Batch::new(), |batch, name| {
+            batch.put(store.key(name).unwrap(), "x")
+        });
+        store.storage.commit(batch).await.unwrap();
+        let list = |room| store.names("", None, room, PageOf::Keys);
+        assert_eq!(list(Room::Whole(3)).await.unwrap(), names);
+        assert!(matches!(
+            list(Room::Whole(2)).await,
+            Err(Fault::Invalid(told)) if told.contains("more than 2")
+        ));
+        assert_eq!(list(Room::Page(2)).await.unwrap(), ["a", "b"]);
+    }
 
     #[test]
     fn nothing_of_a_value_is_shown() {

@@ -19,7 +19,7 @@ pub enum Precondition {
 }
 
 /// What happens to a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Change {
     /// The key gets this value.
     Put(Bytes),
@@ -27,6 +27,17 @@ pub enum Change {
     Delete,
     /// Nothing: the step is there for its precondition.
     Keep,
+}
+
+/// A value may hold a secret, and is not shown.
+impl std::fmt::Debug for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Put(value) => write!(f, "Put({} bytes)", value.len()),
+            Self::Delete => f.write_str("Delete"),
+            Self::Keep => f.write_str("Keep"),
+        }
+    }
 }
 
 /// One key of a batch.

@@ -37,12 +37,22 @@ pub type Result<T> = std::result::Result<T, StorageError>;
 pub struct Revision(pub u64);
 
 /// A stored value and the revision of the commit that wrote it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The value, as it was put.
     pub value: Bytes,
     /// The commit that wrote it.
     pub revision: Revision,
+}
+
+/// Its value may hold a secret, and is not shown.
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entry")
+            .field("bytes", &self.value.len())
+            .field("revision", &self.revision)
+            .finish()
+    }
 }
 
 /// What a page holds.

@@ -11,6 +11,7 @@ use secretum_barrier::SealConfig;
 use secretum_crypto::{SecretBytes, SecretString};
 use secretum_engine::{Context, Fault, Handle, Reply};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
 
 /// Tells whether the vault is initialized.
 #[derive(Deserialize, JsonSchema)]
@@ -66,6 +67,15 @@ pub(crate) struct InitKeys {
     keys: Vec<String>,
     keys_base64: Vec<String>,
     root_token: String,
+}
+
+/// Shares and token are gone from memory once they are told.
+impl Drop for InitKeys {
+    fn drop(&mut self) {
+        self.keys.zeroize();
+        self.keys_base64.zeroize();
+        self.root_token.zeroize();
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
