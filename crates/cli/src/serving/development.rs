@@ -121,6 +121,6 @@ impl Certificate {
             versions: tls::Versions::default(),
             clients: tls::Clients::default(),
         };
-        tls::server_config(&files).map_err(Failure::display)
+        tls::Offer::read(files).map_err(Failure::display)
     }
 }

@@ -149,6 +149,11 @@ fn listener(settings: &Listener) -> Result<ListenerConfig, Failure> {
     let limits = Limits {
         body_bytes: usize::try_from(settings.max_request_size_bytes).unwrap_or(usize::MAX),
         time: settings.max_request_duration,
+        head_time: settings.http_times.read_header,
+        body_time: settings.http_times.read,
+        write_time: settings.http_times.write,
+        idle_time: settings.http_times.idle,
+        connections: settings.max_connections,
     };
     Ok(ListenerConfig {
         address,
@@ -172,6 +177,6 @@ fn offer(settings: &config::Tls) -> Result<Arc<tls::Offer>, Failure> {
             ClientCertificates::Required(file) => tls::Clients::Required(file.value.clone()),
         },
     };
-    tls::server_config(&files)
+    tls::Offer::read(files)
         .map_err(|error| Failure::display(settings.cert_refused(error.to_string())))
 }
