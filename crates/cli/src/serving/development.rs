@@ -51,7 +51,7 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
             "Unseal Key: {unseal_key}\nRoot Token: {}\n",
             root_token.expose()
         ))?;
-        serve(core, server, signals).await
+        serve(core, server, signals, || {}).await
     })
 }
 
