@@ -74,11 +74,21 @@ fn core_config(
     })
 }
 
-/// Serves until a signal comes, then ends what is under way, seals, and closes the storage.
-async fn serve(core: Arc<Core>, server: Server, signals: Signals) -> Result<(), Failure> {
-    let reload = async || match core.reopen_audit().await {
-        Ok(()) => tracing::info!("audit files are opened anew"),
-        Err(error) => tracing::error!(%error, "an audit file cannot be opened anew"),
+/// Serves until a signal comes, then ends what is under way, seals, and closes the storage. At SIGHUP,
+/// reads anew what may change meanwhile.
+async fn serve(
+    core: Arc<Core>,
+    server: Server,
+    signals: Signals,
+    reload_level: impl Fn(),
+) -> Result<(), Failure> {
+    let reload = async || {
+        reload_level();
+        server.reload_certificates();
+        match core.reopen_audit().await {
+            Ok(()) => tracing::info!("audit files are opened anew"),
+            Err(error) => tracing::error!(%error, "an audit file cannot be opened anew"),
+        }
     };
     signals.until_stopped(reload).await;
     tracing::info!("ending: requests under way are finished");

@@ -7,6 +7,7 @@
 //! Resolving and routing never answer by themselves: a request without a mount or a row is authorized
 //! by its path and verb like any other, and only a permitted caller learns that there is nothing.
 
+mod admit;
 mod authorize;
 mod describe;
 mod record;
@@ -38,14 +39,8 @@ impl Core {
             request.query.clear();
         }
         let outcome = self.outcome(&request).await;
-        match &outcome {
-            Err(Fault::Internal(reason)) => {
-                tracing::error!(request_id = request.id, reason, "a request failed");
-            }
-            Err(Fault::Storage(error)) if !error.is_for_callers() => {
-                tracing::error!(request_id = request.id, %error, "the storage refused a request");
-            }
-            _ => {}
+        if let Err(fault) = &outcome {
+            log_failure(&request, fault);
         }
         Response {
             request_id: request.id,
@@ -110,6 +105,19 @@ impl Core {
             .facts(row)
             .map_or(Shape::Bare, |facts| facts.shape);
         Ok(Outcome { reply, shape })
+    }
+}
+
+/// Logs a refusal that its caller cannot do anything about.
+fn log_failure(request: &Request, fault: &Fault) {
+    match fault {
+        Fault::Internal(reason) => {
+            tracing::error!(request_id = request.id, reason, "a request failed");
+        }
+        Fault::Storage(error) if !error.is_for_callers() => {
+            tracing::error!(request_id = request.id, %error, "the storage refused a request");
+        }
+        _ => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! [`Request`] and [`Response`]: what the server hands in, and what it gets back.
 
+use crate::system;
 use secretum_api::{RequestPath, fields::Seconds};
 use secretum_crypto::SecretString;
 use secretum_engine::{Fault, RawReply, Shape, Verb};
@@ -24,6 +25,13 @@ pub struct Request {
     pub remote_address: Option<IpAddr>,
     /// The life of the wrapping token it asks for.
     pub wrap_ttl: Option<Seconds>,
+}
+
+impl Request {
+    /// Whether it is one of those that a sealed vault answers, whoever asks.
+    pub fn answers_while_sealed(&self) -> bool {
+        system::answers_while_sealed(self)
+    }
 }
 
 /// Its body may hold a secret, and is not shown.

@@ -35,7 +35,7 @@ mod tests;
 
 pub use address::{Address, NodeUrl};
 pub use describe::describe;
-pub use listener::Listener;
+pub use listener::{HttpTimes, Listener};
 pub use load::{ConfigFaults, Loaded};
 pub use notice::{Notice, Place, Placed, Severity};
 pub use problem::Problem;
@@ -68,6 +68,24 @@ pub const REQUEST_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
 /// How long a request may take where no limit is set: 90 seconds, as in Vault.
 pub const REQUEST_DURATION_DEFAULT: Duration = Duration::from_secs(90);
+
+/// How many connections of a listener may be open at once where no limit is set.
+pub const CONNECTIONS_DEFAULT: usize = 16_384;
+
+/// The highest limit for the open connections of a listener.
+pub const CONNECTIONS_MAX: usize = 1_000_000;
+
+/// How long a handshake, the first request, or the head of any may take: 10 seconds, as in Vault.
+pub const READ_HEADER_TIME_DEFAULT: Duration = Duration::from_secs(10);
+
+/// How long the body of a request may take: 30 seconds, as in Vault.
+pub const READ_TIME_DEFAULT: Duration = Duration::from_secs(30);
+
+/// How long a client may take nothing of what waits for it.
+pub const WRITE_TIME_DEFAULT: Duration = Duration::from_secs(30);
+
+/// How long a connection may rest between two requests: 5 minutes, as in Vault.
+pub const IDLE_TIME_DEFAULT: Duration = Duration::from_secs(300);
 
 /// How the server is to run.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,15 +1,13 @@
 //! The bare floor: the same stack answering a constant, to measure everything else against.
 
 use crate::http::HttpResponse;
-use crate::listener::{ListenerConfig, MakeService};
+use crate::listener::{Answers, ListenerConfig};
 use crate::{Server, ServerError};
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::service::Service;
-use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::ready;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// About as long as the answer to a KV read of a secret of 1 KiB.
 const BODY_BYTES: usize = 1_400;
@@ -19,26 +17,19 @@ const BODY_BYTES: usize = 1_400;
 /// **Errors**: [`ServerError::Listen`].
 pub async fn start(listener: ListenerConfig) -> Result<Server, ServerError> {
     let body = Bytes::from(vec![b'x'; BODY_BYTES]);
-    Server::start_with(vec![listener], |_| Constant(body.clone())).await
+    let constant = Arc::new(Constant(body));
+    Server::start_with(vec![listener], |_, _| Arc::clone(&constant)).await
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Constant(Bytes);
 
-impl MakeService for Constant {
-    type Service = Self;
-
-    fn service(&self, _: IpAddr) -> Self {
-        self.clone()
-    }
-}
-
-impl Service<hyper::Request<Incoming>> for Constant {
-    type Response = HttpResponse;
-    type Error = Infallible;
-    type Future = Ready<Result<HttpResponse, Infallible>>;
-
-    fn call(&self, _: hyper::Request<Incoming>) -> Self::Future {
-        ready(Ok(hyper::Response::new(Full::new(self.0.clone()))))
+impl Answers for Constant {
+    fn answer(
+        self: &Arc<Self>,
+        _: hyper::Request<Incoming>,
+        _: IpAddr,
+    ) -> impl Future<Output = HttpResponse> + Send + 'static {
+        ready(hyper::Response::new(self.0.clone()))
     }
 }

@@ -2,89 +2,59 @@
 
 mod answer;
 mod ask;
+mod body;
 mod health;
+#[cfg(test)]
+mod tests;
 
-pub(crate) use answer::HttpResponse;
+pub(crate) use answer::{HttpResponse, timed_out, too_many};
+pub(crate) use body::BodyMemory;
 
-use crate::listener::{Limits, MakeService};
+use crate::listener::{Answers, Limits};
 use hyper::body::Incoming;
-use hyper::service::Service;
 use secretum_core::Core;
-use std::convert::Infallible;
-use std::future::Future;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
+use tokio_util::task::TaskTracker;
 
-/// Makes the service of each connection.
-#[derive(Debug, Clone)]
-pub(crate) struct VaultServices {
-    core: Arc<Core>,
-    limits: Limits,
+/// Serves the vault to a listener.
+#[derive(Debug)]
+pub(crate) struct Vault {
+    pub(crate) core: Arc<Core>,
+    pub(crate) limits: Limits,
+    /// What bodies may take up, of all listeners together.
+    pub(crate) bodies: Arc<BodyMemory>,
+    pub(crate) tasks: TaskTracker,
 }
 
-/// Serves the vault to one connection.
-#[derive(Debug, Clone)]
-pub(crate) struct VaultService {
-    core: Arc<Core>,
-    limits: Limits,
-    peer: IpAddr,
-}
-
-impl VaultServices {
-    pub(crate) fn new(core: Arc<Core>, limits: Limits) -> Self {
-        Self { core, limits }
-    }
-}
-
-impl MakeService for VaultServices {
-    type Service = VaultService;
-
-    fn service(&self, peer: IpAddr) -> VaultService {
-        VaultService {
-            core: Arc::clone(&self.core),
-            limits: self.limits,
-            peer,
+impl Answers for Vault {
+    fn answer(
+        self: &Arc<Self>,
+        request: hyper::Request<Incoming>,
+        peer: IpAddr,
+    ) -> impl Future<Output = HttpResponse> + Send + 'static {
+        let vault = Arc::clone(self);
+        async move {
+            let head_only = request.method() == hyper::Method::HEAD;
+            let mut response = match ask::read(&vault, request, peer).await {
+                Err(refusal) => answer::turned_away(&refusal),
+                Ok(asked) => vault.handle(asked).await,
+            };
+            if head_only {
+                answer::drop_body(&mut response);
+            }
+            response
         }
     }
 }
 
-impl Service<hyper::Request<Incoming>> for VaultService {
-    type Response = HttpResponse;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Infallible>> + Send>>;
-
-    fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
-        let service = self.clone();
-        Box::pin(async move { Ok(service.answer(request).await) })
-    }
-}
-
-impl VaultService {
-    async fn answer(self, request: hyper::Request<Incoming>) -> HttpResponse {
-        let time = self.limits.time;
-        tokio::time::timeout(time, self.answer_in_time(request))
-            .await
-            .unwrap_or_else(|_| answer::timed_out())
-    }
-
-    async fn answer_in_time(self, request: hyper::Request<Incoming>) -> HttpResponse {
-        let head_only = request.method() == hyper::Method::HEAD;
-        let asked = ask::read(request, self.peer, self.limits.body_bytes).await;
-        let mut response = match asked {
-            Err(refusal) => answer::refused(&refusal),
-            Ok(asked) => self.handle(asked).await,
-        };
-        if head_only {
-            answer::drop_body(&mut response);
-        }
-        response
-    }
-
-    async fn handle(self, asked: ask::Asked) -> HttpResponse {
+impl Vault {
+    async fn handle(&self, asked: ask::Asked) -> HttpResponse {
         if asked.is_health() {
-            return health::answer(&self.core, asked).await;
+            return health::answer(&self.core, asked.request).await;
         }
+        // What the body takes up is given back when the request is done with it.
+        let _held = asked.held;
         answer::of(self.core.handle(asked.request).await)
     }
 }

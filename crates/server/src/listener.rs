@@ -1,38 +1,54 @@
-//! Listeners: accepting connections, within limits of time, and ending them.
+//! Listeners: accepting connections, within limits of time and number, and ending them.
+//!
+//! A listener accepts while it has a place for one more connection. Each connection is a task: the
+//! handshake of TLS, then HTTP by [`protocol`]. [`socket`] and [`request`] note on the
+//! [`connection::Connection`] what goes on, and [`watch`] ends a connection on which nothing does.
+
+mod body;
+mod capacity;
+mod connection;
+mod protocol;
+mod request;
+mod socket;
+mod watch;
+
+pub(crate) use request::Answers;
 
 use crate::ServerError;
-use hyper::body::Incoming;
-use hyper::service::Service;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use rustls::ServerConfig;
-use std::net::{IpAddr, SocketAddr};
+use crate::tls::Offer;
+use connection::Connection;
+use protocol::{Negotiated, Protocols};
+use socket::ObservedStream;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long a handshake, or the head of a request, may take.
-const HEAD_TIME: Duration = Duration::from_secs(10);
-
-/// How many requests of one connection are served at once, by HTTP/2.
-const STREAMS_MAX: u32 = 256;
-
-/// The longest head of a request, in bytes.
-const HEAD_BYTES_MAX: u32 = 64 * 1024;
-
 /// How long to rest when the system has no more file descriptors.
 const EXHAUSTED_REST: Duration = Duration::from_millis(50);
 
-/// Limits of a request.
+/// Limits of a listener, its connections and their requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The largest body.
     pub body_bytes: usize,
     /// How long a request may take, its body and its answer.
     pub time: Duration,
+    /// How long a handshake, the first request of a connection, or the head of any may take.
+    pub head_time: Duration,
+    /// How long the body of a request may take.
+    pub body_time: Duration,
+    /// How long a client may take nothing of what waits for it.
+    pub write_time: Duration,
+    /// How long a connection may rest between two requests.
+    pub idle_time: Duration,
+    /// How many connections may be open at once; further ones wait. At least one is served, and
+    /// no more than the process may open files.
+    pub connections: usize,
 }
 
 impl Default for Limits {
@@ -40,6 +56,11 @@ impl Default for Limits {
         Self {
             body_bytes: 32 << 20,
             time: Duration::from_secs(90),
+            head_time: Duration::from_secs(10),
+            body_time: Duration::from_secs(30),
+            write_time: Duration::from_secs(30),
+            idle_time: Duration::from_secs(300),
+            connections: 16_384,
         }
     }
 }
@@ -50,8 +71,8 @@ pub struct ListenerConfig {
     /// The address; port 0 for any.
     pub address: SocketAddr,
     /// The offer of TLS; `None` for plain HTTP.
-    pub tls: Option<Arc<ServerConfig>>,
-    /// Limits of a request.
+    pub tls: Option<Arc<Offer>>,
+    /// Its limits.
     pub limits: Limits,
 }
 
@@ -59,43 +80,48 @@ pub struct ListenerConfig {
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: TcpListener,
+    places: Arc<Semaphore>,
     pub(crate) config: ListenerConfig,
 }
 
-/// What a service is made for each connection from.
-pub(crate) trait MakeService: Clone + Send + Sync + 'static {
-    type Service: Service<
-            hyper::Request<Incoming>,
-            Response = crate::http::HttpResponse,
-            Error = std::convert::Infallible,
-            Future: Send,
-        > + Send
-        + 'static;
-
-    fn service(&self, peer: IpAddr) -> Self::Service;
-}
-
 impl Listener {
-    pub(crate) async fn bind(mut config: ListenerConfig) -> Result<Self, ServerError> {
+    /// Binds the socket of one of so many listeners.
+    pub(crate) async fn bind(
+        mut config: ListenerConfig,
+        listeners: usize,
+    ) -> Result<Self, ServerError> {
         let address = config.address;
         let failed = |source| ServerError::Listen { address, source };
         let socket = TcpListener::bind(address).await.map_err(failed)?;
         config.address = socket.local_addr().map_err(failed)?;
-        Ok(Self { socket, config })
+        let places = capacity::connections(config.limits.connections, listeners);
+        Ok(Self {
+            socket,
+            places: Arc::new(Semaphore::new(places)),
+            config,
+        })
     }
 
     /// Accepts until `ending`; connections under way end after their requests, counted in `tasks`.
-    pub(crate) async fn run(
+    pub(crate) async fn run<A: Answers>(
         self,
-        services: impl MakeService,
+        answers: Arc<A>,
         ending: CancellationToken,
         tasks: TaskTracker,
     ) {
-        let acceptor = self.config.tls.map(TlsAcceptor::from);
+        let limits = self.config.limits;
+        let host = Arc::new(Host {
+            answers,
+            tls: self.config.tls.clone(),
+            protocols: Protocols::new(&limits, &tasks),
+            ending: ending.clone(),
+            tasks,
+            limits,
+        });
         loop {
-            let (stream, peer) = tokio::select! {
+            let (stream, peer, place) = tokio::select! {
                 () = ending.cancelled() => return,
-                accepted = self.socket.accept() => match accepted {
+                accepted = self.accept() => match accepted {
                     Ok(accepted) => accepted,
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -104,70 +130,58 @@ impl Listener {
                     }
                 },
             };
-            let service = services.service(peer.ip());
-            let (acceptor, ending) = (acceptor.clone(), ending.clone());
-            tasks.spawn(async move {
-                // Answers are small and whole: waiting to fill a segment only delays them.
-                let _ = stream.set_nodelay(true);
-                match acceptor {
-                    None => serve(stream, service, ending).await,
-                    Some(acceptor) => secure(acceptor, stream, service, ending).await,
-                }
-            });
+            host.tasks
+                .spawn(Arc::clone(&host).serve(stream, peer, place));
         }
+    }
+
+    /// Waits for a place, then for a connection: who finds none waits in the system's queue.
+    async fn accept(&self) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        let place = place.map_err(std::io::Error::other)?;
+        let (stream, peer) = self.socket.accept().await?;
+        Ok((stream, peer, place))
     }
 }
 
-async fn secure<S>(acceptor: TlsAcceptor, stream: TcpStream, service: S, ending: CancellationToken)
-where
-    S: Service<
-            hyper::Request<Incoming>,
-            Response = crate::http::HttpResponse,
-            Error = std::convert::Infallible,
-            Future: Send,
-        > + Send
-        + 'static,
-{
-    match tokio::time::timeout(HEAD_TIME, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => serve(stream, service, ending).await,
-        Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-        Err(_) => tracing::debug!("a TLS handshake took too long"),
-    }
+/// What the connections of a listener share.
+struct Host<A> {
+    answers: Arc<A>,
+    tls: Option<Arc<Offer>>,
+    protocols: Protocols,
+    ending: CancellationToken,
+    tasks: TaskTracker,
+    limits: Limits,
 }
 
-async fn serve<I, S>(stream: I, service: S, ending: CancellationToken)
-where
-    I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    S: Service<
-            hyper::Request<Incoming>,
-            Response = crate::http::HttpResponse,
-            Error = std::convert::Infallible,
-            Future: Send,
-        > + Send
-        + 'static,
-{
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
-        .max_buf_size(HEAD_BYTES_MAX as usize);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(HEAD_BYTES_MAX)
-        .keep_alive_interval(Some(Duration::from_secs(30)));
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = ending.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+impl<A: Answers> Host<A> {
+    async fn serve(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        place: OwnedSemaphorePermit,
+    ) {
+        // Answers are small and whole: waiting to fill a segment only delays them.
+        let _ = stream.set_nodelay(true);
+        let connection = Connection::new(self.limits, self.tasks.clone(), place);
+        let service = request::Service::new(&self.answers, &connection, peer.ip());
+        let stream = ObservedStream::new(stream, Arc::clone(&connection));
+        let run = protocol::Run {
+            protocols: &self.protocols,
+            connection: &connection,
+            ending: &self.ending,
+        };
+        let Some(offer) = &self.tls else {
+            return run.serve(stream, service, Negotiated::Nothing).await;
+        };
+        let handshake = TlsAcceptor::from(offer.current()).accept(stream);
+        match tokio::time::timeout(self.limits.head_time, handshake).await {
+            Ok(Ok(stream)) => {
+                let negotiated = Negotiated::of(stream.get_ref().1.alpn_protocol());
+                run.serve(stream, service, negotiated).await;
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a TLS handshake took too long"),
         }
-    };
-    if let Err(error) = served {
-        tracing::debug!(error, "a connection ended early");
     }
 }

@@ -1,8 +1,9 @@
 //! [`Server`]: listeners over a core, from start to graceful end.
 
 use crate::ServerError;
-use crate::http::VaultServices;
-use crate::listener::{Listener, ListenerConfig, MakeService};
+use crate::http::{BodyMemory, Vault};
+use crate::listener::{Answers, Listener, ListenerConfig};
+use crate::tls::Offer;
 use secretum_core::Core;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     ending: CancellationToken,
     tasks: TaskTracker,
+    offers: Vec<Arc<Offer>>,
 }
 
 impl Server {
@@ -30,35 +32,61 @@ impl Server {
         core: &Arc<Core>,
         listeners: Vec<ListenerConfig>,
     ) -> Result<Self, ServerError> {
-        Self::start_with(listeners, |config| {
-            VaultServices::new(Arc::clone(core), config.limits)
+        let largest = listeners.iter().map(|config| config.limits.body_bytes);
+        let bodies = Arc::new(BodyMemory::for_bodies_of(largest.max().unwrap_or(0)));
+        Self::start_with(listeners, |config, tasks| {
+            Arc::new(Vault {
+                core: Arc::clone(core),
+                limits: config.limits,
+                bodies: Arc::clone(&bodies),
+                tasks: tasks.clone(),
+            })
         })
         .await
     }
 
-    /// Listens, and serves whatever is made for each listener.
-    pub(crate) async fn start_with<S: MakeService>(
+    /// Listens, and serves what answers each listener.
+    pub(crate) async fn start_with<A: Answers>(
         configs: Vec<ListenerConfig>,
-        services: impl Fn(&ListenerConfig) -> S,
+        answers: impl Fn(&ListenerConfig, &TaskTracker) -> Arc<A>,
     ) -> Result<Self, ServerError> {
-        let mut listeners = Vec::with_capacity(configs.len());
+        let count = configs.len();
+        let mut listeners = Vec::with_capacity(count);
         for config in configs {
-            listeners.push(Listener::bind(config).await?);
+            listeners.push(Listener::bind(config, count).await?);
         }
-        let (ending, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let addresses = listeners
-            .iter()
-            .map(|listener| listener.config.address)
-            .collect();
+        let mut server = Self {
+            addresses: Vec::with_capacity(count),
+            ending: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            offers: Vec::new(),
+        };
         for listener in listeners {
-            let services = services(&listener.config);
-            tasks.spawn(listener.run(services, ending.clone(), tasks.clone()));
+            server.addresses.push(listener.config.address);
+            server.offers.extend(listener.config.tls.clone());
+            let answers = answers(&listener.config, &server.tasks);
+            let run = listener.run(answers, server.ending.clone(), server.tasks.clone());
+            server.tasks.spawn(run);
         }
-        Ok(Self {
-            addresses,
-            ending,
-            tasks,
-        })
+        Ok(server)
+    }
+
+    /// Reads the certificates of all listeners anew, for the handshakes to come.
+    ///
+    /// A listener whose files cannot be used keeps what it has; the log says which file it is.
+    pub fn reload_certificates(&self) {
+        for offer in &self.offers {
+            match offer.reload() {
+                Ok(()) => tracing::info!(
+                    certificate = %offer.files().certificate.display(),
+                    "a certificate was read anew"
+                ),
+                Err(error) => tracing::error!(
+                    %error,
+                    "a certificate cannot be read anew, and the one before stays in force"
+                ),
+            }
+        }
     }
 
     /// The addresses listened on, with their real ports.
@@ -113,3 +141,6 @@ impl Signals {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

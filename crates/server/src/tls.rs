@@ -3,9 +3,8 @@
 //! TLS 1.2 and 1.3 by rustls and aws-lc-rs, the hybrid X25519MLKEM768 preferred for key agreement,
 //! HTTP/2 before HTTP/1.1.
 
-pub use rustls::ServerConfig as Offer;
-
 use crate::ServerError;
+use parking_lot::RwLock;
 use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
@@ -52,10 +51,43 @@ pub enum Clients {
     Required(PathBuf),
 }
 
-/// Reads certificate and key, and prepares the offer.
-///
-/// **Errors**: [`ServerError::Read`], [`ServerError::Pem`], [`ServerError::Certificate`].
-pub fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, ServerError> {
+/// What is offered to clients, which can be read anew while connections go on.
+#[derive(Debug)]
+pub struct Offer {
+    files: TlsFiles,
+    current: RwLock<Arc<ServerConfig>>,
+}
+
+impl Offer {
+    /// Reads certificate and key, and prepares the offer.
+    ///
+    /// **Errors**: [`ServerError::Read`], [`ServerError::Pem`], [`ServerError::Certificate`].
+    pub fn read(files: TlsFiles) -> Result<Arc<Self>, ServerError> {
+        let current = RwLock::new(server_config(&files)?);
+        Ok(Arc::new(Self { files, current }))
+    }
+
+    /// Reads the same files anew. Handshakes to come get what is in them; sessions of before are not
+    /// resumed, so that who may show a certificate is decided by the new roots.
+    ///
+    /// **Errors**: as of [`Self::read`]; all stays as it is.
+    pub fn reload(&self) -> Result<(), ServerError> {
+        let config = server_config(&self.files)?;
+        *self.current.write() = config;
+        Ok(())
+    }
+
+    /// Where it was read from.
+    pub fn files(&self) -> &TlsFiles {
+        &self.files
+    }
+
+    pub(crate) fn current(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.read())
+    }
+}
+
+fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, ServerError> {
     let chain = certificates(&files.certificate)?;
     let key = private_key(&files.key)?;
     let refused = |path: &Path, source| ServerError::Certificate {

@@ -51,7 +51,7 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
             "Unseal Key: {unseal_key}\nRoot Token: {}\n",
             root_token.expose()
         ))?;
-        serve(core, server, signals).await
+        serve(core, server, signals, || {}).await
     })
 }
 
@@ -121,6 +121,6 @@ impl Certificate {
             versions: tls::Versions::default(),
             clients: tls::Clients::default(),
         };
-        tls::server_config(&files).map_err(Failure::display)
+        tls::Offer::read(files).map_err(Failure::display)
     }
 }

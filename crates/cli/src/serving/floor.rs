@@ -29,7 +29,7 @@ pub(crate) fn run(floor: Floor) -> Result<(), Failure> {
         versions: tls::Versions::default(),
         clients: tls::Clients::default(),
     };
-    let tls = Some(tls::server_config(&files).map_err(Failure::display)?);
+    let tls = Some(tls::Offer::read(files).map_err(Failure::display)?);
     runtime()?.block_on(async {
         let signals = Signals::watch().map_err(Failure::display)?;
         let listener = ListenerConfig {

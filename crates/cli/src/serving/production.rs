@@ -10,7 +10,7 @@ use secretum_crypto::sha256;
 use secretum_server::config::{
     self, ClientCertificates, Config, Listener, Loaded, RaftStorage as RaftSettings, TlsVersion,
 };
-use secretum_server::{Limits, ListenerConfig, hardening, tls};
+use secretum_server::{Limits, ListenerConfig, hardening, logging, tls};
 use secretum_storage::Storage;
 use secretum_storage::memory::MemoryStorage;
 use secretum_storage::raft::{RaftConfig, RaftStorage};
@@ -42,7 +42,8 @@ pub(super) fn run(arguments: &ServerArguments, environment: &Environment) -> Res
     if !config.disable_mlock {
         hardening::lock_memory();
     }
-    runtime()?.block_on(start(config, listeners))
+    let reload_level = || reload_log_level(arguments, environment);
+    runtime()?.block_on(start(config, listeners, reload_level))
 }
 
 fn load(arguments: &ServerArguments, environment: &Environment) -> Result<Loaded, Failure> {
@@ -54,7 +55,24 @@ fn load(arguments: &ServerArguments, environment: &Environment) -> Result<Loaded
     Config::load(&arguments.config, &|name| environment.plain(name)).map_err(Failure::display)
 }
 
-async fn start(config: Config, listeners: Vec<ListenerConfig>) -> Result<(), Failure> {
+/// Reads the configuration anew for its log level, which a flag or a variable comes before.
+fn reload_log_level(arguments: &ServerArguments, environment: &Environment) {
+    if arguments.log_level.is_some() {
+        return;
+    }
+    match Config::load(&arguments.config, &|name| environment.plain(name)) {
+        Ok(Loaded { config, .. }) => logging::set_level(config.log_level.name()),
+        Err(faults) => tracing::error!(
+            "the configuration is faulty, and the log level stays as it is: {faults}"
+        ),
+    }
+}
+
+async fn start(
+    config: Config,
+    listeners: Vec<ListenerConfig>,
+    reload_level: impl Fn(),
+) -> Result<(), Failure> {
     let signals = watch_signals()?;
     let storage = open(&config).await?;
     let first = listeners.first().map(|listener| {
@@ -91,7 +109,7 @@ async fn start(config: Config, listeners: Vec<ListenerConfig>) -> Result<(), Fai
     for address in server.addresses() {
         tracing::info!(%address, "listening");
     }
-    serve(core, server, signals).await
+    serve(core, server, signals, reload_level).await
 }
 
 async fn open(config: &Config) -> Result<Arc<dyn Storage>, Failure> {
@@ -149,6 +167,11 @@ fn listener(settings: &Listener) -> Result<ListenerConfig, Failure> {
     let limits = Limits {
         body_bytes: usize::try_from(settings.max_request_size_bytes).unwrap_or(usize::MAX),
         time: settings.max_request_duration,
+        head_time: settings.http_times.read_header,
+        body_time: settings.http_times.read,
+        write_time: settings.http_times.write,
+        idle_time: settings.http_times.idle,
+        connections: settings.max_connections,
     };
     Ok(ListenerConfig {
         address,
@@ -172,6 +195,6 @@ fn offer(settings: &config::Tls) -> Result<Arc<tls::Offer>, Failure> {
             ClientCertificates::Required(file) => tls::Clients::Required(file.value.clone()),
         },
     };
-    tls::server_config(&files)
+    tls::Offer::read(files)
         .map_err(|error| Failure::display(settings.cert_refused(error.to_string())))
 }

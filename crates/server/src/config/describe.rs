@@ -56,12 +56,19 @@ fn storage(storage: &Storage) -> String {
 
 fn of_listener(listener: &Listener) -> String {
     let tls = listener.tls.as_ref();
+    let times = listener.http_times;
     format!(
-        "tcp {}, {}, requests of at most {} bytes and {}",
+        "tcp {}, {}, requests of at most {} bytes and {}, at most {} connections, timeouts: \
+         head {}, body {}, write {}, idle {}",
         listener.address,
         tls.map_or_else(|| "no TLS".to_owned(), of_tls),
         listener.max_request_size_bytes,
         written(listener.max_request_duration),
+        listener.max_connections,
+        written(times.read_header),
+        written(times.read),
+        written(times.write),
+        written(times.idle),
     )
 }
 

@@ -5,8 +5,9 @@ use super::notice::Notices;
 use super::section::{ADDRESS, Section, Source};
 use super::stanza::Stanza;
 use super::{
-    Address, Place, Problem, REQUEST_BYTES_DEFAULT, REQUEST_BYTES_MAX, REQUEST_DURATION_DEFAULT,
-    Tls, tls, values,
+    Address, CONNECTIONS_DEFAULT, CONNECTIONS_MAX, IDLE_TIME_DEFAULT, Place, Problem,
+    READ_HEADER_TIME_DEFAULT, READ_TIME_DEFAULT, REQUEST_BYTES_DEFAULT, REQUEST_BYTES_MAX,
+    REQUEST_DURATION_DEFAULT, Tls, WRITE_TIME_DEFAULT, tls, values,
 };
 use secretum_hcl::Value;
 use std::time::Duration;
@@ -25,8 +26,53 @@ pub struct Listener {
     pub max_request_size_bytes: u64,
     /// How long a request may take. Default: [`REQUEST_DURATION_DEFAULT`].
     pub max_request_duration: Duration,
+    /// How many connections may be open at once, from 1 to [`CONNECTIONS_MAX`]. Default:
+    /// [`CONNECTIONS_DEFAULT`].
+    pub max_connections: usize,
+    /// How long its clients may take, and how long they may rest.
+    pub http_times: HttpTimes,
     /// Where it stands in the configuration.
     pub place: Place,
+}
+
+/// How long the clients of a listener may take, and how long they may rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpTimes {
+    /// For a handshake, the first request, or the head of any. Default:
+    /// [`READ_HEADER_TIME_DEFAULT`].
+    pub read_header: Duration,
+    /// For the body of a request. Default: [`READ_TIME_DEFAULT`].
+    pub read: Duration,
+    /// For taking nothing of what waits for them. Default: [`WRITE_TIME_DEFAULT`].
+    pub write: Duration,
+    /// Between two requests. Default: [`IDLE_TIME_DEFAULT`].
+    pub idle: Duration,
+}
+
+impl Default for HttpTimes {
+    fn default() -> Self {
+        Self {
+            read_header: READ_HEADER_TIME_DEFAULT,
+            read: READ_TIME_DEFAULT,
+            write: WRITE_TIME_DEFAULT,
+            idle: IDLE_TIME_DEFAULT,
+        }
+    }
+}
+
+impl HttpTimes {
+    fn take(section: &mut Section<'_, '_>) -> Self {
+        let mut of = |key: &'static str, default: Duration| {
+            let time = section.duration(key);
+            time.map_or(default, |time| time.value)
+        };
+        Self {
+            read_header: of("http_read_header_timeout", READ_HEADER_TIME_DEFAULT),
+            read: of("http_read_timeout", READ_TIME_DEFAULT),
+            write: of("http_write_timeout", WRITE_TIME_DEFAULT),
+            idle: of("http_idle_timeout", IDLE_TIME_DEFAULT),
+        }
+    }
 }
 
 impl Listener {
@@ -38,6 +84,8 @@ impl Listener {
             tls,
             max_request_size_bytes: REQUEST_BYTES_DEFAULT,
             max_request_duration: REQUEST_DURATION_DEFAULT,
+            max_connections: CONNECTIONS_DEFAULT,
+            http_times: HttpTimes::default(),
             place,
         }
     }
@@ -46,6 +94,7 @@ impl Listener {
 const DEFAULT_HOST: &str = "127.0.0.1";
 const DEFAULT_PORT: u16 = 8200;
 const REQUEST_SIZE: &str = "a number of bytes from 1 to 1073741824";
+const CONNECTIONS: &str = "a number of connections from 1 to 1000000";
 
 /// A listener as one file has it.
 #[derive(Debug)]
@@ -86,6 +135,8 @@ impl ListenerDraft {
         let cluster_address = section.take("cluster_address", ADDRESS, parse);
         let size = section.take("max_request_size", REQUEST_SIZE, request_size);
         let max_request_duration = section.duration("max_request_duration");
+        let connections = section.take("max_connections", CONNECTIONS, connections);
+        let http_times = HttpTimes::take(&mut section);
         let tls = tls::read(&mut section, place);
         section.finish(LISTENER_UNSERVED);
         if address_is_faulty {
@@ -95,6 +146,8 @@ impl ListenerDraft {
         Some(Self {
             listener: Listener {
                 cluster_address: cluster_address.map(|address| address.value),
+                max_connections: connections.map_or(CONNECTIONS_DEFAULT, |number| number.value),
+                http_times,
                 max_request_size_bytes: size.map_or(REQUEST_BYTES_DEFAULT, |size| size.value),
                 ..Listener::new(address, tls?, place.clone())
             },
@@ -126,6 +179,14 @@ fn request_size(value: &Value) -> Option<u64> {
     match values::whole_number(value)? {
         0 => Some(REQUEST_BYTES_DEFAULT),
         size => (size <= REQUEST_BYTES_MAX).then_some(size),
+    }
+}
+
+/// A number of connections; 0 is the default.
+fn connections(value: &Value) -> Option<usize> {
+    match usize::try_from(values::whole_number(value)?).ok()? {
+        0 => Some(CONNECTIONS_DEFAULT),
+        number => (number <= CONNECTIONS_MAX).then_some(number),
     }
 }
 

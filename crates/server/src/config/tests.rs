@@ -228,6 +228,40 @@ impl Config {
 }
 
 #[test]
+fn limits_of_connections() {
+    let listener = |lines: &str| {
+        let text = format!("{MEMORY}listener \"tcp\" {{\n tls_disable = true\n{lines}\n}}\n");
+        good("a.hcl", &text).listeners[0].clone()
+    };
+    let set = listener(
+        "max_connections = \"1000000\"\nhttp_read_header_timeout = \"2s\"\nhttp_read_timeout = 3\n\
+         http_write_timeout = \"4s\"\nhttp_idle_timeout = \"1m\"",
+    );
+    let times = HttpTimes {
+        read_header: Duration::from_secs(2),
+        read: Duration::from_secs(3),
+        write: Duration::from_secs(4),
+        idle: Duration::from_secs(60),
+    };
+    assert_eq!(
+        (set.max_connections, set.http_times),
+        (CONNECTIONS_MAX, times)
+    );
+    let defaults = listener("max_connections = 0\nhttp_write_timeout = 0");
+    assert_eq!(defaults.max_connections, CONNECTIONS_DEFAULT);
+    assert_eq!(defaults.http_times, HttpTimes::default());
+    assert_eq!(
+        listener_faults(
+            "tls_disable = true\nmax_connections = 1000001\nhttp_idle_timeout = \"soon\""
+        ),
+        [
+            "a.hcl:4:19: `max_connections` must be a number of connections from 1 to 1000000, not the number `1000001`",
+            "a.hcl:5:21: `http_idle_timeout` must be a duration such as `768h`, `30m` or `90s`, or a number of seconds, not `soon`",
+        ]
+    );
+}
+
+#[test]
 fn the_ttl_that_is_not_set_gives_way() {
     for (line, default, max) in [
         ("max_lease_ttl = \"1h\"", 1, 1),
@@ -357,7 +391,7 @@ fn what_is_in_force() {
         described.collect::<Vec<_>>(),
         [
             "storage            raft in /data, node node-1",
-            "listener           tcp 127.0.0.1:8200, tls12 to tls13, requests of at most 33554432 bytes and 1m30s",
+            "listener           tcp 127.0.0.1:8200, tls12 to tls13, requests of at most 33554432 bytes and 1m30s, at most 16384 connections, timeouts: head 10s, body 30s, write 30s, idle 5m",
             "api_addr           https://127.0.0.1:8200",
             "cluster_addr       https://127.0.0.1:8201",
             "cluster_name       (made up at init)",

@@ -1,7 +1,7 @@
 //! From an answer to an HTTP response: the only place that knows status codes.
 
+use super::body::Refusal;
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use secretum_api::Envelope;
@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use std::collections::HashMap;
 
 /// An HTTP response with its whole body.
-pub(crate) type HttpResponse = hyper::Response<Full<Bytes>>;
+pub(crate) type HttpResponse = hyper::Response<Bytes>;
 
 /// The response of an answer.
 pub(super) fn of(response: Response) -> HttpResponse {
@@ -31,19 +31,38 @@ pub(super) fn refused(fault: &Fault) -> HttpResponse {
     refused_as(fault, None)
 }
 
+/// The response of a request that did not become one.
+pub(super) fn turned_away(refusal: &Refusal) -> HttpResponse {
+    match refusal {
+        Refusal::Fault(fault) => refused(fault),
+        Refusal::Slow => errors(
+            StatusCode::REQUEST_TIMEOUT,
+            &["the body of the request took too long"],
+        ),
+    }
+}
+
+/// The response of a request that too many others of its connection were begun before.
+pub(crate) fn too_many() -> HttpResponse {
+    errors(
+        StatusCode::SERVICE_UNAVAILABLE,
+        &["too many requests of this connection are under way"],
+    )
+}
+
 /// The response of a request that took too long.
-pub(super) fn timed_out() -> HttpResponse {
+pub(crate) fn timed_out() -> HttpResponse {
     errors(StatusCode::GATEWAY_TIMEOUT, &["the request took too long"])
 }
 
 /// Takes the body away, for HEAD.
 pub(super) fn drop_body(response: &mut HttpResponse) {
-    *response.body_mut() = Full::default();
+    *response.body_mut() = Bytes::new();
 }
 
 /// A JSON body under a status.
 pub(super) fn json(status: StatusCode, body: Vec<u8>) -> HttpResponse {
-    let mut response = hyper::Response::new(Full::new(Bytes::from(body)));
+    let mut response = hyper::Response::new(Bytes::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

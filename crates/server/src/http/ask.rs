@@ -1,8 +1,9 @@
 //! From an HTTP request to a [`Request`].
 
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Body as _, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName};
+use super::Vault;
+use super::body::{self, Held, Refusal};
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName};
 use hyper::{Method, Request as HttpRequest};
 use percent_encoding::percent_decode_str;
 use secretum_api::RequestPath;
@@ -10,13 +11,14 @@ use secretum_api::fields::Seconds;
 use secretum_core::Request;
 use secretum_crypto::{SecretString, SystemRng, random_uuid};
 use secretum_engine::{Fault, QUERY_PAIRS_MAX, Verb};
-use serde_json::value::RawValue;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::sync::Arc;
 
 /// A request as it was read, and what only HTTP knows of it.
 pub(super) struct Asked {
     pub(super) request: Request,
+    /// What its body takes up.
+    pub(super) held: Held,
     is_get: bool,
 }
 
@@ -27,24 +29,18 @@ impl Asked {
     }
 }
 
-/// How much of a body that is too large is read, so that its sender hears of it.
-const DRAIN_BYTES_MAX: usize = 64 << 20;
-
-/// How long its sender may pause meanwhile.
-const DRAIN_PAUSE: Duration = Duration::from_millis(250);
-
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
 const WRAP_TTL: HeaderName = HeaderName::from_static("x-vault-wrap-ttl");
 
-/// Reads a request, its body up to a limit.
+/// Reads a request and its body.
 ///
-/// **Errors**: a [`Fault`] that says what is wrong with it.
+/// **Errors**: a [`Fault`] that says what is wrong with it, or that it was too slow.
 pub(super) async fn read(
+    vault: &Arc<Vault>,
     http: HttpRequest<Incoming>,
     peer: IpAddr,
-    body_bytes_max: usize,
-) -> Result<Asked, Fault> {
+) -> Result<Asked, Refusal> {
     let (head, body) = http.into_parts();
     let mut query = query(head.uri.query().unwrap_or_default())?;
     let verb = verb(&head.method, &mut query)?;
@@ -52,28 +48,29 @@ pub(super) async fn read(
     refuse_namespace(&head.headers)?;
     let token = token(&head.headers)?;
     let wrap_ttl = one(&head.headers, &WRAP_TTL)?.map(wrap_ttl).transpose()?;
-    let body = match verb {
-        Verb::Write | Verb::Patch | Verb::Delete => {
-            if verb == Verb::Patch {
-                check_patch_type(&head.headers)?;
-            }
-            read_body(body, body_bytes_max).await?
-        }
-        Verb::Read | Verb::List | Verb::Scan | Verb::Help => None,
-    };
-    let id = random_uuid(&SystemRng).map_err(Fault::internal)?;
-    let is_get = head.method == Method::GET || head.method == Method::HEAD;
-    let request = Request {
-        id,
+    if verb == Verb::Patch {
+        check_patch_type(&head.headers)?;
+    }
+    let mut request = Request {
+        id: random_uuid(&SystemRng).map_err(Fault::internal)?,
         verb,
         path,
         query,
-        body,
+        body: None,
         token,
         remote_address: Some(peer),
         wrap_ttl,
     };
-    Ok(Asked { request, is_get })
+    let mut held = Held::default();
+    if matches!(verb, Verb::Write | Verb::Patch | Verb::Delete) {
+        let waits_for_leave = head.headers.contains_key(EXPECT);
+        (request.body, held) = body::read(vault, &request, body, waits_for_leave).await?;
+    }
+    Ok(Asked {
+        request,
+        held,
+        is_get: head.method == Method::GET || head.method == Method::HEAD,
+    })
 }
 
 /// The verb of a method; `list`, `scan` and `help` in the query make a GET another verb.
@@ -215,47 +212,4 @@ fn check_patch_type(headers: &HeaderMap) -> Result<(), Fault> {
     Err(Fault::MediaType(
         "PATCH requires Content-Type: application/merge-patch+json".into(),
     ))
-}
-
-/// Reads on for a while, so that a client that is still sending gets to read why it was refused.
-async fn drain(mut body: Incoming) {
-    let mut left = DRAIN_BYTES_MAX;
-    // Who pauses has read the answer, or waits for it.
-    while let Ok(Some(Ok(frame))) = tokio::time::timeout(DRAIN_PAUSE, body.frame()).await {
-        left = left.saturating_sub(frame.data_ref().map_or(0, bytes::Bytes::len));
-        if left == 0 {
-            return;
-        }
-    }
-}
-
-async fn read_body(mut body: Incoming, bytes_max: usize) -> Result<Option<Box<RawValue>>, Fault> {
-    let too_large =
-        || Fault::TooLarge(format!("the body is over the limit of {bytes_max} bytes").into());
-    if body.size_hint().lower() > bytes_max as u64 {
-        drain(body).await;
-        return Err(too_large());
-    }
-    let bytes = match Limited::new(&mut body, bytes_max).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            drain(body).await;
-            return Err(too_large());
-        }
-        Err(_) => return Err(Fault::invalid("the body ended early")),
-    };
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| Fault::invalid("failed to parse JSON input: the body is not valid UTF-8"))?;
-    if text.trim().is_empty() {
-        return Ok(None);
-    }
-    let raw: Box<RawValue> = serde_json::from_str(text)
-        .map_err(|error| Fault::invalid(format!("failed to parse JSON input: {error}")))?;
-    match raw.get().as_bytes().first() {
-        Some(b'{') => Ok(Some(raw)),
-        Some(b'n') => Ok(None),
-        _ => Err(Fault::invalid(
-            "failed to parse JSON input: the body must be a JSON object",
-        )),
-    }
 }

@@ -1,15 +1,14 @@
 //! `sys/health`, whose status code is its answer.
 
 use super::answer::{self, HttpResponse};
-use super::ask::Asked;
 use hyper::StatusCode;
-use secretum_core::{Core, NodeState};
+use secretum_core::{Core, NodeState, Request};
 use secretum_engine::Fault;
 
 /// Answers with the code of the node's state, or the one that the query names for it.
-pub(super) async fn answer(core: &Core, asked: Asked) -> HttpResponse {
-    let query = asked.request.query.clone();
-    let response = core.handle(asked.request).await;
+pub(super) async fn answer(core: &Core, request: Request) -> HttpResponse {
+    let query = request.query.clone();
+    let response = core.handle(request).await;
     let state = match core.status().await {
         Ok(status) => status.state,
         Err(error) => return answer::refused(&Fault::internal(error)),

@@ -422,3 +422,28 @@ async fn a_file_opened_anew_again_and_again_under_load_keeps_one_chain() {
     let expected: Vec<_> = (0..sequences.len() as u64).map(Some).collect();
     assert_eq!(sequences, expected);
 }
+
+#[tokio::test]
+async fn callers_who_are_not_known_are_recorded_before_their_body_comes() {
+    let recorded = Recorded::open().await;
+    let root = recorded.vault.root.clone();
+    let request = |token: &str| ask(Verb::Write, "secret/data/a").token(token).request;
+    let before = recorded.records().len();
+    let core = &recorded.vault.core;
+    core.admit(&request(&root)).await.unwrap();
+    assert_eq!(recorded.records().len(), before, "nothing was done yet");
+    let refused = core.admit(&request("hvs.nobody")).await;
+    assert!(matches!(refused, Err(Fault::Denied)), "{refused:?}");
+    let records = recorded.records();
+    let [.., request, response] = records.as_slice() else {
+        panic!("{records:?}");
+    };
+    assert_eq!(records.len(), before + 2);
+    assert_eq!(request["request"]["path"], "secret/data/a");
+    assert_eq!(response["error"], "permission denied");
+    recorded.vault.core.seal().await;
+    let sealed = core
+        .admit(&self::ask(Verb::Write, "a").token(&root).request)
+        .await;
+    assert!(matches!(sealed, Err(Fault::Sealed)), "{sealed:?}");
+}

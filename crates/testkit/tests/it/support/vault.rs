@@ -45,7 +45,7 @@ pub(crate) struct Answer {
 /// A request in the making.
 #[derive(Debug)]
 pub(crate) struct Ask {
-    request: Request,
+    pub(crate) request: Request,
 }
 
 /// A core that knows no vault yet.

@@ -1,0 +1,61 @@
+//! How many connections the process has room for.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Open files that are left to everything else: storage, audit devices, configuration.
+const FILES_RESERVED: u64 = 256;
+
+/// The connections that one of so many listeners may hold open, `wanted` at most.
+///
+/// A connection is an open file. One that is accepted beyond what the process may open would be
+/// lost, and with it every file that the storage wants to open.
+pub(super) fn connections(wanted: usize, listeners: usize) -> usize {
+    let Some(files) = open_files() else {
+        return wanted.max(1);
+    };
+    let allowed = share(files, listeners);
+    if allowed < wanted {
+        tracing::warn!(
+            wanted,
+            allowed,
+            "a listener holds fewer connections than its max_connections: the process may open too \
+             few files, see `ulimit -n`"
+        );
+    }
+    wanted.min(allowed).max(1)
+}
+
+fn share(files: u64, listeners: usize) -> usize {
+    let left = files.saturating_sub(FILES_RESERVED);
+    let left = usize::try_from(left).unwrap_or(usize::MAX);
+    // Without this many there is no server to speak of; the system refuses what is too much.
+    left.checked_div(listeners).unwrap_or(left).max(1)
+}
+
+/// How many files may be open, after asking for as many as the system grants; `None` for any number.
+fn open_files() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let highest = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    match setrlimit(Resource::Nofile, highest) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_left_to_the_storage_and_shared_by_listeners() {
+        assert_eq!(share(FILES_RESERVED + 1_000, 1), 1_000);
+        assert_eq!(share(FILES_RESERVED + 1_000, 3), 333);
+        assert_eq!(share(FILES_RESERVED, 1), 1);
+        assert_eq!(share(0, 64), 1);
+        assert_eq!(connections(0, 1), 1);
+        assert!(connections(usize::MAX, 1) >= 1);
+    }
+}
