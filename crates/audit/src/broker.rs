@@ -1,5 +1,6 @@
 //! [`Broker`]: hands every record to every device.
 
+use crate::device::Sent;
 use crate::{AuditError, Device, Record, Subject};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -86,38 +87,26 @@ pub struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// Writes a record to every device; `Ok` once one of them took it, or where there is none. The
-    /// others are waited for no longer than that.
+    /// Hands a record to every device. What comes back tells when one of them took it. Records of one
+    /// entry reach a device in the order in which they are handed over.
     ///
     /// **Errors**: [`AuditError::NoDeviceTookIt`]; what each device said is logged.
-    pub async fn write(&mut self, record: &Record<'_>) -> Result<(), AuditError> {
+    pub fn send(&mut self, record: &Record<'_>) -> Result<Pending, AuditError> {
         self.follow_changes();
         let lines = self.devices.iter().zip(&self.rendered);
         let mut sent = lines.map(|(device, subject)| {
             let line = record.render(subject, device.key());
-            device.send(&line)
+            device.send(&line).map_err(refused)
         });
-        if self.devices.len() == 1
-            && let Some(only) = sent.next()
-        {
-            return only.map_err(refused)?.taken().await.map_err(refused);
+        match self.devices.len() {
+            0 => Ok(Pending::Nobody),
+            1 => sent
+                .next()
+                .unwrap_or(Err(AuditError::NoDeviceTookIt))
+                .map(Pending::One),
+            // Every device has the record before any is waited for.
+            _ => Ok(Pending::Any(sent.filter_map(Result::ok).collect())),
         }
-        let mut outcome = Ok(());
-        // Every device has the record before any is waited for: the first answer ends the waiting.
-        let mut pending = FuturesUnordered::new();
-        for sent in sent {
-            match sent {
-                Ok(sent) => pending.push(sent.taken()),
-                Err(error) => outcome = Err(refused(error)),
-            }
-        }
-        while let Some(written) = pending.next().await {
-            match written {
-                Ok(()) => return Ok(()),
-                Err(error) => outcome = Err(refused(error)),
-            }
-        }
-        outcome
     }
 
     /// A device that was added or removed since the record before changes who is told.
@@ -134,6 +123,37 @@ impl Entry<'_> {
 fn render(subject: &Subject<'_>, devices: &[Arc<Device>]) -> Vec<Vec<u8>> {
     let rendered = devices.iter().map(|device| subject.render(device.key()));
     rendered.collect()
+}
+
+/// A record on its way to the devices.
+#[derive(Debug)]
+pub enum Pending {
+    /// There is no device.
+    Nobody,
+    /// There is one.
+    One(Sent),
+    /// There are several; the first to take it ends the waiting.
+    Any(FuturesUnordered<Sent>),
+}
+
+impl Pending {
+    /// Waits until a device took the record; no longer for the others.
+    ///
+    /// **Errors**: [`AuditError::NoDeviceTookIt`]; what each device said is logged.
+    pub async fn taken(self) -> Result<(), AuditError> {
+        match self {
+            Self::Nobody => Ok(()),
+            Self::One(sent) => sent.await.map_err(refused),
+            Self::Any(mut all) => {
+                while let Some(written) = all.next().await {
+                    if written.map_err(refused).is_ok() {
+                        return Ok(());
+                    }
+                }
+                Err(AuditError::NoDeviceTookIt)
+            }
+        }
+    }
 }
 
 fn refused(error: AuditError) -> AuditError {
@@ -193,7 +213,7 @@ mod tests {
     }
 
     async fn write(broker: &Broker) -> Result<(), AuditError> {
-        broker.entry(subject()).write(&record()).await
+        broker.entry(subject()).send(&record())?.taken().await
     }
 
     fn lines(path: &Path) -> usize {
@@ -302,12 +322,12 @@ mod tests {
         let broker = Broker::default();
         broker.add(device("a/", &paths[0]).unwrap());
         let mut entry = broker.entry(subject());
-        entry.write(&record()).await.unwrap();
+        entry.send(&record()).unwrap().taken().await.unwrap();
         broker.add(device("b/", &paths[1]).unwrap());
         broker.remove("a/");
-        entry.write(&record()).await.unwrap();
+        entry.send(&record()).unwrap().taken().await.unwrap();
         assert_eq!((lines(&paths[0]), lines(&paths[1])), (1, 1));
         broker.remove("b/");
-        entry.write(&record()).await.unwrap();
+        entry.send(&record()).unwrap().taken().await.unwrap();
     }
 }

@@ -4,7 +4,10 @@ use crate::AuditError;
 use crate::file::FileOptions;
 use crate::queue::Queue;
 use crate::writer::{FileId, Writer};
+use futures::FutureExt;
 use secretum_crypto::HmacKey;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 /// What a device is made from.
@@ -90,29 +93,22 @@ impl Device {
     /// Puts a line into the queue.
     ///
     /// **Errors**: [`AuditError::Busy`], [`AuditError::TimedOut`] while the device hangs.
-    pub(crate) fn send(&self, line: &[u8]) -> Result<Sent<'_>, AuditError> {
-        let answer = self.queue.put(line)?;
-        Ok(Sent {
-            device: self,
-            answer,
-        })
+    pub(crate) fn send(&self, line: &[u8]) -> Result<Sent, AuditError> {
+        self.queue.put(line).map(Sent)
     }
 }
 
-/// A record in the queue of a device.
-pub(crate) struct Sent<'d> {
-    device: &'d Device,
-    answer: oneshot::Receiver<Result<(), AuditError>>,
-}
+/// A record in the queue of a device: ready when the system took it.
+///
+/// **Errors**: [`AuditError::Busy`], [`AuditError::TimedOut`], [`AuditError::File`].
+#[derive(Debug)]
+pub struct Sent(oneshot::Receiver<Result<(), AuditError>>);
 
-impl Sent<'_> {
-    /// Waits until the system took the record.
-    ///
-    /// **Errors**: [`AuditError::Busy`], [`AuditError::TimedOut`], [`AuditError::File`].
-    pub(crate) async fn taken(self) -> Result<(), AuditError> {
-        match self.answer.await {
-            Ok(written) => written,
-            Err(_) => Err(self.device.queue.busy()),
-        }
+impl Future for Sent {
+    type Output = Result<(), AuditError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = std::task::ready!(self.0.poll_unpin(context));
+        Poll::Ready(answer.unwrap_or(Err(AuditError::NoDeviceTookIt)))
     }
 }

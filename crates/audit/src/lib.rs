@@ -14,9 +14,9 @@ mod queue;
 mod record;
 mod writer;
 
-pub use broker::{Broker, Entry};
+pub use broker::{Broker, Entry, Pending};
 pub use conceal::conceal;
-pub use device::{Device, DeviceConfig};
+pub use device::{Device, DeviceConfig, Sent};
 pub use file::FileOptions;
 pub use record::{
     AuthPart, Decision, ErrorPart, Issued, Record, RequestPart, ResponsePart, Subject,

@@ -22,6 +22,9 @@ const BYTES_MAX: usize = 64 << 20;
 /// answers again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often others get their turn before a batch is handed over.
+const GATHER_ROUNDS_MAX: usize = 4;
+
 /// A buffer that a batch left empty is kept up to this capacity, in bytes.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
@@ -163,8 +166,7 @@ impl Shared {
     async fn hand_over(self: Arc<Self>, to_thread: SyncSender<Job>) {
         let mut spare = Lines::default();
         loop {
-            // Requests that are ready to run leave their records first.
-            tokio::task::yield_now().await;
+            self.gather().await;
             let Some(batch) = self.take(&mut spare) else {
                 return;
             };
@@ -191,6 +193,19 @@ impl Shared {
                 Some(lines) => lines,
                 None => return,
             };
+        }
+    }
+
+    /// Lets requests that are ready to run leave their records first, as long as more come.
+    async fn gather(&self) {
+        let mut seen = 0;
+        for _ in 0..GATHER_ROUNDS_MAX {
+            tokio::task::yield_now().await;
+            let waiting = self.waiting.lock().requests.len();
+            if waiting == seen {
+                return;
+            }
+            seen = waiting;
         }
     }
 

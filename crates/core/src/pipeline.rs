@@ -10,7 +10,10 @@
 mod admit;
 mod authorize;
 mod describe;
+mod perform;
 mod record;
+
+pub(crate) use perform::{COMMIT_TRIES, contended};
 
 use crate::active::Active;
 use crate::identity::Identity;
@@ -18,14 +21,8 @@ use crate::mounts::Mount;
 use crate::system::{self, System};
 use crate::{Core, Outcome, Request, Response};
 use authorize::Granted;
-use secretum_engine::{
-    Body, Class, Context, Fault, Input, Matched, Operation, RawReply, RowId, Shape, Verb,
-};
-use secretum_storage::StorageError;
+use secretum_engine::{Body, Class, Context, Fault, Input, Matched, Operation, RowId, Shape, Verb};
 use std::sync::Arc;
-
-/// How often a change is tried again because another request won the race for a key.
-pub(crate) const COMMIT_TRIES: usize = 32;
 
 /// The deepest nesting of a body.
 const BODY_DEPTH_MAX: usize = 100;
@@ -175,117 +172,6 @@ impl<'r> Flow<'r> {
         Ok((route, context))
     }
 
-    /// Audit, handle, commit, wrap, audit the answer. What was issued is taken back where its caller
-    /// cannot get it.
-    async fn perform(&self, route: &Route<'r>, context: &Context) -> Result<Outcome, Fault> {
-        let spelled = self.spelled()?;
-        let mut trail = self.trail(&spelled);
-        trail.request().await?;
-        let mut issued = Vec::new();
-        let outcome = match self.answer(route, context).await {
-            Ok(outcome) => {
-                issued.extend(issued_token(&outcome.reply));
-                self.wrap(outcome).await
-            }
-            refused => refused,
-        };
-        if let Ok(outcome) = &outcome {
-            issued.extend(
-                outcome
-                    .reply
-                    .wrap_info
-                    .as_ref()
-                    .map(|info| info.token.clone()),
-            );
-        } else {
-            self.take_back(&issued).await;
-        }
-        if let Err(unrecorded) = trail.response(&outcome).await {
-            self.take_back(&issued).await;
-            return Err(unrecorded);
-        }
-        outcome
-    }
-
-    /// Puts an answer behind a wrapping token, where the request asks for that.
-    async fn wrap(&self, outcome: Outcome) -> Result<Outcome, Fault> {
-        let ttl = self.request.wrap_ttl.filter(|ttl| ttl.0 > 0);
-        let wrappable = outcome.shape != Shape::Bare && !outcome.reply.gone;
-        match ttl.filter(|_| wrappable && outcome.reply.has_content()) {
-            Some(ttl) => {
-                let path = self.request.path.as_str();
-                Box::pin(system::wrapping::wrap(
-                    self.active,
-                    path,
-                    ttl,
-                    outcome.reply,
-                ))
-                .await
-            }
-            None => Ok(outcome),
-        }
-    }
-
-    async fn answer(&self, route: &Route<'r>, context: &Context) -> Result<Outcome, Fault> {
-        if self.request.verb == Verb::Help {
-            return self.help();
-        }
-        let (row, mount) = match (route, &self.mount) {
-            (Route::Row { row, .. }, Some((mount, _))) => (*row, mount),
-            (Route::OtherVerb, Some(_)) => return Err(Fault::Unsupported),
-            (Route::Nothing, Some(_)) => {
-                return Err(Fault::NotFoundBecause("unsupported path".into()));
-            }
-            (_, None) => return Err(self.no_handler()),
-        };
-        let input = self.input(route)?;
-        let shape = mount
-            .engine
-            .facts(row)
-            .map_or(Shape::Envelope, |facts| facts.shape);
-        let reply = self.handle_and_commit(mount, row, &input, context).await?;
-        Ok(Outcome { reply, shape })
-    }
-
-    /// Runs the handler and commits what it wants written; again, where another request won.
-    async fn handle_and_commit(
-        &self,
-        mount: &Mount,
-        row: RowId,
-        input: &Input<'_>,
-        context: &Context,
-    ) -> Result<RawReply, Fault> {
-        let mut turn = None;
-        for _ in 0..COMMIT_TRIES {
-            match self.try_once(mount, row, input, context).await {
-                Err(Fault::Storage(StorageError::Conflict { key })) => {
-                    drop(turn);
-                    turn = self.active.turns.wait_for(&key).await;
-                    // The tables and caches that the handler looks at must know who won.
-                    self.active.read_point().await?;
-                }
-                other => return other,
-            }
-        }
-        Err(contended())
-    }
-
-    async fn try_once(
-        &self,
-        mount: &Mount,
-        row: RowId,
-        input: &Input<'_>,
-        context: &Context,
-    ) -> Result<RawReply, Fault> {
-        let mut reply = mount.engine.call(row, input, context).await?;
-        let writes = std::mem::take(&mut reply.writes);
-        if !writes.is_empty() {
-            check_writes(mount, &writes)?;
-            self.active.commit(writes).await?;
-        }
-        Ok(reply)
-    }
-
     fn route(&self) -> Route<'r> {
         let Some((mount, path)) = &self.mount else {
             return Route::Nothing;
@@ -353,24 +239,6 @@ impl<'r> Flow<'r> {
         })
     }
 
-    fn no_handler(&self) -> Fault {
-        let path = self.request.path.as_str();
-        Fault::NotFoundBecause(
-            format!("no handler for route \"{path}\". route entry not found.").into(),
-        )
-    }
-
-    /// Takes back tokens whose caller will not get them.
-    async fn take_back(&self, issued: &[String]) {
-        let tokens = &self.active.tokens;
-        for token in issued {
-            let id = tokens.id(token);
-            if let Err(error) = Box::pin(tokens.revoke(self.active, &id)).await {
-                tracing::error!(%error, "a token that nobody got stays valid until its time is over");
-            }
-        }
-    }
-
     async fn end_used_up_token(&self) {
         let Ok(identity) = &self.identity else { return };
         if identity.token.record.num_uses < 0
@@ -380,17 +248,6 @@ impl<'r> Flow<'r> {
             tracing::warn!(%error, "a used-up token could not be removed; it is refused anyway");
         }
     }
-}
-
-/// Other requests won every race for a key.
-pub(crate) fn contended() -> Fault {
-    Fault::Unavailable("too many requests change the same thing at once: try again".into())
-}
-
-/// The token that an answer issued, where it is a new one.
-fn issued_token(reply: &RawReply) -> Option<String> {
-    let auth = reply.auth.as_ref().filter(|_| reply.issues);
-    auth.map(|auth| auth.client_token.clone())
 }
 
 /// What the engine's table says of a request.
@@ -404,25 +261,6 @@ pub(crate) enum Route<'p> {
     OtherVerb,
     /// Nothing is there.
     Nothing,
-}
-
-/// INVARIANT: an engine writes below its own prefix only.
-fn check_writes(mount: &Mount, writes: &secretum_storage::Batch) -> Result<(), Fault> {
-    if mount.record.is_system() {
-        return Ok(());
-    }
-    let prefix = format!("mount/{}/", mount.record.uuid);
-    let strays = writes
-        .steps()
-        .iter()
-        .any(|step| !step.key.as_bytes().starts_with(prefix.as_bytes()));
-    if strays {
-        return Err(Fault::Internal(format!(
-            "`{}` wrote outside of its mount",
-            mount.record.kind
-        )));
-    }
-    Ok(())
 }
 
 /// Refuses bodies nested deeper than [`BODY_DEPTH_MAX`].

@@ -15,8 +15,9 @@ mod revoke;
 pub(crate) use issue::{NewToken, auth};
 pub(crate) use record::TokenRecord;
 
+use crate::active::Active;
 use crate::cache::Cache;
-use crate::pipeline::COMMIT_TRIES;
+use crate::pipeline::{COMMIT_TRIES, contended};
 use crate::{Core, CoreError};
 use secretum_crypto::{ClockRef, HmacKey, RngRef, SecretString};
 use secretum_engine::{Caller, Fault};
@@ -159,15 +160,20 @@ impl Tokens {
     /// Takes one use of a token that has a number of them.
     ///
     /// **Errors**: [`Fault::Denied`] where none is left.
-    pub(crate) async fn use_up(&self, token: Arc<Token>) -> Result<Arc<Token>, Fault> {
+    pub(crate) async fn use_up(
+        &self,
+        active: &Active,
+        token: Arc<Token>,
+    ) -> Result<Arc<Token>, Fault> {
         if token.record.num_uses == 0 {
             Ok(token)
         } else {
-            Box::pin(self.take_use(token)).await
+            Box::pin(self.take_use(active, token)).await
         }
     }
 
-    async fn take_use(&self, mut token: Arc<Token>) -> Result<Arc<Token>, Fault> {
+    async fn take_use(&self, active: &Active, mut token: Arc<Token>) -> Result<Arc<Token>, Fault> {
+        let mut turn = None;
         for _ in 0..COMMIT_TRIES {
             let mut record = token.record.clone();
             // One use left becomes a mark that this is the last, since 0 stands for any number.
@@ -182,13 +188,15 @@ impl Tokens {
                 Ok(revision) => {
                     return Ok(Token::new(Arc::clone(&token.id), record, revision));
                 }
-                Err(StorageError::Conflict { .. }) => {
+                Err(StorageError::Conflict { key }) => {
+                    drop(turn);
+                    turn = active.turns.wait_for(&key).await;
                     token = self.read(&token.id).await?.ok_or(Fault::Denied)?;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(crate::pipeline::contended())
+        Err(contended())
     }
 
     /// Accessors of all tokens, sorted.

@@ -3,7 +3,8 @@
 use super::Flow;
 use crate::Outcome;
 use secretum_audit::{
-    AuthPart, Decision, Entry, ErrorPart, Issued, Record, RequestPart, ResponsePart, Subject,
+    AuditError, AuthPart, Decision, Entry, ErrorPart, Issued, Pending, Record, RequestPart,
+    ResponsePart, Subject,
 };
 use secretum_engine::Fault;
 use serde_json::value::{RawValue, to_raw_value};
@@ -17,22 +18,53 @@ pub(super) struct Trail<'f> {
     entry: Entry<'f>,
 }
 
-impl Trail<'_> {
+/// A record on its way.
+pub(super) struct Recording<'f> {
+    request_id: &'f str,
+    pending: Option<Pending>,
+}
+
+impl Recording<'_> {
+    /// Waits until the record is taken; asked again, it is.
+    ///
+    /// **Errors**: [`Fault::Unrecorded`].
+    pub(super) async fn taken(&mut self) -> Result<(), Fault> {
+        match self.pending.take() {
+            Some(pending) => pending
+                .taken()
+                .await
+                .map_err(|error| unrecorded(self.request_id, &error)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn unrecorded(request_id: &str, error: &AuditError) -> Fault {
+    tracing::error!(request_id, %error, "a request was not recorded");
+    Fault::Unrecorded
+}
+
+impl<'f> Trail<'f> {
     /// Records a request that will be performed.
-    pub(super) async fn request(&mut self) -> Result<(), Fault> {
-        self.write(None, None).await
+    pub(super) fn request(&mut self) -> Result<Recording<'f>, Fault> {
+        self.send(None, None)
     }
 
     /// Records a request that was refused, and its refusal.
     pub(super) async fn refusal(&mut self, refusal: &Fault) -> Result<(), Fault> {
-        self.write(None, Some(refusal)).await?;
-        self.write(Some(REFUSED), Some(refusal)).await
+        let mut request = self.send(None, Some(refusal))?;
+        let mut response = self.send(Some(REFUSED), Some(refusal))?;
+        request.taken().await?;
+        response.taken().await
     }
 
     /// Records an answer.
-    pub(super) async fn response(&mut self, outcome: &Result<Outcome, Fault>) -> Result<(), Fault> {
+    pub(super) fn response(
+        &mut self,
+        outcome: &Result<Outcome, Fault>,
+    ) -> Result<Recording<'f>, Fault> {
         let reply = match outcome {
-            Err(fault) => return self.write(Some(REFUSED), Some(fault)).await,
+            Err(fault) => return self.send(Some(REFUSED), Some(fault)),
             Ok(outcome) => &outcome.reply,
         };
         let issued = reply.auth.as_deref().map(|auth| Issued {
@@ -57,14 +89,14 @@ impl Trail<'_> {
             warnings: &reply.warnings,
             issued: issued.or(wrapping),
         };
-        self.write(Some(response), None).await
+        self.send(Some(response), None)
     }
 
-    async fn write(
+    fn send(
         &mut self,
         response: Option<ResponsePart<'_>>,
         fault: Option<&Fault>,
-    ) -> Result<(), Fault> {
+    ) -> Result<Recording<'f>, Fault> {
         let flow = self.flow;
         let record = Record {
             time: flow.active.core.config.clock.now(),
@@ -75,9 +107,11 @@ impl Trail<'_> {
             }),
             error: fault.map(error_part),
         };
-        self.entry.write(&record).await.map_err(|error| {
-            tracing::error!(request_id = flow.request.id, %error, "a request was not recorded");
-            Fault::Unrecorded
+        let request_id = &flow.request.id;
+        let sent = self.entry.send(&record);
+        Ok(Recording {
+            request_id,
+            pending: Some(sent.map_err(|error| unrecorded(request_id, &error))?),
         })
     }
 }

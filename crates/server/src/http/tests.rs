@@ -6,12 +6,11 @@ use crate::listener::{Limits, ListenerConfig};
 use crate::serve::Server;
 use crate::serve::tests::peer::Peer;
 use secretum_core::{Core, CoreConfig};
-use secretum_crypto::{SecretString, SystemClock, SystemRng};
+use secretum_crypto::{SystemClock, SystemRng};
 use secretum_storage::memory::MemoryStorage;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-
-const ROOT: &str = "root";
 
 /// A body that is larger than a stranger's may be.
 const LARGE: usize = STRANGER_BYTES_MAX + 1;
@@ -20,6 +19,7 @@ const LARGE: usize = STRANGER_BYTES_MAX + 1;
 struct House {
     core: Arc<Core>,
     server: Server,
+    root: String,
 }
 
 impl House {
@@ -30,7 +30,7 @@ impl House {
             storage_kind: "inmem",
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
-            kinds: secretum_engines::all().unwrap(),
+            kinds: Vec::new(),
             default_lease_ttl: ttl,
             max_lease_ttl: ttl,
             audit_directory: None,
@@ -39,9 +39,6 @@ impl House {
             cluster_name: String::new(),
         });
         let core = core.unwrap();
-        core.develop(Some(SecretString::new(ROOT.to_owned())))
-            .await
-            .unwrap();
         let config = ListenerConfig {
             address: "127.0.0.1:0".parse().unwrap(),
             tls: None,
@@ -55,9 +52,32 @@ impl House {
                 bodies: Arc::clone(&bodies),
                 tasks: tasks.clone(),
             })
-        });
-        let server = server.await.unwrap();
-        Self { core, server }
+        })
+        .await;
+        let mut house = Self {
+            core,
+            server: server.unwrap(),
+            root: String::new(),
+        };
+        house.unseal().await;
+        house
+    }
+
+    async fn unseal(&mut self) {
+        let shares = json!({"secret_shares": 1, "secret_threshold": 1});
+        let birth = self.lifecycle("sys/init", &shares).await;
+        self.root = birth["root_token"].as_str().unwrap().to_owned();
+        let share = json!({"key": birth["keys"][0]});
+        assert_eq!(self.lifecycle("sys/unseal", &share).await["sealed"], false);
+    }
+
+    async fn lifecycle(&self, path: &str, body: &Value) -> Value {
+        let body = body.to_string();
+        let mut peer = self.announce(path, "", body.len()).await;
+        peer.send(body).await;
+        let answer = peer.answer().await;
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str(body).unwrap()
     }
 
     async fn usual() -> Self {
@@ -112,12 +132,13 @@ async fn status(peer: &mut Peer) -> u16 {
 #[tokio::test]
 async fn what_is_too_long_is_refused_before_it_comes() {
     let house = House::usual().await;
+    let root = house.root.as_str();
     for (path, token, bytes) in [
-        ("cubbyhole/a", ROOT, (4 << 20) + 1),
+        ("cubbyhole/a", root, (4 << 20) + 1),
         ("cubbyhole/a", "", LARGE),
         ("sys/unseal", "", LARGE),
-        ("sys/unseal", ROOT, LARGE),
-        ("sys/init", ROOT, LARGE),
+        ("sys/unseal", root, LARGE),
+        ("sys/init", root, LARGE),
     ] {
         let mut peer = house.announce(path, token, bytes).await;
         assert_eq!(status(&mut peer).await, 413, "{path} {bytes}");
@@ -135,29 +156,32 @@ async fn what_is_too_long_is_refused_before_it_comes() {
 #[tokio::test]
 async fn what_is_just_short_enough_is_taken() {
     let house = House::usual().await;
+    let root = house.root.as_str();
     let most = STRANGER_BYTES_MAX;
     assert_eq!(house.put("cubbyhole/a", "", most).await, 403);
     assert_eq!(house.put("sys/unseal", "", most).await, 400);
-    let whole = house.put("secret/data/a", ROOT, 4 << 20).await;
-    assert_eq!(whole, 400, "read, and found to lack its data");
+    let whole = house.put("sys/mounts/a", root, 4 << 20).await;
+    assert_eq!(whole, 400, "read, and found to lack a type");
 }
 
 #[tokio::test]
 async fn a_client_that_sends_all_the_same_gets_to_read_the_refusal() {
     let house = House::usual().await;
-    assert_eq!(house.put("cubbyhole/a", ROOT, (4 << 20) + 1).await, 413);
+    let root = house.root.as_str();
+    assert_eq!(house.put("cubbyhole/a", root, (4 << 20) + 1).await, 413);
     assert_eq!(house.put("cubbyhole/a", "", 4 << 20).await, 413);
 }
 
 #[tokio::test]
 async fn large_bodies_are_read_for_known_callers_only() {
     let house = House::usual().await;
+    let root = house.root.as_str();
     let mut peer = house.announce("cubbyhole/a", "hvs.nobody", LARGE).await;
     let answer = peer.answer().await;
     assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
     assert!(answer.contains("permission denied"), "{answer}");
     house.core.seal().await;
-    let mut peer = house.announce("cubbyhole/a", ROOT, LARGE).await;
+    let mut peer = house.announce("cubbyhole/a", root, LARGE).await;
     let answer = peer.answer().await;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("Vault is sealed"), "{answer}");
@@ -166,6 +190,7 @@ async fn large_bodies_are_read_for_known_callers_only() {
 #[tokio::test]
 async fn bodies_without_a_length_have_the_same_limits() {
     let house = House::usual().await;
+    let root = house.root.as_str();
     let chunks = |bytes: usize| {
         let mut sent = String::new();
         for piece in body(bytes).as_bytes().chunks(10_000) {
@@ -175,14 +200,14 @@ async fn bodies_without_a_length_have_the_same_limits() {
         sent + "0\r\n\r\n"
     };
     for (token, bytes, expected) in [
-        (ROOT, 4 << 20, 400),
-        (ROOT, (4 << 20) + 1, 413),
+        (root, 4 << 20, 400),
+        (root, (4 << 20) + 1, 413),
         ("", STRANGER_BYTES_MAX, 403),
         ("", LARGE, 413),
         ("hvs.nobody", LARGE, 403),
     ] {
         let chunked = "Transfer-Encoding: chunked";
-        let mut peer = house.head("secret/data/a", token, chunked).await;
+        let mut peer = house.head("sys/mounts/a", token, chunked).await;
         peer.send(chunks(bytes)).await;
         assert_eq!(status(&mut peer).await, expected, "{token} {bytes}");
     }
@@ -195,7 +220,8 @@ async fn a_body_that_does_not_come_is_waited_for_so_long() {
         ..Limits::default()
     };
     let house = House::open(limits, BodyMemory::for_bodies_of(0)).await;
-    let mut peer = house.announce("cubbyhole/a", ROOT, 100).await;
+    let root = house.root.as_str();
+    let mut peer = house.announce("cubbyhole/a", root, 100).await;
     peer.send("{\"x\":").await;
     assert_eq!(status(&mut peer).await, 408);
 }
@@ -207,13 +233,14 @@ async fn all_bodies_together_have_a_limit() {
         ..Limits::default()
     };
     let house = House::open(limits, BodyMemory::of(LARGE)).await;
+    let root = house.root.as_str();
     for _ in 0..2 {
-        let taken_and_given_back = house.put("cubbyhole/a", ROOT, LARGE).await;
+        let taken_and_given_back = house.put("cubbyhole/a", root, LARGE).await;
         assert_eq!(taken_and_given_back, 204);
     }
-    let mut peer = house.announce("cubbyhole/a", ROOT, LARGE + 1).await;
+    let mut peer = house.announce("cubbyhole/a", root, LARGE + 1).await;
     let answer = peer.answer().await;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("take up all memory"), "{answer}");
-    assert_eq!(house.put("cubbyhole/a", ROOT, 100).await, 204);
+    assert_eq!(house.put("cubbyhole/a", root, 100).await, 204);
 }
