@@ -2,6 +2,8 @@
 
 mod answer;
 mod ask;
+#[cfg(feature = "fuzzing")]
+pub(crate) use ask::fuzzing;
 mod health;
 
 pub(crate) use answer::HttpResponse;

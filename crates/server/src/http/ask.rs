@@ -244,7 +244,11 @@ async fn read_body(mut body: Incoming, bytes_max: usize) -> Result<Option<Box<Ra
         }
         Err(_) => return Err(Fault::invalid("the body ended early")),
     };
-    let text = std::str::from_utf8(&bytes)
+    parse_body(&bytes)
+}
+
+fn parse_body(bytes: &[u8]) -> Result<Option<Box<RawValue>>, Fault> {
+    let text = std::str::from_utf8(bytes)
         .map_err(|_| Fault::invalid("failed to parse JSON input: the body is not valid UTF-8"))?;
     if text.trim().is_empty() {
         return Ok(None);
@@ -259,3 +263,6 @@ async fn read_body(mut body: Incoming, bytes_max: usize) -> Result<Option<Box<Ra
         )),
     }
 }
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
