@@ -7,5 +7,6 @@
     reason = "a test fails by panicking"
 )]
 
+mod conformance;
 mod kv2;
 mod mount;
