@@ -151,7 +151,7 @@ impl Keyring {
             install_time: now,
             encryptions: RESERVATION,
         };
-        self.active += 1;
+        self.active = self.active.checked_add(1).ok_or_else(damaged)?;
         self.terms.insert(self.active, prepared);
         Ok(())
     }
@@ -367,5 +367,22 @@ impl Barrier {
         {
             *open = Some(Arc::new(fresh));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secretum_crypto::TestRng;
+
+    #[test]
+    fn no_term_follows_the_last_number() {
+        let (now, rng) = (Timestamp::UNIX_EPOCH, TestRng::new(1));
+        let mut keyring = Keyring::generate(now, &rng).unwrap();
+        keyring.active = u32::MAX - 1;
+        keyring.add_term(now, &rng).unwrap();
+        let refused = keyring.add_term(now, &rng);
+        assert!(matches!(refused, Err(BarrierError::Damaged { .. })));
+        assert_eq!(keyring.active().map(|(term, _)| term), Some(u32::MAX));
     }
 }

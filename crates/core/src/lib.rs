@@ -13,6 +13,8 @@ mod audits;
 mod cache;
 mod error;
 mod feed;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod identity;
 mod janitor;
 mod lifecycle;

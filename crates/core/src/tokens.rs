@@ -10,6 +10,8 @@
 
 mod issue;
 mod record;
+#[cfg(feature = "fuzzing")]
+pub(crate) use record::fuzzing;
 mod revoke;
 
 pub(crate) use issue::{NewToken, auth};

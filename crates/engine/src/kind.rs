@@ -81,6 +81,11 @@ impl EngineKind {
         self.class
     }
 
+    /// What the `version` option of a mount may be; empty where a mount need not say it.
+    pub fn versions(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.versions.iter().map(|(version, _)| *version)
+    }
+
     /// Builds an engine for a mount.
     ///
     /// **Errors**: [`Fault::Invalid`] for a `version` option it does not know.

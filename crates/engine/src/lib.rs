@@ -9,6 +9,8 @@
 //! Owns: routes, requests, replies, an engine's view of storage. Must not know: any engine, HTTP,
 //! where engines are mounted.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod context;
 mod fault;
 mod input;
@@ -26,7 +28,7 @@ pub use context::{Caller, Context};
 pub use fault::Fault;
 pub use input::{BODY_FIELDS_MAX, Body, Input, QUERY_PAIRS_MAX};
 pub use kind::{Class, EngineKind, Setup};
-pub use mounted::{Mounted, MountedEngine};
+pub use mounted::{Mounted, MountedEngine, RowOutline};
 pub use operation::{Access, Operation, Verb};
 pub use pattern::RouteError;
 pub use reply::{Listing, RawReply, Reply, Shape, listing};

@@ -23,10 +23,24 @@ pub struct RowFacts {
     pub upsert: bool,
 }
 
+/// Where a row stands.
+#[derive(Debug, Clone, Copy)]
+pub struct RowOutline {
+    /// The row.
+    pub id: RowId,
+    /// Its verb.
+    pub verb: Verb,
+    /// Its path, relative to the mount.
+    pub pattern: &'static str,
+}
+
 /// An engine that serves a mount.
 pub trait Mounted: Send + Sync + std::fmt::Debug {
     /// The word that enables it.
     fn kind(&self) -> &'static str;
+
+    /// Every row, in the order that help shows them.
+    fn rows(&self) -> Vec<RowOutline>;
 
     /// The row for a verb on a path relative to the mount.
     fn find<'p>(&self, verb: Verb, path: &'p str) -> Matched<'p>;
@@ -81,6 +95,15 @@ fn lost_row<'a, T: Send + 'a>() -> BoxFuture<'a, Result<T, Fault>> {
 impl<E: Engine> Mounted for MountedEngine<E> {
     fn kind(&self) -> &'static str {
         E::KIND
+    }
+
+    fn rows(&self) -> Vec<RowOutline> {
+        let outline = |(at, row): (usize, &crate::Row<E>)| RowOutline {
+            id: RowId(at),
+            verb: row.verb,
+            pattern: row.pattern,
+        };
+        self.table.rows().iter().enumerate().map(outline).collect()
     }
 
     fn find<'p>(&self, verb: Verb, path: &'p str) -> Matched<'p> {

@@ -52,8 +52,13 @@ impl Document {
         self.write_help(row, &path, &request);
         let operation = self.operation(row, &path, request);
         let item = self.paths.entry(path).or_insert_with(|| json!({}));
-        if let Some(item) = item.as_object_mut() {
-            item.entry(method(row.verb)).or_insert(operation);
+        match item.get_mut(method(row.verb)) {
+            Some(known) => known_takes(known, operation),
+            None => {
+                if let Some(item) = item.as_object_mut() {
+                    item.insert(method(row.verb).to_owned(), operation);
+                }
+            }
         }
     }
 
@@ -154,6 +159,30 @@ impl Document {
         }
         self.help.push('\n');
     }
+}
+
+/// Adds what another row of the same path and method takes: a listing and a scan are both a GET, told
+/// apart by a parameter that then neither must have.
+fn known_takes(known: &mut Value, mut other: Value) {
+    let taken = other.get_mut("parameters").map(Value::take);
+    let (Some(Value::Array(known)), Some(Value::Array(taken))) =
+        (known.get_mut("parameters"), taken)
+    else {
+        return;
+    };
+    let name = |parameter: &Value| parameter.get("name").cloned();
+    let set_optional = |parameter: &mut Value| {
+        let in_query = parameter.get("in") == Some(&json!("query"));
+        if let Some(parameter) = parameter.as_object_mut().filter(|_| in_query) {
+            parameter.insert("required".to_owned(), json!(false));
+        }
+    };
+    for parameter in taken {
+        if !known.iter().any(|own| name(own) == name(&parameter)) {
+            known.push(parameter);
+        }
+    }
+    known.iter_mut().for_each(set_optional);
 }
 
 fn error_response() -> Value {

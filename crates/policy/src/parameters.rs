@@ -89,12 +89,11 @@ impl ParameterRules {
         }
         let lower = name.to_lowercase();
         let (denied, allowed) = (self.denied.get(&lower), self.allowed.get(&lower));
-        // The value is parsed only where a rule looks at it.
-        let value = || -> Value {
-            let text = parameters.json(name).unwrap_or_default();
-            serde_json::from_str(&text).unwrap_or_default()
-        };
-        if denied.is_some_and(|values| values.is_empty() || contains(values, &value())) {
+        // The value is parsed only where a rule looks at it. One that cannot be held, such as a text
+        // with half a surrogate pair or a number beyond a float, passes no rule over values.
+        let value = || -> Option<Value> { serde_json::from_str(&parameters.json(name)?).ok() };
+        let has = |values: &[Value], unheld| value().map_or(unheld, |own| contains(values, &own));
+        if denied.is_some_and(|values| values.is_empty() || has(values, true)) {
             return true;
         }
         // `*` alone lets everything through, whatever its values.
@@ -103,7 +102,7 @@ impl ParameterRules {
             return false;
         }
         match allowed {
-            Some(values) => !values.is_empty() && !contains(values, &value()),
+            Some(values) => !values.is_empty() && !has(values, false),
             None => !all,
         }
     }

@@ -8,6 +8,8 @@ mod health;
 mod tests;
 
 pub(crate) use answer::{HttpResponse, timed_out, too_many};
+#[cfg(feature = "fuzzing")]
+pub(crate) use ask::fuzzing;
 pub(crate) use body::BodyMemory;
 
 use crate::listener::{Answers, Limits};

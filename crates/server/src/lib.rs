@@ -9,6 +9,8 @@
 pub mod config;
 mod error;
 pub mod floor;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod hardening;
 mod http;
 mod listener;

@@ -63,7 +63,7 @@ impl TokenRecord {
     /// Seconds of life left; 0 for no end.
     pub(crate) fn ttl_left(&self, now: Timestamp) -> u64 {
         self.expires.map_or(0, |expires| {
-            u64::try_from(expires - now.unix_seconds()).unwrap_or(0)
+            u64::try_from(expires.saturating_sub(now.unix_seconds())).unwrap_or(0)
         })
     }
 
@@ -74,7 +74,7 @@ impl TokenRecord {
 
     /// How long it may still live when renewed now, of `wanted`.
     pub(super) fn renewed_ttl(&self, wanted: Duration, max: Duration, now: Timestamp) -> u64 {
-        let age = u64::try_from(now.unix_seconds() - self.created).unwrap_or(0);
+        let age = u64::try_from(now.unix_seconds().saturating_sub(self.created)).unwrap_or(0);
         let mut ttl = wanted.as_secs();
         if self.period > 0 {
             ttl = self.period;
@@ -101,6 +101,9 @@ impl AccessorRecord {
     }
 }
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +125,17 @@ mod tests {
             expires: Some(1_060),
             last_renewal: None,
         }
+    }
+
+    #[test]
+    fn times_at_the_ends_of_time_are_told() {
+        let mut record = record();
+        (record.created, record.expires) = (i64::MIN, Some(i64::MIN));
+        let now = Timestamp::from_unix_seconds(1_000);
+        assert!(record.is_over(now));
+        assert_eq!(record.ttl_left(now), 0);
+        let hour = Duration::from_secs(3_600);
+        assert_eq!(record.renewed_ttl(hour, hour, now), 0);
     }
 
     #[test]

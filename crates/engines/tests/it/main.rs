@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod conformance;
 mod kv2;
 mod mount;
 mod upgrade;

@@ -3,7 +3,9 @@
 use crate::acl;
 use secretum_policy::Operation::{self, Create, Delete, List, Patch, Read, Update};
 use secretum_policy::{AccessRequest, Acl, Decision, Refusal};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 fn ask(acl: &Acl, operation: Operation, body: &str) -> Decision {
     let parameters: Map<String, Value> = serde_json::from_str(body).unwrap();
@@ -62,6 +64,34 @@ fn allowed() {
         &[(r#"{"other": "y"}"#, true)],
     );
     check(&["allowed_parameters = {}"], &[(r#"{"other": 1}"#, true)]);
+}
+
+/// JSON that a server takes as text, and that no value of ours can hold.
+#[test]
+fn what_cannot_be_read_passes_no_rule_over_values() {
+    let acl = |fields: &str| acl(&[&rule(fields)]);
+    let denied = acl(r#"denied_parameters = { bar = ["*secret"] }"#);
+    // Only JSON can write a null.
+    let rule =
+        r#"{"path": {"a": {"capabilities": ["update"], "allowed_parameters": {"bar": [null]}}}}"#;
+    let allowed = crate::acl(&[rule]);
+    let free = acl(r#"allowed_parameters = { bar = [] }"#);
+    for value in [r#""\ud800secret""#, "1e999"] {
+        let value: Box<RawValue> = serde_json::from_str(value).unwrap();
+        let parameters = BTreeMap::from([("bar".to_owned(), value)]);
+        let allows = |acl: &Acl| {
+            let request = AccessRequest {
+                path: "a",
+                operation: Update,
+                parameters: Some(&parameters),
+                wrap_ttl: None,
+            };
+            acl.decide(&request).allowed
+        };
+        assert!(!allows(&denied), "{parameters:?}");
+        assert!(!allows(&allowed), "{parameters:?}");
+        assert!(allows(&free), "{parameters:?}");
+    }
 }
 
 #[test]

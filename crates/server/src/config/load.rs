@@ -4,9 +4,10 @@ use super::draft::Draft;
 use super::notice::Notices;
 use super::section::Source;
 use super::syntax::Syntax;
-use super::{Config, Notice, Place, files};
+use super::{Config, Notice, Place, Problem, files};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A configuration that the server can start with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,18 +49,40 @@ impl Config {
     ) -> Result<Loaded, ConfigFaults> {
         let mut notices = Notices::default();
         let files = files::named_by(paths, &mut notices);
+        let texts = files.into_iter().map(|file| {
+            let text = files::text(&file);
+            (file, text)
+        });
+        Self::read(texts, environment, notices)
+    }
+
+    /// Reads the configuration from a text, as from a file of this name and an empty environment.
+    ///
+    /// **Errors**: every fault, not only the first.
+    pub fn parse(file: &Path, text: &str) -> Result<Loaded, ConfigFaults> {
+        let text = (Arc::from(file), Ok(text.to_owned()));
+        Self::read([text], &|_| None, Notices::default())
+    }
+
+    fn read(
+        texts: impl IntoIterator<Item = (Arc<Path>, Result<String, Problem>)>,
+        environment: &dyn Fn(&str) -> Option<String>,
+        mut notices: Notices,
+    ) -> Result<Loaded, ConfigFaults> {
         let mut draft = Draft::default();
         let (mut first, mut all_read) = (None, !notices.have_errors());
-        for file in &files {
-            let text = match files::text(file) {
+        let mut files = Vec::new();
+        for (file, text) in texts {
+            files.push(Arc::clone(&file));
+            let text = match text {
                 Ok(text) => text,
                 Err(problem) => {
-                    notices.push(Place::whole(file), problem);
+                    notices.push(Place::whole(&file), problem);
                     all_read = false;
                     continue;
                 }
             };
-            let (syntax, tree) = Syntax::read(file, &text);
+            let (syntax, tree) = Syntax::read(&file, &text);
             let source = Source {
                 file: file.clone(),
                 syntax,

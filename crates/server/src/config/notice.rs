@@ -83,7 +83,10 @@ impl Notice {
 
 impl fmt::Display for Notice {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { place, problem } = self;
+        let Self { place, .. } = self;
+        // It may repeat what stands in a file: nothing of that breaks the line or speaks to a terminal.
+        let problem = self.problem.to_string();
+        let problem = problem.replace(char::is_control, "\u{fffd}");
         match self.severity() {
             Severity::Warning => write!(formatter, "{place}: warning: {problem}"),
             Severity::Error => write!(formatter, "{place}: {problem}"),

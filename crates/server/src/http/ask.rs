@@ -213,3 +213,6 @@ fn check_patch_type(headers: &HeaderMap) -> Result<(), Fault> {
         "PATCH requires Content-Type: application/merge-patch+json".into(),
     ))
 }
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;

@@ -233,6 +233,16 @@ impl Text {
     }
 }
 
+/// What a body of these pieces says.
+#[cfg(feature = "fuzzing")]
+pub(super) fn parse(pieces: &[&[u8]]) -> Result<Option<Box<RawValue>>, Fault> {
+    let mut text = Text::default();
+    for piece in pieces {
+        text.push(Bytes::copy_from_slice(piece), 0);
+    }
+    text.parse()
+}
+
 fn not_utf8() -> Fault {
     Fault::invalid("failed to parse JSON input: the body is not valid UTF-8")
 }

@@ -115,10 +115,12 @@ pub(crate) fn log_id(from: &mut Reader<'_>) -> Read<LogId> {
         term: from.u64()?,
         node_id: from.u64()?,
     };
-    Ok(LogId {
-        leader_id,
-        index: from.u64()?,
-    })
+    // INVARIANT: behind every entry there is room for one more, so that no index overflows.
+    let index = from.u64()?;
+    if index == u64::MAX {
+        return Err(Malformed);
+    }
+    Ok(LogId { leader_id, index })
 }
 
 pub(crate) fn put_log_id_option(out: &mut Vec<u8>, id: Option<LogId>) {

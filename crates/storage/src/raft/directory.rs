@@ -204,8 +204,12 @@ fn encode(identity: Identity, ready: bool) -> String {
 
 fn read_format(disk: &dyn Disk, path: &Path) -> Result<(Identity, bool)> {
     let bytes = read_whole(disk, path, FORMAT_BYTES_MAX).map_err(|error| explain(path, error))?;
+    decode(&bytes, path)
+}
+
+fn decode(bytes: &[u8], path: &Path) -> Result<(Identity, bool)> {
     let damaged = || corrupt(path, "it cannot be read");
-    let text = std::str::from_utf8(&bytes).map_err(|_| damaged())?;
+    let text = std::str::from_utf8(bytes).map_err(|_| damaged())?;
     let (covered, sum) = text
         .strip_suffix('\n')
         .and_then(|text| text.rsplit_once('\n'))
@@ -286,6 +290,9 @@ fn refuse_foreign(disk: &dyn Disk, path: &Path, names: &[String]) -> Result<()> 
         None => Ok(()),
     }
 }
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 
 #[cfg(test)]
 mod tests {

@@ -22,6 +22,8 @@ mod config;
 mod directory;
 pub mod disk;
 mod failure;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod log;
 mod network;
 mod node;

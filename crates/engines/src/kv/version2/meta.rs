@@ -2,6 +2,7 @@
 
 use secretum_api::fields::Count;
 use secretum_crypto::Timestamp;
+use secretum_engine::Fault;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -130,18 +131,21 @@ impl Meta {
     }
 
     /// Adds a version and drops those that are too many; gives its number and the numbers dropped.
+    ///
+    /// **Errors**: [`Fault::Internal`] where no number is left.
     pub(super) fn add_version(
         &mut self,
         settings: &MountSettings,
         now: Timestamp,
-    ) -> (u64, Vec<u64>) {
+    ) -> Result<(u64, Vec<u64>), Fault> {
         let lives = match (self.delete_version_after, settings.delete_version_after) {
             (0, mount) => mount,
             (own, 0) => own,
             (own, mount) => own.min(mount),
         };
         let deleted = (lives > 0).then(|| now.plus(Duration::from_secs(lives)).unix_nanos());
-        self.current += 1;
+        let next = self.current.checked_add(1);
+        self.current = next.ok_or_else(|| Fault::internal("a secret has its last version"))?;
         self.updated = now.unix_nanos();
         let version = VersionMeta {
             created: now.unix_nanos(),
@@ -149,7 +153,7 @@ impl Meta {
             destroyed: false,
         };
         self.versions.insert(self.current, version);
-        (self.current, self.prune(settings))
+        Ok((self.current, self.prune(settings)))
     }
 
     /// Drops the oldest versions that are too many; gives their numbers.
@@ -191,7 +195,7 @@ mod tests {
             let mut meta = Meta { max_versions: own, ..Meta::new(now) };
             let mut dropped_all = Vec::new();
             for _ in 0..writes {
-                dropped_all.extend(meta.add_version(&settings, now).1);
+                dropped_all.extend(meta.add_version(&settings, now).unwrap().1);
             }
             let kept = if own.max(mount) > 0 { own.max(mount) } else { 10 }.min(writes);
             let expected: Vec<u64> = (writes - kept + 1..=writes).collect();
@@ -199,6 +203,18 @@ mod tests {
             prop_assert_eq!(dropped_all, (1..=writes - kept).collect::<Vec<_>>());
             prop_assert_eq!(meta.current, writes);
         }
+    }
+
+    #[test]
+    fn no_version_follows_the_last_number() {
+        let now = Timestamp::from_unix_seconds(1_000);
+        let mut meta = Meta::new(now);
+        meta.current = u64::MAX - 1;
+        let settings = MountSettings::default();
+        assert_eq!(meta.add_version(&settings, now).unwrap().0, u64::MAX);
+        let fault = meta.add_version(&settings, now).unwrap_err();
+        assert!(matches!(fault, Fault::Internal(_)));
+        assert_eq!(meta.current, u64::MAX);
     }
 
     #[test]
@@ -218,7 +234,7 @@ mod tests {
                 delete_version_after: own,
                 ..Meta::new(now)
             };
-            meta.add_version(&settings, now);
+            meta.add_version(&settings, now).unwrap();
             let deleted = meta.versions[&1]
                 .deleted
                 .map(|at| (at - now.unix_nanos()) / 1_000_000_000);

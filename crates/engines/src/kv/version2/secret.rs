@@ -48,7 +48,7 @@ impl Kv2 {
         };
         let written = Timestamp::from_unix_seconds(old.json::<version1::Stored>()?.written);
         let mut meta = Meta::new(written);
-        meta.add_version(&super::MountSettings::default(), written);
+        meta.add_version(&super::MountSettings::default(), written)?;
         Ok(Some(Secret {
             path: path.to_owned(),
             meta,
@@ -136,7 +136,7 @@ impl Kv2 {
         now: Timestamp,
     ) -> Result<(Batch, VersionFacts), KvError> {
         let settings = self.settings().await?;
-        let (version, dropped) = secret.meta.add_version(&settings, now);
+        let (version, dropped) = secret.meta.add_version(&settings, now)?;
         let place = self.store.key(&value_key(&secret.path, version))?;
         let batch = self.drop_values(self.put(secret)?, secret, &dropped)?;
         let facts = secret.facts(version).ok_or(KvError::NotFound)?;

@@ -46,6 +46,10 @@ fn faults_of_single_keys() {
             "a.hcl:5:14: `log_format` must be `standard` or `json`, not the flag `true`",
         ),
         (
+            "cluster_name = \"a\\\n\"",
+            "a.hcl:5:19: the escape `\\\u{fffd}` is not known",
+        ),
+        (
             "max_lease_tl = 1",
             "a.hcl:5:1: `max_lease_tl` is not known; write `max_lease_ttl`",
         ),

@@ -123,3 +123,14 @@ fn a_later_field_of_a_node_is_skipped() {
     assert_eq!(node(&mut reader).unwrap().version, "1.0");
     assert!(reader.is_empty());
 }
+
+#[test]
+fn no_index_is_the_last_that_can_be_counted() {
+    let read = |index: u64| {
+        let mut bytes = Vec::new();
+        put_log_id(&mut bytes, id(index));
+        log_id(&mut Reader::new(&bytes))
+    };
+    assert_eq!(read(u64::MAX - 1), Ok(id(u64::MAX - 1)));
+    assert_eq!(read(u64::MAX), Err(Malformed));
+}

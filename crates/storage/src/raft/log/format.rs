@@ -292,3 +292,6 @@ impl Facts {
         Ok(self)
     }
 }
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;

@@ -16,6 +16,8 @@
 
 mod cache;
 mod format;
+#[cfg(feature = "fuzzing")]
+pub(crate) use format::fuzzing;
 mod recover;
 mod segment;
 mod store;

@@ -10,6 +10,8 @@ mod blocks;
 mod layout;
 mod machine;
 mod snapshot;
+#[cfg(feature = "fuzzing")]
+pub(crate) use snapshot::fuzzing;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -89,10 +89,7 @@ pub(crate) fn write(view: &View, file: &dyn DiskFile, path: &Path) -> Result<u64
     if !part.is_empty() {
         out.part(&part)?;
     }
-    out.part(&[])?;
-    out.put(&rows.to_le_bytes())?;
-    let sum = crc32fast::hash(&[&rows.to_le_bytes()[..], &out.checksum.to_le_bytes()].concat());
-    out.put(&sum.to_le_bytes())?;
+    out.end(rows)?;
     file.sync_all().map_err(|error| explain(path, error))?;
     Ok(out.offset)
 }
@@ -131,6 +128,14 @@ impl Out<'_> {
         head.extend_from_slice(&self.checksum.to_le_bytes());
         self.put(&head)?;
         self.put(rows)
+    }
+
+    fn end(&mut self, rows: u64) -> Result<()> {
+        self.part(&[])?;
+        let rows = rows.to_le_bytes();
+        let sum = crc32fast::hash(&[&rows[..], &self.checksum.to_le_bytes()].concat());
+        self.put(&rows)?;
+        self.put(&sum.to_le_bytes())
     }
 }
 
@@ -285,3 +290,6 @@ fn decode_rows(bytes: &[u8]) -> std::result::Result<Vec<(Key, Entry)>, Malformed
     }
     Ok(rows)
 }
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;

@@ -1,0 +1,25 @@
+//! What must hold of any bytes in the place of a token.
+
+use super::{AccessorRecord, TokenRecord};
+use secretum_crypto::Timestamp;
+use std::time::Duration;
+
+/// A token that is read is the same when it is written and read again, and can be asked about its
+/// life at any time, whatever its numbers are.
+pub fn token_record(data: &[u8]) {
+    let _ = AccessorRecord::read(data);
+    let Ok(record) = TokenRecord::read(data) else {
+        return;
+    };
+    let again = record
+        .to_bytes()
+        .and_then(|bytes| TokenRecord::read(&bytes));
+    assert_eq!(again.ok().as_ref(), Some(&record));
+    for now in [i64::MIN, 0, 1_800_000_000, i64::MAX] {
+        let now = Timestamp::from_unix_seconds(now);
+        let (max, wanted) = (Duration::from_secs(3_600), Duration::from_secs(600));
+        let renewed = record.renewed_ttl(wanted, max, now);
+        assert!(record.period > 0 || renewed <= wanted.as_secs());
+        assert!(!record.is_over(now) || record.num_uses < 0 || record.ttl_left(now) == 0);
+    }
+}

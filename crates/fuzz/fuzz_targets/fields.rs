@@ -1,0 +1,5 @@
+//! Searches for what breaks `fields`.
+
+#![no_main]
+
+secretum_fuzz::fuzz_target!("fields");
