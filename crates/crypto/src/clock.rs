@@ -23,17 +23,18 @@ impl Timestamp {
 
     /// The moment so many seconds after the epoch, or the nearest that can be told.
     pub fn from_unix_seconds(seconds: i64) -> Self {
-        Self::from_unix_nanos(i128::from(seconds).saturating_mul(1_000_000_000))
-    }
-
-    /// The moment so many nanoseconds after the epoch, or the nearest that can be told.
-    pub fn from_unix_nanos(nanos: i128) -> Self {
-        let end = if nanos < 0 {
+        let end = if seconds < 0 {
             jiff::Timestamp::MIN
         } else {
             jiff::Timestamp::MAX
         };
-        Self(jiff::Timestamp::from_nanosecond(nanos).unwrap_or(end))
+        Self(jiff::Timestamp::from_second(seconds).unwrap_or(end))
+    }
+
+    /// The moment so many nanoseconds after the epoch.
+    pub fn from_unix_nanos(nanos: i64) -> Self {
+        // Every number of them is a moment between 1677 and 2262.
+        Self(jiff::Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or(jiff::Timestamp::MAX))
     }
 
     /// Whole seconds since the epoch, rounded towards the past.
@@ -46,9 +47,11 @@ impl Timestamp {
         }
     }
 
-    /// Nanoseconds since the epoch.
-    pub fn unix_nanos(self) -> i128 {
-        self.0.as_nanosecond()
+    /// Nanoseconds since the epoch; before 1677 and behind 2262 the first and the last that can be
+    /// counted.
+    pub fn unix_nanos(self) -> i64 {
+        let nanos = self.0.as_nanosecond();
+        i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX })
     }
 
     /// The moment so much later, or the last that can be told.
@@ -260,9 +263,14 @@ mod tests {
         assert_eq!(now.plus(Duration::MAX).0, jiff::Timestamp::MAX);
         assert_eq!(now.minus(Duration::MAX).0, jiff::Timestamp::MIN);
         assert_eq!(
-            Timestamp::from_unix_nanos(i128::MIN).0,
+            Timestamp::from_unix_seconds(i64::MIN).0,
             jiff::Timestamp::MIN
         );
+        for nanos in [i64::MIN, -1, 0, i64::MAX] {
+            assert_eq!(Timestamp::from_unix_nanos(nanos).unix_nanos(), nanos);
+        }
+        assert_eq!(Timestamp(jiff::Timestamp::MIN).unix_nanos(), i64::MIN);
+        assert_eq!(Timestamp(jiff::Timestamp::MAX).unix_nanos(), i64::MAX);
         assert_eq!(
             Timestamp::from_unix_seconds(i64::MAX).0,
             jiff::Timestamp::MAX

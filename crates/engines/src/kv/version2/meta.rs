@@ -71,8 +71,8 @@ pub(super) struct Meta {
     /// The oldest version that is kept; 0 before the first is dropped.
     #[serde(default)]
     pub(super) oldest: u64,
-    pub(super) created: i128,
-    pub(super) updated: i128,
+    pub(super) created: i64,
+    pub(super) updated: i64,
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) max_versions: u64,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -91,10 +91,10 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 /// What is known of a version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct VersionMeta {
-    pub(super) created: i128,
+    pub(super) created: i64,
     /// When it was or will be deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) deleted: Option<i128>,
+    pub(super) deleted: Option<i64>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) destroyed: bool,
 }
@@ -178,7 +178,7 @@ impl Meta {
 }
 
 /// Nanoseconds since 1970 as RFC 3339.
-pub(super) fn time(nanos: i128) -> String {
+pub(super) fn time(nanos: i64) -> String {
     Timestamp::from_unix_nanos(nanos).to_rfc3339()
 }
 
