@@ -8,7 +8,7 @@
 mod record;
 mod tree;
 
-pub(crate) use record::{MountConfig, MountRecord, NewMount, RecordClass};
+pub(crate) use record::{MountConfig, MountRecord, MountSettings, NewMount, RecordClass};
 
 use crate::active::Active;
 use crate::{Core, CoreError, system};
@@ -244,8 +244,8 @@ impl Mounts {
         let prefix = Key::try_from(format!("mount/{}/", record.uuid))?;
         kind.build(Setup {
             store: MountStorage::new(Arc::clone(&self.storage), prefix),
-            options: record.options.clone(),
-            default_lease_ttl: match record.config.default_lease_ttl {
+            options: record.settings.options.clone(),
+            default_lease_ttl: match record.settings.config.default_lease_ttl {
                 0 => self.core.config.default_lease_ttl,
                 own => Duration::from_secs(own),
             },

@@ -25,14 +25,21 @@ pub(crate) struct MountRecord {
     pub(crate) path: String,
     pub(crate) kind: String,
     pub(crate) accessor: String,
-    pub(crate) description: String,
-    pub(crate) config: MountConfig,
-    pub(crate) options: BTreeMap<String, String>,
+    #[serde(flatten)]
+    pub(crate) settings: MountSettings,
     pub(crate) local: bool,
     pub(crate) seal_wrap: bool,
 }
 
-/// The settings of a mount that tuning changes.
+/// What tuning changes of a mount.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MountSettings {
+    pub(crate) description: String,
+    pub(crate) config: MountConfig,
+    pub(crate) options: BTreeMap<String, String>,
+}
+
+/// The settings that every engine has.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct MountConfig {
@@ -72,9 +79,7 @@ pub(crate) struct NewMount {
     pub(crate) class: RecordClass,
     pub(crate) path: String,
     pub(crate) kind: String,
-    pub(crate) description: String,
-    pub(crate) config: MountConfig,
-    pub(crate) options: BTreeMap<String, String>,
+    pub(crate) settings: MountSettings,
     pub(crate) local: bool,
     pub(crate) seal_wrap: bool,
 }
@@ -85,9 +90,10 @@ impl NewMount {
             class,
             path: path.to_owned(),
             kind: kind.to_owned(),
-            description: description.to_owned(),
-            config: MountConfig::default(),
-            options: BTreeMap::new(),
+            settings: MountSettings {
+                description: description.to_owned(),
+                ..MountSettings::default()
+            },
             local: false,
             seal_wrap: false,
         }
@@ -124,7 +130,8 @@ impl NewMount {
     /// A KV version 2 mount.
     pub(crate) fn kv_version_2(path: &str) -> Self {
         let mut new = Self::plain(RecordClass::Secret, path, "kv", "key/value secret storage");
-        new.options.insert("version".to_owned(), "2".to_owned());
+        let options = &mut new.settings.options;
+        options.insert("version".to_owned(), "2".to_owned());
         new
     }
 
@@ -141,9 +148,7 @@ impl NewMount {
             class: self.class,
             path: self.path,
             kind: self.kind,
-            description: self.description,
-            config: self.config,
-            options: self.options,
+            settings: self.settings,
             local: self.local,
             seal_wrap: self.seal_wrap,
         }
