@@ -16,6 +16,7 @@ mod feed;
 mod identity;
 mod janitor;
 mod lifecycle;
+mod limits;
 mod mounts;
 mod pipeline;
 mod policies;

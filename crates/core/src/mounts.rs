@@ -6,11 +6,15 @@
 //! feed.
 
 mod record;
+mod settings;
 mod tree;
 
-pub(crate) use record::{MountConfig, MountRecord, MountSettings, NewMount, RecordClass};
+use record::RecordClass;
+pub(crate) use record::{MountRecord, NewMount};
+pub(crate) use settings::{MountConfig, MountSettings};
 
 use crate::active::Active;
+use crate::tokens::Lives;
 use crate::{Core, CoreError, system};
 use parking_lot::RwLock;
 use secretum_crypto::{Rng, random_bytes, random_uuid};
@@ -94,6 +98,24 @@ impl Mounts {
         self.table.read().tree.get(path).cloned()
     }
 
+    /// The lives that a mount of these settings gives: its own, else the system's.
+    pub(crate) fn lives(&self, config: &MountConfig) -> Lives {
+        let system = &self.core.config;
+        let or = |own: u64, system: Duration| if own > 0 { own } else { system.as_secs() };
+        Lives {
+            default: or(config.default_lease_ttl, system.default_lease_ttl),
+            max: or(config.max_lease_ttl, system.max_lease_ttl),
+        }
+    }
+
+    /// The lives of the mount that a path belongs to; the system's where there is none.
+    pub(crate) fn lives_at(&self, path: &str) -> Lives {
+        match self.find(path) {
+            Some((mount, _)) => self.lives(&mount.record.settings.config),
+            None => self.lives(&MountConfig::default()),
+        }
+    }
+
     /// All mounts of a class, in the order of their paths.
     pub(crate) fn all(&self, class: Class) -> Vec<Arc<Mount>> {
         let mut all: Vec<_> = self
@@ -134,6 +156,7 @@ impl Mounts {
         );
         let path = full_path(&record);
         self.check_path(&record.path, &path)?;
+        record.settings.check()?;
         // Building it says whether kind and options are right.
         self.build(&record)?;
         Ok(change.0.put(record_key(&record.uuid)?, to_json(&record)?))
@@ -145,6 +168,7 @@ impl Mounts {
         change: Change,
         changed: &MountRecord,
     ) -> Result<Batch, Fault> {
+        changed.settings.check()?;
         self.build(changed)?;
         Ok(change.0.put(record_key(&changed.uuid)?, to_json(changed)?))
     }
@@ -245,10 +269,7 @@ impl Mounts {
         kind.build(Setup {
             store: MountStorage::new(Arc::clone(&self.storage), prefix),
             options: record.settings.options.clone(),
-            default_lease_ttl: match record.settings.config.default_lease_ttl {
-                0 => self.core.config.default_lease_ttl,
-                own => Duration::from_secs(own),
-            },
+            default_lease_ttl: Duration::from_secs(self.lives(&record.settings.config).default),
             clock: Arc::clone(&self.core.config.clock),
             rng: Arc::clone(&self.core.config.rng),
         })

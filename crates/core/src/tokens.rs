@@ -9,10 +9,13 @@
 //! - `sys/revoke/<id>` while its children are being revoked.
 
 mod issue;
+mod life;
+mod limits;
 mod record;
 mod revoke;
 
-pub(crate) use issue::{NewToken, auth};
+pub(crate) use issue::{Issued, NewToken, auth};
+pub(crate) use life::{Life, Lives};
 pub(crate) use record::TokenRecord;
 
 use crate::cache::Cache;
@@ -22,12 +25,12 @@ use secretum_crypto::{ClockRef, HmacKey, RngRef, SecretString};
 use secretum_engine::{Caller, Fault};
 use secretum_storage::{Batch, Key, Precondition, Revision, Storage, StorageError};
 use std::sync::Arc;
-use std::time::Duration;
 
-/// How many tokens are held parsed.
+/// How many tokens are held parsed. What one may carry is limited, so this bounds their memory, too:
+/// see [`limits`].
 const CACHED: usize = 8_192;
 
-/// The longest token that is looked up, in bytes.
+/// The longest token that is made or looked up, in bytes.
 const TOKEN_BYTES_MAX: usize = 512;
 
 /// A token's id: the HMAC of the token, in hex.
@@ -70,8 +73,6 @@ pub(crate) struct Tokens {
     id_key: HmacKey,
     accessor_key: HmacKey,
     cache: Cache<Id, Arc<Token>>,
-    default_ttl: Duration,
-    max_ttl: Duration,
 }
 
 impl Tokens {
@@ -84,8 +85,6 @@ impl Tokens {
             id_key: HmacKey::new(core.barrier.derived_key("token id")?.expose()),
             accessor_key: HmacKey::new(core.barrier.derived_key("token accessor")?.expose()),
             cache: Cache::new(CACHED),
-            default_ttl: core.config.default_lease_ttl,
-            max_ttl: core.config.max_lease_ttl,
         })
     }
 

@@ -1,8 +1,8 @@
 //! [`MountRecord`]: a mount as it is stored.
 
+use super::MountSettings;
 use secretum_engine::Class;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// What a mount is, on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,15 @@ pub(crate) enum RecordClass {
     Secret,
     /// An auth method.
     Auth,
+}
+
+impl From<Class> for RecordClass {
+    fn from(class: Class) -> Self {
+        match class {
+            Class::Secret => Self::Secret,
+            Class::Auth => Self::Auth,
+        }
+    }
 }
 
 /// A mount as it is stored.
@@ -29,31 +38,8 @@ pub(crate) struct MountRecord {
     pub(crate) settings: MountSettings,
     pub(crate) local: bool,
     pub(crate) seal_wrap: bool,
-}
-
-/// What tuning changes of a mount.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct MountSettings {
-    pub(crate) description: String,
-    pub(crate) config: MountConfig,
-    pub(crate) options: BTreeMap<String, String>,
-}
-
-/// The settings that every engine has.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct MountConfig {
-    /// Seconds; 0 for the system's.
-    pub(crate) default_lease_ttl: u64,
-    /// Seconds; 0 for the system's.
-    pub(crate) max_lease_ttl: u64,
-    pub(crate) force_no_cache: bool,
-    pub(crate) listing_visibility: String,
-    pub(crate) token_type: String,
-    pub(crate) audit_non_hmac_request_keys: Vec<String>,
-    pub(crate) audit_non_hmac_response_keys: Vec<String>,
-    pub(crate) passthrough_request_headers: Vec<String>,
-    pub(crate) allowed_response_headers: Vec<String>,
+    #[serde(default)]
+    pub(crate) external_entropy_access: bool,
 }
 
 impl MountRecord {
@@ -82,6 +68,7 @@ pub(crate) struct NewMount {
     pub(crate) settings: MountSettings,
     pub(crate) local: bool,
     pub(crate) seal_wrap: bool,
+    pub(crate) external_entropy_access: bool,
 }
 
 impl NewMount {
@@ -96,6 +83,7 @@ impl NewMount {
             },
             local: false,
             seal_wrap: false,
+            external_entropy_access: false,
         }
     }
 
@@ -151,6 +139,32 @@ impl NewMount {
             settings: self.settings,
             local: self.local,
             seal_wrap: self.seal_wrap,
+            external_entropy_access: self.external_entropy_access,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record as vaults have it that know fewer settings.
+    const STORED: &str = r#"{"uuid":"u","class":"secret","path":"kv/","kind":"kv","accessor":"kv_1",
+        "description":"d","config":{"default_lease_ttl":60,"max_lease_ttl":0,"force_no_cache":false,
+        "listing_visibility":"unauth","token_type":"","audit_non_hmac_request_keys":["a"],
+        "audit_non_hmac_response_keys":[],"passthrough_request_headers":[],
+        "allowed_response_headers":[]},"options":{"version":"2"},"local":false,"seal_wrap":true}"#;
+
+    #[test]
+    fn stored_records_stay_readable() {
+        let record: MountRecord = serde_json::from_str(STORED).unwrap();
+        let settings = &record.settings;
+        assert_eq!(settings.description, "d");
+        assert_eq!(settings.config.default_lease_ttl, 60);
+        assert_eq!(settings.config.listing_visibility, "unauth");
+        assert_eq!(settings.options.get("version").unwrap(), "2");
+        assert!(record.seal_wrap && !record.external_entropy_access);
+        let again = serde_json::to_string(&record).unwrap();
+        assert_eq!(serde_json::from_str::<MountRecord>(&again).unwrap(), record);
     }
 }

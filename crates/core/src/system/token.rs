@@ -12,7 +12,6 @@ use create::{Create, CreateOrphan};
 use lookup::{ListAccessors, Lookup, LookupAccessor, LookupSelf};
 use renew::{Renew, RenewAccessor, RenewSelf};
 use revoke::{Revoke, RevokeAccessor, RevokeOrphan, RevokeSelf};
-use secretum_api::fields::{Seconds, short_duration};
 use secretum_engine::{Access, Engine, Fault, Routes, Verb};
 use std::sync::Arc;
 
@@ -69,15 +68,4 @@ async fn by_accessor(system: &System, accessor: &str) -> Result<Arc<Token>, Faul
     }
     let token = system.active.tokens.find_by_accessor(accessor).await?;
     token.ok_or_else(|| Fault::DeniedBecause("invalid accessor".into()))
-}
-
-/// A warning where the life given is shorter than the one wanted.
-fn capped(wanted: Seconds, given: u64) -> Option<String> {
-    (given > 0 && wanted.0 > given).then(|| {
-        format!(
-            "TTL of \"{}\" exceeded the effective max_ttl of \"{}\"; TTL value is capped accordingly",
-            short_duration(wanted.duration()),
-            short_duration(Seconds(given).duration()),
-        )
-    })
 }

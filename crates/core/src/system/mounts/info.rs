@@ -1,11 +1,11 @@
 //! What may be told of a mount.
 
 use crate::mounts::{Mount, MountConfig};
+use crate::tokens::Lives;
 use schemars::JsonSchema;
 use secretum_engine::Class;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// What may be told of a mount.
 #[derive(Serialize, JsonSchema)]
@@ -43,6 +43,12 @@ pub(crate) struct ConfigInfo {
     passthrough_request_headers: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     allowed_response_headers: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    allowed_managed_keys: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    delegated_auth_accessors: Vec<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    identity_token_key: String,
 }
 
 impl MountInfo {
@@ -56,9 +62,9 @@ impl MountInfo {
             uuid: record.uuid.clone(),
             local: record.local,
             seal_wrap: record.seal_wrap,
-            external_entropy_access: false,
+            external_entropy_access: record.external_entropy_access,
             options: Some(settings.options.clone()).filter(|options| !options.is_empty()),
-            config: ConfigInfo::of(&settings.config, record.class(), None),
+            config: ConfigInfo::own(&settings.config, record.class()),
             deprecation_status: "supported",
             plugin_version: "",
             running_plugin_version: format!("v{}+builtin", env!("CARGO_PKG_VERSION")),
@@ -68,17 +74,12 @@ impl MountInfo {
 }
 
 impl ConfigInfo {
-    /// The settings as they are, or with the system's lives where there are none of its own.
-    pub(super) fn of(
-        config: &MountConfig,
-        class: Class,
-        system: Option<(Duration, Duration)>,
-    ) -> Self {
+    /// The settings, with these lives.
+    pub(super) fn of(config: &MountConfig, class: Class, lives: Lives) -> Self {
         let config = config.clone();
-        let or = |own: u64, system: Option<u64>| if own == 0 { system.unwrap_or(0) } else { own };
         Self {
-            default_lease_ttl: or(config.default_lease_ttl, system.map(|s| s.0.as_secs())),
-            max_lease_ttl: or(config.max_lease_ttl, system.map(|s| s.1.as_secs())),
+            default_lease_ttl: lives.default,
+            max_lease_ttl: lives.max,
             force_no_cache: config.force_no_cache,
             listing_visibility: config.listing_visibility,
             token_type: (class == Class::Auth).then(|| match config.token_type.as_str() {
@@ -89,6 +90,18 @@ impl ConfigInfo {
             audit_non_hmac_response_keys: config.audit_non_hmac_response_keys,
             passthrough_request_headers: config.passthrough_request_headers,
             allowed_response_headers: config.allowed_response_headers,
+            allowed_managed_keys: config.allowed_managed_keys,
+            delegated_auth_accessors: config.delegated_auth_accessors,
+            identity_token_key: config.identity_token_key,
         }
+    }
+
+    /// The settings with the mount's own lives, which are 0 where it has none.
+    fn own(config: &MountConfig, class: Class) -> Self {
+        let lives = Lives {
+            default: config.default_lease_ttl,
+            max: config.max_lease_ttl,
+        };
+        Self::of(config, class, lives)
     }
 }

@@ -1,13 +1,13 @@
 //! Creating tokens.
 
-use super::{System, TokenEngine, capped};
-use crate::tokens::{NewToken, Token};
+use super::{System, TokenEngine};
+use crate::limits::check_life;
+use crate::tokens::{Life, Lives, NewToken, Token};
 use schemars::JsonSchema;
 use secretum_api::fields::{CommaList, KeyValues, Seconds};
 use secretum_crypto::SecretString;
 use secretum_engine::{Context, Fault, Handle, Reply};
 use serde::Deserialize;
-use std::sync::Arc;
 
 /// The most uses that a token may be limited to.
 const NUM_USES_MAX: u32 = 1_000_000_000;
@@ -78,28 +78,33 @@ async fn create(context: &Context, wanted: Wanted, orphan: bool) -> Result<Reply
     }
     wanted.check(privileged)?;
     let policies = wanted.policies(&caller.record.policies, privileged)?;
-    let mut warnings = Vec::new();
-    for policy in &policies {
-        if !system.active.policies.exists(policy).await? {
-            warnings.push(format!("Policy \"{policy}\" does not exist"));
-        }
-    }
-    let asked = wanted.life();
     let tokens = &system.active.tokens;
     let parent = if orphan || wanted.no_parent {
         None
     } else {
         Some(tokens.newest(caller).await?)
     };
-    let new = wanted.token(caller, parent, policies, path)?;
-    if let Some(text) = &new.text
+    let lives = system.active.mounts.lives_at(path);
+    let new = NewToken {
+        parent,
+        path: path.to_owned(),
+        ..wanted.token(caller, policies, lives)?
+    };
+    let chosen = new.text.as_ref().map(SecretString::duplicate);
+    let issued = tokens.prepare_auth(new)?;
+    if let Some(text) = &chosen
         && tokens.is_taken(text).await?
     {
         return Err(Fault::invalid("cannot create a token with a duplicate ID"));
     }
-    let (auth, writes) = tokens.prepare_auth(new)?;
-    warnings.extend(capped(asked, auth.lease_duration));
-    let reply = Reply::issued(auth).with_writes(writes);
+    let mut warnings = Vec::new();
+    for policy in &issued.auth.policies {
+        if !system.active.policies.exists(policy).await? {
+            warnings.push(format!("Policy \"{policy}\" does not exist"));
+        }
+    }
+    warnings.extend(issued.warning);
+    let reply = Reply::issued(issued.auth).with_writes(issued.writes);
     Ok(warnings.into_iter().fold(reply, Reply::warn))
 }
 
@@ -134,20 +139,34 @@ impl Wanted {
         Ok(())
     }
 
-    /// The life asked for; 0 where none is.
-    fn life(&self) -> Seconds {
-        if self.ttl.0 > 0 { self.ttl } else { self.lease }
+    /// The token that is wanted, made by a caller.
+    fn token(self, caller: &Token, policies: Vec<String>, lives: Lives) -> Result<NewToken, Fault> {
+        let life = self.life(caller, &policies, lives)?;
+        Ok(NewToken {
+            text: Some(self.id)
+                .filter(|id| !id.is_empty())
+                .map(SecretString::new),
+            parent: None,
+            policies,
+            path: String::new(),
+            meta: if self.meta.0.is_empty() {
+                self.metadata.0
+            } else {
+                self.meta.0
+            },
+            display_name: display_name(&self.display_name),
+            num_uses: self.num_uses,
+            life,
+            explicit_max_ttl: self.explicit_max_ttl.0,
+            period: self.period.0,
+            renewable: self.renewable.unwrap_or(true),
+        })
     }
 
-    /// The token that is wanted, made by a caller.
-    fn token(
-        self,
-        caller: &Token,
-        parent: Option<Arc<Token>>,
-        policies: Vec<String>,
-        path: &str,
-    ) -> Result<NewToken, Fault> {
-        let asked = self.life().0;
+    /// How long the new token is to live. Only a root token may live without end.
+    fn life(&self, caller: &Token, policies: &[String], lives: Lives) -> Result<Life, Fault> {
+        let Seconds(asked) = if self.ttl.0 > 0 { self.ttl } else { self.lease };
+        check_life("ttl", asked)?;
         let is_root = policies.iter().any(|policy| policy == "root");
         if is_root && !caller.record.is_root() {
             return Err(Fault::invalid(
@@ -159,25 +178,11 @@ impl Wanted {
                 "expiring root tokens cannot create non-expiring root tokens",
             ));
         }
-        Ok(NewToken {
-            text: Some(self.id)
-                .filter(|id| !id.is_empty())
-                .map(SecretString::new),
-            parent,
-            policies,
-            path: path.to_owned(),
-            meta: if self.meta.0.is_empty() {
-                self.metadata.0
-            } else {
-                self.meta.0
-            },
-            display_name: display_name(&self.display_name),
-            num_uses: self.num_uses,
-            // Only a root token may live without end.
-            ttl: (asked > 0).then_some(asked).or(is_root.then_some(0)),
-            explicit_max_ttl: self.explicit_max_ttl.0,
-            period: self.period.0,
-            renewable: self.renewable.unwrap_or(true),
+        Ok(match (self.explicit_max_ttl.0, self.period.0) {
+            (0, 0) if is_root && asked == 0 => Life::Endless,
+            // Nothing else bounds it.
+            (explicit_max, 0) if is_root && asked == 0 => Life::Exactly(explicit_max),
+            _ => Life::Within(asked, lives),
         })
     }
 

@@ -1,6 +1,6 @@
 //! Renewing tokens.
 
-use super::{System, TokenEngine, by_accessor, capped, named};
+use super::{System, TokenEngine, by_accessor, named};
 use crate::tokens::{Token, auth};
 use schemars::JsonSchema;
 use secretum_api::fields::Seconds;
@@ -48,12 +48,12 @@ fn renewed(
     text: String,
     wanted: Seconds,
 ) -> Result<Reply<()>, Fault> {
-    let renewal = system.active.tokens.renew(token, wanted.0)?;
-    let reply =
-        Reply::renewed(auth(text, &renewal.record, renewal.ttl)).with_writes(renewal.writes);
-    Ok(capped(wanted, renewal.ttl)
-        .into_iter()
-        .fold(reply, Reply::warn))
+    // The mount that issued it says how long, as it is tuned now.
+    let lives = system.active.mounts.lives_at(&token.record.path);
+    let renewal = system.active.tokens.renew(token, wanted.0, lives)?;
+    let auth = auth(text, &renewal.record, renewal.given.seconds);
+    let reply = Reply::renewed(auth).with_writes(renewal.writes);
+    Ok(renewal.given.warning.into_iter().fold(reply, Reply::warn))
 }
 
 impl Handle<Renew> for TokenEngine {
