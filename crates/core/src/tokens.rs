@@ -20,6 +20,7 @@ pub(crate) use record::TokenRecord;
 
 use crate::cache::Cache;
 use crate::pipeline::COMMIT_TRIES;
+use crate::turns::Turns;
 use crate::{Core, CoreError};
 use secretum_crypto::{ClockRef, HmacKey, RngRef, SecretString};
 use secretum_engine::{Caller, Fault};
@@ -158,15 +159,20 @@ impl Tokens {
     /// Takes one use of a token that has a number of them.
     ///
     /// **Errors**: [`Fault::Denied`] where none is left.
-    pub(crate) async fn use_up(&self, token: Arc<Token>) -> Result<Arc<Token>, Fault> {
+    pub(crate) async fn use_up(
+        &self,
+        token: Arc<Token>,
+        turns: &Turns,
+    ) -> Result<Arc<Token>, Fault> {
         if token.record.num_uses == 0 {
             Ok(token)
         } else {
-            Box::pin(self.take_use(token)).await
+            Box::pin(self.take_use(token, turns)).await
         }
     }
 
-    async fn take_use(&self, mut token: Arc<Token>) -> Result<Arc<Token>, Fault> {
+    async fn take_use(&self, mut token: Arc<Token>, turns: &Turns) -> Result<Arc<Token>, Fault> {
+        let mut turn = None;
         for _ in 0..COMMIT_TRIES {
             let mut record = token.record.clone();
             // One use left becomes a mark that this is the last, since 0 stands for any number.
@@ -181,7 +187,9 @@ impl Tokens {
                 Ok(revision) => {
                     return Ok(Token::new(Arc::clone(&token.id), record, revision));
                 }
-                Err(StorageError::Conflict { .. }) => {
+                Err(StorageError::Conflict { key }) => {
+                    drop(turn);
+                    turn = turns.wait_for(&key).await;
                     token = self.read(&token.id).await?.ok_or(Fault::Denied)?;
                 }
                 Err(error) => return Err(error.into()),
