@@ -1,6 +1,7 @@
 //! Mounts: where engines stand, one record each, and the tree that finds them.
 //!
-//! A mount's record is `sys/mount/<uuid>`; its data is below `mount/<uuid>/`. Every change of the
+//! A mount's record is `sys/mount/<uuid>`; its data is below `mount/<uuid>/`, and is written only
+//! while the record is there. Every change of the
 //! table also puts `sys/mounts`, under the revision it was last seen at, so that two changes at once
 //! cannot contradict each other, on whatever node. The tree follows the records through the change
 //! feed.
@@ -21,7 +22,7 @@ use secretum_crypto::{Rng, random_bytes, random_uuid};
 use secretum_engine::{
     Class, Fault, MountStorage, Mounted, Record, Setup, expect, to_json, unreadable,
 };
-use secretum_storage::{Batch, Key, PageOf, Precondition, Storage};
+use secretum_storage::{Batch, Key, PageOf, Precondition, Storage, StorageError};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -44,6 +45,22 @@ pub(crate) struct Mount {
     presence: Arc<()>,
 }
 
+impl Mount {
+    /// Makes a batch of its engine fail once the mount is gone, however late it comes: the janitor
+    /// deletes what is there, and nothing may follow.
+    pub(crate) fn fence(&self, writes: Batch) -> Result<Batch, StorageError> {
+        if self.record.is_system() {
+            return Ok(writes);
+        }
+        Ok(writes.require(record_key(&self.record.uuid)?, Precondition::Present))
+    }
+
+    /// Whether a key is that of its record.
+    pub(crate) fn is_record(&self, key: &Key) -> bool {
+        record_key(&self.record.uuid).is_ok_and(|own| own == *key)
+    }
+}
+
 /// The table of mounts.
 #[derive(Debug)]
 pub(crate) struct Mounts {
@@ -56,7 +73,7 @@ pub(crate) struct Mounts {
 struct Table {
     tree: Tree<Arc<Mount>>,
     by_uuid: HashMap<String, Arc<Mount>>,
-    /// Mounts that are gone, which a request under way may still write to.
+    /// Mounts that are gone, which a request under way may still read.
     leaving: HashMap<String, Weak<()>>,
 }
 
@@ -341,7 +358,7 @@ fn full_path(record: &MountRecord) -> String {
     }
 }
 
-fn record_key(uuid: &str) -> Result<Key, secretum_storage::StorageError> {
+fn record_key(uuid: &str) -> Result<Key, StorageError> {
     Key::try_from(format!("sys/mount/{uuid}"))
 }
 

@@ -273,7 +273,13 @@ impl<'r> Flow<'r> {
         let writes = std::mem::take(&mut reply.writes);
         if !writes.is_empty() {
             check_writes(mount, &writes)?;
-            self.active.commit(writes).await?;
+            match self.active.commit(mount.fence(writes)?).await {
+                // It went while this request was under way.
+                Err(StorageError::Conflict { key }) if mount.is_record(&key) => {
+                    return Err(self.no_handler());
+                }
+                committed => committed?,
+            };
         }
         Ok(reply)
     }
