@@ -26,7 +26,7 @@ impl Identity {
             .find(text.expose())
             .await?
             .ok_or(Fault::Denied)?;
-        let token = active.tokens.use_up(active, token).await?;
+        let token = active.tokens.use_up(token, &active.turns).await?;
         let acl = active.policies.acl(&token.record.policies).await?;
         Ok(Self { token, acl })
     }

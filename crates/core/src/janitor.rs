@@ -52,7 +52,8 @@ async fn finish_removals(active: &Active) -> Result<(), CoreError> {
         .await?;
     for row in page.rows {
         let uuid = String::from_utf8_lossy(row.key.strip_prefix(&prefix).unwrap_or_default());
-        // A request that began before the mount went may still write to it.
+        // A request that began before the mount went may still read it. What it writes fails:
+        // nothing comes after this deletion.
         if active.mounts.is_known(&uuid) {
             continue;
         }

@@ -18,6 +18,7 @@ pub mod fuzzing;
 mod identity;
 mod janitor;
 mod lifecycle;
+mod limits;
 mod mounts;
 mod pipeline;
 mod policies;

@@ -1,23 +1,28 @@
 //! Mounts: where engines stand, one record each, and the tree that finds them.
 //!
-//! A mount's record is `sys/mount/<uuid>`; its data is below `mount/<uuid>/`. Every change of the
+//! A mount's record is `sys/mount/<uuid>`; its data is below `mount/<uuid>/`, and is written only
+//! while the record is there. Every change of the
 //! table also puts `sys/mounts`, under the revision it was last seen at, so that two changes at once
 //! cannot contradict each other, on whatever node. The tree follows the records through the change
 //! feed.
 
 mod record;
+mod settings;
 mod tree;
 
-pub(crate) use record::{MountConfig, MountRecord, NewMount, RecordClass};
+use record::RecordClass;
+pub(crate) use record::{MountRecord, NewMount};
+pub(crate) use settings::{MountConfig, MountSettings};
 
 use crate::active::Active;
+use crate::tokens::Lives;
 use crate::{Core, CoreError, system};
 use parking_lot::RwLock;
 use secretum_crypto::{Rng, random_bytes, random_uuid};
 use secretum_engine::{
     Class, Fault, MountStorage, Mounted, Record, Setup, expect, to_json, unreadable,
 };
-use secretum_storage::{Batch, Key, PageOf, Precondition, Storage};
+use secretum_storage::{Batch, Key, PageOf, Precondition, Storage, StorageError};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -40,6 +45,22 @@ pub(crate) struct Mount {
     presence: Arc<()>,
 }
 
+impl Mount {
+    /// Makes a batch of its engine fail once the mount is gone, however late it comes: the janitor
+    /// deletes what is there, and nothing may follow.
+    pub(crate) fn fence(&self, writes: Batch) -> Result<Batch, StorageError> {
+        if self.record.is_system() {
+            return Ok(writes);
+        }
+        Ok(writes.require(record_key(&self.record.uuid)?, Precondition::Present))
+    }
+
+    /// Whether a key is that of its record.
+    pub(crate) fn is_record(&self, key: &Key) -> bool {
+        record_key(&self.record.uuid).is_ok_and(|own| own == *key)
+    }
+}
+
 /// The table of mounts.
 #[derive(Debug)]
 pub(crate) struct Mounts {
@@ -52,7 +73,7 @@ pub(crate) struct Mounts {
 struct Table {
     tree: Tree<Arc<Mount>>,
     by_uuid: HashMap<String, Arc<Mount>>,
-    /// Mounts that are gone, which a request under way may still write to.
+    /// Mounts that are gone, which a request under way may still read.
     leaving: HashMap<String, Weak<()>>,
 }
 
@@ -92,6 +113,24 @@ impl Mounts {
     /// The mount at exactly this path, which ends with a slash.
     pub(crate) fn at(&self, path: &str) -> Option<Arc<Mount>> {
         self.table.read().tree.get(path).cloned()
+    }
+
+    /// The lives that a mount of these settings gives: its own, else the system's.
+    pub(crate) fn lives(&self, config: &MountConfig) -> Lives {
+        let system = &self.core.config;
+        let or = |own: u64, system: Duration| if own > 0 { own } else { system.as_secs() };
+        Lives {
+            default: or(config.default_lease_ttl, system.default_lease_ttl),
+            max: or(config.max_lease_ttl, system.max_lease_ttl),
+        }
+    }
+
+    /// The lives of the mount that a path belongs to; the system's where there is none.
+    pub(crate) fn lives_at(&self, path: &str) -> Lives {
+        match self.find(path) {
+            Some((mount, _)) => self.lives(&mount.record.settings.config),
+            None => self.lives(&MountConfig::default()),
+        }
     }
 
     /// All mounts of a class, in the order of their paths.
@@ -134,6 +173,7 @@ impl Mounts {
         );
         let path = full_path(&record);
         self.check_path(&record.path, &path)?;
+        record.settings.check()?;
         // Building it says whether kind and options are right.
         self.build(&record)?;
         Ok(change.0.put(record_key(&record.uuid)?, to_json(&record)?))
@@ -145,6 +185,7 @@ impl Mounts {
         change: Change,
         changed: &MountRecord,
     ) -> Result<Batch, Fault> {
+        changed.settings.check()?;
         self.build(changed)?;
         Ok(change.0.put(record_key(&changed.uuid)?, to_json(changed)?))
     }
@@ -244,11 +285,8 @@ impl Mounts {
         let prefix = Key::try_from(format!("mount/{}/", record.uuid))?;
         kind.build(Setup {
             store: MountStorage::new(Arc::clone(&self.storage), prefix),
-            options: record.options.clone(),
-            default_lease_ttl: match record.config.default_lease_ttl {
-                0 => self.core.config.default_lease_ttl,
-                own => Duration::from_secs(own),
-            },
+            options: record.settings.options.clone(),
+            default_lease_ttl: Duration::from_secs(self.lives(&record.settings.config).default),
             clock: Arc::clone(&self.core.config.clock),
             rng: Arc::clone(&self.core.config.rng),
         })
@@ -320,7 +358,7 @@ fn full_path(record: &MountRecord) -> String {
     }
 }
 
-fn record_key(uuid: &str) -> Result<Key, secretum_storage::StorageError> {
+fn record_key(uuid: &str) -> Result<Key, StorageError> {
     Key::try_from(format!("sys/mount/{uuid}"))
 }
 

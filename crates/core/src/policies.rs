@@ -19,7 +19,7 @@ const FOLDER: &str = "sys/policy/root/hcl/";
 const CACHED: usize = 1_024;
 
 /// The longest name of a policy, in bytes.
-const NAME_BYTES_MAX: usize = 512;
+pub(crate) const NAME_BYTES_MAX: usize = 512;
 
 /// The policies of a vault.
 #[derive(Debug)]

@@ -11,7 +11,6 @@ mod lifecycle;
 mod mounts;
 mod policies;
 mod token;
-mod token_facts;
 pub(crate) mod wrapping;
 
 use crate::active::Active;

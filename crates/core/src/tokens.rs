@@ -9,28 +9,31 @@
 //! - `sys/revoke/<id>` while its children are being revoked.
 
 mod issue;
+mod life;
+mod limits;
 mod record;
 #[cfg(feature = "fuzzing")]
 pub(crate) use record::fuzzing;
 mod revoke;
 
-pub(crate) use issue::{NewToken, auth};
+pub(crate) use issue::{Issued, NewToken, auth};
+pub(crate) use life::{Life, Lives};
 pub(crate) use record::TokenRecord;
 
-use crate::active::Active;
 use crate::cache::Cache;
 use crate::pipeline::{COMMIT_TRIES, contended};
+use crate::turns::Turns;
 use crate::{Core, CoreError};
 use secretum_crypto::{ClockRef, HmacKey, RngRef, SecretString};
 use secretum_engine::{Caller, Fault};
 use secretum_storage::{Batch, Key, Precondition, Revision, Storage, StorageError};
 use std::sync::Arc;
-use std::time::Duration;
 
-/// How many tokens are held parsed.
+/// How many tokens are held parsed. What one may carry is limited, so this bounds their memory, too:
+/// see [`limits`].
 const CACHED: usize = 8_192;
 
-/// The longest token that is looked up, in bytes.
+/// The longest token that is made or looked up, in bytes.
 const TOKEN_BYTES_MAX: usize = 512;
 
 /// A token's id: the HMAC of the token, in hex.
@@ -73,8 +76,6 @@ pub(crate) struct Tokens {
     id_key: HmacKey,
     accessor_key: HmacKey,
     cache: Cache<Id, Arc<Token>>,
-    default_ttl: Duration,
-    max_ttl: Duration,
 }
 
 impl Tokens {
@@ -87,8 +88,6 @@ impl Tokens {
             id_key: HmacKey::new(core.barrier.derived_key("token id")?.expose()),
             accessor_key: HmacKey::new(core.barrier.derived_key("token accessor")?.expose()),
             cache: Cache::new(CACHED),
-            default_ttl: core.config.default_lease_ttl,
-            max_ttl: core.config.max_lease_ttl,
         })
     }
 
@@ -164,17 +163,17 @@ impl Tokens {
     /// **Errors**: [`Fault::Denied`] where none is left.
     pub(crate) async fn use_up(
         &self,
-        active: &Active,
         token: Arc<Token>,
+        turns: &Turns,
     ) -> Result<Arc<Token>, Fault> {
         if token.record.num_uses == 0 {
             Ok(token)
         } else {
-            Box::pin(self.take_use(active, token)).await
+            Box::pin(self.take_use(token, turns)).await
         }
     }
 
-    async fn take_use(&self, active: &Active, mut token: Arc<Token>) -> Result<Arc<Token>, Fault> {
+    async fn take_use(&self, mut token: Arc<Token>, turns: &Turns) -> Result<Arc<Token>, Fault> {
         let mut turn = None;
         for _ in 0..COMMIT_TRIES {
             let mut record = token.record.clone();
@@ -192,7 +191,7 @@ impl Tokens {
                 }
                 Err(StorageError::Conflict { key }) => {
                     drop(turn);
-                    turn = active.turns.wait_for(&key).await;
+                    turn = turns.wait_for(&key).await;
                     token = self.read(&token.id).await?.ok_or(Fault::Denied)?;
                 }
                 Err(error) => return Err(error.into()),

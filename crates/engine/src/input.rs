@@ -8,6 +8,7 @@ mod field;
 
 use crate::Fault;
 use field::Field;
+use secretum_api::fields::JsonObject;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -127,6 +128,20 @@ impl Input<'_> {
         }
         read_pairs(&pairs)
     }
+}
+
+/// Reads an object within a body as a body is read; returns the names that it does not know, too.
+///
+/// **Errors**: [`Fault::Invalid`], naming the field.
+pub fn read_object<R: DeserializeOwned>(object: &JsonObject) -> Result<(R, Vec<String>), Fault> {
+    let raw: &RawValue = serde_json::from_str(object.get()).map_err(Fault::internal)?;
+    let input = Input {
+        captures: Vec::new(),
+        query: &[],
+        body: Some(Body::new(raw)?),
+        whole_body: None,
+    };
+    input.read()
 }
 
 struct Pair<'a> {

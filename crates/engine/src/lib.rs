@@ -26,7 +26,7 @@ mod table;
 
 pub use context::{Caller, Context};
 pub use fault::Fault;
-pub use input::{BODY_FIELDS_MAX, Body, Input, QUERY_PAIRS_MAX};
+pub use input::{BODY_FIELDS_MAX, Body, Input, QUERY_PAIRS_MAX, read_object};
 pub use kind::{Class, EngineKind, Setup};
 pub use mounted::{Mounted, MountedEngine, RowOutline};
 pub use operation::{Access, Operation, Verb};

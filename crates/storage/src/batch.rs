@@ -14,6 +14,8 @@ const STEP_BYTES: usize = 16;
 pub enum Precondition {
     /// The key has no value.
     Absent,
+    /// The key has some value.
+    Present,
     /// The key's value was written by this revision.
     At(Revision),
 }
@@ -66,6 +68,7 @@ impl Precondition {
     pub(crate) fn holds(self, revision: Option<Revision>) -> bool {
         match self {
             Self::Absent => revision.is_none(),
+            Self::Present => revision.is_some(),
             Self::At(expected) => revision == Some(expected),
         }
     }

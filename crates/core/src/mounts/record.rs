@@ -1,8 +1,8 @@
 //! [`MountRecord`]: a mount as it is stored.
 
+use super::MountSettings;
 use secretum_engine::Class;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// What a mount is, on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,15 @@ pub(crate) enum RecordClass {
     Auth,
 }
 
+impl From<Class> for RecordClass {
+    fn from(class: Class) -> Self {
+        match class {
+            Class::Secret => Self::Secret,
+            Class::Auth => Self::Auth,
+        }
+    }
+}
+
 /// A mount as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MountRecord {
@@ -25,28 +34,12 @@ pub(crate) struct MountRecord {
     pub(crate) path: String,
     pub(crate) kind: String,
     pub(crate) accessor: String,
-    pub(crate) description: String,
-    pub(crate) config: MountConfig,
-    pub(crate) options: BTreeMap<String, String>,
+    #[serde(flatten)]
+    pub(crate) settings: MountSettings,
     pub(crate) local: bool,
     pub(crate) seal_wrap: bool,
-}
-
-/// The settings of a mount that tuning changes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct MountConfig {
-    /// Seconds; 0 for the system's.
-    pub(crate) default_lease_ttl: u64,
-    /// Seconds; 0 for the system's.
-    pub(crate) max_lease_ttl: u64,
-    pub(crate) force_no_cache: bool,
-    pub(crate) listing_visibility: String,
-    pub(crate) token_type: String,
-    pub(crate) audit_non_hmac_request_keys: Vec<String>,
-    pub(crate) audit_non_hmac_response_keys: Vec<String>,
-    pub(crate) passthrough_request_headers: Vec<String>,
-    pub(crate) allowed_response_headers: Vec<String>,
+    #[serde(default)]
+    pub(crate) external_entropy_access: bool,
 }
 
 impl MountRecord {
@@ -72,11 +65,10 @@ pub(crate) struct NewMount {
     pub(crate) class: RecordClass,
     pub(crate) path: String,
     pub(crate) kind: String,
-    pub(crate) description: String,
-    pub(crate) config: MountConfig,
-    pub(crate) options: BTreeMap<String, String>,
+    pub(crate) settings: MountSettings,
     pub(crate) local: bool,
     pub(crate) seal_wrap: bool,
+    pub(crate) external_entropy_access: bool,
 }
 
 impl NewMount {
@@ -85,11 +77,13 @@ impl NewMount {
             class,
             path: path.to_owned(),
             kind: kind.to_owned(),
-            description: description.to_owned(),
-            config: MountConfig::default(),
-            options: BTreeMap::new(),
+            settings: MountSettings {
+                description: description.to_owned(),
+                ..MountSettings::default()
+            },
             local: false,
             seal_wrap: false,
+            external_entropy_access: false,
         }
     }
 
@@ -124,7 +118,8 @@ impl NewMount {
     /// A KV version 2 mount.
     pub(crate) fn kv_version_2(path: &str) -> Self {
         let mut new = Self::plain(RecordClass::Secret, path, "kv", "key/value secret storage");
-        new.options.insert("version".to_owned(), "2".to_owned());
+        let options = &mut new.settings.options;
+        options.insert("version".to_owned(), "2".to_owned());
         new
     }
 
@@ -141,11 +136,35 @@ impl NewMount {
             class: self.class,
             path: self.path,
             kind: self.kind,
-            description: self.description,
-            config: self.config,
-            options: self.options,
+            settings: self.settings,
             local: self.local,
             seal_wrap: self.seal_wrap,
+            external_entropy_access: self.external_entropy_access,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record as vaults have it that know fewer settings.
+    const STORED: &str = r#"{"uuid":"u","class":"secret","path":"kv/","kind":"kv","accessor":"kv_1",
+        "description":"d","config":{"default_lease_ttl":60,"max_lease_ttl":0,"force_no_cache":false,
+        "listing_visibility":"unauth","token_type":"","audit_non_hmac_request_keys":["a"],
+        "audit_non_hmac_response_keys":[],"passthrough_request_headers":[],
+        "allowed_response_headers":[]},"options":{"version":"2"},"local":false,"seal_wrap":true}"#;
+
+    #[test]
+    fn stored_records_stay_readable() {
+        let record: MountRecord = serde_json::from_str(STORED).unwrap();
+        let settings = &record.settings;
+        assert_eq!(settings.description, "d");
+        assert_eq!(settings.config.default_lease_ttl, 60);
+        assert_eq!(settings.config.listing_visibility, "unauth");
+        assert_eq!(settings.options.get("version").unwrap(), "2");
+        assert!(record.seal_wrap && !record.external_entropy_access);
+        let again = serde_json::to_string(&record).unwrap();
+        assert_eq!(serde_json::from_str::<MountRecord>(&again).unwrap(), record);
     }
 }

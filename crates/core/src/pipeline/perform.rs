@@ -168,7 +168,13 @@ impl<'r> Flow<'r> {
             check_writes(call.mount, &writes)?;
             // INVARIANT: nothing is committed before the record of its request is taken.
             recording.taken().await?;
-            self.active.commit(writes).await?;
+            match self.active.commit(call.mount.fence(writes)?).await {
+                // It went while this request was under way.
+                Err(StorageError::Conflict { key }) if call.mount.is_record(&key) => {
+                    return Err(self.no_handler());
+                }
+                committed => committed?,
+            };
         }
         Ok(reply)
     }

@@ -81,7 +81,7 @@ impl<'f> Trail<'f> {
             .flow
             .mount
             .as_ref()
-            .map(|(mount, _)| &mount.record.config);
+            .map(|(mount, _)| &mount.record.settings.config);
         let response = ResponsePart {
             status: "ok",
             data: reply.data.as_deref(),
@@ -144,7 +144,14 @@ impl Flow<'_> {
     /// Begins the records of this request.
     pub(super) fn trail<'f>(&'f self, spelled: &'f Spelled) -> Trail<'f> {
         let mount = self.mount.as_ref().map(|(mount, _)| mount);
-        let clear = mount.map(|mount| mount.record.config.audit_non_hmac_request_keys.as_slice());
+        let clear = mount.map(|mount| {
+            mount
+                .record
+                .settings
+                .config
+                .audit_non_hmac_request_keys
+                .as_slice()
+        });
         let subject = Subject {
             auth: self.auth_part(),
             request: RequestPart {

@@ -2,6 +2,7 @@
 
 use super::{Sys, System};
 use crate::audits::AuditRecord;
+use crate::limits::{check_description, check_options};
 use schemars::JsonSchema;
 use secretum_api::fields::KeyValues;
 use secretum_engine::{Context, Fault, Handle, Reply};
@@ -110,6 +111,8 @@ impl Handle<EnableDevice> for Sys {
     type Error = Fault;
 
     async fn handle(&self, request: EnableDevice, context: &Context) -> Result<Reply<()>, Fault> {
+        check_description(&request.description)?;
+        check_options(&request.options.0)?;
         let record = AuditRecord::new(
             folder(&request.path)?,
             request.kind,

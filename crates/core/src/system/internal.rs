@@ -69,7 +69,8 @@ impl Handle<ListUiMounts> for Sys {
             let mounts = system.active.mounts.all(class).into_iter();
             mounts
                 .filter(|mount| {
-                    mount.record.config.listing_visibility == "unauth" || may_see(&system, mount)
+                    mount.record.settings.config.listing_visibility == "unauth"
+                        || may_see(&system, mount)
                 })
                 .map(|mount| (mount.record.path.clone(), MountInfo::of(&mount)))
                 .collect()

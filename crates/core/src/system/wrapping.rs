@@ -6,7 +6,7 @@
 use super::{Sys, System};
 use crate::Outcome;
 use crate::active::Active;
-use crate::tokens::{NewToken, Token, TokenRecord};
+use crate::tokens::{Issued, Life, NewToken, Token, TokenRecord};
 use schemars::JsonSchema;
 use secretum_api::fields::{JsonObject, Seconds};
 use secretum_api::{Auth, WrapInfo};
@@ -52,12 +52,9 @@ pub(crate) async fn wrap(
 ) -> Result<Outcome, Fault> {
     let ttl = ttl.min(TTL_MAX);
     let now = active.core.config.clock.now();
-    let (auth, writes) = active.tokens.prepare_auth(NewToken {
-        policies: vec![POLICY_NAME.to_owned()],
-        path: path.to_owned(),
-        ttl: Some(ttl.0),
+    let Issued { auth, writes, .. } = active.tokens.prepare_auth(NewToken {
         explicit_max_ttl: ttl.0,
-        ..NewToken::default()
+        ..NewToken::plain(POLICY_NAME, path, Life::Exactly(ttl.0))
     })?;
     let wrapped_accessor = reply.auth.as_ref().map(|auth| auth.accessor.clone());
     let kept = Kept {

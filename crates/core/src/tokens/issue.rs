@@ -1,14 +1,14 @@
 //! Issuing and renewing tokens.
 
+use super::life::{Bounds, Given, Life, Lives};
 use super::record::AccessorRecord;
-use super::{Token, TokenRecord, Tokens, child_key, expiry_key, id_key};
+use super::{Token, TokenRecord, Tokens, child_key, expiry_key, id_key, limits};
 use secretum_api::Auth;
 use secretum_crypto::{SecretString, random_base62};
 use secretum_engine::{Fault, to_json};
 use secretum_storage::{Batch, Precondition};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Characters of a token behind its prefix: 166 bits.
 const TOKEN_CHARACTERS: usize = 28;
@@ -16,7 +16,7 @@ const TOKEN_CHARACTERS: usize = 28;
 const ACCESSOR_CHARACTERS: usize = 24;
 
 /// A token to be made.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct NewToken {
     /// Its text, where it is not to be random.
     pub(crate) text: Option<SecretString>,
@@ -28,11 +28,21 @@ pub(crate) struct NewToken {
     pub(crate) meta: BTreeMap<String, String>,
     pub(crate) display_name: String,
     pub(crate) num_uses: u32,
-    /// Seconds asked for; `None` for the system's default.
-    pub(crate) ttl: Option<u64>,
+    pub(crate) life: Life,
     pub(crate) explicit_max_ttl: u64,
     pub(crate) period: u64,
     pub(crate) renewable: bool,
+}
+
+/// A token that was made.
+#[derive(Debug)]
+pub(crate) struct Issued {
+    /// What its caller is told.
+    pub(crate) auth: Auth,
+    /// What must be committed to have it.
+    pub(crate) writes: Batch,
+    /// Why it lives shorter than asked for.
+    pub(crate) warning: Option<String>,
 }
 
 /// A token that was renewed.
@@ -40,20 +50,51 @@ pub(crate) struct NewToken {
 pub(crate) struct Renewal {
     pub(crate) record: TokenRecord,
     pub(crate) writes: Batch,
-    /// Seconds from now; 0 for no end.
-    pub(crate) ttl: u64,
+    pub(crate) given: Given,
 }
 
 impl NewToken {
+    /// A token that carries nothing but its policies, and has no parent.
+    pub(crate) fn plain(policy: &str, path: &str, life: Life) -> Self {
+        Self {
+            text: None,
+            parent: None,
+            policies: vec![policy.to_owned()],
+            path: path.to_owned(),
+            meta: BTreeMap::new(),
+            display_name: String::new(),
+            num_uses: 0,
+            life,
+            explicit_max_ttl: 0,
+            period: 0,
+            renewable: false,
+        }
+    }
+
     /// A root token, as init makes it.
     pub(crate) fn root(text: Option<SecretString>) -> Self {
         Self {
             text,
-            policies: vec!["root".to_owned()],
-            path: "auth/token/root".to_owned(),
             display_name: "root".to_owned(),
-            ttl: Some(0),
-            ..Self::default()
+            ..Self::plain("root", "auth/token/root", Life::Endless)
+        }
+    }
+
+    /// Its first life; one of 0 seconds has no end.
+    fn first_life(&self) -> Given {
+        let exactly = |seconds| Given {
+            seconds,
+            warning: None,
+        };
+        let bounds = Bounds {
+            explicit_max: self.explicit_max_ttl,
+            period: self.period,
+            age: 0,
+        };
+        match self.life {
+            Life::Endless => exactly(0),
+            Life::Exactly(seconds) => exactly(seconds),
+            Life::Within(asked, lives) => lives.give(asked, bounds),
         }
     }
 }
@@ -61,24 +102,38 @@ impl NewToken {
 impl Tokens {
     /// Makes a token; gives its text and what must be committed to have it.
     pub(crate) fn prepare(&self, new: NewToken) -> Result<(SecretString, Batch), Fault> {
-        let (text, _, batch) = self.prepare_record(new)?;
+        let (text, _, batch, _) = self.prepare_record(new)?;
         Ok((text, batch))
     }
 
     /// As [`Tokens::prepare`]; gives what its caller is told of the token, too.
-    pub(crate) fn prepare_auth(&self, new: NewToken) -> Result<(Auth, Batch), Fault> {
-        let (text, record, batch) = self.prepare_record(new)?;
+    pub(crate) fn prepare_auth(&self, new: NewToken) -> Result<Issued, Fault> {
+        let (text, record, writes, warning) = self.prepare_record(new)?;
         let ttl = record.ttl_left(self.clock.now());
-        Ok((auth(text.expose().to_owned(), &record, ttl), batch))
+        Ok(Issued {
+            auth: auth(text.expose().to_owned(), &record, ttl),
+            writes,
+            warning,
+        })
     }
 
-    fn prepare_record(&self, new: NewToken) -> Result<(SecretString, TokenRecord, Batch), Fault> {
+    fn prepare_record(
+        &self,
+        new: NewToken,
+    ) -> Result<(SecretString, TokenRecord, Batch, Option<String>), Fault> {
+        limits::check_new(&new)?;
+        let Given {
+            seconds: ttl,
+            warning,
+        } = new.first_life();
+        if ttl == 0 && new.life != Life::Endless {
+            return Err(Fault::invalid("a token cannot have a life of 0 seconds"));
+        }
         let text = match new.text {
             Some(text) => text,
             None => self.random("hvs.", TOKEN_CHARACTERS)?,
         };
         let now = self.clock.now().unix_seconds();
-        let ttl = self.first_ttl(new.ttl, new.explicit_max_ttl, new.period);
         let expires = (ttl > 0).then(|| now.saturating_add_unsigned(ttl));
         let record = TokenRecord {
             accessor: self.random("", ACCESSOR_CHARACTERS)?.expose().to_owned(),
@@ -97,7 +152,7 @@ impl Tokens {
             last_renewal: None,
         };
         let batch = self.birth(&text, &record, new.parent.as_deref())?;
-        Ok((text, record, batch))
+        Ok((text, record, batch, warning))
     }
 
     /// The records of a new token. Its parent must still be there when they are committed.
@@ -126,27 +181,15 @@ impl Tokens {
         Ok(batch)
     }
 
-    /// The first life of a token, in seconds. Only a life of 0 asked for in so many words, which
-    /// core allows to root tokens alone, has no end.
-    fn first_ttl(&self, asked: Option<u64>, explicit_max: u64, period: u64) -> u64 {
-        if asked == Some(0) && explicit_max == 0 && period == 0 {
-            return 0;
-        }
-        let mut ttl = match asked {
-            _ if period > 0 => period,
-            Some(asked) if asked > 0 => asked.min(self.max_ttl.as_secs()),
-            _ => self.default_ttl.min(self.max_ttl).as_secs(),
-        };
-        if explicit_max > 0 {
-            ttl = ttl.min(explicit_max);
-        }
-        ttl
-    }
-
-    /// Gives a token a longer life.
+    /// Gives a token a longer life, within what its mount allows; 0 for as long as the last time.
     ///
     /// **Errors**: [`Fault::Invalid`] where it cannot be renewed.
-    pub(crate) fn renew(&self, token: &Token, increment: u64) -> Result<Renewal, Fault> {
+    pub(crate) fn renew(
+        &self,
+        token: &Token,
+        increment: u64,
+        lives: Lives,
+    ) -> Result<Renewal, Fault> {
         let record = &token.record;
         let Some(expires) = record.expires else {
             return Err(Fault::invalid(
@@ -157,13 +200,17 @@ impl Tokens {
             return Err(Fault::invalid("lease is not renewable"));
         }
         let now = self.clock.now();
-        let wanted = if increment > 0 { increment } else { record.ttl };
-        let ttl = record.renewed_ttl(Duration::from_secs(wanted), self.max_ttl, now);
-        if ttl == 0 {
+        let wanted = if increment > 0 {
+            increment
+        } else {
+            record.last_life(expires)
+        };
+        let given = lives.give(wanted, record.bounds(now));
+        if given.seconds == 0 {
             return Err(Fault::invalid("the token has reached its maximum life"));
         }
         let mut renewed = record.clone();
-        renewed.expires = Some(now.unix_seconds().saturating_add_unsigned(ttl));
+        renewed.expires = Some(now.unix_seconds().saturating_add_unsigned(given.seconds));
         renewed.last_renewal = Some(now.unix_seconds());
         let key = id_key(&token.id)?;
         let mut writes =
@@ -177,7 +224,7 @@ impl Tokens {
         Ok(Renewal {
             record: renewed,
             writes,
-            ttl,
+            given,
         })
     }
 

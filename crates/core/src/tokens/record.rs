@@ -1,10 +1,10 @@
 //! [`TokenRecord`]: a token as it is stored.
 
+use super::life::Bounds;
 use secretum_crypto::Timestamp;
 use secretum_engine::{Fault, unreadable};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// The number of uses of a token whose last one is under way.
 pub(super) const USED_UP: i64 = -1;
@@ -72,19 +72,20 @@ impl TokenRecord {
         self.policies.iter().any(|policy| policy == "root")
     }
 
-    /// How long it may still live when renewed now, of `wanted`.
-    pub(super) fn renewed_ttl(&self, wanted: Duration, max: Duration, now: Timestamp) -> u64 {
-        let age = u64::try_from(now.unix_seconds().saturating_sub(self.created)).unwrap_or(0);
-        let mut ttl = wanted.as_secs();
-        if self.period > 0 {
-            ttl = self.period;
-        } else {
-            ttl = ttl.min(max.as_secs().saturating_sub(age));
+    /// The life that it was given last, of which this is the end.
+    pub(super) fn last_life(&self, expires: i64) -> u64 {
+        let since = self.last_renewal.unwrap_or(self.created);
+        u64::try_from(expires.saturating_sub(since)).unwrap_or(0)
+    }
+
+    /// What bounds its life when it is renewed now.
+    pub(super) fn bounds(&self, now: Timestamp) -> Bounds {
+        let age = now.unix_seconds().saturating_sub(self.created);
+        Bounds {
+            explicit_max: self.explicit_max_ttl,
+            period: self.period,
+            age: u64::try_from(age).unwrap_or(0),
         }
-        if self.explicit_max_ttl > 0 {
-            ttl = ttl.min(self.explicit_max_ttl.saturating_sub(age));
-        }
-        ttl
     }
 }
 
@@ -134,8 +135,8 @@ mod tests {
         let now = Timestamp::from_unix_seconds(1_000);
         assert!(record.is_over(now));
         assert_eq!(record.ttl_left(now), 0);
-        let hour = Duration::from_secs(3_600);
-        assert_eq!(record.renewed_ttl(hour, hour, now), 0);
+        assert_eq!(record.last_life(i64::MIN), 0);
+        assert_eq!(record.bounds(now).age, i64::MAX.unsigned_abs());
     }
 
     #[test]
@@ -147,17 +148,10 @@ mod tests {
     }
 
     #[test]
-    fn renewal_stays_within_every_limit() {
-        let (hour, max) = (Duration::from_secs(3_600), Duration::from_secs(7_200));
-        let at = |seconds: i64| Timestamp::from_unix_seconds(1_000 + seconds);
-        let mut token = record();
-        assert_eq!(token.renewed_ttl(hour, max, at(30)), 3_600);
-        assert_eq!(token.renewed_ttl(hour, max, at(7_000)), 200);
-        assert_eq!(token.renewed_ttl(hour, max, at(9_000)), 0);
-        token.explicit_max_ttl = 100;
-        assert_eq!(token.renewed_ttl(hour, max, at(30)), 70);
-        token.explicit_max_ttl = 0;
-        token.period = 500;
-        assert_eq!(token.renewed_ttl(hour, max, at(100_000)), 500);
+    fn the_last_life_is_that_of_the_last_renewal() {
+        let mut record = record();
+        assert_eq!(record.last_life(1_060), 60);
+        record.last_renewal = Some(1_050);
+        assert_eq!(record.last_life(1_350), 300);
     }
 }

@@ -12,6 +12,7 @@ pub(super) async fn run(harness: &dyn Harness) -> Result<(), Failure> {
         a_value_is_read_back_until_it_is_deleted,
         an_entry_names_the_commit_that_wrote_it,
         absent_holds_for_keys_without_a_value_only,
+        present_holds_for_keys_with_a_value_only,
         a_revision_holds_until_the_next_write,
         a_lost_precondition_leaves_the_whole_batch_out,
         a_kept_key_is_required_but_not_changed,
@@ -97,6 +98,30 @@ async fn a_revision_holds_until_the_next_write(storage: Shared) -> Outcome {
         .commit(Batch::new().delete_if(key("a")?, at(second)))
         .await;
     expect_matches!(gone, Err(StorageError::Conflict { .. }));
+    Ok(())
+}
+
+async fn present_holds_for_keys_with_a_value_only(storage: Shared) -> Outcome {
+    let fenced = |value| {
+        let fence = Batch::new().require(key("fence")?, Precondition::Present);
+        Ok::<_, Broken>(fence.put(key("a")?, value))
+    };
+    let wanted = key("fence")?;
+    expect_matches!(
+        storage.commit(fenced("0")?).await,
+        Err(StorageError::Conflict { key }) if *key == wanted
+    );
+    put(&*storage, "fence", "").await?;
+    storage.commit(fenced("1")?).await?;
+    // Whoever wrote it, and however often.
+    put(&*storage, "fence", "changed").await?;
+    storage.commit(fenced("2")?).await?;
+    storage.commit(Batch::new().delete(key("fence")?)).await?;
+    expect_matches!(
+        storage.commit(fenced("3")?).await,
+        Err(StorageError::Conflict { .. })
+    );
+    expect_eq!(text(&*storage, "a").await?, Some("2".to_owned()));
     Ok(())
 }
 

@@ -257,6 +257,7 @@ pub(crate) fn entry(from: &mut Reader<'_>) -> Read<LogEntry> {
 const ANY: u8 = 0;
 const ABSENT: u8 = 1;
 const AT: u8 = 2;
+const PRESENT: u8 = 3;
 
 const KEEP: u8 = 0;
 const DELETE: u8 = 1;
@@ -268,6 +269,7 @@ fn put_batch(out: &mut Vec<u8>, batch: &Batch) {
         match step.expect {
             None => out.push(ANY),
             Some(Precondition::Absent) => out.push(ABSENT),
+            Some(Precondition::Present) => out.push(PRESENT),
             Some(Precondition::At(revision)) => {
                 out.push(AT);
                 put_u64(out, revision.0);
@@ -298,6 +300,7 @@ fn step(from: &mut Reader<'_>) -> Read<Step> {
     let expect = match from.u8()? {
         ANY => None,
         ABSENT => Some(Precondition::Absent),
+        PRESENT => Some(Precondition::Present),
         AT => Some(Precondition::At(Revision(from.u64()?))),
         _ => return Err(Malformed),
     };

@@ -19,6 +19,7 @@ const PREFIXES: [&str; 4] = ["", "a/", "a/b/", "b/"];
 pub(crate) enum Expect {
     Nothing,
     Absent,
+    Present,
     Newest,
     Stale,
 }
@@ -38,6 +39,7 @@ pub(crate) fn actions() -> impl Strategy<Value = Vec<Action>> {
     let expect = prop_oneof![
         4 => Just(Expect::Nothing),
         1 => Just(Expect::Absent),
+        1 => Just(Expect::Present),
         2 => Just(Expect::Newest),
         1 => Just(Expect::Stale),
     ];
@@ -78,6 +80,7 @@ impl Model {
             let expect = match expect {
                 Expect::Nothing => None,
                 Expect::Absent => Some(Precondition::Absent),
+                Expect::Present => Some(Precondition::Present),
                 Expect::Newest => Some(newest.map_or(Precondition::Absent, Precondition::At)),
                 Expect::Stale => Some(Precondition::At(Revision(0))),
             };
@@ -103,6 +106,7 @@ impl Model {
             match step.expect {
                 None => true,
                 Some(Precondition::Absent) => newest.is_none(),
+                Some(Precondition::Present) => newest.is_some(),
                 Some(Precondition::At(revision)) => newest == Some(revision),
             }
         })

@@ -1,8 +1,8 @@
 //! What must hold of any bytes in the place of a token.
 
 use super::{AccessorRecord, TokenRecord};
+use crate::tokens::life::Lives;
 use secretum_crypto::Timestamp;
-use std::time::Duration;
 
 /// A token that is read is the same when it is written and read again, and can be asked about its
 /// life at any time, whatever its numbers are.
@@ -17,9 +17,13 @@ pub fn token_record(data: &[u8]) {
     assert_eq!(again.ok().as_ref(), Some(&record));
     for now in [i64::MIN, 0, 1_800_000_000, i64::MAX] {
         let now = Timestamp::from_unix_seconds(now);
-        let (max, wanted) = (Duration::from_secs(3_600), Duration::from_secs(600));
-        let renewed = record.renewed_ttl(wanted, max, now);
-        assert!(record.period > 0 || renewed <= wanted.as_secs());
+        let lives = Lives {
+            default: 600,
+            max: 3_600,
+        };
+        let renewed = lives.give(600, record.bounds(now)).seconds;
+        assert!(renewed <= lives.max);
+        assert!(record.period > 0 || renewed <= 600);
         assert!(!record.is_over(now) || record.num_uses < 0 || record.ttl_left(now) == 0);
     }
 }

@@ -27,6 +27,7 @@ fn entries() -> Vec<LogEntry> {
         .put_if(key("a"), Precondition::At(Revision(7)), "value")
         .delete_if(key("b"), Precondition::Absent)
         .require(key("c"), Precondition::Absent)
+        .require(key("e"), Precondition::Present)
         .put(key("d"), "");
     [
         Payload::Blank,

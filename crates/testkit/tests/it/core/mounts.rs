@@ -112,12 +112,62 @@ async fn a_write_under_way_leaves_nothing_in_a_mount_that_is_gone() {
     })
     .await;
     gate.pass.add_permits(1);
-    let _ = slow.await.unwrap();
+    let written = slow.await.unwrap();
+    let refused = matches!(written, Err(Fault::NotFoundBecause(_)));
+    assert!(refused, "{written:?}");
     until("the mount's data is gone", async || {
         vault.storage.keys("sys/unmount/").await.is_empty()
     })
     .await;
     assert!(vault.storage.keys("mount/").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_write_that_comes_after_the_clean_up_is_refused() {
+    for crashes in [false, true] {
+        let vault = Arc::new(Vault::open().await);
+        vault.enable("gone", json!({"type": "kv"})).await;
+        vault.write("gone/first", json!({"a": 1})).await.unwrap();
+        vault.storage.hold_next_commit("mount/");
+        let writer = tokio::spawn({
+            let vault = Arc::clone(&vault);
+            async move { vault.write("gone/late", json!({"a": 1})).await }
+        });
+        vault.storage.wait_until_held().await;
+        // Nobody waits for it any more, and nobody knows of it.
+        writer.abort();
+        assert!(writer.await.unwrap_err().is_cancelled());
+        vault.ask(Verb::Delete, "sys/mounts/gone").await.unwrap();
+        if crashes {
+            vault.core.seal().await;
+            vault.unseal().await;
+        }
+        until("the mount's data is gone", async || {
+            vault.storage.keys("sys/unmount/").await.is_empty()
+        })
+        .await;
+        vault.storage.let_go().await;
+        assert!(vault.storage.keys("mount/").await.is_empty(), "{crashes}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_goes_on_while_its_mount_is_tuned() {
+    let vault = Arc::new(Vault::open().await);
+    vault.storage.hold_next_commit("mount/");
+    let writer = tokio::spawn({
+        let vault = Arc::clone(&vault);
+        async move {
+            vault
+                .write("secret/data/a", json!({"data": {"a": 1}}))
+                .await
+        }
+    });
+    vault.storage.wait_until_held().await;
+    let tune = json!({"description": "tuned"});
+    vault.write("sys/mounts/secret/tune", tune).await.unwrap();
+    vault.storage.let_go().await;
+    writer.await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,7 @@ use secretum_storage::{
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// A storage in memory with switches.
 #[derive(Debug)]
@@ -27,6 +27,12 @@ pub(crate) struct Faulty {
     pages: Mutex<Vec<String>>,
     /// While set, nobody hears of changes.
     mute: watch::Sender<bool>,
+    /// The next commit below this prefix is taken and not yet made.
+    hold_next: Mutex<Option<&'static str>>,
+    /// Whether a commit is taken and not yet made.
+    holds: Arc<watch::Sender<bool>>,
+    /// Makes the commit that was taken.
+    let_go: Arc<Semaphore>,
     /// Makes every feed end in an error.
     feed_broken: Arc<AtomicBool>,
 }
@@ -41,6 +47,9 @@ impl Faulty {
             commits: AtomicU64::new(0),
             pages: Mutex::default(),
             mute: watch::Sender::new(false),
+            hold_next: Mutex::default(),
+            holds: Arc::new(watch::Sender::new(false)),
+            let_go: Arc::new(Semaphore::new(0)),
             feed_broken: Arc::default(),
         })
     }
@@ -75,6 +84,56 @@ impl Faulty {
     /// Holds back, or lets out, the news of changes.
     pub(crate) fn mute_changes(&self, mute: bool) {
         self.mute.send_replace(mute);
+    }
+
+    /// Takes the next commit below a prefix and makes it when told to, whether or not somebody still
+    /// waits for it: a queue outlives who stood in it.
+    pub(crate) fn hold_next_commit(&self, prefix: &'static str) {
+        *self.hold_next.lock() = Some(prefix);
+    }
+
+    /// Waits until the commit is taken.
+    pub(crate) async fn wait_until_held(&self) {
+        self.wait_for_hold(true).await;
+    }
+
+    /// Makes the commit that was taken, and waits until it is made or refused.
+    pub(crate) async fn let_go(&self) {
+        self.let_go.add_permits(1);
+        self.wait_for_hold(false).await;
+    }
+
+    async fn wait_for_hold(&self, wanted: bool) {
+        let mut holds = self.holds.subscribe();
+        let waited = holds.wait_for(|holds| *holds == wanted);
+        tokio::time::timeout(super::DEADLINE, waited)
+            .await
+            .expect("the commit did not come, or did not go")
+            .unwrap();
+    }
+
+    /// Whether this is the commit to be taken.
+    fn is_to_be_held(&self, batch: &Batch) -> bool {
+        let mut next = self.hold_next.lock();
+        let is_below = |prefix: &mut &str| {
+            let mut steps = batch.steps().iter();
+            steps.any(|step| step.key.as_bytes().starts_with(prefix.as_bytes()))
+        };
+        next.take_if(is_below).is_some()
+    }
+
+    /// Makes a commit once it is let go.
+    async fn commit_late(&self, batch: Batch) -> Result<Revision> {
+        let (inner, holds) = (Arc::clone(&self.inner), Arc::clone(&self.holds));
+        let let_go = Arc::clone(&self.let_go);
+        holds.send_replace(true);
+        let late = tokio::spawn(async move {
+            let_go.acquire().await.unwrap().forget();
+            let made = inner.commit(batch).await;
+            holds.send_replace(false);
+            made
+        });
+        late.await.unwrap()
     }
 
     /// Makes every change feed fail at its next change.
@@ -149,6 +208,9 @@ impl Storage for Faulty {
             return Err(StorageError::Full {
                 path: "/planted/data/directory".into(),
             });
+        }
+        if self.is_to_be_held(&batch) {
+            return self.commit_late(batch).await;
         }
         let revision = self.inner.commit(batch).await?;
         self.commits.fetch_add(1, Ordering::SeqCst);

@@ -1,0 +1,134 @@
+//! Enabling and disabling mounts.
+
+use super::tune::{Settings, idle, refuse_plugin_version};
+use super::{Sys, System, folder, handler, mount_at};
+use crate::mounts::{MountSettings, Mounts, NewMount};
+use schemars::JsonSchema;
+use secretum_api::fields::KeyValues;
+use secretum_engine::{Class, Context, Fault, Handle, Reply};
+use serde::Deserialize;
+
+/// Enables a secret engine.
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(crate) struct EnableMount(Enable);
+
+/// Enables an auth method.
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(crate) struct EnableAuth(Enable);
+
+/// Enables an engine.
+#[derive(Deserialize, JsonSchema)]
+struct Enable {
+    /// Path of the mount.
+    path: String,
+    /// The type of engine: `kv`…
+    #[serde(rename = "type", default)]
+    kind: String,
+    /// A text for people.
+    #[serde(default)]
+    description: String,
+    /// Settings, as tuning takes them.
+    #[serde(default)]
+    config: Settings,
+    /// Options of the engine, such as `version`.
+    #[serde(default)]
+    options: KeyValues,
+    /// Whether the mount belongs to this cluster alone. Stored, without effect in this version.
+    #[serde(default)]
+    local: bool,
+    /// Whether its values are encrypted by the seal, too. Stored, without effect in this version.
+    #[serde(default)]
+    seal_wrap: bool,
+    /// Whether it may take randomness from outside. Stored, without effect in this version.
+    #[serde(default)]
+    external_entropy_access: bool,
+    /// Not served by this version: engines are built in.
+    #[serde(default)]
+    plugin_version: String,
+}
+
+/// Disables a secret engine; what it held is deleted.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct DisableMount {
+    /// Path of the mount.
+    path: String,
+}
+
+/// Disables an auth method; what it held is deleted.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct DisableAuth {
+    /// Path of the mount.
+    path: String,
+}
+
+async fn enable(context: &Context, class: Class, ask: Enable) -> Result<Reply<()>, Fault> {
+    let (new, warnings) = ask.mount(class)?;
+    let active = &System::of(context)?.active;
+    let change = active.mounts.begin_change(active).await?;
+    let reply = Reply::wrote(active.mounts.prepare(change, new)?);
+    Ok(warnings.into_iter().fold(reply, Reply::warn))
+}
+
+impl Enable {
+    /// The mount that is wanted, and what its maker should know.
+    fn mount(self, class: Class) -> Result<(NewMount, Vec<String>), Fault> {
+        let mut options = self.options.0;
+        let mut kind = self.kind;
+        // `kv-v1` and `kv-v2` are other words for the versions of `kv`.
+        for version in ["1", "2"] {
+            if kind == format!("kv-v{version}") {
+                "kv".clone_into(&mut kind);
+                options.insert("version".to_owned(), version.to_owned());
+            }
+        }
+        if kind.is_empty() {
+            return Err(Fault::invalid(
+                "the type of the engine is missing: `type` must be specified",
+            ));
+        }
+        refuse_plugin_version(&self.plugin_version)?;
+        let mut settings = MountSettings {
+            description: self.description,
+            options,
+            ..MountSettings::default()
+        };
+        let mut warnings = self.config.apply("config.", class, &kind, &mut settings)?;
+        for (setting, named) in [
+            ("local", self.local),
+            ("seal_wrap", self.seal_wrap),
+            ("external_entropy_access", self.external_entropy_access),
+        ] {
+            warnings.extend(named.then(|| idle(setting)));
+        }
+        let new = NewMount {
+            class: class.into(),
+            path: folder(&self.path)?,
+            kind,
+            settings,
+            local: self.local,
+            seal_wrap: self.seal_wrap,
+            external_entropy_access: self.external_entropy_access,
+        };
+        Ok((new, warnings))
+    }
+}
+
+async fn disable(context: &Context, class: Class, path: &str) -> Result<Reply<()>, Fault> {
+    let system = System::of(context)?;
+    let change = system.active.mounts.begin_change(&system.active).await?;
+    // Disabling what is not there is done already, as clients expect.
+    let Ok(mount) = mount_at(&system, class, path) else {
+        return Ok(Reply::empty());
+    };
+    if mount.record.is_system() {
+        return Err(Fault::invalid(format!("cannot unmount \"{}\"", mount.path)));
+    }
+    Ok(Reply::wrote(Mounts::prepare_removal(change, &mount)?))
+}
+
+handler!(EnableMount, (), ask, context => enable(context, Class::Secret, ask.0).await);
+handler!(EnableAuth, (), ask, context => enable(context, Class::Auth, ask.0).await);
+handler!(DisableMount, (), ask, context => disable(context, Class::Secret, &ask.path).await);
+handler!(DisableAuth, (), ask, context => disable(context, Class::Auth, &ask.path).await);

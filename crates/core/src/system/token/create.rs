@@ -1,0 +1,256 @@
+//! Creating tokens.
+
+use super::{System, TokenEngine};
+use crate::limits::check_life;
+use crate::tokens::{Life, Lives, NewToken, Token};
+use schemars::JsonSchema;
+use secretum_api::fields::{CommaList, KeyValues, Seconds};
+use secretum_crypto::SecretString;
+use secretum_engine::{Context, Fault, Handle, Reply};
+use serde::Deserialize;
+
+/// The most uses that a token may be limited to.
+const NUM_USES_MAX: u32 = 1_000_000_000;
+
+/// Creates a token, the caller's child.
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(super) struct Create(Wanted);
+
+/// Creates a token without a parent.
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(super) struct CreateOrphan(Wanted);
+
+/// Creates a token.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default)]
+#[derive(Default)]
+struct Wanted {
+    /// The token itself; random where it is empty. Root only.
+    id: String,
+    /// Names of its policies; the caller's where there are none.
+    policies: CommaList,
+    /// Metadata for audit logs.
+    meta: KeyValues,
+    /// The older name of `meta`.
+    metadata: KeyValues,
+    /// Whether it has no parent. Needs sudo.
+    no_parent: bool,
+    /// Whether it goes without the policy `default`.
+    no_default_policy: bool,
+    /// Whether it can be renewed.
+    renewable: Option<bool>,
+    /// Its life.
+    ttl: Seconds,
+    /// The older name of `ttl`.
+    lease: Seconds,
+    /// The longest life that renewals can give it.
+    explicit_max_ttl: Seconds,
+    /// The life that each renewal gives it, without end. Needs sudo.
+    period: Seconds,
+    /// A name for logs.
+    display_name: String,
+    /// How often it can be used; 0 for any number.
+    num_uses: u32,
+    /// `service`.
+    #[serde(rename = "type")]
+    kind: String,
+    /// Not served by this version.
+    entity_alias: String,
+}
+
+/// Creates a token for a caller.
+async fn create(context: &Context, wanted: Wanted, orphan: bool) -> Result<Reply<()>, Fault> {
+    let system = System::of(context)?;
+    let identity = system.identity()?;
+    let caller = &identity.token;
+    let path = if orphan {
+        "auth/token/create-orphan"
+    } else {
+        "auth/token/create"
+    };
+    let privileged = caller.record.is_root() || identity.acl.capabilities(path).contains(&"sudo");
+    if caller.record.num_uses != 0 {
+        return Err(Fault::invalid(
+            "restricted use token cannot generate child tokens",
+        ));
+    }
+    wanted.check(privileged)?;
+    let policies = wanted.policies(&caller.record.policies, privileged)?;
+    let tokens = &system.active.tokens;
+    let parent = if orphan || wanted.no_parent {
+        None
+    } else {
+        Some(tokens.newest(caller).await?)
+    };
+    let lives = system.active.mounts.lives_at(path);
+    let new = NewToken {
+        parent,
+        path: path.to_owned(),
+        ..wanted.token(caller, policies, lives)?
+    };
+    let chosen = new.text.as_ref().map(SecretString::duplicate);
+    let issued = tokens.prepare_auth(new)?;
+    if let Some(text) = &chosen
+        && tokens.is_taken(text).await?
+    {
+        return Err(Fault::invalid("cannot create a token with a duplicate ID"));
+    }
+    let mut warnings = Vec::new();
+    for policy in &issued.auth.policies {
+        if !system.active.policies.exists(policy).await? {
+            warnings.push(format!("Policy \"{policy}\" does not exist"));
+        }
+    }
+    warnings.extend(issued.warning);
+    let reply = Reply::issued(issued.auth).with_writes(issued.writes);
+    Ok(warnings.into_iter().fold(reply, Reply::warn))
+}
+
+impl Wanted {
+    /// Refuses what this caller may not have, or this version does not serve.
+    fn check(&self, privileged: bool) -> Result<(), Fault> {
+        let refuse = |text: &'static str| Err(Fault::invalid(text));
+        match self.kind.as_str() {
+            "" | "service" | "default" | "default-service" => {}
+            "batch" => return refuse("batch tokens are not served by this version"),
+            _ => return refuse("invalid 'type' value"),
+        }
+        if !self.entity_alias.is_empty() {
+            return refuse("entity aliases are not served by this version");
+        }
+        if !privileged && !self.id.is_empty() {
+            return refuse("root or sudo privileges required to specify token id");
+        }
+        if self.id.starts_with("s.") || self.id.starts_with("hvs.") || self.id.contains(['.', ' '])
+        {
+            return refuse("custom token ID cannot have the 'hvs.' prefix, nor a dot or blank");
+        }
+        if !privileged && self.no_parent {
+            return refuse("root or sudo privileges required to create orphan token");
+        }
+        if !privileged && self.period.0 > 0 {
+            return refuse("root or sudo privileges required to create periodic token");
+        }
+        if self.num_uses > NUM_USES_MAX {
+            return refuse("number of uses is over the limit of 1000000000");
+        }
+        Ok(())
+    }
+
+    /// The token that is wanted, made by a caller.
+    fn token(self, caller: &Token, policies: Vec<String>, lives: Lives) -> Result<NewToken, Fault> {
+        let life = self.life(caller, &policies, lives)?;
+        Ok(NewToken {
+            text: Some(self.id)
+                .filter(|id| !id.is_empty())
+                .map(SecretString::new),
+            parent: None,
+            policies,
+            path: String::new(),
+            meta: if self.meta.0.is_empty() {
+                self.metadata.0
+            } else {
+                self.meta.0
+            },
+            display_name: display_name(&self.display_name),
+            num_uses: self.num_uses,
+            life,
+            explicit_max_ttl: self.explicit_max_ttl.0,
+            period: self.period.0,
+            renewable: self.renewable.unwrap_or(true),
+        })
+    }
+
+    /// How long the new token is to live. Only a root token may live without end.
+    fn life(&self, caller: &Token, policies: &[String], lives: Lives) -> Result<Life, Fault> {
+        let Seconds(asked) = if self.ttl.0 > 0 { self.ttl } else { self.lease };
+        check_life("ttl", asked)?;
+        let is_root = policies.iter().any(|policy| policy == "root");
+        if is_root && !caller.record.is_root() {
+            return Err(Fault::invalid(
+                "root tokens may not be created without parent token being root",
+            ));
+        }
+        if is_root && caller.record.expires.is_some() && asked == 0 {
+            return Err(Fault::invalid(
+                "expiring root tokens cannot create non-expiring root tokens",
+            ));
+        }
+        Ok(match (self.explicit_max_ttl.0, self.period.0) {
+            (0, 0) if is_root && asked == 0 => Life::Endless,
+            // Nothing else bounds it.
+            (explicit_max, 0) if is_root && asked == 0 => Life::Exactly(explicit_max),
+            _ => Life::Within(asked, lives),
+        })
+    }
+
+    /// The policies of the new token, sorted.
+    fn policies(&self, own: &[String], privileged: bool) -> Result<Vec<String>, Fault> {
+        let mut policies: Vec<String> = self
+            .policies
+            .0
+            .iter()
+            .map(|policy| policy.to_lowercase())
+            .collect();
+        if policies.is_empty() {
+            policies = own.to_vec();
+        }
+        let missing = |policy: &String| !own.contains(policy) && policy != "default";
+        if !privileged && policies.iter().any(missing) {
+            return Err(Fault::invalid("child policies must be subset of parent"));
+        }
+        if policies.iter().any(|policy| policy == "root") {
+            // It needs no other, and no other takes from it.
+            return Ok(vec!["root".to_owned()]);
+        }
+        if self.no_default_policy {
+            policies.retain(|policy| policy != "default");
+        } else {
+            policies.push("default".to_owned());
+        }
+        policies.sort_unstable();
+        policies.dedup();
+        if policies.is_empty() {
+            return Err(Fault::invalid("token must have at least one policy"));
+        }
+        Ok(policies)
+    }
+}
+
+/// The name of a token in logs: `token`, or `token-<name>` without odd characters.
+fn display_name(wanted: &str) -> String {
+    if wanted.is_empty() {
+        return "token".to_owned();
+    }
+    let name: String = wanted
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    format!("token-{}", name.trim_end_matches('-'))
+}
+
+impl Handle<Create> for TokenEngine {
+    type Data = ();
+    type Error = Fault;
+
+    async fn handle(&self, request: Create, context: &Context) -> Result<Reply<()>, Fault> {
+        create(context, request.0, false).await
+    }
+}
+
+impl Handle<CreateOrphan> for TokenEngine {
+    type Data = ();
+    type Error = Fault;
+
+    async fn handle(&self, request: CreateOrphan, context: &Context) -> Result<Reply<()>, Fault> {
+        create(context, request.0, true).await
+    }
+}

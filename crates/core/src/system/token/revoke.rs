@@ -1,0 +1,118 @@
+//! Revoking tokens.
+
+use super::{System, TokenEngine};
+use schemars::JsonSchema;
+use secretum_engine::{Context, Fault, Handle, Reply};
+use serde::Deserialize;
+
+/// Ends a token and all that it made.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Revoke {
+    /// The token.
+    #[serde(default)]
+    token: String,
+}
+
+/// Ends the caller's token and all that it made.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct RevokeSelf {}
+
+/// Ends the token of an accessor and all that it made.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct RevokeAccessor {
+    /// The accessor.
+    #[serde(default)]
+    accessor: String,
+}
+
+/// Ends a token; what it made stays, without a parent.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct RevokeOrphan {
+    /// The token.
+    #[serde(default)]
+    token: String,
+}
+
+impl Handle<Revoke> for TokenEngine {
+    type Data = ();
+    type Error = Fault;
+
+    async fn handle(&self, request: Revoke, context: &Context) -> Result<Reply<()>, Fault> {
+        if request.token.is_empty() {
+            return Err(Fault::invalid("missing token ID"));
+        }
+        let system = System::of(context)?;
+        // A token that is not there is revoked already.
+        if let Some(token) = system.active.tokens.find(&request.token).await? {
+            system
+                .active
+                .tokens
+                .revoke(&system.active, &token.id)
+                .await?;
+        }
+        Ok(Reply::empty())
+    }
+}
+
+impl Handle<RevokeSelf> for TokenEngine {
+    type Data = ();
+    type Error = Fault;
+
+    async fn handle(&self, _: RevokeSelf, context: &Context) -> Result<Reply<()>, Fault> {
+        let system = System::of(context)?;
+        system
+            .active
+            .tokens
+            .revoke(&system.active, &system.identity()?.token.id)
+            .await?;
+        Ok(Reply::empty())
+    }
+}
+
+impl Handle<RevokeAccessor> for TokenEngine {
+    type Data = ();
+    type Error = Fault;
+
+    async fn handle(&self, request: RevokeAccessor, context: &Context) -> Result<Reply<()>, Fault> {
+        let system = System::of(context)?;
+        if request.accessor.is_empty() {
+            return Err(Fault::invalid("missing accessor"));
+        }
+        match system
+            .active
+            .tokens
+            .find_by_accessor(&request.accessor)
+            .await?
+        {
+            Some(token) => {
+                system
+                    .active
+                    .tokens
+                    .revoke(&system.active, &token.id)
+                    .await?;
+                Ok(Reply::empty())
+            }
+            None => Ok(Reply::empty().warn("No token found with this accessor")),
+        }
+    }
+}
+
+impl Handle<RevokeOrphan> for TokenEngine {
+    type Data = ();
+    type Error = Fault;
+
+    async fn handle(&self, request: RevokeOrphan, context: &Context) -> Result<Reply<()>, Fault> {
+        if request.token.is_empty() {
+            return Err(Fault::invalid("missing token ID"));
+        }
+        let system = System::of(context)?;
+        let token = system.active.tokens.find(&request.token).await?;
+        let token = token.ok_or_else(|| Fault::invalid("token to revoke not found"))?;
+        system
+            .active
+            .tokens
+            .revoke_orphan(&system.active, &token.id)
+            .await?;
+        Ok(Reply::empty())
+    }
+}
