@@ -4,6 +4,7 @@ import base64
 import json
 
 import pytest
+from node import only_secretum
 from hvac.exceptions import InvalidPath, InvalidRequest
 
 HCL = """# a comment that stays
@@ -258,7 +259,16 @@ def test_parameters(wire, kv1, token_with, restriction, fields, permitted):
         ('min_wrapping_ttl = "1m"', None, False),
         ('min_wrapping_ttl = "1m"', "30s", False),
         ('min_wrapping_ttl = "1m"', "90", True),
+        ('min_wrapping_ttl = "1m"', "0", False),
+        ('max_wrapping_ttl = "2m"', None, False),
         ('max_wrapping_ttl = "2m"', "3m", False),
+        ('max_wrapping_ttl = "2m"', "90s", True),
+        pytest.param(
+            'max_wrapping_ttl = "2m"',
+            "0",
+            False,
+            marks=only_secretum("OpenBao answers without wrapping"),
+        ),
         ('min_wrapping_ttl = 60 max_wrapping_ttl = "2m"', "90s", True),
     ],
 )

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, VaultDown
-from node import IS_BAO, production_node, until
+from node import IS_BAO, only_secretum, production_node, until
 from openapi_spec_validator import validate
 
 HEALTH_FIELDS = {
@@ -133,7 +133,13 @@ def test_health_of_an_active_node(node, client):
         ("standbyok=true", 200),
         ("perfstandbyok=true&drsecondarycode=472&performancestandbycode=473", 200),
         ("unheard=of", 200),
+        ("activecode=200", 200),
+        ("activecode=599", 599),
         ("activecode=abc", 400),
+        # A status below 200 announces another one, and clients would wait for it for ever.
+        pytest.param("activecode=199", 400, marks=only_secretum("OpenBao sends it as it is")),
+        pytest.param("activecode=100", 400, marks=only_secretum("OpenBao sends it as it is")),
+        pytest.param("activecode=600", 400, marks=only_secretum("OpenBao sends it as it is")),
     ],
 )
 def test_health_code_overrides(node, query, status):
@@ -302,6 +308,67 @@ def test_auth_methods_list(client):
     assert listed["token/"] == token
     tuning = client.sys.read_auth_method_tuning("token")["data"]
     assert tuning["token_type"] == "default-service" and tuning["max_lease_ttl"] == 720 * 3600
+
+
+def test_token_method_is_tuned(client, wire):
+    """Default and longest life of tokens are those of auth/token, where it has its own."""
+    make = client.auth.token.create
+    try:
+        client.sys.tune_auth_method("token", default_lease_ttl="30m", max_lease_ttl="10h")
+        assert make(policies=["default"])["auth"]["lease_duration"] == 1800
+        capped = make(policies=["default"], ttl="100h")
+        assert capped["auth"]["lease_duration"] == 10 * 3600
+        assert capped["warnings"] == [
+            'TTL of "100h" exceeded the effective max_ttl of "10h"; TTL value is capped accordingly'
+        ]
+        periodic = make(policies=["default"], period="20h")
+        assert periodic["auth"]["lease_duration"] == 10 * 3600
+        assert periodic["warnings"] == [
+            'period of "20h" exceeded the effective max_ttl of "10h"; '
+            "period value is capped accordingly"
+        ]
+        client.sys.tune_auth_method("token", max_lease_ttl="2000h")
+        assert make(policies=["default"], ttl="1500h")["auth"]["lease_duration"] == 1500 * 3600
+        tuned = client.sys.read_auth_method_tuning("token")["data"]
+        assert (tuned["default_lease_ttl"], tuned["max_lease_ttl"]) == (1800, 2000 * 3600)
+    finally:
+        wire.put("sys/auth/token/tune", {"default_lease_ttl": 0, "max_lease_ttl": 0})
+    assert make(policies=["default"])["auth"]["lease_duration"] == 168 * 3600
+
+
+@only_secretum("OpenBao keeps these without a word, and knows what to do with some")
+def test_settings_without_effect_are_kept_and_warned_about(wire, kv1):
+    kept = {
+        "passthrough_request_headers": ["X-One"],
+        "allowed_response_headers": ["X-Two"],
+        "allowed_managed_keys": ["key"],
+        "delegated_auth_accessors": ["auth_x"],
+        "identity_token_key": "key",
+    }
+    answer = wire.put(f"sys/mounts/{kv1}/tune", kept).expect(200)
+    assert sorted(answer.warnings) == sorted(
+        f"`{name}` is stored and has no effect in this version" for name in kept
+    )
+    tuned = wire.get(f"sys/mounts/{kv1}/tune").expect(200).data
+    assert {name: tuned[name] for name in kept} == kept
+    for refused in ({"plugin_version": "v1"}, {"user_lockout_config": {"lockout_threshold": "3"}}):
+        wire.put(f"sys/mounts/{kv1}/tune", refused).expect(400)
+
+
+def test_ui_mounts_without_a_token(node, wire, kv1):
+    stranger = node.wire(token="")
+    assert stranger.get("sys/internal/ui/mounts").expect(200).data == {"auth": {}, "secret": {}}
+    settings = {"listing_visibility": "unauth", "description": "for all"}
+    wire.put(f"sys/mounts/{kv1}/tune", settings).expect(204)
+    shown = stranger.get("sys/internal/ui/mounts").expect(200).data
+    mount = shown["secret"].pop(f"{kv1}/")
+    assert shown == {"auth": {}, "secret": {}}
+    assert mount.keys() == {"type", "description", "options"}
+    assert (mount["type"], mount["description"]) == ("kv", "for all")
+    node.wire(token="hvs.unknown").get("sys/internal/ui/mounts").expect(403)
+    stranger.get(f"sys/internal/ui/mounts/{kv1}").expect(403)
+    wire.put(f"sys/mounts/{kv1}/tune", {"listing_visibility": "hidden"}).expect(204)
+    assert stranger.get("sys/internal/ui/mounts").expect(200).data["secret"] == {}
 
 
 # --- keys of the barrier -----------------------------------------------------------------------

@@ -181,6 +181,25 @@ def test_help_tells_strangers_nothing_about_mounts(wire, kv1, token_with):
         wire.get(f"{path}?help=1", token=token).expect(403)
 
 
+def test_help_on_what_answers_without_a_token(fresh):
+    node = fresh().start()
+    paths = ("sys/init", "sys/seal-status", "sys/unseal", "sys/health", "sys/leader")
+    wire = node.wire(token="")
+
+    def check():
+        for path in paths:
+            answer = wire.get(f"{path}?help=1").expect(200)
+            assert answer.json["help"].strip() and "openapi" in answer.json, path
+
+    check()
+    node.initialize()
+    check()
+    node.unseal()
+    check()
+    for path in ("sys/mounts", "sys/seal"):
+        wire.get(f"{path}?help=1").expect(403)
+
+
 def test_rights_that_reach_no_route(wire, token_with):
     token = token_with('path "nowhere/*" { capabilities = ["read"] }')
     wire.get("nowhere/a", token=token).expect(404)

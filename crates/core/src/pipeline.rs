@@ -75,6 +75,9 @@ impl Core {
             .as_str()
             .strip_prefix("sys/")
             .unwrap_or_default();
+        if request.verb == Verb::Help {
+            return describe::help_of(&*self.system, "sys/", "secret engine", path);
+        }
         let (row, captures) = match self.system.find(request.verb, path) {
             Matched::Row(row, captures) => (row, captures),
             Matched::OtherVerb => return Err(Fault::Unsupported),

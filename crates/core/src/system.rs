@@ -191,7 +191,7 @@ pub(crate) fn cubbyhole_engine(storage: Arc<dyn Storage>) -> Result<Arc<dyn Moun
     )))
 }
 
-/// Whether a request is one of those that a sealed vault answers.
+/// Whether a request is one of those that a sealed vault answers, or asks what these do.
 pub(crate) fn answers_while_sealed(request: &Request) -> bool {
     let paths = [
         "sys/init",
@@ -200,5 +200,5 @@ pub(crate) fn answers_while_sealed(request: &Request) -> bool {
         "sys/health",
         "sys/leader",
     ];
-    request.verb != Verb::Help && paths.contains(&request.path.as_str())
+    paths.contains(&request.path.as_str())
 }

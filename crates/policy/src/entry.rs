@@ -68,6 +68,8 @@ impl Entry {
     }
 
     fn refuses_wrapping(&self, ttl: Option<Duration>) -> bool {
+        // Who asks for no time at all gets an answer that is not wrapped.
+        let ttl = ttl.filter(|ttl| !ttl.is_zero());
         let too_short = self
             .min_wrapping_ttl
             .is_some_and(|min| ttl.is_none_or(|ttl| ttl < min));

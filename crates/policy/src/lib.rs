@@ -15,6 +15,8 @@
 //!
 //! Where Vault and OpenBao differ, this follows OpenBao (`scan`; a deny below `foo/bar/*` holds for
 //! listing `foo/bar/`). On purpose it is different in this:
+//! - a request to be wrapped for 0 seconds is not wrapped, and so refused where `max_wrapping_ttl`
+//!   alone is set; there it is permitted;
 //! - numbers in rules of parameters match JSON numbers of the same value; there they match none;
 //! - `control_group` and `list_scan_response_keys_filter_path`, which narrow a right in ways not
 //!   served here, are refused rather than ignored; `mfa_methods` is handed to the caller;

@@ -57,7 +57,7 @@ pub struct AccessRequest<'a> {
     pub operation: Operation,
     /// The fields of its body and query.
     pub parameters: Option<&'a dyn Parameters>,
-    /// How long the wrapped answer is to live, when it is to be wrapped.
+    /// How long the wrapped answer is to live, when it is to be wrapped; 0 is the same as none.
     pub wrap_ttl: Option<Duration>,
 }
 

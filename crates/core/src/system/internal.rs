@@ -1,7 +1,7 @@
 //! `sys/internal`: OpenAPI, and the mounts a caller may know of.
 
 use super::{Sys, System};
-use crate::mounts::Mount;
+use crate::mounts::{Mount, MountRecord};
 use schemars::JsonSchema;
 use secretum_engine::openapi::Document;
 use secretum_engine::{Class, Context, Fault, Handle, Reply};
@@ -15,7 +15,8 @@ use super::mounts::MountInfo;
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ReadOpenApi {}
 
-/// Lists the mounts that the caller has some right under.
+/// Lists the mounts that the caller has some right under; without a token, those whose settings show
+/// them to everybody.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ListUiMounts {}
 
@@ -28,8 +29,25 @@ pub(crate) struct ReadUiMount {
 
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct UiMounts {
-    auth: BTreeMap<String, MountInfo>,
-    secret: BTreeMap<String, MountInfo>,
+    auth: BTreeMap<String, UiMountInfo>,
+    secret: BTreeMap<String, UiMountInfo>,
+}
+
+/// What may be told of a mount: everything to who is known, little to everybody.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+enum UiMountInfo {
+    Whole(Box<MountInfo>),
+    Sign(Sign),
+}
+
+/// What a mount shows to everybody.
+#[derive(Serialize, JsonSchema)]
+struct Sign {
+    #[serde(rename = "type")]
+    kind: String,
+    description: String,
+    options: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -48,7 +66,9 @@ impl Handle<ReadOpenApi> for Sys {
         let mut document = Document::default();
         for class in [Class::Secret, Class::Auth] {
             for mount in system.active.mounts.all(class) {
-                if may_see(&system, &mount) {
+                // What every vault has is no secret.
+                if may_see(&system, &mount) || system.identity.is_none() && mount.record.is_system()
+                {
                     mount
                         .engine
                         .describe(&mut document, &format!("/{}", mount.path), None);
@@ -65,14 +85,14 @@ impl Handle<ListUiMounts> for Sys {
 
     async fn handle(&self, _: ListUiMounts, context: &Context) -> Result<Reply<UiMounts>, Fault> {
         let system = System::of(context)?;
+        if system.token.is_some() && system.identity.is_none() {
+            return Err(Fault::Denied);
+        }
         let visible = |class| {
             let mounts = system.active.mounts.all(class).into_iter();
             mounts
-                .filter(|mount| {
-                    mount.record.settings.config.listing_visibility == "unauth"
-                        || may_see(&system, mount)
-                })
-                .map(|mount| (mount.record.path.clone(), MountInfo::of(&mount)))
+                .filter(|mount| shows_itself(mount) || may_see(&system, mount))
+                .map(|mount| (mount.record.path.clone(), ui_info(&system, &mount)))
                 .collect()
         };
         Ok(Reply::data(UiMounts {
@@ -106,10 +126,25 @@ impl Handle<ReadUiMount> for Sys {
     }
 }
 
-/// Whether the caller has some right under a mount. Everybody may know of those that every vault has.
+/// Whether the caller has some right under a mount.
 fn may_see(system: &System, mount: &Mount) -> bool {
+    let identity = system.identity.as_ref();
+    identity.is_some_and(|identity| identity.acl.any_right_below(&mount.path))
+}
+
+/// Whether a mount is shown to everybody.
+fn shows_itself(mount: &Mount) -> bool {
+    mount.record.settings.config.listing_visibility == "unauth"
+}
+
+fn ui_info(system: &System, mount: &Mount) -> UiMountInfo {
+    let MountRecord { kind, settings, .. } = &mount.record;
     match &system.identity {
-        Some(identity) => identity.acl.any_right_below(&mount.path),
-        None => mount.record.is_system(),
+        Some(_) => UiMountInfo::Whole(Box::new(MountInfo::of(mount))),
+        None => UiMountInfo::Sign(Sign {
+            kind: kind.clone(),
+            description: settings.description.clone(),
+            options: Some(settings.options.clone()).filter(|options| !options.is_empty()),
+        }),
     }
 }

@@ -107,6 +107,32 @@ fn wrapping_has_its_bounds() {
 }
 
 #[test]
+fn one_bound_of_wrapping_needs_a_wrapped_answer() {
+    for (bound, seconds, allowed) in [
+        ("min_wrapping_ttl = 50", None, false),
+        ("min_wrapping_ttl = 50", Some(0), false),
+        ("min_wrapping_ttl = 50", Some(50), true),
+        ("max_wrapping_ttl = 50", None, false),
+        ("max_wrapping_ttl = 50", Some(0), false),
+        ("max_wrapping_ttl = 50", Some(1), true),
+        ("max_wrapping_ttl = 50", Some(51), false),
+        // A bound of 0 is none.
+        ("max_wrapping_ttl = 0", None, true),
+        ("max_wrapping_ttl = 0", Some(51), true),
+        ("min_wrapping_ttl = 0", Some(0), true),
+    ] {
+        let text = format!("path \"a\" {{ capabilities = [\"read\"] {bound} }}");
+        let decision = acl(&[&text]).decide(&AccessRequest {
+            path: "a",
+            operation: Read,
+            parameters: None,
+            wrap_ttl: seconds.map(Duration::from_secs),
+        });
+        assert_eq!(decision.allowed, allowed, "{bound} {seconds:?}");
+    }
+}
+
+#[test]
 fn a_rule_ends_at_its_expiration() {
     let text = "path \"a\" { capabilities = [\"read\"] expiration = 100 }
                 path \"a\" { capabilities = [\"list\"] expiration = 200 }

@@ -30,12 +30,19 @@ pub(super) async fn answer(core: &Core, request: Request) -> HttpResponse {
         None => Ok(usual),
         Some(code) => code,
     };
-    match code.ok().and_then(|code| StatusCode::from_u16(code).ok()) {
+    match code.ok().and_then(status) {
         Some(code) => *response.status_mut() = code,
         None => {
-            let text = format!("`{name}` must be an HTTP status code");
+            let text = format!("`{name}` must be an HTTP status code from 200 to 599");
             return answer::refused(&Fault::invalid(text));
         }
     }
     response
+}
+
+/// A status that ends an answer, and that clients know: those below 200 announce another one.
+fn status(code: u16) -> Option<StatusCode> {
+    StatusCode::from_u16(code)
+        .ok()
+        .filter(|_| (200..=599).contains(&code))
 }

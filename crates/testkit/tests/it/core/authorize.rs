@@ -192,6 +192,93 @@ async fn the_preflight_tells_of_mounts_with_a_right_below() {
 }
 
 #[tokio::test]
+async fn without_a_token_only_mounts_that_show_themselves_are_listed() {
+    let vault = Vault::open().await;
+    let list = async |token: Option<&str>| {
+        let ask = ask(Verb::Read, "sys/internal/ui/mounts");
+        let ask = match token {
+            Some(token) => ask.token(token),
+            None => ask,
+        };
+        ask.of(&vault.core).await.map(|answer| answer.data)
+    };
+    let nothing = json!({"auth": {}, "secret": {}});
+    assert_eq!(list(None).await.unwrap(), nothing);
+    let tune = |visibility: &str| json!({"listing_visibility": visibility, "description": "ours"});
+    let shown = json!({"listing_visibility": "unauth"});
+    vault.write("sys/auth/token/tune", shown).await.unwrap();
+    for (visibility, secret) in [
+        ("hidden", json!({})),
+        (
+            "unauth",
+            json!({"secret/": {"type": "kv", "description": "ours", "options": {"version": "2"}}}),
+        ),
+    ] {
+        let body = tune(visibility);
+        vault.write("sys/mounts/secret/tune", body).await.unwrap();
+        let about = "token based credentials";
+        let token = json!({"type": "token", "description": about, "options": null});
+        let expected = json!({"auth": {"token/": token}, "secret": secret});
+        assert_eq!(list(None).await.unwrap(), expected, "{visibility}");
+    }
+    let unknown = list(Some("hvs.unknown")).await;
+    assert!(matches!(unknown, Err(Fault::Denied)), "{unknown:?}");
+    // Who is known sees all of what is shown.
+    let token = vault.token_with(&["default"]).await;
+    let seen = list(Some(&token)).await.unwrap();
+    assert!(seen["secret"]["secret/"]["accessor"].is_string());
+    assert!(seen["secret"].get("probe/").is_none());
+    // One mount is told of to those with a right under it only.
+    let path = "sys/internal/ui/mounts/secret";
+    for refused in [
+        ask(Verb::Read, path).of(&vault.core).await,
+        ask(Verb::Read, "sys/internal/ui/mounts/sys")
+            .of(&vault.core)
+            .await,
+        vault.ask_as(&token, Verb::Read, path).await,
+    ] {
+        assert!(
+            matches!(refused, Err(Fault::DeniedBecause(_))),
+            "{refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn wrapping_that_is_asked_for_must_be_wrapping() {
+    let vault = Vault::open().await;
+    vault
+        .write("secret/data/a", json!({"data": {"a": 1}}))
+        .await
+        .unwrap();
+    for (bound, seconds, allowed) in [
+        ("max_wrapping_ttl = \"1m\"", None, false),
+        ("max_wrapping_ttl = \"1m\"", Some(0), false),
+        ("max_wrapping_ttl = \"1m\"", Some(60), true),
+        ("max_wrapping_ttl = \"1m\"", Some(61), false),
+        ("min_wrapping_ttl = \"1m\"", Some(0), false),
+        ("min_wrapping_ttl = \"1m\"", Some(60), true),
+    ] {
+        let rule = format!("path \"secret/data/a\" {{ capabilities = [\"read\"] {bound} }}");
+        vault.policy("wrapped", &rule).await;
+        let token = vault.token_with(&["wrapped"]).await;
+        let read = ask(Verb::Read, "secret/data/a").token(&token);
+        let read = match seconds {
+            Some(seconds) => read.wrapped(seconds),
+            None => read,
+        };
+        match read.of(&vault.core).await {
+            Ok(answer) => assert!(
+                allowed && answer.wrap_token.is_some(),
+                "{bound} {seconds:?}"
+            ),
+            Err(Fault::Denied) => assert!(!allowed, "{bound} {seconds:?}"),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_storage_that_fails_refuses() {
     let vault = Vault::open().await;
     let settings = json!({"policies": "root", "num_uses": 5});

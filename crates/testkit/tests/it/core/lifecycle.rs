@@ -23,7 +23,8 @@ async fn a_sealed_vault_answers_lifecycle_paths_alone() {
         (Verb::Read, "sys/internal/ui/mounts"),
         (Verb::Read, "sys/internal/specs/openapi"),
         (Verb::Write, "sys/seal"),
-        (Verb::Help, "sys/health"),
+        (Verb::Help, "sys/mounts"),
+        (Verb::Help, "sys/seal"),
         (Verb::Read, ""),
     ] {
         let answer = vault.ask(verb, path).await;
@@ -32,6 +33,14 @@ async fn a_sealed_vault_answers_lifecycle_paths_alone() {
     for path in ["sys/init", "sys/seal-status", "sys/health"] {
         let answer = ask(Verb::Read, path).of(&vault.core).await.unwrap();
         assert_eq!(answer.data["initialized"], true, "{path}");
+    }
+    for path in ["init", "seal-status", "unseal", "health", "leader"] {
+        let path = format!("sys/{path}");
+        let answer = ask(Verb::Help, &path).of(&vault.core).await.unwrap();
+        let help = answer.data["help"].as_str().unwrap();
+        assert!(help.contains(&path), "{help}");
+        let described = &answer.data["openapi"]["paths"][format!("/{path}")];
+        assert!(described.is_object(), "{path}");
     }
     let leader = ask(Verb::Read, "sys/leader").of(&vault.core).await;
     assert!(matches!(leader, Err(Fault::Sealed)));
