@@ -2,11 +2,10 @@
 
 use super::location::{Location, Place};
 use crate::arguments::flags::Connection;
-use crate::failure::{During, Failure};
-use crate::output::secret;
+use crate::commands::outcome;
+use crate::failure::Failure;
 use crate::session::Session;
 use clap::Args;
-use secretum_client::{ClientError, Secret};
 
 /// Which versions of which secret.
 #[derive(Args)]
@@ -31,23 +30,21 @@ impl Versions {
             let kv = session.client.kv2(&location.mount);
             kv.delete_versions(&location.path, &self.versions).await
         };
-        let answer = deleted.during(|| format!("deleting {path}"))?;
-        let done = format!("Success! Data deleted (if it existed) at: {path}");
-        secret::show_written(answer.as_ref(), &session.style, &done)
+        outcome::deleted(deleted, &session, &path)
     }
 
     pub(crate) async fn undelete(self) -> Result<(), Failure> {
         let (session, location) = self.open_version_2("kv undelete").await?;
         let kv = session.client.kv2(&location.mount);
         let undeleted = kv.undelete(&location.path, &self.versions).await;
-        written(undeleted, &session, &location.api_path("undelete"))
+        outcome::written(undeleted, &session, &location.api_path("undelete"))
     }
 
     pub(crate) async fn destroy(self) -> Result<(), Failure> {
         let (session, location) = self.open_version_2("kv destroy").await?;
         let kv = session.client.kv2(&location.mount);
         let destroyed = kv.destroy(&location.path, &self.versions).await;
-        written(destroyed, &session, &location.api_path("destroy"))
+        outcome::written(destroyed, &session, &location.api_path("destroy"))
     }
 
     async fn open(&self) -> Result<(Session, Location), Failure> {
@@ -61,14 +58,4 @@ impl Versions {
         location.needs_version_2(command)?;
         Ok((session, location))
     }
-}
-
-fn written(
-    outcome: Result<Option<Secret>, ClientError>,
-    session: &Session,
-    path: &str,
-) -> Result<(), Failure> {
-    let answer = outcome.during(|| format!("writing data to {path}"))?;
-    let done = format!("Success! Data written to: {path}");
-    secret::show_written(answer.as_ref(), &session.style, &done)
 }
