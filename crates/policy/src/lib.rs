@@ -25,7 +25,6 @@
 mod acl;
 mod capability;
 mod document;
-mod duration;
 mod entry;
 mod error;
 mod index;
