@@ -11,7 +11,7 @@ mod key_values;
 
 pub use comma_list::CommaList;
 pub use count::Count;
-pub use duration::{Seconds, go_duration, short_duration};
+pub use duration::{DurationFault, Seconds, go_duration, parse_duration, short_duration};
 pub use json_object::JsonObject;
 pub use key_values::KeyValues;
 

@@ -7,6 +7,7 @@ pub(crate) mod kv;
 pub(crate) mod login;
 pub(crate) mod mounts;
 pub(crate) mod operator;
+pub(crate) mod outcome;
 pub(crate) mod path_help;
 pub(crate) mod policy;
 pub(crate) mod print;

@@ -3,8 +3,9 @@
 use crate::pattern::Pattern;
 use crate::{
     Capability, CapabilitySet, PARAMETERS_MAX, ParameterRules, Policy, PolicyError, Problem,
-    ROOT_POLICY_NAME, RULES_MAX, Result, Rule, duration, template,
+    ROOT_POLICY_NAME, RULES_MAX, Result, Rule, template,
 };
+use secretum_api::fields::parse_duration;
 use secretum_crypto::Timestamp;
 use secretum_hcl::{Block, Body, Position, Value, ValueKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -200,8 +201,14 @@ fn wrapping_ttl(body: &Body, field: &str) -> Result<Option<Duration>> {
         };
         PolicyError::new(value.at, problem)
     };
-    let ttl = duration::parse(&text).ok_or_else(refused)?;
+    let ttl = ttl_of(&text).ok_or_else(refused)?;
     Ok((!ttl.is_zero()).then_some(ttl))
+}
+
+/// A duration; in a policy, also seconds with a fraction and no unit, as a number of HCL is.
+fn ttl_of(text: &str) -> Option<Duration> {
+    let fraction = || Duration::try_from_secs_f64(text.parse().ok()?).ok();
+    parse_duration(text).ok().or_else(fraction)
 }
 
 fn expiration(value: &Value) -> Result<Timestamp> {
@@ -273,5 +280,29 @@ fn json(value: &Value) -> serde_json::Value {
             .iter()
             .map(|item| (item.key().to_owned(), json(&item.value)))
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ttl_is_a_duration_or_seconds_with_a_fraction() {
+        for (written, millis) in [
+            (r#""1h30m""#, 5_400_000),
+            ("300", 300_000),
+            ("1.5", 1_500),
+            (r#""1.5""#, 1_500),
+            (r#""250ms""#, 250),
+        ] {
+            let text = format!(r#"path "a" {{ min_wrapping_ttl = {written} }}"#);
+            let policy = parse("p", &text).unwrap();
+            let ttl = policy.rules().first().unwrap().min_wrapping_ttl;
+            assert_eq!(ttl, Some(Duration::from_millis(millis)), "{written}");
+        }
+        for text in ["x", " 1h", "-1s", "-1", "1e400", "99999999999999999999"] {
+            assert_eq!(ttl_of(text), None, "{text}");
+        }
     }
 }

@@ -27,7 +27,6 @@
 mod acl;
 mod capability;
 mod document;
-mod duration;
 mod entry;
 mod error;
 mod index;

@@ -1,34 +1,26 @@
 //! `audit`: where requests are recorded.
 
 use crate::arguments::data;
-use crate::arguments::flags::{self, Connection};
-use crate::failure::{During, Failure};
-use crate::output::{console, secret, structured, table};
-use crate::session::Session;
+use crate::arguments::flags::Connection;
+use crate::commands::mounts::{self, Column, Kind};
+use crate::failure::Failure;
 use clap::{Args, Subcommand};
-use secretum_client::Json;
-use secretum_client::sys::{AuditDevice, EnableAudit};
+use secretum_client::sys::{AuditDevice, EnableAudit, Sys};
+use secretum_client::{ClientError, Json};
 use std::collections::BTreeMap;
-
-/// The exit code where there is no audit device.
-const NONE: u8 = 2;
 
 /// What to do with audit devices.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    List(List),
+    /// Lists the audit devices.
+    #[command(mut_arg("detailed", |flag| flag.help("Show options and replication too")))]
+    List(mounts::List),
     Enable(Enable),
-    Disable(Disable),
-}
-
-/// Lists the audit devices.
-#[derive(Args)]
-pub(crate) struct List {
-    /// Show options and replication too
-    #[arg(long)]
-    detailed: bool,
-    #[command(flatten)]
-    connection: Connection,
+    /// Removes an audit device.
+    ///
+    /// What it recorded stays; its texts can no longer be found by hash.
+    #[command(mut_arg("path", |path| path.help("Name of the device")))]
+    Disable(mounts::Disable),
 }
 
 /// Makes an audit device
@@ -58,123 +50,100 @@ pub(crate) struct Enable {
     connection: Connection,
 }
 
-/// Removes an audit device.
-///
-/// What it recorded stays; its texts can no longer be found by hash.
-#[derive(Args)]
-pub(crate) struct Disable {
-    /// Name of the device
-    path: String,
-    #[command(flatten)]
-    connection: Connection,
-}
-
 impl Command {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         match self {
-            Self::List(command) => command.run().await,
+            Self::List(command) => command.run::<Audit>().await,
             Self::Enable(command) => command.run().await,
-            Self::Disable(command) => command.run().await,
+            Self::Disable(command) => command.run::<Audit>().await,
         }
-    }
-}
-
-impl List {
-    async fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.connection)?;
-        let found = session.client.read("sys/audit").await;
-        let found = found
-            .during(|| "listing audits".to_owned())?
-            .unwrap_or_default();
-        if !session.style.is_table() {
-            return structured(&found.data, session.style.format);
-        }
-        let devices: BTreeMap<String, AuditDevice> = found
-            .data
-            .decode()
-            .map_err(|error| Failure::local(format!("cannot read the list: {error}")))?;
-        if devices.is_empty() {
-            console::line("No audit devices are enabled.")?;
-            return Err(Failure::Silent(NONE));
-        }
-        console::out(&if self.detailed {
-            detailed(&devices)
-        } else {
-            brief(&devices)
-        })
     }
 }
 
 impl Enable {
     async fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.connection)?;
-        let kind = self.kind.trim().to_owned();
-        let path = flags::path(self.path.as_deref().unwrap_or(&kind))?;
-        let options = data::read(&self.options, &mut std::io::stdin().lock())?;
-        let text = |value: &Json| {
-            value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned)
+        let new = |kind| {
+            Ok(EnableAudit {
+                kind,
+                description: self.description,
+                options: texts(&self.options)?,
+                local: self.local,
+            })
         };
-        let device = EnableAudit {
-            kind: kind.clone(),
-            description: self.description,
-            options: options
-                .iter()
-                .map(|(key, value)| (key.to_owned(), text(value)))
-                .collect(),
-            local: self.local,
-        };
-        let enabled = session.client.sys().enable_audit(&path, &device).await;
-        enabled.during(|| "enabling audit device".to_owned())?;
-        secret::say(
-            &session.style,
-            &format!("Success! Enabled the {kind} audit device at: {path}/"),
-        )
+        mounts::enable::<Audit>(&self.connection, &self.kind, self.path.as_deref(), new).await
     }
 }
 
-impl Disable {
-    async fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.connection)?;
-        let path = flags::path(&self.path)?;
-        let disabled = session.client.sys().disable_audit(&path).await;
-        disabled.during(|| "disabling audit device".to_owned())?;
-        let done = format!("Success! Disabled audit device (if it was enabled) at: {path}/");
-        secret::say(&session.style, &done)
+/// The options of a device, every value as text.
+fn texts(options: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let options = data::read(options, &mut std::io::stdin().lock())?;
+    let text = |value: &Json| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
+    Ok(options
+        .iter()
+        .map(|(key, value)| (key.to_owned(), text(value)))
+        .collect())
+}
+
+/// Audit devices, as what is enabled at a path.
+struct Audit;
+
+impl Kind for Audit {
+    type Entry = AuditDevice;
+    type New = EnableAudit;
+
+    const NAME: &'static str = "audit device";
+    const TABLE: &'static str = "sys/audit";
+    const LISTING: &'static str = "listing audits";
+    const NONE: Option<&'static str> = Some("No audit devices are enabled.");
+
+    fn columns(detailed: bool) -> Vec<Column<AuditDevice>> {
+        let mut columns = vec![
+            Column::new("Path", |path, _| path.to_owned()),
+            Column::new("Type", |_, device: &AuditDevice| device.kind.clone()),
+            Column::new("Description", |_, device| device.description.clone()),
+        ];
+        if detailed {
+            columns.extend([
+                Column::new("Replication", |_, device: &AuditDevice| {
+                    mounts::replication(device.local)
+                }),
+                Column::new("Options", |_, device| options(device)),
+            ]);
+        }
+        columns
+    }
+
+    async fn enable(sys: Sys<'_>, path: &str, device: &EnableAudit) -> Result<(), ClientError> {
+        sys.enable_audit(path, device).await
+    }
+
+    async fn disable(sys: Sys<'_>, path: &str) -> Result<(), ClientError> {
+        sys.disable_audit(path).await
+    }
+
+    fn enabling(_: &str) -> String {
+        "enabling audit device".to_owned()
+    }
+
+    fn disabling(_: &str) -> String {
+        "disabling audit device".to_owned()
+    }
+
+    fn disabled(path: &str) -> String {
+        format!("Disabled audit device (if it was enabled) at: {path}/")
     }
 }
 
-fn brief(devices: &BTreeMap<String, AuditDevice>) -> String {
-    let row = |(path, device): (&String, &AuditDevice)| {
-        vec![
-            path.clone(),
-            device.kind.clone(),
-            device.description.clone(),
-        ]
-    };
-    table::headed(
-        &["Path", "Type", "Description"],
-        devices.iter().map(row).collect(),
-    )
-}
-
-fn detailed(devices: &BTreeMap<String, AuditDevice>) -> String {
-    let row = |(path, device): (&String, &AuditDevice)| {
-        let pairs: Vec<_> = device
-            .options
-            .iter()
-            .flatten()
-            .map(|(k, v)| format!("{k}={v}"))
-            .collect();
-        vec![
-            path.clone(),
-            device.kind.clone(),
-            device.description.clone(),
-            if device.local { "local" } else { "replicated" }.to_owned(),
-            pairs.join(" "),
-        ]
-    };
-    let heading = ["Path", "Type", "Description", "Replication", "Options"];
-    table::headed(&heading, devices.iter().map(row).collect())
+fn options(device: &AuditDevice) -> String {
+    let pairs: Vec<_> = device
+        .options
+        .iter()
+        .flatten()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    pairs.join(" ")
 }

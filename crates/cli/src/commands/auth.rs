@@ -1,87 +1,32 @@
 //! `auth`: auth methods and where they are mounted.
 
 use crate::arguments::flags::{self, Connection};
-use crate::commands::mounts::{self, Kind, Settings};
+use crate::commands::mounts::{self, Column, Kind};
 use crate::failure::{During, Failure};
-use crate::output::{console, secret, structured};
+use crate::output::console;
 use crate::session::Session;
 use clap::{Args, Subcommand};
-use secretum_client::sys::{EnableMount, Mount};
+use secretum_client::ClientError;
+use secretum_client::sys::{EnableMount, Mount, Sys, TuneMount};
 use std::collections::BTreeMap;
 
 /// What to do with auth methods.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    List(List),
-    Enable(Enable),
-    Disable(Disable),
-    Tune(Tune),
+    /// Lists the auth methods and where they are mounted.
+    List(mounts::List),
+    /// Mounts an auth method
+    ///
+    ///   auth enable -path=staff userpass
+    #[command(verbatim_doc_comment)]
+    Enable(mounts::Enable<Auth>),
+    /// Unmounts an auth method.
+    ///
+    /// All tokens that it gave are revoked.
+    Disable(mounts::Disable),
+    /// Changes the settings of an auth method; what is not given stays.
+    Tune(mounts::Tune<Auth>),
     Help(Help),
-}
-
-/// Lists the auth methods and where they are mounted.
-#[derive(Args)]
-pub(crate) struct List {
-    /// Show all that is known of each
-    #[arg(long)]
-    detailed: bool,
-    #[command(flatten)]
-    connection: Connection,
-}
-
-/// Mounts an auth method
-///
-///   auth enable -path=staff userpass
-#[derive(Args)]
-#[command(verbatim_doc_comment)]
-pub(crate) struct Enable {
-    /// Kind of auth method
-    #[arg(value_name = "TYPE")]
-    kind: String,
-    /// Where to mount it; at its kind's name where none is given
-    #[arg(long)]
-    path: Option<String>,
-    /// Kind of token it gives: service, batch, default-service or default-batch
-    #[arg(long, value_name = "KIND")]
-    token_type: Option<String>,
-    /// Keep it in this cluster
-    #[arg(long)]
-    local: bool,
-    /// Encrypt its records by the seal too
-    #[arg(long)]
-    seal_wrap: bool,
-    /// Let it take randomness from outside
-    #[arg(long)]
-    external_entropy_access: bool,
-    #[command(flatten)]
-    settings: Settings,
-    #[command(flatten)]
-    connection: Connection,
-}
-
-/// Unmounts an auth method.
-///
-/// All tokens that it gave are revoked.
-#[derive(Args)]
-pub(crate) struct Disable {
-    /// Where it is mounted
-    path: String,
-    #[command(flatten)]
-    connection: Connection,
-}
-
-/// Changes the settings of an auth method; what is not given stays.
-#[derive(Args)]
-pub(crate) struct Tune {
-    /// Where it is mounted
-    path: String,
-    /// Kind of token it gives: service, batch, default-service or default-batch
-    #[arg(long, value_name = "KIND")]
-    token_type: Option<String>,
-    #[command(flatten)]
-    settings: Settings,
-    #[command(flatten)]
-    connection: Connection,
 }
 
 /// Shows how to log in with an auth method, as the method itself explains it.
@@ -97,92 +42,79 @@ pub(crate) struct Help {
 impl Command {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         match self {
-            Self::List(command) => command.run().await,
+            Self::List(command) => command.run::<Auth>().await,
             Self::Enable(command) => command.run().await,
-            Self::Disable(command) => command.run().await,
+            Self::Disable(command) => command.run::<Auth>().await,
             Self::Tune(command) => command.run().await,
             Self::Help(command) => command.run().await,
         }
     }
 }
 
-impl List {
-    async fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.connection)?;
-        let found = session.client.read("sys/auth").await;
-        let found = found
-            .during(|| "listing enabled authentications".to_owned())?
-            .unwrap_or_default();
-        if !session.style.is_table() {
-            return structured(&found.data, session.style.format);
+/// Auth methods, as what is enabled at a path.
+pub(crate) struct Auth;
+
+impl Kind for Auth {
+    type Entry = Mount;
+    type New = EnableMount;
+
+    const NAME: &'static str = "auth method";
+    const TABLE: &'static str = "sys/auth";
+    const LISTING: &'static str = "listing enabled authentications";
+
+    fn columns(detailed: bool) -> Vec<Column<Mount>> {
+        if detailed {
+            return mounts::detailed(Column::new("Token Type", |_, mount| {
+                mount.config.token_type.clone()
+            }));
         }
-        let mounts = found
-            .data
-            .decode()
-            .map_err(|error| Failure::local(format!("cannot read the list: {error}")))?;
-        let shown = if self.detailed {
-            mounts::detailed
-        } else {
-            mounts::brief
-        };
-        console::out(&shown(&mounts, Kind::Auth))
+        let mut columns = mounts::brief();
+        columns.push(Column::new("Version", |_, mount| {
+            mount.plugin_version.clone()
+        }));
+        columns
+    }
+
+    async fn enable(sys: Sys<'_>, path: &str, mount: &EnableMount) -> Result<(), ClientError> {
+        sys.enable_auth(path, mount).await
+    }
+
+    async fn disable(sys: Sys<'_>, path: &str) -> Result<(), ClientError> {
+        sys.disable_auth(path).await
+    }
+
+    fn enabling(kind: &str) -> String {
+        format!("enabling {kind} auth")
+    }
+
+    fn enabled(kind: &str, path: &str) -> String {
+        format!("Enabled {kind} auth method at: {path}/")
     }
 }
 
-impl Enable {
-    async fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.connection)?;
-        let kind = self.kind.trim().to_owned();
-        let path = flags::path(self.path.as_deref().unwrap_or(&kind))?;
-        let mut config = self.settings.tune();
-        config.token_type = self.token_type;
-        let mount = EnableMount {
-            kind: kind.clone(),
-            description: config.description.take().unwrap_or_default(),
-            options: config.options.take().unwrap_or_default(),
-            config,
-            local: self.local,
-            seal_wrap: self.seal_wrap,
-            external_entropy_access: self.external_entropy_access,
-        };
-        let enabled = session.client.sys().enable_auth(&path, &mount).await;
-        enabled.during(|| format!("enabling {kind} auth"))?;
-        secret::say(
-            &session.style,
-            &format!("Success! Enabled {kind} auth method at: {path}/"),
-        )
-    }
+impl mounts::Engine for Auth {
+    type Enabling = TokenType;
+    type Tuning = TokenType;
+
+    const TYPE: &'static str = "Kind of auth method";
+    const PREFIX: &'static str = "auth/";
 }
 
-impl Disable {
-    async fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.connection)?;
-        let path = flags::path(&self.path)?;
-        let disabled = session.client.sys().disable_auth(&path).await;
-        disabled.during(|| format!("disabling auth method at {path}/"))?;
-        let done = format!("Success! Disabled the auth method (if it existed) at: {path}/");
-        secret::say(&session.style, &done)
-    }
+/// What only auth methods can be told.
+#[derive(Args)]
+#[group(skip)]
+pub(crate) struct TokenType {
+    /// Kind of token it gives: service, batch, default-service or default-batch
+    #[arg(long, value_name = "KIND")]
+    token_type: Option<String>,
 }
 
-impl Tune {
-    async fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.connection)?;
-        let path = flags::path(&self.path)?;
-        let mut tune = self.settings.tune();
-        tune.token_type = self.token_type;
-        let tuned = session
-            .client
-            .sys()
-            .tune(&format!("auth/{path}"), &tune)
-            .await;
-        let answer = tuned.during(|| format!("tuning auth method {path}/"))?;
-        secret::say(
-            &session.style,
-            &format!("Success! Tuned the auth method at: {path}/"),
-        )?;
-        console::warnings(&answer.map(|answer| answer.warnings).unwrap_or_default());
-        Ok(())
+impl From<TokenType> for TuneMount {
+    fn from(flags: TokenType) -> Self {
+        Self {
+            token_type: flags.token_type,
+            ..Self::default()
+        }
     }
 }
 

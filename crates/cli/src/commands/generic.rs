@@ -2,6 +2,7 @@
 
 use crate::arguments::data;
 use crate::arguments::flags::{self, Connection, Field};
+use crate::commands::outcome;
 use crate::failure::{During, Failure};
 use crate::output::{Format, console, secret, structured};
 use crate::session::Session;
@@ -39,32 +40,32 @@ pub(crate) struct Read {
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Write {
+    #[command(flatten)]
+    change: Change,
+}
+
+/// Merges into what is at a path, where the path can do that
+///
+/// Data are written as for write.
+///
+///   patch pki/roles/app ttl=1h
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Patch {
+    #[command(flatten)]
+    change: Change,
+}
+
+/// What to send to a path.
+#[derive(Args)]
+#[group(skip)]
+struct Change {
     /// Path of the API
     path: String,
     /// What to write
     #[arg(value_name = "KEY=VALUE", allow_negative_numbers = true)]
     data: Vec<String>,
     /// Write without data (also: -f)
-    #[arg(long, alias = "f")]
-    force: bool,
-    #[command(flatten)]
-    field: Field,
-    #[command(flatten)]
-    connection: Connection,
-}
-
-/// Merges into what is at a path, where the path can do that
-///
-///   patch pki/roles/app ttl=1h
-#[derive(Args)]
-#[command(verbatim_doc_comment)]
-pub(crate) struct Patch {
-    /// Path of the API
-    path: String,
-    /// What to change; written as for write
-    #[arg(value_name = "KEY=VALUE", allow_negative_numbers = true)]
-    data: Vec<String>,
-    /// Patch without data (also: -f)
     #[arg(long, alias = "f")]
     force: bool,
     #[command(flatten)]
@@ -152,23 +153,28 @@ impl Read {
 
 impl Write {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let path = flags::path(&self.path)?;
-        let body = body(&self.data, self.force)?;
-        let session = Session::with_field(&self.connection, self.field)?;
-        let written = session.client.write(&path, &body).await;
-        let written = written.during(|| format!("writing data to {path}"))?;
-        show(written.as_ref(), &session, &path)
+        let (session, path, body) = self.change.open()?;
+        outcome::written(session.client.write(&path, &body).await, &session, &path)
     }
 }
 
 impl Patch {
     pub(crate) async fn run(self) -> Result<(), Failure> {
+        let (session, path, body) = self.change.open()?;
+        outcome::written(session.client.patch(&path, &body).await, &session, &path)
+    }
+}
+
+impl Change {
+    /// The client, the path, and what to send there.
+    fn open(self) -> Result<(Session, String, Json), Failure> {
         let path = flags::path(&self.path)?;
-        let body = body(&self.data, self.force)?;
+        if self.data.is_empty() && !self.force {
+            return Err(Failure::local("Must supply data or use -force"));
+        }
+        let body = data::read(&self.data, &mut std::io::stdin().lock())?;
         let session = Session::with_field(&self.connection, self.field)?;
-        let written = session.client.patch(&path, &body).await;
-        let written = written.during(|| format!("writing data to {path}"))?;
-        show(written.as_ref(), &session, &path)
+        Ok((session, path, body.into()))
     }
 }
 
@@ -177,13 +183,7 @@ impl Delete {
         let path = flags::path(&self.path)?;
         let session = Session::with_field(&self.connection, self.field)?;
         let request = queried(Request::delete(&path), &self.data)?;
-        let answer = session
-            .client
-            .act(request)
-            .await
-            .during(|| format!("deleting {path}"))?;
-        let done = format!("Success! Data deleted (if it existed) at: {path}");
-        secret::show_written(answer.as_ref(), &session.style, &done)
+        outcome::deleted(session.client.act(request).await, &session, &path)
     }
 }
 
@@ -247,18 +247,6 @@ pub(crate) fn show_listing(
 /// What is said where a path holds nothing.
 pub(crate) fn nothing_at(path: &str) -> Failure {
     Failure::Missing(format!("No value found at {path}"))
-}
-
-fn show(written: Option<&Secret>, session: &Session, path: &str) -> Result<(), Failure> {
-    let done = format!("Success! Data written to: {path}");
-    secret::show_written(written, &session.style, &done)
-}
-
-fn body(arguments: &[String], force: bool) -> Result<Json, Failure> {
-    if arguments.is_empty() && !force {
-        return Err(Failure::local("Must supply data or use -force"));
-    }
-    data::read(arguments, &mut std::io::stdin().lock()).map(Json::from)
 }
 
 fn queried(request: Request, arguments: &[String]) -> Result<Request, Failure> {

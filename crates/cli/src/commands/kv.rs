@@ -22,9 +22,17 @@ pub(crate) enum Command {
     Patch(patch::Patch),
     List(list::List),
     Scan(list::Scan),
-    Delete(versions::Delete),
-    Undelete(versions::Undelete),
-    Destroy(versions::Destroy),
+    /// Deletes a secret.
+    ///
+    /// With version 2 it is the newest version, or those named, and they can be brought back by
+    /// `kv undelete`.
+    Delete(versions::Versions),
+    /// Brings deleted versions back.
+    #[command(mut_arg("versions", |versions| versions.required(true)))]
+    Undelete(versions::Versions),
+    /// Removes the data of versions for ever.
+    #[command(mut_arg("versions", |versions| versions.required(true)))]
+    Destroy(versions::Versions),
     Rollback(rollback::Rollback),
     /// Works with what is known of a secret
     #[command(
@@ -44,9 +52,9 @@ impl Command {
             Self::Patch(command) => command.run().await,
             Self::List(command) => command.run().await,
             Self::Scan(command) => command.run().await,
-            Self::Delete(command) => command.run().await,
-            Self::Undelete(command) => command.run().await,
-            Self::Destroy(command) => command.run().await,
+            Self::Delete(command) => command.delete().await,
+            Self::Undelete(command) => command.undelete().await,
+            Self::Destroy(command) => command.destroy().await,
             Self::Rollback(command) => command.run().await,
             Self::Metadata(command) => command.run().await,
             Self::EnableVersioning(command) => command.run().await,

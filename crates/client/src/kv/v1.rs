@@ -16,11 +16,15 @@ impl<'a> V1<'a> {
         Self { client, mount }
     }
 
+    fn at(&self, path: &str) -> String {
+        below(self.mount, "", path)
+    }
+
     /// Reads a secret.
     ///
     /// **Errors**: as [`Client::send`].
     pub async fn get(&self, path: &str) -> Result<Option<Secret>, ClientError> {
-        self.client.read(&below(self.mount, "", path)).await
+        self.client.read(&self.at(path)).await
     }
 
     /// Writes a secret over what was there.
@@ -31,20 +35,20 @@ impl<'a> V1<'a> {
         path: &str,
         data: &(impl Serialize + ?Sized),
     ) -> Result<Option<Secret>, ClientError> {
-        self.client.write(&below(self.mount, "", path), data).await
+        self.client.write(&self.at(path), data).await
     }
 
     /// Lists the names below a path.
     ///
     /// **Errors**: as [`Client::send`].
     pub async fn list(&self, path: &str) -> Result<Option<Secret>, ClientError> {
-        self.client.list(&below(self.mount, "", path)).await
+        self.client.list(&self.at(path)).await
     }
 
     /// Deletes a secret.
     ///
     /// **Errors**: as [`Client::send`].
     pub async fn delete(&self, path: &str) -> Result<Option<Secret>, ClientError> {
-        self.client.delete(&below(self.mount, "", path)).await
+        self.client.delete(&self.at(path)).await
     }
 }

@@ -29,14 +29,29 @@ pub struct MetadataSettings {
     pub custom_metadata: Option<BTreeMap<String, Option<String>>>,
 }
 
-#[derive(Serialize)]
-struct Versions<'a> {
-    versions: &'a [u64],
-}
-
 impl<'a> V2<'a> {
     pub(crate) fn new(client: &'a Client, mount: &'a str) -> Self {
         Self { client, mount }
+    }
+
+    /// The API's path of a secret in one of the engine's areas.
+    fn at(&self, area: &str, path: &str) -> String {
+        below(self.mount, area, path)
+    }
+
+    /// Sends numbers of versions to an area that does something with them.
+    async fn change(
+        &self,
+        area: &str,
+        path: &str,
+        versions: &[u64],
+    ) -> Result<Option<Secret>, ClientError> {
+        #[derive(Serialize)]
+        struct Versions<'a> {
+            versions: &'a [u64],
+        }
+        let body = Versions { versions };
+        self.client.write(&self.at(area, path), &body).await
     }
 
     /// Reads a version of a secret, the newest where none is named. Of a deleted version the
@@ -48,7 +63,7 @@ impl<'a> V2<'a> {
         path: &str,
         version: Option<u64>,
     ) -> Result<Option<Secret>, ClientError> {
-        let mut request = Request::get(below(self.mount, "data", path));
+        let mut request = Request::get(self.at("data", path));
         if let Some(version) = version {
             request = request.query("version", version.to_string());
         }
@@ -66,9 +81,7 @@ impl<'a> V2<'a> {
         cas: Option<u64>,
     ) -> Result<Option<Secret>, ClientError> {
         let body = versioned(data, cas)?;
-        self.client
-            .write(&below(self.mount, "data", path), &body)
-            .await
+        self.client.write(&self.at("data", path), &body).await
     }
 
     /// Merges into the newest version (JSON merge patch), which makes a new one.
@@ -81,23 +94,21 @@ impl<'a> V2<'a> {
         cas: Option<u64>,
     ) -> Result<Option<Secret>, ClientError> {
         let body = versioned(data, cas)?;
-        self.client
-            .patch(&below(self.mount, "data", path), &body)
-            .await
+        self.client.patch(&self.at("data", path), &body).await
     }
 
     /// Lists the names below a path.
     ///
     /// **Errors**: as [`Client::send`].
     pub async fn list(&self, path: &str) -> Result<Option<Secret>, ClientError> {
-        self.client.list(&below(self.mount, "metadata", path)).await
+        self.client.list(&self.at("metadata", path)).await
     }
 
     /// Deletes the newest version; it can be undeleted.
     ///
     /// **Errors**: as [`Client::send`].
     pub async fn delete(&self, path: &str) -> Result<Option<Secret>, ClientError> {
-        self.client.delete(&below(self.mount, "data", path)).await
+        self.client.delete(&self.at("data", path)).await
     }
 
     /// Deletes versions; they can be undeleted.
@@ -108,9 +119,7 @@ impl<'a> V2<'a> {
         path: &str,
         versions: &[u64],
     ) -> Result<Option<Secret>, ClientError> {
-        self.client
-            .write(&below(self.mount, "delete", path), &Versions { versions })
-            .await
+        self.change("delete", path, versions).await
     }
 
     /// Brings deleted versions back.
@@ -121,9 +130,7 @@ impl<'a> V2<'a> {
         path: &str,
         versions: &[u64],
     ) -> Result<Option<Secret>, ClientError> {
-        self.client
-            .write(&below(self.mount, "undelete", path), &Versions { versions })
-            .await
+        self.change("undelete", path, versions).await
     }
 
     /// Removes the data of versions for ever.
@@ -134,16 +141,14 @@ impl<'a> V2<'a> {
         path: &str,
         versions: &[u64],
     ) -> Result<Option<Secret>, ClientError> {
-        self.client
-            .write(&below(self.mount, "destroy", path), &Versions { versions })
-            .await
+        self.change("destroy", path, versions).await
     }
 
     /// What is known of a secret and its versions.
     ///
     /// **Errors**: as [`Client::send`].
     pub async fn metadata(&self, path: &str) -> Result<Option<Secret>, ClientError> {
-        self.client.read(&below(self.mount, "metadata", path)).await
+        self.client.read(&self.at("metadata", path)).await
     }
 
     /// Sets what a secret's metadata holds.
@@ -155,7 +160,7 @@ impl<'a> V2<'a> {
         settings: &MetadataSettings,
     ) -> Result<Option<Secret>, ClientError> {
         self.client
-            .write(&below(self.mount, "metadata", path), settings)
+            .write(&self.at("metadata", path), settings)
             .await
     }
 
@@ -168,7 +173,7 @@ impl<'a> V2<'a> {
         settings: &MetadataSettings,
     ) -> Result<Option<Secret>, ClientError> {
         self.client
-            .patch(&below(self.mount, "metadata", path), settings)
+            .patch(&self.at("metadata", path), settings)
             .await
     }
 
@@ -176,9 +181,7 @@ impl<'a> V2<'a> {
     ///
     /// **Errors**: as [`Client::send`].
     pub async fn delete_metadata(&self, path: &str) -> Result<Option<Secret>, ClientError> {
-        self.client
-            .delete(&below(self.mount, "metadata", path))
-            .await
+        self.client.delete(&self.at("metadata", path)).await
     }
 }
 

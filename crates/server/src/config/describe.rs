@@ -1,7 +1,7 @@
 //! The settings in force, for people.
 
-use super::values::written;
 use super::{ClientCertificates, Config, Listener, Storage, Tls};
+use secretum_api::fields::short_duration;
 use std::fmt::Display;
 
 /// The width of the names.
@@ -26,8 +26,11 @@ pub fn describe(config: &Config) -> String {
             "cluster_name",
             or(config.cluster_name.clone(), "(made up at init)"),
         ),
-        line("default_lease_ttl", written(config.default_lease_ttl)),
-        line("max_lease_ttl", written(config.max_lease_ttl)),
+        line(
+            "default_lease_ttl",
+            short_duration(config.default_lease_ttl),
+        ),
+        line("max_lease_ttl", short_duration(config.max_lease_ttl)),
         line("disable_mlock", config.disable_mlock),
         line("log_level", config.log_level.name()),
         line("log_format", config.log_format.name()),
@@ -63,12 +66,12 @@ fn of_listener(listener: &Listener) -> String {
         listener.address,
         tls.map_or_else(|| "no TLS".to_owned(), of_tls),
         listener.max_request_size_bytes,
-        written(listener.max_request_duration),
+        short_duration(listener.max_request_duration),
         listener.max_connections,
-        written(times.read_header),
-        written(times.read),
-        written(times.write),
-        written(times.idle),
+        short_duration(times.read_header),
+        short_duration(times.read),
+        short_duration(times.write),
+        short_duration(times.idle),
     )
 }
 

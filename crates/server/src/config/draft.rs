@@ -10,6 +10,7 @@ use super::{
     Config, LEASE_TTL_DEFAULT, LISTENERS_MAX, Listener, LogFormat, LogLevel, NodeUrl, Place,
     Placed, Problem, values,
 };
+use secretum_api::fields::short_duration;
 use secretum_hcl::{Body, Value};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -256,8 +257,8 @@ fn lease_ttls(
         (Some(default), Some(max)) => {
             if max.value < default.value {
                 let problem = Problem::LeaseTtls {
-                    max: values::written(max.value),
-                    default: values::written(default.value),
+                    max: short_duration(max.value),
+                    default: short_duration(default.value),
                 };
                 notices.push(max.place, problem);
             }

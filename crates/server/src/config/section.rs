@@ -3,6 +3,7 @@
 use super::notice::Notices;
 use super::syntax::Syntax;
 use super::{DURATION_MAX, Place, Placed, Problem, names, values};
+use secretum_api::fields::short_duration;
 use secretum_hcl::{Body, Item, Position, Value, ValueKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -114,7 +115,7 @@ impl<'a, 'n> Section<'a, 'n> {
             let problem = Problem::Value {
                 key,
                 expected: DURATION_BOUNDS,
-                found: format!("`{}`", values::written(taken.value)),
+                found: format!("`{}`", short_duration(taken.value)),
             };
             self.notices.push(taken.place, problem);
             return None;

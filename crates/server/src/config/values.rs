@@ -2,6 +2,7 @@
 //!
 //! Vault takes numbers and flags in quotes too, so that templates can fill them in.
 
+use secretum_api::fields::parse_duration;
 use secretum_hcl::{Value, ValueKind};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -75,99 +76,44 @@ pub(crate) fn whole_number(value: &Value) -> Option<u64> {
     }
 }
 
-/// Seconds, or a duration with units.
+/// Seconds, or a duration with units. A number may have a fraction, a text only with its unit.
 pub(crate) fn duration(value: &Value) -> Option<Duration> {
     match &value.kind {
         ValueKind::Integer(seconds) => u64::try_from(*seconds).ok().map(Duration::from_secs),
         ValueKind::Float(seconds) => Duration::try_from_secs_f64(*seconds).ok(),
-        ValueKind::String(text) => duration_of(text),
+        ValueKind::String(text) => parse_duration(text).ok(),
         _ => None,
-    }
-}
-
-/// Reads seconds (`90`) or numbers with units (`1h30m`, `1.5h`, `250ms`, `1d`).
-fn duration_of(text: &str) -> Option<Duration> {
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let (mut rest, mut sum) = (text, Duration::ZERO);
-    while !rest.is_empty() {
-        let unit_at = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at_checked(unit_at)?;
-        let unit_end = after.find(|c: char| c.is_ascii_digit() || c == '.');
-        let (unit, next) = after.split_at_checked(unit_end.unwrap_or(after.len()))?;
-        sum = sum.checked_add(of_units(number, unit)?)?;
-        rest = next;
-    }
-    (!text.is_empty()).then_some(sum)
-}
-
-fn of_units(number: &str, unit: &str) -> Option<Duration> {
-    let unit = match unit {
-        "ns" => Duration::from_nanos(1),
-        "us" | "µs" | "μs" => Duration::from_micros(1),
-        "ms" => Duration::from_millis(1),
-        "s" => Duration::from_secs(1),
-        "m" => Duration::from_secs(60),
-        "h" => Duration::from_secs(3_600),
-        "d" => Duration::from_secs(86_400),
-        _ => return None,
-    };
-    match number.parse::<u32>() {
-        Ok(number) => unit.checked_mul(number),
-        Err(_) => {
-            Duration::try_from_secs_f64(unit.as_secs_f64() * number.parse::<f64>().ok()?).ok()
-        }
-    }
-}
-
-/// The shortest way to write a duration (`768h`, `1m30s`).
-pub(crate) fn written(duration: Duration) -> String {
-    let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
-    let parts = [
-        (seconds / 3_600, "h"),
-        (seconds / 60 % 60, "m"),
-        (seconds % 60, "s"),
-        (u64::from(nanos / 1_000_000), "ms"),
-        (u64::from(nanos / 1_000 % 1_000), "us"),
-        (u64::from(nanos % 1_000), "ns"),
-    ];
-    let written: String = parts
-        .iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, unit)| format!("{number}{unit}"))
-        .collect();
-    if written.is_empty() {
-        "0s".to_owned()
-    } else {
-        written
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use secretum_hcl::Position;
 
     #[test]
-    fn durations() {
-        for (text, millis, again) in [
-            ("0", 0, "0s"),
-            ("300", 300_000, "5m"),
-            ("90s", 90_000, "1m30s"),
-            ("1h30m", 5_400_000, "1h30m"),
-            ("1.5h", 5_400_000, "1h30m"),
-            ("250ms", 250, "250ms"),
-            ("1d", 86_400_000, "24h"),
-            ("768h", 2_764_800_000, "768h"),
+    fn a_duration_is_a_number_of_seconds_or_a_text_with_units() {
+        let read = |kind| {
+            duration(&Value {
+                kind,
+                at: Position::START,
+            })
+        };
+        let text = |text: &str| read(ValueKind::String(text.to_owned()));
+        let millis = |millis| Some(Duration::from_millis(millis));
+        assert_eq!(read(ValueKind::Integer(90)), millis(90_000));
+        assert_eq!(read(ValueKind::Float(1.5)), millis(1_500));
+        assert_eq!(text("300"), millis(300_000));
+        assert_eq!(text("1h30m"), millis(5_400_000));
+        for kind in [
+            ValueKind::Integer(-1),
+            ValueKind::Float(-0.5),
+            ValueKind::Float(f64::NAN),
         ] {
-            let read = duration_of(text);
-            assert_eq!(read, Some(Duration::from_millis(millis)), "{text}");
-            assert_eq!(written(read.unwrap()), again);
+            assert_eq!(read(kind), None);
         }
-        for text in [
-            "", "x", "1w", "1h 3m", " 1h", "1H", "-1s", "-1", "h", "1.2.3s", ".s",
-        ] {
-            assert_eq!(duration_of(text), None, "{text}");
+        for refused in ["", " 1h", "1.5", "-1s", "99999999999999999999"] {
+            assert_eq!(text(refused), None, "{refused}");
         }
     }
 

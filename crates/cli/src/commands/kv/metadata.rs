@@ -4,6 +4,7 @@ use super::location::{Location, Place};
 use super::show;
 use crate::arguments::flags::{self, Connection, Field};
 use crate::commands::generic::nothing_at;
+use crate::commands::outcome;
 use crate::failure::{During, Failure};
 use crate::output::secret;
 use crate::session::Session;
@@ -151,7 +152,7 @@ impl Put {
         let settings = self.settings.metadata(Vec::new());
         let kv = session.client.kv2(&location.mount);
         let written = kv.put_metadata(&location.path, &settings).await;
-        say_written(written, &location, &session)
+        outcome::written(written, &session, &location.api_path("metadata"))
     }
 }
 
@@ -162,7 +163,7 @@ impl Patch {
         let settings = self.settings.metadata(self.remove_custom_metadata);
         let kv = session.client.kv2(&location.mount);
         let written = kv.patch_metadata(&location.path, &settings).await;
-        say_written(written, &location, &session)
+        outcome::written(written, &session, &location.api_path("metadata"))
     }
 }
 
@@ -176,9 +177,7 @@ impl Delete {
             .kv2(&location.mount)
             .delete_metadata(&location.path)
             .await;
-        let answer = deleted.during(|| format!("deleting {path}"))?;
-        let done = format!("Success! Data deleted (if it existed) at: {path}");
-        secret::show_written(answer.as_ref(), &session.style, &done)
+        outcome::deleted(deleted, &session, &path)
     }
 }
 
@@ -186,15 +185,4 @@ async fn find(place: &Place, session: &Session) -> Result<Location, Failure> {
     let location = place.find(session).await?;
     location.needs_version_2("kv metadata")?;
     Ok(location)
-}
-
-fn say_written(
-    written: Result<Option<secretum_client::Secret>, secretum_client::ClientError>,
-    location: &Location,
-    session: &Session,
-) -> Result<(), Failure> {
-    let path = location.api_path("metadata");
-    let answer = written.during(|| format!("writing data to {path}"))?;
-    let done = format!("Success! Data written to: {path}");
-    secret::show_written(answer.as_ref(), &session.style, &done)
 }

@@ -4,6 +4,7 @@ use super::location::{Location, Place};
 use super::{get, put};
 use crate::arguments::data;
 use crate::arguments::flags::{Connection, Field};
+use crate::commands::outcome;
 use crate::failure::{During, Failure};
 use crate::session::Session;
 use clap::{Args, ValueEnum};
@@ -67,7 +68,7 @@ impl Patch {
                 Err(error) if method.is_none() && error.status() == Some(METHOD_NOT_ALLOWED) => {
                     read_and_write(&session, &location, &changes, cas).await?
                 }
-                written => written.during(|| format!("writing data to {path}"))?,
+                written => written.during(|| outcome::writing(&path))?,
             },
         };
         put::show_written(written.as_ref(), &path, &location, &session)
@@ -129,7 +130,7 @@ async fn read_and_write(
         .kv2(&location.mount)
         .put(&location.path, &merged, cas)
         .await;
-    written.during(|| format!("writing data to {path}"))
+    written.during(|| outcome::writing(&path))
 }
 
 /// A JSON merge patch (RFC 7396).

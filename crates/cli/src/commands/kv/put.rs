@@ -4,8 +4,8 @@ use super::location::{Location, Place};
 use super::show;
 use crate::arguments::data;
 use crate::arguments::flags::{Connection, Field};
+use crate::commands::outcome;
 use crate::failure::{During, Failure};
-use crate::output::secret;
 use crate::session::Session;
 use clap::Args;
 use secretum_client::{Json, Secret};
@@ -54,7 +54,7 @@ impl Put {
                 .put(&location.path, &body)
                 .await
         };
-        let written = written.during(|| format!("writing data to {path}"))?;
+        let written = written.during(|| outcome::writing(&path))?;
         show_written(written.as_ref(), &path, &location, &session)
     }
 }
@@ -86,9 +86,6 @@ pub(crate) fn show_written(
         Some(written) if location.version == 2 && written.wrap_info.is_none() => {
             show::written(written, path, &session.style)
         }
-        written => {
-            let done = format!("Success! Data written to: {path}");
-            secret::show_written(written, &session.style, &done)
-        }
+        written => outcome::show_written(written, session, path),
     }
 }

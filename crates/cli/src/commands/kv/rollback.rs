@@ -4,8 +4,8 @@ use super::get;
 use super::location::Place;
 use crate::arguments::flags::Connection;
 use crate::commands::generic::nothing_at;
-use crate::failure::{During, Failure};
-use crate::output::secret;
+use crate::commands::outcome;
+use crate::failure::Failure;
 use crate::session::Session;
 use clap::Args;
 use secretum_client::Json;
@@ -62,8 +62,6 @@ impl Rollback {
             .kv2(&location.mount)
             .put(&location.path, data, Some(cas))
             .await;
-        let written = written.during(|| format!("writing data to {path}"))?;
-        let done = format!("Success! Data written to: {path}");
-        secret::show_written(written.as_ref(), &session.style, &done)
+        outcome::written(written, &session, &path)
     }
 }

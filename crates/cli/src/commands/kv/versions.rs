@@ -2,98 +2,60 @@
 
 use super::location::{Location, Place};
 use crate::arguments::flags::Connection;
-use crate::failure::{During, Failure};
-use crate::output::secret;
+use crate::commands::outcome;
+use crate::failure::Failure;
 use crate::session::Session;
 use clap::Args;
 
-/// Deletes a secret.
-///
-/// With version 2 it is the newest version, or those named, and they can be brought back by `kv
-/// undelete`.
+/// Which versions of which secret.
 #[derive(Args)]
-pub(crate) struct Delete {
+pub(crate) struct Versions {
     #[command(flatten)]
     place: Place,
-    /// Versions to delete, with commas between; may be given more than once
+    /// Numbers of the versions, with commas between; may be given more than once
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
     versions: Vec<u64>,
     #[command(flatten)]
     connection: Connection,
 }
 
-/// Brings deleted versions back.
-#[derive(Args)]
-pub(crate) struct Undelete {
-    #[command(flatten)]
-    place: Place,
-    /// Versions to bring back, with commas between; may be given more than once
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', required = true)]
-    versions: Vec<u64>,
-    #[command(flatten)]
-    connection: Connection,
-}
-
-/// Removes the data of versions for ever.
-#[derive(Args)]
-pub(crate) struct Destroy {
-    #[command(flatten)]
-    place: Place,
-    /// Versions to remove, with commas between; may be given more than once
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', required = true)]
-    versions: Vec<u64>,
-    #[command(flatten)]
-    connection: Connection,
-}
-
-impl Delete {
-    pub(crate) async fn run(self) -> Result<(), Failure> {
-        let (session, location) = open(&self.connection, &self.place).await?;
+impl Versions {
+    pub(crate) async fn delete(self) -> Result<(), Failure> {
+        let (session, location) = self.open().await?;
         let path = location.api_path("data");
         let deleted = if self.versions.is_empty() {
             session.client.delete(&path).await
         } else {
             location.needs_version_2("-versions")?;
-            session
-                .client
-                .kv2(&location.mount)
-                .delete_versions(&location.path, &self.versions)
-                .await
+            let kv = session.client.kv2(&location.mount);
+            kv.delete_versions(&location.path, &self.versions).await
         };
-        let answer = deleted.during(|| format!("deleting {path}"))?;
-        let done = format!("Success! Data deleted (if it existed) at: {path}");
-        secret::show_written(answer.as_ref(), &session.style, &done)
+        outcome::deleted(deleted, &session, &path)
     }
-}
 
-impl Undelete {
-    pub(crate) async fn run(self) -> Result<(), Failure> {
-        let (session, location) = open(&self.connection, &self.place).await?;
-        location.needs_version_2("kv undelete")?;
-        let path = location.api_path("undelete");
+    pub(crate) async fn undelete(self) -> Result<(), Failure> {
+        let (session, location) = self.open_version_2("kv undelete").await?;
         let kv = session.client.kv2(&location.mount);
         let undeleted = kv.undelete(&location.path, &self.versions).await;
-        let answer = undeleted.during(|| format!("writing data to {path}"))?;
-        let done = format!("Success! Data written to: {path}");
-        secret::show_written(answer.as_ref(), &session.style, &done)
+        outcome::written(undeleted, &session, &location.api_path("undelete"))
     }
-}
 
-impl Destroy {
-    pub(crate) async fn run(self) -> Result<(), Failure> {
-        let (session, location) = open(&self.connection, &self.place).await?;
-        location.needs_version_2("kv destroy")?;
-        let path = location.api_path("destroy");
+    pub(crate) async fn destroy(self) -> Result<(), Failure> {
+        let (session, location) = self.open_version_2("kv destroy").await?;
         let kv = session.client.kv2(&location.mount);
         let destroyed = kv.destroy(&location.path, &self.versions).await;
-        let answer = destroyed.during(|| format!("writing data to {path}"))?;
-        let done = format!("Success! Data written to: {path}");
-        secret::show_written(answer.as_ref(), &session.style, &done)
+        outcome::written(destroyed, &session, &location.api_path("destroy"))
     }
-}
 
-async fn open(connection: &Connection, place: &Place) -> Result<(Session, Location), Failure> {
-    let session = Session::open(connection)?;
-    let location = place.find(&session).await?;
-    Ok((session, location))
+    async fn open(&self) -> Result<(Session, Location), Failure> {
+        let session = Session::open(&self.connection)?;
+        let location = self.place.find(&session).await?;
+        Ok((session, location))
+    }
+
+    async fn open_version_2(&self, command: &str) -> Result<(Session, Location), Failure> {
+        let (session, location) = self.open().await?;
+        location.needs_version_2(command)?;
+        Ok((session, location))
+    }
 }
