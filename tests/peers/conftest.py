@@ -15,7 +15,7 @@ import subprocess
 import certificates as certificate_files
 import pytest
 from command import CLIENTS, Cli
-from node import IS_BAO, Node, dev_node, production_node, until
+from node import IS_BAO, Node, dev_node, planted_files, production_node, until
 
 _counter = itertools.count(1)
 
@@ -51,6 +51,9 @@ def node(tmp_path_factory, certificates):
     node.wire().put("sys/audit/file", device).expect(204)
     yield node
     node.stop()
+    # Whatever the whole run did: no log, record, trace or stored file tells of it.
+    secrets = [node.root_token, *node.keys, "planted-value-"]
+    assert planted_files(directory, secrets) == []
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@
 OpenBao, which proves that they state what Vault's clients really meet.
 """
 
+import base64
 import json
 import os
 import shutil
@@ -66,6 +67,21 @@ def until(condition, what, seconds=DEADLINE_SECONDS):
             return result
         assert time.monotonic() < deadline, f"{seconds} s passed without {what}"
         time.sleep(0.02)
+
+
+def planted_files(directory, needles):
+    """Which files hold which of the texts, in plain, hex or base64."""
+    found = []
+    for file in directory.rglob("*"):
+        if not file.is_file():
+            continue
+        content = file.read_bytes()
+        for needle in needles:
+            raw = needle.encode()
+            shapes = {raw, raw.hex().encode(), base64.b64encode(raw).rstrip(b"=")[:-1]}
+            if any(shape in content for shape in shapes):
+                found.append((file.name, needle))
+    return found
 
 
 def settings(directory, port, certificates, storage="raft"):

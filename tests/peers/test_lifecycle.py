@@ -6,7 +6,7 @@ import signal
 import threading
 
 import pytest
-from node import only_secretum, production_node, until
+from node import only_secretum, planted_files, production_node, until
 
 VALUE = "planted-value-b1946ac9"
 NAME = "planted-name-2cfd71d0"
@@ -221,21 +221,6 @@ def test_files_of_one_vault_under_the_keys_of_another(fresh):
 
 
 # --- what the disk shows -----------------------------------------------------------------------
-
-
-def planted_files(directory, needles):
-    """Which files hold which of the texts, in plain, hex or base64."""
-    found = []
-    for file in directory.rglob("*"):
-        if not file.is_file():
-            continue
-        content = file.read_bytes()
-        for needle in needles:
-            raw = needle.encode()
-            shapes = {raw, raw.hex().encode(), base64.b64encode(raw).rstrip(b"=")[:-1]}
-            if any(shape in content for shape in shapes):
-                found.append((file.name, needle))
-    return found
 
 
 def plant(running):
