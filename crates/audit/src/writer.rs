@@ -334,7 +334,7 @@ mod tests {
             .unwrap();
         let whole = std::fs::metadata(&path).unwrap().len();
         // Longer than what is looked at at once.
-        let torn = [LINE, &vec![b'x'; 3 * BLOCK_BYTES as usize]].concat();
+        let torn = [LINE, &vec![b'x'; 200 << 10]].concat();
         let mut file = std::fs::OpenOptions::new()
             .append(true)
             .open(&path)
