@@ -14,7 +14,9 @@ from node import (
     dev_node,
     free_port,
     hcl,
+    only_secretum,
     production_node,
+    secretum_binary,
     server_binary,
     settings,
     until,
@@ -37,6 +39,17 @@ def test_dev_mode_prints_its_keys_and_is_ready(dev):
     dev.wire().get("sys/mounts").expect(503)
     dev.wire().put("sys/unseal", {"key": key}).expect(200)
     until(lambda: dev.wire().get("sys/health").status == 200, "an active node")
+
+
+@only_secretum("the lines to type are ours")
+def test_dev_mode_says_lines_that_work_as_they_are(dev, tmp_path):
+    printed(dev, "Root Token")
+    lines = [line for line in dev.log.read_text().splitlines() if line.startswith("    ")]
+    (tmp_path / "secretum").symlink_to(secretum_binary())
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    shell = ["sh", "-ec", "\n".join(lines)]
+    done = subprocess.run(shell, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and "world" in done.stdout, done
 
 
 def test_dev_mode_has_kv_2_at_secret(dev):

@@ -32,7 +32,7 @@ pub(crate) fn command(outline: &Outline, persona: Persona) -> String {
 }
 
 /// A text that a shell takes as it is.
-fn single_quoted(text: &str) -> String {
+pub(crate) fn single_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 

@@ -4,6 +4,7 @@ use super::{core_config, listen, runtime, serve, start_logging, watch_signals};
 use crate::commands::server::{DevArguments, LogFormat, LogLevel, ServerArguments};
 use crate::failure::Failure;
 use crate::output::console;
+use crate::output::curl::single_quoted;
 use crate::session::token_file;
 use secretum_client::Environment;
 use secretum_core::Core;
@@ -46,6 +47,7 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
         console::line(&welcome(
             &format!("{scheme}://{address}"),
             certificate.as_ref(),
+            root_token.expose(),
         ))?;
         console::line(&format!(
             "Unseal Key: {unseal_key}\nRoot Token: {}\n",
@@ -55,15 +57,18 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
     })
 }
 
-fn welcome(url: &str, certificate: Option<&Certificate>) -> String {
+fn welcome(url: &str, certificate: Option<&Certificate>, root_token: &str) -> String {
     let trust = certificate.map_or_else(String::new, |certificate| {
-        format!("\n    export VAULT_CACERT='{}'", certificate.file.display())
+        let file = single_quoted(&certificate.file.display().to_string());
+        format!("\n    export VAULT_CACERT={file}")
     });
+    let token = single_quoted(root_token);
     format!(
         "A development server is ready: in memory, unsealed, and gone when it ends.\n\
-         Never use it for real secrets.\n\n\
-         In another terminal:\n\n    export VAULT_ADDR='{url}'{trust}\n    \
-         secretum kv put secret/hello target=world\n"
+         Never use it for real secrets. Ctrl-C ends it.\n\n\
+         In another terminal:\n\n    export VAULT_ADDR='{url}' VAULT_TOKEN={token}{trust}\n    \
+         secretum kv put secret/hello target=world\n    \
+         secretum kv get secret/hello\n"
     )
 }
 
