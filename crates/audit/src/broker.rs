@@ -55,12 +55,17 @@ impl Broker {
             .cloned()
     }
 
+    /// All devices.
+    pub fn devices(&self) -> Arc<Vec<Arc<Device>>> {
+        Arc::clone(&self.devices.read())
+    }
+
     /// The path of another device that writes to the same file.
     pub fn shares_file(&self, device: &Device) -> Option<String> {
         let devices = self.devices.read();
         let other = devices
             .iter()
-            .find(|own| own.path() != device.path() && own.file() == device.file());
+            .find(|own| own.path() != device.path() && own.shares_file(device));
         other.map(|other| other.path().to_owned())
     }
 

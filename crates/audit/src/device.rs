@@ -2,11 +2,14 @@
 
 use crate::AuditError;
 use crate::file::FileOptions;
-use crate::queue::Queue;
+use crate::queue::{PATIENCE, Queue};
 use crate::writer::{FileId, Writer};
 use futures::FutureExt;
+use parking_lot::Mutex;
 use secretum_crypto::HmacKey;
+use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
@@ -27,7 +30,9 @@ pub struct Device {
     path: String,
     key: HmacKey,
     queue: Queue,
-    file: FileId,
+    file: PathBuf,
+    /// What the file is that the thread writes now.
+    id: Arc<Mutex<FileId>>,
 }
 
 impl Device {
@@ -36,17 +41,17 @@ impl Device {
     /// **Errors**: [`AuditError::File`], [`AuditError::Option`].
     pub fn open(config: DeviceConfig<'_>) -> Result<Self, AuditError> {
         let writer = Writer::open(config.file)?;
-        let file = writer.path().to_owned();
-        let id = writer.file_id();
+        let (file, id) = (writer.path().to_owned(), writer.file_id());
         let queue = Queue::start(config.path, writer).map_err(|source| AuditError::File {
-            path: file,
+            path: file.clone(),
             source: source.into(),
         })?;
         Ok(Self {
             path: config.path.to_owned(),
             key: HmacKey::new(config.hmac_key),
             queue,
-            file: id,
+            file,
+            id,
         })
     }
 
@@ -56,7 +61,8 @@ impl Device {
             path: path.to_owned(),
             key: HmacKey::new(b"key"),
             queue,
-            file: FileId::default(),
+            file: PathBuf::new(),
+            id: Arc::default(),
         }
     }
 
@@ -65,9 +71,10 @@ impl Device {
         &self.path
     }
 
-    /// The file it writes.
-    pub(crate) fn file(&self) -> FileId {
-        self.file
+    /// Whether it writes to the file of another device, or will when both are opened anew.
+    pub(crate) fn shares_file(&self, other: &Self) -> bool {
+        let (own, others) = (*self.id.lock(), *other.id.lock());
+        own == others || self.file == other.file
     }
 
     /// The key of its HMACs.
@@ -82,11 +89,13 @@ impl Device {
 
     /// Opens its file anew, after it was moved away.
     ///
-    /// **Errors**: [`AuditError::File`], [`AuditError::Option`]; it then goes on as it was.
+    /// **Errors**: [`AuditError::File`], [`AuditError::Option`]: it then goes on as it was;
+    /// [`AuditError::TimedOut`] where it hangs: it does so when it answers again.
     pub async fn reopen(&self) -> Result<(), AuditError> {
-        match self.queue.reopen().await {
-            Ok(reopened) => reopened,
-            Err(_) => Err(self.queue.busy()),
+        match tokio::time::timeout(PATIENCE, self.queue.reopen()).await {
+            Ok(Ok(reopened)) => reopened,
+            Ok(Err(_)) => Err(self.queue.busy()),
+            Err(_) => Err(self.queue.hangs()),
         }
     }
 

@@ -20,7 +20,7 @@ const BYTES_MAX: usize = 64 << 20;
 
 /// How long a batch may take until the device counts as hanging, and refuses what comes until it
 /// answers again.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often others get their turn before a batch is handed over.
 const GATHER_ROUNDS_MAX: usize = 4;
@@ -140,11 +140,14 @@ impl Queue {
         answer
     }
 
+    /// The device hangs.
+    pub(crate) fn hangs(&self) -> AuditError {
+        self.0.hangs()
+    }
+
     /// The device does not keep up, or is gone.
     pub(crate) fn busy(&self) -> AuditError {
-        AuditError::Busy {
-            device: self.0.device.clone(),
-        }
+        self.0.gone()
     }
 }
 
@@ -235,9 +238,7 @@ impl Shared {
         let answered = match tokio::time::timeout(PATIENCE, &mut answer).await {
             Ok(answered) => answered,
             Err(_) => {
-                let hanging = AuditError::TimedOut {
-                    device: self.device.clone(),
-                };
+                let hanging = self.hangs();
                 tracing::error!(device = self.device, "an audit device hangs");
                 self.refuse(requests, &hanging);
                 let (_, lines) = answer.await.ok()?;
@@ -276,6 +277,12 @@ impl Shared {
         );
         for request in requests.into_iter().chain(also) {
             let _ = request.send(Err(refusal.clone()));
+        }
+    }
+
+    fn hangs(&self) -> AuditError {
+        AuditError::TimedOut {
+            device: self.device.clone(),
         }
     }
 

@@ -4,12 +4,14 @@ use crate::AuditError;
 use crate::conceal::push_hex;
 use crate::file::FileOptions;
 use crate::queue::Lines;
+use parking_lot::Mutex;
 use secretum_crypto::Sha256;
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A buffer is kept up to this capacity, in bytes.
 const KEPT_BYTES_MAX: usize = 1 << 20;
@@ -24,11 +26,19 @@ const SEAL_BYTES: u64 = 160;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct FileId(u64, u64);
 
+impl FileId {
+    fn of(file: &File) -> std::io::Result<Self> {
+        let facts = file.metadata()?;
+        Ok(Self(facts.dev(), facts.ino()))
+    }
+}
+
 /// Writes records in the order they come.
 pub(crate) struct Writer {
     options: FileOptions,
     file: File,
-    id: FileId,
+    /// Shared with the device.
+    id: Arc<Mutex<FileId>>,
     chain: Chain,
     /// A failed write may have left part of a line.
     torn: bool,
@@ -42,11 +52,11 @@ impl Writer {
     pub(crate) fn open(options: FileOptions) -> Result<Self, AuditError> {
         let mut file = options.open()?;
         let (chain, torn) = Chain::resume(&mut file).map_err(|source| options.failed(source))?;
-        let facts = file.metadata().map_err(|source| options.failed(source))?;
+        let id = FileId::of(&file).map_err(|source| options.failed(source))?;
         Ok(Self {
             options,
             file,
-            id: FileId(facts.dev(), facts.ino()),
+            id: Arc::new(Mutex::new(id)),
             chain,
             torn,
             buffer: Vec::new(),
@@ -59,7 +69,7 @@ impl Writer {
         Self {
             options,
             file,
-            id: FileId::default(),
+            id: Arc::default(),
             chain: Chain::default(),
             torn: false,
             buffer: Vec::new(),
@@ -79,13 +89,14 @@ impl Writer {
         let failed = |source| self.options.failed(source);
         let length = file.metadata().map_err(failed)?.len();
         let whole = last_line_end(&mut file, length).map_err(failed)?;
+        *self.id.lock() = FileId::of(&file).map_err(failed)?;
         (self.file, self.torn) = (file, whole < length);
         Ok(())
     }
 
-    /// What the file is.
-    pub(crate) fn file_id(&self) -> FileId {
-        self.id
+    /// What the file is, now and after it was opened anew.
+    pub(crate) fn file_id(&self) -> Arc<Mutex<FileId>> {
+        Arc::clone(&self.id)
     }
 
     /// Writes these records with one call, all or none.

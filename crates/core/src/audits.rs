@@ -9,11 +9,12 @@ use parking_lot::Mutex;
 use secretum_audit::{AuditError, Broker, Device, DeviceConfig, FileOptions};
 use secretum_crypto::Key256;
 use secretum_engine::{Fault, to_json, unreadable};
-use secretum_storage::{Batch, Key, PageOf, Precondition, Storage, StorageError};
+use secretum_storage::{Batch, Entry, Key, PageOf, Precondition, Revision, Storage, StorageError};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// How many devices a vault may have.
 const DEVICES_MAX: usize = 64;
@@ -22,7 +23,7 @@ const DEVICES_MAX: usize = 64;
 const ADDITIONS: &str = "sys/audit-additions";
 
 /// A device as it is stored.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct AuditRecord {
     /// Ends with a slash.
     pub(crate) path: String,
@@ -30,8 +31,9 @@ pub(crate) struct AuditRecord {
     pub(crate) description: String,
     pub(crate) options: BTreeMap<String, String>,
     pub(crate) local: bool,
+    /// In hex.
     #[serde(default)]
-    hmac_key: String,
+    hmac_key: Zeroizing<String>,
 }
 
 /// Its key is not shown.
@@ -59,7 +61,7 @@ impl AuditRecord {
             description,
             options,
             local,
-            hmac_key: String::new(),
+            hmac_key: Zeroizing::default(),
         }
     }
 }
@@ -68,8 +70,8 @@ impl AuditRecord {
 #[derive(Debug)]
 pub(crate) struct Audits {
     pub(crate) broker: Broker,
-    /// What the devices of the broker were made from, by path.
-    opened: Mutex<BTreeMap<String, AuditRecord>>,
+    /// Which record each device of the broker was made from, by path. A record is never changed.
+    opened: Mutex<BTreeMap<String, Revision>>,
     directory: Option<PathBuf>,
     storage: Arc<dyn Storage>,
 }
@@ -110,7 +112,7 @@ impl Audits {
             )));
         }
         let key = Key256::random(&*active.core.config.rng).map_err(Fault::internal)?;
-        record.hmac_key = hex::encode(key.expose());
+        record.hmac_key = Zeroizing::new(hex::encode(key.expose()));
         // Opening it says whether every request could be recorded; nothing is written yet.
         let device = self
             .open(&record)
@@ -140,22 +142,23 @@ impl Audits {
 
     /// All records.
     pub(crate) async fn records(&self) -> Result<Vec<AuditRecord>, Fault> {
+        let entries = self.entries().await?;
+        entries.iter().map(|entry| read(&entry.value)).collect()
+    }
+
+    async fn entries(&self) -> Result<Vec<Entry>, Fault> {
         let prefix = Key::try_from("sys/audit/")?;
         let page = self
             .storage
             .page(&prefix, None, DEVICES_MAX, PageOf::Entries)
             .await?;
-        page.rows
-            .iter()
-            .filter_map(|row| row.entry.as_ref())
-            .map(|e| read(&e.value))
-            .collect()
+        Ok(page.rows.into_iter().filter_map(|row| row.entry).collect())
     }
 
     /// Reads one record again.
     pub(crate) async fn reload(&self, path: &str) -> Result<(), CoreError> {
         match self.storage.get(&key(path)?).await? {
-            Some(entry) => self.add(&read(&entry.value)?),
+            Some(entry) => self.add(&entry),
             None => {
                 self.broker.remove(path);
                 self.opened.lock().remove(path);
@@ -164,51 +167,61 @@ impl Audits {
         }
     }
 
-    /// Reads every record again, and opens the files of the devices anew.
+    /// Reads every record again.
     pub(crate) async fn reload_all(&self) -> Result<(), CoreError> {
-        let records = self.records().await?;
-        for record in &records {
-            let same = self.opened.lock().get(&record.path) == Some(record);
-            match self.broker.device(&record.path).filter(|_| same) {
-                // Between two of its records, so that its chain does not fork.
-                Some(device) => device
-                    .reopen()
-                    .await
-                    .map_err(|source| cannot_open(record, source))?,
-                None => self.add(record)?,
-            }
+        let mut wanted = BTreeSet::new();
+        for entry in self.entries().await? {
+            wanted.insert(read(&entry.value)?.path);
+            self.add(&entry)?;
         }
-        let is_wanted = |path: &str| records.iter().any(|record| record.path == path);
-        self.broker.retain(is_wanted);
-        self.opened.lock().retain(|path, _| is_wanted(path));
+        self.broker.retain(|path| wanted.contains(path));
+        self.opened.lock().retain(|path, _| wanted.contains(path));
         Ok(())
     }
 
-    fn add(&self, record: &AuditRecord) -> Result<(), CoreError> {
-        let device = self.open(record);
-        self.broker
-            .add(device.map_err(|source| cannot_open(record, source))?);
-        let mut opened = self.opened.lock();
-        opened.insert(record.path.clone(), record.clone());
+    /// Opens the files of all devices anew.
+    ///
+    /// **Errors**: [`CoreError::Audit`] for the first that cannot; it goes on as it was.
+    pub(crate) async fn reopen_all(&self) -> Result<(), CoreError> {
+        let devices = self.broker.devices();
+        let reopened = devices.iter().map(|device| async move {
+            device.reopen().await.map_err(|source| CoreError::Audit {
+                path: device.path().to_owned(),
+                source,
+            })
+        });
+        futures::future::join_all(reopened)
+            .await
+            .into_iter()
+            .collect()
+    }
+
+    /// Adds the device of a record, unless it is there.
+    fn add(&self, entry: &Entry) -> Result<(), CoreError> {
+        let record = read(&entry.value)?;
+        if self.opened.lock().get(&record.path) == Some(&entry.revision) {
+            // A second one for its file would fork its chain.
+            return Ok(());
+        }
+        let device = self.open(&record).map_err(|source| CoreError::Audit {
+            path: record.path.clone(),
+            source,
+        })?;
+        self.broker.add(device);
+        self.opened.lock().insert(record.path, entry.revision);
         Ok(())
     }
 
     fn open(&self, record: &AuditRecord) -> Result<Device, AuditError> {
         let file = FileOptions::read(&record.options, self.directory.as_deref())?;
-        let hmac_key = hex::decode(&record.hmac_key)
+        let hmac_key = hex::decode(record.hmac_key.as_str())
+            .map(Zeroizing::new)
             .map_err(|error| AuditError::Option(format!("the stored key is damaged: {error}")))?;
         Device::open(DeviceConfig {
             path: &record.path,
             hmac_key: &hmac_key,
             file,
         })
-    }
-}
-
-fn cannot_open(record: &AuditRecord, source: AuditError) -> CoreError {
-    CoreError::Audit {
-        path: record.path.clone(),
-        source,
     }
 }
 

@@ -187,7 +187,7 @@ impl Core {
     /// **Errors**: [`CoreError::Audit`] where one cannot be opened; it then goes on as it was.
     pub async fn reopen_audit(&self) -> Result<(), CoreError> {
         match self.active() {
-            Some(active) => active.audits.reload_all().await,
+            Some(active) => active.audits.reopen_all().await,
             None => Ok(()),
         }
     }

@@ -25,7 +25,7 @@ use crate::pipeline::{COMMIT_TRIES, contended};
 use crate::turns::Turns;
 use crate::{Core, CoreError};
 use secretum_crypto::{ClockRef, HmacKey, RngRef, SecretString};
-use secretum_engine::{Caller, Fault};
+use secretum_engine::{Caller, Fault, LIST_NAMES_MAX};
 use secretum_storage::{Batch, Key, Precondition, Revision, Storage, StorageError};
 use std::sync::Arc;
 
@@ -203,8 +203,9 @@ impl Tokens {
     /// Accessors of all tokens, sorted.
     pub(crate) async fn accessors(&self) -> Result<Vec<String>, Fault> {
         let (prefix, mut after) = (Key::try_from("sys/token/accessor/")?, None);
+        let now = self.clock.now();
         let mut accessors = Vec::new();
-        loop {
+        while accessors.len() < LIST_NAMES_MAX {
             let page = self
                 .storage
                 .page(
@@ -216,8 +217,10 @@ impl Tokens {
                 .await?;
             for entry in page.rows.iter().filter_map(|row| row.entry.as_ref()) {
                 let record = record::AccessorRecord::read(&entry.value)?;
-                // One whose time is over may be a moment away from its removal.
-                if self.get(&record.id).await?.is_some() {
+                // One whose time is over may be a moment away from its removal. Past the cache, from
+                // which all of them would push those in use.
+                let token = self.read(&record.id).await?;
+                if token.is_some_and(|token| !token.record.is_over(now)) {
                     accessors.push(record.accessor);
                 }
             }
@@ -227,6 +230,9 @@ impl Tokens {
                 return Ok(accessors);
             }
         }
+        Err(Fault::invalid(format!(
+            "there are more than {LIST_NAMES_MAX} tokens: too many for one listing"
+        )))
     }
 
     pub(crate) fn forget(&self, id: &str) {

@@ -132,12 +132,17 @@ impl Signals {
 
     /// Waits for SIGINT or SIGTERM; calls `reload` at every SIGHUP.
     pub async fn until_stopped(mut self, mut reload: impl AsyncFnMut()) {
-        loop {
-            tokio::select! {
-                _ = self.interrupt.recv() => return,
-                _ = self.terminate.recv() => return,
-                _ = self.hangup.recv() => reload().await,
+        let reloads = async {
+            while self.hangup.recv().await.is_some() {
+                reload().await;
             }
+            std::future::pending().await
+        };
+        // A reload that takes its time does not keep the server from ending.
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            () = reloads => {}
         }
     }
 }

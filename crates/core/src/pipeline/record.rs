@@ -21,21 +21,31 @@ pub(super) struct Trail<'f> {
 /// A record on its way.
 pub(super) struct Recording<'f> {
     request_id: &'f str,
-    pending: Option<Pending>,
+    state: State,
+}
+
+enum State {
+    Pending(Pending),
+    Taken,
+    Lost,
 }
 
 impl Recording<'_> {
-    /// Waits until the record is taken; asked again, it is.
+    /// Waits until the record is taken; gives the same answer when asked again.
     ///
     /// **Errors**: [`Fault::Unrecorded`].
     pub(super) async fn taken(&mut self) -> Result<(), Fault> {
-        match self.pending.take() {
-            Some(pending) => pending
+        // Whoever stops waiting does not know that it was taken.
+        match std::mem::replace(&mut self.state, State::Lost) {
+            State::Pending(pending) => pending
                 .taken()
                 .await
-                .map_err(|error| unrecorded(self.request_id, &error)),
-            None => Ok(()),
+                .map_err(|error| unrecorded(self.request_id, &error))?,
+            State::Taken => {}
+            State::Lost => return Err(Fault::Unrecorded),
         }
+        self.state = State::Taken;
+        Ok(())
     }
 }
 
@@ -111,7 +121,7 @@ impl<'f> Trail<'f> {
         let sent = self.entry.send(&record);
         Ok(Recording {
             request_id,
-            pending: Some(sent.map_err(|error| unrecorded(request_id, &error))?),
+            state: State::Pending(sent.map_err(|error| unrecorded(request_id, &error))?),
         })
     }
 }

@@ -14,6 +14,9 @@ use secretum_crypto::Timestamp;
 use secretum_engine::Fault;
 use secretum_storage::{Batch, Key, PageOf, Precondition, StorageError};
 
+/// How much of the records of orphans one commit holds, in bytes, but for the last of them.
+const ORPHANS_BYTES_MAX: usize = 1 << 20;
+
 /// How many children one look brings.
 const PAGE: usize = 256;
 
@@ -46,7 +49,12 @@ impl Tokens {
                 .page(&prefix, None, PAGE, PageOf::Keys)
                 .await?;
             let mut batch = Batch::new();
+            let mut more = page.more;
             for row in page.rows {
+                if batch.bytes() > ORPHANS_BYTES_MAX {
+                    more = true;
+                    break;
+                }
                 let child = name(&row.key, &prefix);
                 if let Some(child) = self.read(&child).await? {
                     let mut record = child.record.clone();
@@ -66,7 +74,7 @@ impl Tokens {
                     Err(error) => return Err(error.into()),
                 }
             }
-            if !page.more {
+            if !more {
                 return self.revoke(active, id).await;
             }
         }

@@ -2,6 +2,7 @@
 
 use super::{System, TokenEngine};
 use crate::limits::check_life;
+use crate::system::wrapping;
 use crate::tokens::{Life, Lives, NewToken, Token};
 use schemars::JsonSchema;
 use secretum_api::fields::{CommaList, KeyValues, Seconds};
@@ -194,12 +195,23 @@ impl Wanted {
             .iter()
             .map(|policy| policy.to_lowercase())
             .collect();
+        // Who has no `default` policy cannot give it away, unless it may give away any.
+        let mut adds_default = privileged || own.iter().any(|policy| policy == "default");
         if policies.is_empty() {
             policies = own.to_vec();
+            adds_default = false;
         }
-        let missing = |policy: &String| !own.contains(policy) && policy != "default";
-        if !privileged && policies.iter().any(missing) {
+        if !privileged && policies.iter().any(|policy| !own.contains(policy)) {
             return Err(Fault::invalid("child policies must be subset of parent"));
+        }
+        if policies
+            .iter()
+            .any(|policy| policy == wrapping::POLICY_NAME)
+        {
+            return Err(Fault::invalid(format!(
+                "cannot assign policy \"{}\"",
+                wrapping::POLICY_NAME
+            )));
         }
         if policies.iter().any(|policy| policy == "root") {
             // It needs no other, and no other takes from it.
@@ -207,7 +219,7 @@ impl Wanted {
         }
         if self.no_default_policy {
             policies.retain(|policy| policy != "default");
-        } else {
+        } else if adds_default {
             policies.push("default".to_owned());
         }
         policies.sort_unstable();

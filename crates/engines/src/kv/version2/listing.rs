@@ -87,9 +87,10 @@ impl Kv2 {
         after: Option<&str>,
         depth: Depth,
     ) -> Result<Vec<String>, KvError> {
-        let names = self.part(&meta::key(folder), after, None, depth).await?;
+        // What moves between the two looks is then in both, and not in none.
         let old = version1::key(folder);
         let older = self.part(&old, after, None, depth).await?;
+        let names = self.part(&meta::key(folder), after, None, depth).await?;
         if older.is_empty() {
             return Ok(names);
         }

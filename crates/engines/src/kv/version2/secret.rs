@@ -34,17 +34,12 @@ pub(crate) struct VersionFacts {
 impl Kv2 {
     /// Reads a secret's metadata; `None` where there is no secret.
     pub(super) async fn find(&self, path: &str) -> Result<Option<Secret>, Fault> {
-        if let Some(record) = self.store.get(&meta::key(path)).await? {
-            let meta = record.json()?;
-            return Ok(Some(Secret {
-                path: path.to_owned(),
-                meta,
-                record: Some(record),
-                old: None,
-            }));
+        if let Some(secret) = self.find_history(path).await? {
+            return Ok(Some(secret));
         }
         let Some(old) = self.store.get(&version1::key(path)).await? else {
-            return Ok(None);
+            // It may have moved between the two looks; it does so once.
+            return self.find_history(path).await;
         };
         let written = Timestamp::from_unix_seconds(old.json::<version1::Stored>()?.written);
         let mut meta = Meta::new(written);
@@ -54,6 +49,18 @@ impl Kv2 {
             meta,
             record: None,
             old: Some(old),
+        }))
+    }
+
+    async fn find_history(&self, path: &str) -> Result<Option<Secret>, Fault> {
+        let Some(record) = self.store.get(&meta::key(path)).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Secret {
+            path: path.to_owned(),
+            meta: record.json()?,
+            record: Some(record),
+            old: None,
         }))
     }
 

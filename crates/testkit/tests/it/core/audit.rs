@@ -390,6 +390,16 @@ async fn a_file_belongs_to_one_device() {
         matches!(&refused, Err(Fault::Invalid(told)) if told.contains("`file/`")),
         "{refused:?}"
     );
+    // The same after it was moved away, before and after it is opened anew.
+    let moved = recorded.file.with_extension("1");
+    std::fs::rename(&recorded.file, &moved).unwrap();
+    for _ in 0..2 {
+        let refused = vault.write("sys/audit/second", body.clone()).await;
+        assert!(matches!(refused, Err(Fault::Invalid(_))), "{refused:?}");
+        vault.core.reopen_audit().await.unwrap();
+    }
+    let freed = json!({"type": "file", "options": {"file_path": moved}});
+    vault.write("sys/audit/second", freed).await.unwrap();
     // Of two additions at once for one new file, one is refused, whoever is first.
     let file = recorded.file.with_extension("new");
     let body = json!({"type": "file", "options": {"file_path": file}});

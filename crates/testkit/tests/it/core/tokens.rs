@@ -282,6 +282,25 @@ async fn children_get_no_more_than_their_maker_has() {
 }
 
 #[tokio::test]
+async fn nobody_gives_away_the_default_policy_without_having_it() {
+    let vault = Vault::open().await;
+    let text = r#"path "auth/token/create" { capabilities = ["update"] }"#;
+    vault.policy("maker", text).await;
+    let bare = json!({"policies": "maker", "no_default_policy": true});
+    let bare = vault.token_of(&vault.root, bare).await.client_token;
+    for settings in [json!({}), json!({"policies": "maker"})] {
+        let child = vault.token_of(&bare, settings.clone()).await;
+        assert_eq!(child.policies, ["maker"], "{settings}");
+    }
+    let wanted = json!({"policies": "default"});
+    let refused = vault.write_as(&bare, "auth/token/create", wanted).await;
+    assert!(matches!(refused, Err(Fault::Invalid(_))), "{refused:?}");
+    let internal = json!({"policies": "response-wrapping"});
+    let refused = vault.write("auth/token/create", internal).await;
+    assert!(matches!(refused, Err(Fault::Invalid(_))), "{refused:?}");
+}
+
+#[tokio::test]
 async fn sudo_counts_on_the_path_it_is_given_for() {
     let vault = Vault::open().await;
     let rule = |path: &str, more: &str| {
