@@ -10,9 +10,13 @@ use crate::pipeline::{COMMIT_TRIES, contended};
 use crate::system::cubbyhole::PREFIX;
 use crate::system::wrapping;
 use crate::tokens::{Token, TokenRecord};
+use futures::StreamExt;
 use secretum_crypto::Timestamp;
 use secretum_engine::Fault;
 use secretum_storage::{Batch, Key, PageOf, Precondition, StorageError};
+
+/// How many expired tokens are removed at once.
+const EXPIRED_AT_ONCE: usize = 64;
 
 /// How much of the records of orphans one commit holds, in bytes, but for the last of them.
 const ORPHANS_BYTES_MAX: usize = 1 << 20;
@@ -23,20 +27,21 @@ const PAGE: usize = 256;
 impl Tokens {
     /// Ends a token and everything it made.
     pub(crate) async fn revoke(&self, active: &Active, id: &str) -> Result<(), Fault> {
-        self.revoke_where(active, id, |_| true).await
+        self.revoke_where(active, id, |_| true).await.map(drop)
     }
 
-    /// The same, where the token as it is stored at its end is as said.
+    /// The same, where the token as it is stored at its end is as said; whether it was.
     async fn revoke_where(
         &self,
         active: &Active,
         id: &str,
         condition: impl Fn(&Token) -> bool + Send,
-    ) -> Result<(), Fault> {
-        if self.end(active, id, condition).await? {
+    ) -> Result<bool, Fault> {
+        let ended = self.end(active, id, condition).await?;
+        if ended {
             self.revoke_children(active, id).await?;
         }
-        Ok(())
+        Ok(ended)
     }
 
     /// Ends a token, and leaves what it made as orphans.
@@ -91,19 +96,22 @@ impl Tokens {
                 .page(&prefix, after.as_ref(), PAGE, PageOf::Keys)
                 .await?;
             after = page.rows.last().map(|row| row.key.clone());
-            for row in page.rows {
-                let name = name(&row.key, &prefix);
-                let Some((time, id)) = name.split_once('/') else {
-                    continue;
-                };
-                if i64::from_str_radix(time, 16).is_ok_and(|time| time > now.unix_seconds()) {
-                    return Ok(());
-                }
-                if let Err(error) = self.expire_one(active, id, row.key, now).await {
-                    tracing::warn!(%error, "an expired token could not be removed; it is refused");
-                }
-            }
-            if !page.more || active.ending.is_cancelled() {
+            let rows = page.rows.len();
+            let due: Vec<(String, Key)> = page
+                .rows
+                .into_iter()
+                .map_while(|row| due(&row.key, &prefix, now).map(|id| (id, row.key)))
+                .collect();
+            let all_due = due.len() == rows;
+            // Each ends by commits of its own, and those of many share a sync.
+            futures::stream::iter(due)
+                .for_each_concurrent(EXPIRED_AT_ONCE, |(id, entry)| async move {
+                    if let Err(error) = self.expire_one(active, &id, entry, now).await {
+                        tracing::warn!(%error, "an expired token could not be removed; it is refused");
+                    }
+                })
+                .await;
+            if !all_due || !page.more || active.ending.is_cancelled() {
                 return Ok(());
             }
         }
@@ -117,9 +125,10 @@ impl Tokens {
         now: Timestamp,
     ) -> Result<(), Fault> {
         // One that was renewed a moment ago goes on; this entry is not its time any more.
-        self.revoke_where(active, id, |token| token.record.is_over(now))
-            .await?;
-        active.commit(Batch::new().delete(entry)).await?;
+        let ended = self.revoke_where(active, id, |token| token.record.is_over(now));
+        if !ended.await? {
+            active.commit(Batch::new().delete(entry)).await?;
+        }
         Ok(())
     }
 
@@ -240,6 +249,14 @@ impl Tokens {
 
 fn revoke_key(id: &str) -> Result<Key, StorageError> {
     Key::try_from(format!("sys/revoke/{id}"))
+}
+
+/// The id of an entry of the index of ends, whose time has come; empty for one that is none.
+fn due(entry: &Key, prefix: &Key, now: Timestamp) -> Option<String> {
+    let name = name(entry, prefix);
+    let (time, id) = name.split_once('/').unwrap_or_default();
+    let is_later = i64::from_str_radix(time, 16).is_ok_and(|time| time > now.unix_seconds());
+    (!is_later).then(|| id.to_owned())
 }
 
 /// What stands behind a prefix.
