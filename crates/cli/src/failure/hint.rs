@@ -26,7 +26,8 @@ pub(crate) fn hint(failure: &Failure, name: &str) -> Option<String> {
             "The token is not valid, or no policy of it allows this: `{name} token lookup` shows it."
         )),
         503 => Some(format!(
-            "`{name} status` shows whether the vault is sealed; `{name} operator unseal` opens it."
+            "`{name} status` shows whether the vault is initialized and sealed; `{name} operator init` \
+             makes it, `{name} operator unseal` opens it."
         )),
         _ => None,
     }
