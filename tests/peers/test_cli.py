@@ -50,6 +50,18 @@ def test_errors_name_the_request(cli):
     assert run.out == ""
 
 
+@only_secretum("`bao` leaves it at the refusal")
+def test_a_refusal_says_what_to_try(fresh, tmp_path):
+    node = fresh().start()
+    nobody = Cli("secretum", node, tmp_path, token="")
+    sealed = nobody("kv", "get", "secret/a").expect(2)
+    assert sealed.err.endswith("`secretum operator unseal` opens it.\n")
+    node.initialize().unseal()
+    assert "log in by `secretum login`" in nobody("secrets", "list").expect(2).err
+    stranger = nobody.as_token("hvs.unknown")
+    assert "`secretum token lookup`" in stranger("secrets", "list").expect(2).err
+
+
 # --- output ------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ pub(crate) mod token;
 pub(crate) mod unwrap;
 
 use crate::arguments::{Arguments, Command, fault, normal};
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::output::{console, curl};
 use crate::persona::Persona;
 use crate::serving;
@@ -52,6 +52,7 @@ fn parse(argv: Vec<OsString>, persona: Persona) -> Result<Option<Command>, u8> {
         .name(persona.name())
         .bin_name(persona.name());
     command.build();
+    let argv = normal::without_help_word(argv);
     let normal = normal::normalise(&command, argv.clone());
     command
         .clone()
@@ -125,6 +126,9 @@ fn report(failure: &Failure, persona: Persona) {
             } = failure
             {
                 console::warnings(&error.warnings);
+            }
+            if let Some(hint) = failure::hint(failure, persona.name()) {
+                console::note(&format!("\n{hint}"));
             }
         }
     }

@@ -1,5 +1,9 @@
 //! [`Failure`]: why a command did not do what was asked, and the exit code that says so.
 
+mod hint;
+
+pub(crate) use hint::hint;
+
 use secretum_client::{ApiError, ClientError, Outline};
 use std::fmt::Write;
 
@@ -20,6 +24,8 @@ pub(crate) enum Failure {
         /// What happened.
         #[source]
         error: ClientError,
+        /// The exit code, where it is another one than such a failure has.
+        code: Option<u8>,
     },
     /// The request was only to be shown.
     #[error("")]
@@ -49,6 +55,9 @@ impl Failure {
             Self::Shown(_) | Self::ClosedPipe => 0,
             Self::Local(_) => 1,
             Self::Missing(_) => 2,
+            Self::Server {
+                code: Some(code), ..
+            } => *code,
             Self::Server { error, .. } if is_local(error) => 1,
             Self::Server { .. } => 2,
             Self::Silent(code) => *code,
@@ -63,6 +72,7 @@ impl From<ClientError> for Failure {
             error => Self::Server {
                 context: None,
                 error,
+                code: None,
             },
         }
     }
@@ -77,9 +87,10 @@ pub(crate) trait During<T> {
 impl<T> During<T> for Result<T, ClientError> {
     fn during(self, doing: impl FnOnce() -> String) -> Result<T, Failure> {
         self.map_err(|error| match Failure::from(error) {
-            Failure::Server { error, .. } => Failure::Server {
+            Failure::Server { error, code, .. } => Failure::Server {
                 context: Some(format!("Error {}", doing())),
                 error,
+                code,
             },
             other => other,
         })

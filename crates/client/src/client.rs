@@ -271,6 +271,7 @@ impl Client {
             url: self.shown_url(request),
             namespace: self.namespace.clone(),
             status: answer.status,
+            token_sent: self.token.is_some(),
             errors,
             warnings: texts("warnings").unwrap_or_default(),
             data: body.get("data").cloned().unwrap_or_default(),

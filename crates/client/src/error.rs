@@ -122,6 +122,14 @@ impl ClientError {
         }
     }
 
+    /// Whether no server was found at its address: nothing listens there, or nobody knows its name.
+    pub fn is_nobody_there(&self) -> bool {
+        match self {
+            Self::Transport { source, .. } => source.is_connect() && tls_fault(source).is_none(),
+            _ => false,
+        }
+    }
+
     pub(crate) fn transport(method: &str, url: &str, source: reqwest::Error) -> Self {
         let source = source.without_url();
         Self::Transport {
@@ -147,6 +155,8 @@ pub struct ApiError {
     pub status: u16,
     /// The server's messages; `None` where the answer was none of Vault's API.
     pub errors: Option<Vec<String>>,
+    /// Whether a token was sent with the request.
+    pub token_sent: bool,
     /// What the server warns of.
     pub warnings: Vec<String>,
     /// Data that came with the error.
@@ -173,23 +183,54 @@ fn transport_reason(error: &reqwest::Error) -> String {
     }
     match tls_fault(error) {
         Some(rustls::Error::InvalidMessage(_)) => {
-            "the server does not speak TLS here; an address without TLS begins with http://".to_owned()
-        }
-        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) => {
-            "no trusted authority signed the server's certificate; name the authority's certificate \
-             in VAULT_CACERT"
+            "the server does not speak TLS here; an address without TLS begins with http://"
                 .to_owned()
         }
+        Some(rustls::Error::InvalidCertificate(fault)) => certificate_reason(fault),
         Some(fault) => fault.to_string(),
+        None if cause::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) => {
+            "the server does not speak plain HTTP here; an address with TLS begins with https://"
+                .to_owned()
+        }
         None => root_cause(error),
     }
 }
 
+/// Why a server's certificate is not trusted.
+fn certificate_reason(fault: &rustls::CertificateError) -> String {
+    match fault {
+        rustls::CertificateError::UnknownIssuer => {
+            "no trusted authority signed the server's certificate; name the authority's certificate \
+             in VAULT_CACERT"
+                .to_owned()
+        }
+        rustls::CertificateError::Other(other) if is_authority(other) => {
+            "the server shows the certificate of an authority, which is none for a server; make one \
+             with basicConstraints=critical,CA:FALSE"
+                .to_owned()
+        }
+        fault => format!("the server's certificate cannot be trusted: {fault}"),
+    }
+}
+
+/// Whether a certificate was refused because it may sign others.
+fn is_authority(fault: &rustls::OtherError) -> bool {
+    matches!(
+        fault.0.downcast_ref(),
+        Some(webpki::Error::CaUsedAsEndEntity)
+    )
+}
+
 fn tls_fault(error: &reqwest::Error) -> Option<&rustls::Error> {
+    cause(error)
+}
+
+/// The outermost of an error's causes that is of this type.
+fn cause<E: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&E> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = error.source();
     while let Some(current) = cause {
-        if let Some(fault) = current.downcast_ref::<rustls::Error>() {
-            return Some(fault);
+        if let Some(found) = current.downcast_ref::<E>() {
+            return Some(found);
         }
         // What an I/O error was made of is not its source: its source is the source of that.
         let inner = current

@@ -4,6 +4,7 @@ use crate::output::console;
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::error::Error;
+use std::num::ParseIntError;
 
 /// The exit code of a command that does not exist, as shells have it.
 const NO_SUCH_COMMAND: u8 = 127;
@@ -63,7 +64,8 @@ fn sentence(error: &clap::Error, current: &Command) -> String {
             format!("unknown command `{name}`{meant}")
         }
         ErrorKind::MissingRequiredArgument => {
-            format!("not enough arguments: {argument} is missing")
+            let verb = if arguments.len() > 1 { "are" } else { "is" };
+            format!("not enough arguments: {argument} {verb} missing")
         }
         ErrorKind::InvalidValue if value.is_empty() => format!("the flag {argument} needs a value"),
         ErrorKind::InvalidValue if argument == "-format" => {
@@ -75,7 +77,13 @@ fn sentence(error: &clap::Error, current: &Command) -> String {
             format!("`{value}` is not a value for {argument}: one of {choices}")
         }
         ErrorKind::ValueValidation => {
-            let reason = error.source().map(ToString::to_string).unwrap_or_default();
+            let reason = match error.source() {
+                Some(source) if source.is::<ParseIntError>() => {
+                    "it must be a whole number".to_owned()
+                }
+                Some(source) => source.to_string(),
+                None => String::new(),
+            };
             format!("`{value}` is not a value for {argument}: {reason}")
         }
         ErrorKind::TooManyValues => format!("the flag {argument} takes no value"),

@@ -14,6 +14,12 @@ const OUTPUT: &str = "Output";
 #[derive(Clone, Default, Args)]
 #[group(skip)]
 pub(crate) struct Connection {
+    /// Format of the answer [env: VAULT_FORMAT] [default: table]
+    #[arg(long, value_enum, ignore_case = true, value_name = "FORMAT", help_heading = OUTPUT)]
+    pub(crate) format: Option<Format>,
+    /// Print the request as a curl command, and do not send it
+    #[arg(long, help_heading = OUTPUT)]
+    pub(crate) output_curl_string: bool,
     /// Address of the server: https://, http:// or unix:// [env: VAULT_ADDR] [default:
     /// https://127.0.0.1:8200]
     #[arg(long, value_name = "URL", help_heading = CONNECTION)]
@@ -52,9 +58,6 @@ pub(crate) struct Connection {
     /// Get the answer as a wrapping token that lives this long [env: VAULT_WRAP_TTL]
     #[arg(long, value_name = "DURATION", help_heading = CONNECTION)]
     pub(crate) wrap_ttl: Option<String>,
-    /// Print the request as a curl command, and do not send it
-    #[arg(long, help_heading = OUTPUT)]
-    pub(crate) output_curl_string: bool,
     /// Never ask at the terminal
     #[arg(long, help_heading = CONNECTION)]
     pub(crate) non_interactive: bool,
@@ -64,9 +67,6 @@ pub(crate) struct Connection {
     /// Has no meaning here: nothing is coloured
     #[arg(long, hide = true)]
     pub(crate) no_color: bool,
-    /// Format of the answer [env: VAULT_FORMAT] [default: table]
-    #[arg(long, value_enum, ignore_case = true, value_name = "FORMAT", help_heading = OUTPUT)]
-    pub(crate) format: Option<Format>,
 }
 
 /// For commands whose answer has fields.

@@ -8,6 +8,16 @@ use clap::builder::ArgAction;
 use clap::{Arg, Command};
 use std::ffi::{OsStr, OsString};
 
+/// Takes the word `help` in front (`help kv get`) for the flag at the end. Behind a command it may be
+/// a command of its own, or a path.
+pub(crate) fn without_help_word(mut argv: Vec<OsString>) -> Vec<OsString> {
+    if argv.get(1).is_some_and(|word| word == "help") {
+        argv.remove(1);
+        argv.push("-help".into());
+    }
+    argv
+}
+
 /// Turns the arguments of a process into what `command` reads. Arguments that it knows nothing about
 /// stay, for clap to name in its error.
 pub(crate) fn normalise(command: &Command, argv: Vec<OsString>) -> Vec<OsString> {

@@ -19,15 +19,8 @@ const NOTHING: u8 = 2;
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Read {
-    /// Path of the API
-    path: String,
-    /// Parameters of the query, as key=value
-    #[arg(value_name = "KEY=VALUE", allow_negative_numbers = true)]
-    data: Vec<String>,
     #[command(flatten)]
-    field: Field,
-    #[command(flatten)]
-    connection: Connection,
+    query: Query,
 }
 
 /// Writes to a path
@@ -82,6 +75,14 @@ struct Change {
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Delete {
+    #[command(flatten)]
+    query: Query,
+}
+
+/// What to ask a path.
+#[derive(Args)]
+#[group(skip)]
+struct Query {
     /// Path of the API
     path: String,
     /// Parameters of the query, as key=value
@@ -128,9 +129,7 @@ pub(crate) struct Scan {
 
 impl Read {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let path = flags::path(&self.path)?;
-        let session = Session::with_field(&self.connection, self.field)?;
-        let request = queried(Request::get(&path), &self.data)?;
+        let (session, path, request) = self.query.open(Request::get)?;
         if session.style.format == Format::Raw && session.style.field.is_none() {
             let answer = session
                 .client
@@ -165,12 +164,37 @@ impl Patch {
     }
 }
 
+impl Query {
+    /// The client, the path, and the request to make there.
+    fn open(
+        self,
+        request: impl FnOnce(String) -> Request,
+    ) -> Result<(Session, String, Request), Failure> {
+        let path = flags::path(&self.path)?;
+        let session = Session::with_field(&self.connection, self.field)?;
+        let data = data::read(&self.data, &mut std::io::stdin().lock())?;
+        let mut request = request(path.clone());
+        for (name, value) in data.iter() {
+            let values = match value {
+                Json::Array(values) => values.as_slice(),
+                value => std::slice::from_ref(value),
+            };
+            for value in values {
+                request = request.query(name, parameter(value));
+            }
+        }
+        Ok((session, path, request))
+    }
+}
+
 impl Change {
     /// The client, the path, and what to send there.
     fn open(self) -> Result<(Session, String, Json), Failure> {
         let path = flags::path(&self.path)?;
         if self.data.is_empty() && !self.force {
-            return Err(Failure::local("Must supply data or use -force"));
+            return Err(Failure::local(
+                "Must supply data or use -force: key=value, @file, or - for standard input",
+            ));
         }
         let body = data::read(&self.data, &mut std::io::stdin().lock())?;
         let session = Session::with_field(&self.connection, self.field)?;
@@ -180,9 +204,7 @@ impl Change {
 
 impl Delete {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let path = flags::path(&self.path)?;
-        let session = Session::with_field(&self.connection, self.field)?;
-        let request = queried(Request::delete(&path), &self.data)?;
+        let (session, path, request) = self.query.open(Request::delete)?;
         outcome::deleted(session.client.act(request).await, &session, &path)
     }
 }
@@ -247,18 +269,6 @@ pub(crate) fn show_listing(
 /// What is said where a path holds nothing.
 pub(crate) fn nothing_at(path: &str) -> Failure {
     Failure::Missing(format!("No value found at {path}"))
-}
-
-fn queried(request: Request, arguments: &[String]) -> Result<Request, Failure> {
-    let data: Object = data::read(arguments, &mut std::io::stdin().lock())?;
-    Ok(data
-        .iter()
-        .fold(request, |request, (name, value)| match value {
-            Json::Array(values) => values.iter().fold(request, |request, value| {
-                request.query(name, parameter(value))
-            }),
-            value => request.query(name, parameter(value)),
-        }))
 }
 
 fn parameter(value: &Json) -> String {

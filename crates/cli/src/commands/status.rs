@@ -11,6 +11,9 @@ use secretum_client::{Client, Json, Object};
 /// The exit code for a sealed vault.
 const SEALED: u8 = 2;
 
+/// The exit code where no server says whether it is sealed.
+const NOT_KNOWN: u8 = 1;
+
 /// Shows whether the vault is open.
 ///
 /// Exits with 0 when it is, with 2 when it is sealed, and with 1 when that is not known.
@@ -61,9 +64,14 @@ pub(crate) async fn show(data: &Json, client: &Client, style: &Style) -> Result<
     Ok(status.sealed)
 }
 
+/// That it is not known has an exit code of its own, since 2 says that the vault is sealed.
 fn not_known(failure: Failure) -> Failure {
     match failure {
-        Failure::Server { .. } => Failure::Local(failure.to_string()),
+        Failure::Server { context, error, .. } => Failure::Server {
+            context,
+            error,
+            code: Some(NOT_KNOWN),
+        },
         other => other,
     }
 }

@@ -109,6 +109,9 @@ async fn start(
     for address in server.addresses() {
         tracing::info!(%address, "listening");
     }
+    tracing::info!(
+        "the vault is sealed: `operator unseal` opens it, after `operator init` the first time"
+    );
     serve(core, server, signals, reload_level).await
 }
 

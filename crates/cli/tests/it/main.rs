@@ -94,6 +94,21 @@ fn every_command_has_help() {
 }
 
 #[test]
+fn help_is_a_word_too() {
+    for line in ["help", "help kv", "help kv get"] {
+        let (code, stdout, stderr) = run(line);
+        let usage = line.replace("help", "Usage: secretum");
+        assert_eq!(code, 0, "{line}: {stderr}");
+        assert!(stdout.contains(&usage), "{line}: {stdout}");
+    }
+    let (code, _, stderr) = run("help statsu");
+    assert!(
+        code == 127 && stderr.contains("did you mean status?"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn mistakes_are_named_with_what_was_meant() {
     for (line, code, told) in [
         ("", 127, "Usage: secretum"),
@@ -106,7 +121,13 @@ fn mistakes_are_named_with_what_was_meant() {
             "unknown flag -formt: did you mean -format?",
         ),
         ("kv get -zzz a", 1, "unknown flag -zzz"),
-        ("kv get", 1, "not enough arguments"),
+        ("kv get", 1, "not enough arguments: <PATH> is missing"),
+        ("policy write", 1, "<NAME>, <FILE> are missing"),
+        (
+            "operator init -key-shares=x",
+            1,
+            "`x` is not a value for -key-shares: it must be a whole number",
+        ),
         ("kv get a b", 1, "too many arguments"),
         ("kv get -format=xml a", 1, "Invalid output format `xml`"),
         ("kv get -version=x a", 1, "`x` is not a value for -version"),
@@ -156,6 +177,7 @@ fn an_unreached_server_is_the_servers_fault_but_not_for_status() {
             stdout.is_empty() && stderr.contains(NOBODY),
             "{line}: {stderr}"
         );
+        assert!(stderr.contains("Is a server running there?"), "{stderr}");
     }
 }
 

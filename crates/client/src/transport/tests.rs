@@ -29,25 +29,37 @@ fn loopback_addresses_are_local() {
     assert!(!is_local(&config("http://10.0.0.1").address));
 }
 
-/// A server over TLS with a certificate for `vault.example`, which answers every request with
-/// an empty envelope; its address, and the certificate of the authority that signed its own.
+/// An authority of a name that no other one has: trust is looked up by it.
+fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    let mut authority = CertificateParams::new(vec!["vault.example".to_owned()]).unwrap();
+    authority.distinguished_name.push(DnType::CommonName, name);
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// A server over TLS with a certificate for `vault.example`; its address, and the certificate of the
+/// authority that signed its own.
 fn tls_server() -> (String, String) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("https://{}", listener.local_addr().unwrap());
-    let mut authority = CertificateParams::new(Vec::new()).unwrap();
-    // Another authority must have another name: trust is looked up by it.
-    authority
-        .distinguished_name
-        .push(DnType::CommonName, address.as_str());
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let authority = authority(&listener.local_addr().unwrap().to_string());
     let key = KeyPair::generate().unwrap();
     let names = CertificateParams::new(vec!["vault.example".to_owned()]).unwrap();
     let certificate = names.signed_by(&key, &authority).unwrap();
+    let address = serve(listener, certificate.der().clone(), &key);
+    (address, authority.pem())
+}
+
+/// Answers every request over TLS with an envelope; gives the address.
+fn serve(
+    listener: std::net::TcpListener,
+    certificate: rustls::pki_types::CertificateDer<'static>,
+    key: &KeyPair,
+) -> String {
+    let address = format!("https://{}", listener.local_addr().unwrap());
     let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let config = rustls::ServerConfig::builder()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
+        .with_single_cert(vec![certificate], key)
         .unwrap();
     let config = Arc::new(config);
     std::thread::spawn(move || {
@@ -56,7 +68,7 @@ fn tls_server() -> (String, String) {
             let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
             let mut tls = rustls::Stream::new(&mut connection, &mut stream);
             let mut buffer = [0; 4096];
-            // A client that does not trust the server breaks off here.
+            // A client that does not trust the server, or speaks no TLS, breaks off here.
             if tls.read(&mut buffer).is_ok_and(|count| count > 0) {
                 let host = String::from_utf8_lossy(&buffer).contains("host: 127.0.0.1:");
                 let body = format!("{{\"data\":{{\"host\":{host}}}}}");
@@ -68,7 +80,7 @@ fn tls_server() -> (String, String) {
             }
         }
     });
-    (address, authority.pem())
+    address
 }
 
 async fn read(address: &str, tls: crate::TlsConfig) -> Result<String, String> {
@@ -103,4 +115,39 @@ async fn a_server_is_trusted_by_its_authority_and_its_name() {
         .unwrap_err();
     assert!(stranger.contains("VAULT_CACERT"), "{stranger}");
     assert!(read(&address, with(None, None, true)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_server_with_the_certificate_of_an_authority_is_told_from_a_stranger() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let authority = authority("an authority that serves");
+    let address = serve(listener, authority.der().clone(), authority.key());
+    let tls = crate::TlsConfig {
+        ca_cert_pem: Some(authority.pem().into_bytes()),
+        server_name: Some("vault.example".to_owned()),
+        ..crate::TlsConfig::default()
+    };
+    let refused = read(&address, tls).await.unwrap_err();
+    assert!(refused.contains("CA:FALSE"), "{refused}");
+}
+
+#[tokio::test]
+async fn plain_http_to_a_tls_server_is_told() {
+    let (address, _) = tls_server();
+    let plain = address.replace("https://", "http://");
+    let refused = read(&plain, crate::TlsConfig::default()).await;
+    let refused = refused.unwrap_err();
+    assert!(refused.contains("begins with https://"), "{refused}");
+}
+
+#[tokio::test]
+async fn that_nobody_is_there_is_told_from_a_server_that_is_not_trusted() {
+    let mut nobody = config("http://127.0.0.1:0");
+    nobody.retries_max = 0;
+    let error = Client::new(nobody).unwrap().read("a").await.unwrap_err();
+    assert!(error.is_nobody_there(), "{error}");
+    let mut stranger = config(&tls_server().0);
+    stranger.retries_max = 0;
+    let error = Client::new(stranger).unwrap().read("a").await.unwrap_err();
+    assert!(!error.is_nobody_there(), "{error}");
 }

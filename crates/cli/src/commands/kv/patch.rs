@@ -77,7 +77,9 @@ impl Patch {
 
 fn changes(arguments: &[String], removed: &[String]) -> Result<Object, Failure> {
     if arguments.is_empty() && removed.is_empty() {
-        return Err(Failure::local("Must supply data"));
+        return Err(Failure::local(
+            "Must supply data: key=value, @file, or - for standard input",
+        ));
     }
     let mut changes = data::read(arguments, &mut std::io::stdin().lock())?;
     for key in removed {

@@ -62,7 +62,9 @@ impl Put {
 /// The data of a write, of which there must be some.
 pub(crate) fn given(arguments: &[String]) -> Result<Json, Failure> {
     if arguments.is_empty() {
-        return Err(Failure::local("Must supply data"));
+        return Err(Failure::local(
+            "Must supply data: key=value, @file, or - for standard input",
+        ));
     }
     data::read(arguments, &mut std::io::stdin().lock()).map(Json::from)
 }
