@@ -209,7 +209,8 @@ impl Writer {
         if end >= self.log.config.segment_bytes {
             return self.rotate(flight.segment.number, end);
         }
-        if self.log.state.lock().line.is_empty() {
+        // What stands in line and is not urgent may stand there for long.
+        if !self.log.state.lock().urgent {
             return self.mark();
         }
         Ok(())

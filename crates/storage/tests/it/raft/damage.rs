@@ -5,7 +5,7 @@ use super::simulation::{Dice, SimulatedDisk};
 use secretum_storage::raft::RaftConfig;
 use secretum_storage::{Batch, Key, Storage, StorageError};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Checkpoints only when it is closed.
 fn without_checkpoints() -> RaftConfig {
@@ -116,11 +116,13 @@ async fn a_flipped_byte_of_the_last_acknowledged_record_is_refused_by_name() {
     write(&storage, &disk, 0, 0..5).await.unwrap();
     let path = log_files(&disk).pop().unwrap();
     // The process lives on for a moment after the answer.
+    let deadline = Instant::now() + Duration::from_secs(20);
     let image = loop {
         let image = disk.image();
         if ends_with_mark(&image.content(&path)) {
             break image;
         }
+        assert!(Instant::now() < deadline, "the log has no mark");
         tokio::task::yield_now().await;
     };
     drop(storage.close().await);
