@@ -8,11 +8,13 @@ use crate::tokens::Tokens;
 use crate::turns::Turns;
 use crate::{Core, CoreError, janitor};
 use parking_lot::Mutex;
+use secretum_engine::Fault;
 use secretum_storage::{Batch, Revision, Storage, StorageError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// How long sealing waits for requests to end.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -87,6 +89,17 @@ impl Active {
     pub(crate) async fn read_point(&self) -> Result<(), StorageError> {
         let revision = self.storage.read_point().await?;
         self.followed.reach(revision).await
+    }
+
+    /// Begins a request: from here on sealing waits for it, until what comes back is dropped.
+    ///
+    /// **Errors**: [`Fault::Sealed`] where sealing has begun.
+    pub(crate) fn enter(&self) -> Result<TaskTrackerToken, Fault> {
+        let under_way = self.requests.token();
+        if self.requests.is_closed() {
+            return Err(Fault::Sealed);
+        }
+        Ok(under_way)
     }
 
     /// Ends: waits for requests, then ends the tasks.

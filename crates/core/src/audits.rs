@@ -158,7 +158,7 @@ impl Audits {
     /// Reads one record again.
     pub(crate) async fn reload(&self, path: &str) -> Result<(), CoreError> {
         match self.storage.get(&key(path)?).await? {
-            Some(entry) => self.add(&entry),
+            Some(entry) => self.add(&entry).map(drop),
             None => {
                 self.broker.remove(path);
                 self.opened.lock().remove(path);
@@ -171,8 +171,7 @@ impl Audits {
     pub(crate) async fn reload_all(&self) -> Result<(), CoreError> {
         let mut wanted = BTreeSet::new();
         for entry in self.entries().await? {
-            wanted.insert(read(&entry.value)?.path);
-            self.add(&entry)?;
+            wanted.insert(self.add(&entry)?);
         }
         self.broker.retain(|path| wanted.contains(path));
         self.opened.lock().retain(|path, _| wanted.contains(path));
@@ -196,20 +195,21 @@ impl Audits {
             .collect()
     }
 
-    /// Adds the device of a record, unless it is there.
-    fn add(&self, entry: &Entry) -> Result<(), CoreError> {
+    /// Adds the device of a record, unless it is there; returns its path.
+    fn add(&self, entry: &Entry) -> Result<String, CoreError> {
         let record = read(&entry.value)?;
         if self.opened.lock().get(&record.path) == Some(&entry.revision) {
             // A second one for its file would fork its chain.
-            return Ok(());
+            return Ok(record.path);
         }
         let device = self.open(&record).map_err(|source| CoreError::Audit {
             path: record.path.clone(),
             source,
         })?;
         self.broker.add(device);
-        self.opened.lock().insert(record.path, entry.revision);
-        Ok(())
+        let mut opened = self.opened.lock();
+        opened.insert(record.path.clone(), entry.revision);
+        Ok(record.path)
     }
 
     fn open(&self, record: &AuditRecord) -> Result<Device, AuditError> {

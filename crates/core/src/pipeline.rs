@@ -53,11 +53,7 @@ impl Core {
             return Box::pin(self.answer_while_sealed(request)).await;
         }
         let active = self.active().ok_or(Fault::Sealed)?;
-        // From here on sealing waits for this request.
-        let _under_way = active.requests.token();
-        if active.requests.is_closed() {
-            return Err(Fault::Sealed);
-        }
+        let _under_way = active.enter()?;
         tokio::select! {
             biased;
             outcome = serve(&active, request) => outcome,

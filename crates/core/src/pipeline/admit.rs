@@ -21,11 +21,7 @@ impl Core {
 
     async fn is_known(&self, request: &Request) -> Result<(), Fault> {
         let active = self.active().ok_or(Fault::Sealed)?;
-        // From here on sealing waits for this question.
-        let _under_way = active.requests.token();
-        if active.requests.is_closed() {
-            return Err(Fault::Sealed);
-        }
+        let _under_way = active.enter()?;
         let admitted = async {
             active.read_point().await?;
             let token = match &request.token {

@@ -1,6 +1,6 @@
 //! `sys/seal`, `sys/key-status`, `sys/rotate`, `sys/rotate/config`.
 
-use super::{Sys, System};
+use super::Sys;
 use crate::error::barrier;
 use schemars::JsonSchema;
 use secretum_api::fields::{Count, Seconds};
@@ -67,13 +67,8 @@ impl Handle<ReadKeyStatus> for Sys {
     type Data = Term;
     type Error = Fault;
 
-    async fn handle(&self, _: ReadKeyStatus, context: &Context) -> Result<Reply<Term>, Fault> {
-        let status = System::of(context)?
-            .active
-            .core
-            .barrier
-            .key_status()
-            .map_err(barrier)?;
+    async fn handle(&self, _: ReadKeyStatus, _: &Context) -> Result<Reply<Term>, Fault> {
+        let status = self.core()?.barrier.key_status().map_err(barrier)?;
         Ok(Reply::data(Term {
             term: status.term,
             install_time: status.install_time,
@@ -86,14 +81,8 @@ impl Handle<Rotate> for Sys {
     type Data = ();
     type Error = Fault;
 
-    async fn handle(&self, _: Rotate, context: &Context) -> Result<Reply<()>, Fault> {
-        System::of(context)?
-            .active
-            .core
-            .barrier
-            .rotate()
-            .await
-            .map_err(barrier)?;
+    async fn handle(&self, _: Rotate, _: &Context) -> Result<Reply<()>, Fault> {
+        self.core()?.barrier.rotate().await.map_err(barrier)?;
         Ok(Reply::empty())
     }
 }
@@ -102,9 +91,8 @@ impl Handle<ReadRotation> for Sys {
     type Data = Rotation;
     type Error = Fault;
 
-    async fn handle(&self, _: ReadRotation, context: &Context) -> Result<Reply<Rotation>, Fault> {
-        let core = &System::of(context)?.active.core;
-        let rotation = core.barrier.rotation_config().map_err(barrier)?;
+    async fn handle(&self, _: ReadRotation, _: &Context) -> Result<Reply<Rotation>, Fault> {
+        let rotation = self.core()?.barrier.rotation_config().map_err(barrier)?;
         Ok(Reply::data(Rotation {
             max_operations: rotation.max_operations,
             interval: rotation.interval_seconds,
@@ -117,8 +105,8 @@ impl Handle<WriteRotation> for Sys {
     type Data = ();
     type Error = Fault;
 
-    async fn handle(&self, request: WriteRotation, context: &Context) -> Result<Reply<()>, Fault> {
-        let core = &System::of(context)?.active.core;
+    async fn handle(&self, request: WriteRotation, _: &Context) -> Result<Reply<()>, Fault> {
+        let core = self.core()?;
         let held = core.barrier.rotation_config().map_err(barrier)?;
         let config = RotationConfig {
             max_operations: request.max_operations.map_or(held.max_operations, |n| n.0),

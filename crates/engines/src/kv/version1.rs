@@ -3,7 +3,8 @@
 //! A secret is stored at `v1/<path>` with the time of its write, so that an upgrade to version 2
 //! knows when its first version was made.
 
-use crate::kv::{Folder, KvError, SecretPath, version2};
+use crate::kv::listing::{ListSecrets, Page, ScanSecrets};
+use crate::kv::{KvError, SecretPath, version2};
 use schemars::JsonSchema;
 use secretum_api::fields::{JsonObject, Seconds};
 use secretum_engine::{
@@ -55,32 +56,6 @@ pub(crate) struct WriteSecret {
 pub(crate) struct DeleteSecret {
     /// Path of the secret.
     path: SecretPath,
-}
-
-/// Lists the names in a folder.
-#[derive(Deserialize, JsonSchema)]
-pub(crate) struct ListSecrets {
-    /// Path of the folder.
-    path: Folder,
-    /// The name behind which a page begins.
-    #[serde(default)]
-    after: Option<String>,
-    /// How many names a page has; all of them, sorted, where it is missing.
-    #[serde(default)]
-    limit: Option<i64>,
-}
-
-/// Lists the paths of all secrets below a folder.
-#[derive(Deserialize, JsonSchema)]
-pub(crate) struct ScanSecrets {
-    /// Path of the folder.
-    path: Folder,
-    /// The path behind which a page begins.
-    #[serde(default)]
-    after: Option<String>,
-    /// How many paths a page has; all of them, sorted, where it is missing.
-    #[serde(default)]
-    limit: Option<i64>,
 }
 
 impl Kv1 {
@@ -188,7 +163,7 @@ impl Handle<ListSecrets> for Kv1 {
     type Error = KvError;
 
     async fn handle(&self, request: ListSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
-        let page = super::Page::of(request.after, request.limit);
+        let page = Page::of(request.after, request.limit);
         let folder = key(request.path.as_str());
         Ok(listing(
             self.store
@@ -203,7 +178,7 @@ impl Handle<ScanSecrets> for Kv1 {
     type Error = KvError;
 
     async fn handle(&self, request: ScanSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
-        let page = super::Page::of(request.after, request.limit);
+        let page = Page::of(request.after, request.limit);
         let folder = key(request.path.as_str());
         let paths = self.store.descendants(&folder, page.after(), page.limit);
         Ok(listing(paths.await?)?)

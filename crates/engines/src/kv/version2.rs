@@ -20,6 +20,7 @@ mod subkeys;
 mod versions;
 
 use crate::kv::KvError;
+use crate::kv::listing::{ListSecrets, ScanSecrets};
 use meta::MountSettings;
 pub(super) use meta::key as meta_key;
 use schemars::JsonSchema;
@@ -68,8 +69,8 @@ impl Engine for Kv2 {
             .on::<versions::UndeleteVersions>(Verb::Write, "undelete/{path+}", Access::Token)
             .on::<versions::DestroyVersions>(Verb::Write, "destroy/{path+}", Access::Token)
             .on::<subkeys::ReadSubkeys>(Verb::Read, "subkeys/{path+}", Access::Token)
-            .on::<listing::ListSecrets>(Verb::List, "metadata/{path*}", Access::Token)
-            .on::<listing::ScanSecrets>(Verb::Scan, "metadata/{path*}", Access::Token)
+            .on::<ListSecrets>(Verb::List, "metadata/{path*}", Access::Token)
+            .on::<ScanSecrets>(Verb::Scan, "metadata/{path*}", Access::Token)
             .on::<metadata::ReadMetadata>(Verb::Read, "metadata/{path+}", Access::Token)
             .upsert::<metadata::WriteMetadata>("metadata/{path+}", Access::Token)
             .on::<metadata::PatchMetadata>(Verb::Patch, "metadata/{path+}", Access::Token)

@@ -41,14 +41,10 @@ impl Handle<Revoke> for TokenEngine {
         if request.token.is_empty() {
             return Err(Fault::invalid("missing token ID"));
         }
-        let system = System::of(context)?;
+        let active = &System::of(context)?.active;
         // A token that is not there is revoked already.
-        if let Some(token) = system.active.tokens.find(&request.token).await? {
-            system
-                .active
-                .tokens
-                .revoke(&system.active, &token.id)
-                .await?;
+        if let Some(token) = active.tokens.find(&request.token).await? {
+            active.tokens.revoke(active, &token.id).await?;
         }
         Ok(Reply::empty())
     }
@@ -60,11 +56,8 @@ impl Handle<RevokeSelf> for TokenEngine {
 
     async fn handle(&self, _: RevokeSelf, context: &Context) -> Result<Reply<()>, Fault> {
         let system = System::of(context)?;
-        system
-            .active
-            .tokens
-            .revoke(&system.active, &system.identity()?.token.id)
-            .await?;
+        let (active, token) = (&system.active, &system.identity()?.token);
+        active.tokens.revoke(active, &token.id).await?;
         Ok(Reply::empty())
     }
 }
@@ -74,22 +67,13 @@ impl Handle<RevokeAccessor> for TokenEngine {
     type Error = Fault;
 
     async fn handle(&self, request: RevokeAccessor, context: &Context) -> Result<Reply<()>, Fault> {
-        let system = System::of(context)?;
+        let active = &System::of(context)?.active;
         if request.accessor.is_empty() {
             return Err(Fault::invalid("missing accessor"));
         }
-        match system
-            .active
-            .tokens
-            .find_by_accessor(&request.accessor)
-            .await?
-        {
+        match active.tokens.find_by_accessor(&request.accessor).await? {
             Some(token) => {
-                system
-                    .active
-                    .tokens
-                    .revoke(&system.active, &token.id)
-                    .await?;
+                active.tokens.revoke(active, &token.id).await?;
                 Ok(Reply::empty())
             }
             None => Ok(Reply::empty().warn("No token found with this accessor")),
@@ -105,14 +89,10 @@ impl Handle<RevokeOrphan> for TokenEngine {
         if request.token.is_empty() {
             return Err(Fault::invalid("missing token ID"));
         }
-        let system = System::of(context)?;
-        let token = system.active.tokens.find(&request.token).await?;
+        let active = &System::of(context)?.active;
+        let token = active.tokens.find(&request.token).await?;
         let token = token.ok_or_else(|| Fault::invalid("token to revoke not found"))?;
-        system
-            .active
-            .tokens
-            .revoke_orphan(&system.active, &token.id)
-            .await?;
+        active.tokens.revoke_orphan(active, &token.id).await?;
         Ok(Reply::empty())
     }
 }

@@ -3,37 +3,10 @@
 //! A mount that was of version 1 has names in two places until each secret is written again.
 
 use super::{Kv2, meta};
-use crate::kv::{Folder, KvError, Page, version1};
-use schemars::JsonSchema;
+use crate::kv::listing::{ListSecrets, Page, ScanSecrets};
+use crate::kv::{KvError, version1};
 use secretum_engine::{Context, Fault, Handle, Listing, Reply, listing};
-use serde::Deserialize;
 use std::collections::BTreeSet;
-
-/// Lists the names in a folder.
-#[derive(Deserialize, JsonSchema)]
-pub(crate) struct ListSecrets {
-    /// Path of the folder.
-    path: Folder,
-    /// The name behind which a page begins.
-    #[serde(default)]
-    after: Option<String>,
-    /// How many names a page has; all of them, sorted, where it is missing.
-    #[serde(default)]
-    limit: Option<i64>,
-}
-
-/// Lists the paths of all secrets below a folder.
-#[derive(Deserialize, JsonSchema)]
-pub(crate) struct ScanSecrets {
-    /// Path of the folder.
-    path: Folder,
-    /// The path behind which a page begins.
-    #[serde(default)]
-    after: Option<String>,
-    /// How many paths a page has; all of them, sorted, where it is missing.
-    #[serde(default)]
-    limit: Option<i64>,
-}
 
 /// How far down a listing looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,55 @@
+//! What both versions are asked for when they list names.
+
+use super::Folder;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Lists the names in a folder.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ListSecrets {
+    /// Path of the folder.
+    pub(super) path: Folder,
+    /// The name behind which a page begins.
+    #[serde(default)]
+    pub(super) after: Option<String>,
+    /// How many names a page has; all of them, sorted, where it is missing.
+    #[serde(default)]
+    pub(super) limit: Option<i64>,
+}
+
+/// Lists the paths of all secrets below a folder.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ScanSecrets {
+    /// Path of the folder.
+    pub(super) path: Folder,
+    /// The path behind which a page begins.
+    #[serde(default)]
+    pub(super) after: Option<String>,
+    /// How many paths a page has; all of them, sorted, where it is missing.
+    #[serde(default)]
+    pub(super) limit: Option<i64>,
+}
+
+/// The part of a listing that a client asks for.
+pub(super) struct Page {
+    after: Option<String>,
+    /// `None` for the whole listing, sorted.
+    pub(super) limit: Option<usize>,
+}
+
+impl Page {
+    /// Reads `after` and `limit`; a limit below one is none, as clients expect.
+    pub(super) fn of(after: Option<String>, limit: Option<i64>) -> Self {
+        let limit = limit
+            .and_then(|limit| usize::try_from(limit).ok())
+            .filter(|limit| *limit > 0);
+        Self {
+            after: after.filter(|after| !after.is_empty()),
+            limit,
+        }
+    }
+
+    pub(super) fn after(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+}
