@@ -1,8 +1,9 @@
 //! KV version 2: a history per path.
 //!
-//! - `meta/<path>` holds what is known of a secret: its versions, their times, its settings.
-//! - `data/<path>\x01<version>` holds the value of a version, as its author wrote it. No path holds a
-//!   control character, so that the two never meet another path.
+//! - `meta/<path>` holds what is known of a secret: its versions, their times, its settings; and behind
+//!   it the value of the newest version, where that is short: most reads are of one record.
+//! - `data/<path>\x01<version>` holds the value of any other version, as its author wrote it. No path
+//!   holds a control character, so that the two never meet another path.
 //! - `config` holds the settings of the mount.
 //! - `v1/<path>` may hold a secret of the time when the mount was of version 1. It counts as version
 //!   1 of its path, and moves to the two places above when it is next written.

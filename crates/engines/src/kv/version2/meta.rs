@@ -1,8 +1,9 @@
 //! What is known of a secret, as it is stored.
 
+use bytes::Bytes;
 use secretum_api::fields::Count;
 use secretum_crypto::Timestamp;
-use secretum_engine::Fault;
+use secretum_engine::{Fault, Record, to_json, unreadable};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -47,6 +48,39 @@ pub(in crate::kv) fn key(path: &str) -> String {
 /// Where the value of a version is stored.
 pub(super) fn value_key(path: &str, version: u64) -> String {
     format!("data/{path}\u{1}{version}")
+}
+
+/// The longest value that stands behind its metadata, in bytes: what reads the metadata alone reads
+/// the value too.
+const VALUE_BESIDE_BYTES_MAX: usize = 4_096;
+
+/// Ends the metadata; its JSON holds no such byte.
+const END: u8 = b'\n';
+
+/// Whether a newest value of this text stands behind the metadata.
+pub(super) fn is_beside(value: &str) -> bool {
+    value.len() <= VALUE_BESIDE_BYTES_MAX
+}
+
+/// The record of a secret: its metadata, and behind it the value of the newest version, where that is
+/// short and was not destroyed.
+pub(super) fn encode(meta: &Meta, newest: Option<&Bytes>) -> Result<Bytes, Fault> {
+    let json = to_json(meta)?;
+    Ok(match newest {
+        Some(value) => [&*json, &[END], value].concat().into(),
+        None => json,
+    })
+}
+
+/// What [`encode`] was given.
+///
+/// **Errors**: [`Fault::Internal`] where a newer version wrote it.
+pub(super) fn decode(record: &Record) -> Result<(Meta, Option<Bytes>), Fault> {
+    let end = memchr::memchr(END, &record.value);
+    let json = record.value.get(..end.unwrap_or(record.value.len()));
+    let meta = serde_json::from_slice(json.unwrap_or_default())
+        .map_err(|error| unreadable("record", &error))?;
+    Ok((meta, end.map(|end| record.value.slice(end + 1..))))
 }
 
 /// The settings of a mount.

@@ -3,9 +3,10 @@
 use super::Kv2;
 use super::meta::{self, Meta, VersionMeta, value_key};
 use crate::kv::{KvError, version1};
+use bytes::Bytes;
 use secretum_api::fields::JsonObject;
 use secretum_crypto::Timestamp;
-use secretum_engine::{Fault, Record, expect, to_json};
+use secretum_engine::{Fault, Record, expect, unreadable};
 use secretum_storage::{Batch, Precondition};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -15,7 +16,9 @@ use std::collections::BTreeMap;
 pub(super) struct Secret {
     path: String,
     pub(super) meta: Meta,
-    /// The record of the metadata; `None` where there is none yet.
+    /// The value of the newest version, where it stands behind the metadata.
+    newest: Option<Bytes>,
+    /// The record of the two; `None` where there is none yet.
     record: Option<Record>,
     /// The secret of the time of version 1, which counts as version 1 until it moves.
     old: Option<Record>,
@@ -47,6 +50,7 @@ impl Kv2 {
         Ok(Some(Secret {
             path: path.to_owned(),
             meta,
+            newest: None,
             record: None,
             old: Some(old),
         }))
@@ -56,9 +60,11 @@ impl Kv2 {
         let Some(record) = self.store.get(&meta::key(path)).await? else {
             return Ok(None);
         };
+        let (meta, newest) = meta::decode(&record)?;
         Ok(Some(Secret {
             path: path.to_owned(),
-            meta: record.json()?,
+            meta,
+            newest,
             record: Some(record),
             old: None,
         }))
@@ -69,6 +75,7 @@ impl Kv2 {
         let new = || Secret {
             path: path.to_owned(),
             meta: Meta::new(now),
+            newest: None,
             record: None,
             old: None,
         };
@@ -84,6 +91,10 @@ impl Kv2 {
         if let (Some(old), 1) = (&secret.old, version) {
             return Ok(Some(old.json::<version1::Stored>()?.data));
         }
+        if let (Some(newest), true) = (&secret.newest, version == secret.meta.current) {
+            let value = serde_json::from_slice(newest);
+            return value.map(Some).map_err(|error| unreadable("value", &error));
+        }
         match self.store.get(&value_key(&secret.path, version)).await? {
             Some(record) => record.json().map(Some),
             None => Ok(None),
@@ -97,7 +108,7 @@ impl Kv2 {
         let batch = Batch::new().put_if(
             place,
             expect(secret.record.as_ref()),
-            to_json(&secret.meta)?,
+            meta::encode(&secret.meta, secret.newest.as_ref())?,
         );
         let old_place = || self.store.key(&version1::key(&secret.path));
         let Some(old) = &secret.old else {
@@ -122,8 +133,20 @@ impl Kv2 {
         Ok(batch)
     }
 
+    /// A batch that puts a secret of which the values of these versions are gone.
+    pub(super) fn put_without(
+        &self,
+        secret: &mut Secret,
+        versions: &[u64],
+    ) -> Result<Batch, Fault> {
+        if versions.contains(&secret.meta.current) {
+            secret.newest = None;
+        }
+        self.drop_values(self.put(secret)?, secret, versions)
+    }
+
     /// Adds the removal of the values of versions to a batch.
-    pub(super) fn drop_values(
+    fn drop_values(
         &self,
         mut batch: Batch,
         secret: &Secret,
@@ -143,11 +166,21 @@ impl Kv2 {
         now: Timestamp,
     ) -> Result<(Batch, VersionFacts), KvError> {
         let settings = self.settings().await?;
+        let (before, value_before) = (secret.meta.current, secret.newest.take());
         let (version, dropped) = secret.meta.add_version(&settings, now)?;
-        let place = self.store.key(&value_key(&secret.path, version))?;
-        let batch = self.drop_values(self.put(secret)?, secret, &dropped)?;
+        let value = Bytes::copy_from_slice(data.get().as_bytes());
+        let is_beside = meta::is_beside(data.get());
+        secret.newest = is_beside.then(|| value.clone());
+        let mut batch = self.drop_values(self.put(secret)?, secret, &dropped)?;
+        let place = |version| self.store.key(&value_key(&secret.path, version));
+        if let Some(value) = value_before.filter(|_| !dropped.contains(&before)) {
+            batch = batch.put(place(before)?, value);
+        }
+        if !is_beside {
+            batch = batch.put(place(version)?, value);
+        }
         let facts = secret.facts(version).ok_or(KvError::NotFound)?;
-        Ok((batch.put(place, data.get().to_owned()), facts))
+        Ok((batch, facts))
     }
 
     /// A batch that removes a secret, its history with it.

@@ -6,7 +6,6 @@ use crate::kv::{KvError, SecretPath};
 use schemars::JsonSchema;
 use secretum_crypto::Timestamp;
 use secretum_engine::{Context, Handle, Reply};
-use secretum_storage::Batch;
 use serde::Deserialize;
 
 /// Deletes the newest version; it can be undeleted.
@@ -107,8 +106,7 @@ impl Kv2 {
                     .is_some_and(|meta| meta.destroyed)
             })
             .collect();
-        let batch: Batch = self.put(&secret)?;
-        Ok(Reply::wrote(self.drop_values(batch, &secret, &destroyed)?))
+        Ok(Reply::wrote(self.put_without(&mut secret, &destroyed)?))
     }
 }
 

@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Versions kept where nothing says how many.
 const KEPT: u64 = 10;
 
+/// The longest value that is stored with its metadata while it is the newest, in bytes of JSON.
+pub(super) const VALUE_BESIDE_BYTES_MAX: usize = 4_096;
+
 /// A mount.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Model {
@@ -156,10 +159,20 @@ impl Model {
         for (path, secret) in &self.secrets {
             keys.insert(format!("meta/{path}"));
             let kept = secret.versions.iter();
-            let kept = kept.filter(|(_, version)| !version.destroyed);
+            let kept = kept.filter(|(number, version)| {
+                let is_beside =
+                    **number == secret.current && version.bytes() <= VALUE_BESIDE_BYTES_MAX;
+                !version.destroyed && !is_beside
+            });
             keys.extend(kept.map(|(number, _)| format!("data/{path}\u{1}{number}")));
         }
         keys
+    }
+}
+
+impl Version {
+    fn bytes(&self) -> usize {
+        serde_json::to_string(&self.data).unwrap().len()
     }
 }
 

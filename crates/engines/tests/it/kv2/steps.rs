@@ -1,6 +1,6 @@
 //! The steps that a random history is made of.
 
-use super::model::{Model, Settings, Told};
+use super::model::{Model, Settings, Told, VALUE_BESIDE_BYTES_MAX};
 use crate::mount::Ask;
 use proptest::prelude::*;
 use secretum_engine::{Fault, RawReply, Verb};
@@ -184,10 +184,15 @@ fn write() -> impl Strategy<Value = Write> {
 }
 
 fn object(nulls: bool) -> impl Strategy<Value = Map<String, Value>> {
-    let value = (0..4_u8).prop_map(move |number| match number {
-        0 if nulls => Value::Null,
-        number => json!(format!("value-{number}")),
-    });
+    // A lone value of this length makes an object that just stands beside its metadata.
+    let fits = VALUE_BESIDE_BYTES_MAX - r#"{"a":""}"#.len();
+    let value = prop_oneof![
+        8 => (0..4_u8).prop_map(move |number| match number {
+            0 if nulls => Value::Null,
+            number => json!(format!("value-{number}")),
+        }),
+        1 => (fits..fits + 2).prop_map(|length| json!("x".repeat(length))),
+    ];
     prop::collection::btree_map("[a-c]", value, 0..3).prop_map(|map| map.into_iter().collect())
 }
 
