@@ -23,7 +23,7 @@ impl Options {
         let mut options = Self {
             seconds: 10,
             secrets: 100_000,
-            secrets_of_others: 10_000,
+            secrets_of_others: 100_000,
             only: None,
         };
         let mut arguments = arguments.iter();
