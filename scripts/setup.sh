@@ -38,11 +38,12 @@ apt_install() {
         fail "apt-get could not install $*"
 }
 
-# Makes sure of Rust and of the C compiler that the cryptography library and the linker step need.
+# Makes sure of Rust, and of what builds the cryptography library and the allocator, which are in C.
 need_rust() {
     has cargo || fail "there is no cargo: install Rust with rustup, open a new shell, then try again"
     local missing=()
     has cc || missing+=(gcc)
+    has make || missing+=(make)
     # The C library's headers come apart from the compiler.
     echo '#include <stdlib.h>' | cc -E - >/dev/null 2>&1 || missing+=(libc6-dev)
     # On other machines the cryptography library has no prepared bindings and is built by cmake.
