@@ -1,4 +1,4 @@
-//! The thread that applies entries, and makes what it applied durable now and then.
+//! The thread that applies entries, and has what it applied saved now and then.
 //!
 //! After each group of entries it puts a new [`View`] in place, tells the change feed, and then
 //! answers the writers: what was answered is visible, and so is what the feed tells.
@@ -7,8 +7,10 @@ use super::super::disk::DiskLock;
 use super::super::failure::{Failure, explain};
 use super::super::node::Standing;
 use super::super::types::{LogEntry, Payload, TypeConfig};
+use super::layers::{Checkpoints, Layers, Waiting};
 use super::snapshot::{SnapshotFile, SnapshotReader};
-use super::store::{DATA, Position, StateConfig, Store, View, encode_value};
+use super::store::{DATA, Position, StateConfig, Store, encode_value};
+use super::view::View;
 use crate::feed::ChangeLog;
 use crate::{Result, StorageError};
 use openraft::storage::ApplyResponder;
@@ -16,23 +18,13 @@ use parking_lot::RwLock;
 use redb::Durability;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
 
 /// Entries that are applied in one transaction: so many, or of so many bytes.
 const GROUP_ENTRIES: usize = 512;
 const GROUP_BYTES: usize = 1024 * 1024;
-
-/// When what was applied becomes durable.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Checkpoints {
-    /// After so many bytes of batches.
-    pub(crate) bytes: u64,
-    /// Or so long after the first of them.
-    pub(crate) interval: Duration,
-}
 
 /// What readers see, and those who wait for changes.
 #[derive(Debug)]
@@ -48,22 +40,17 @@ pub(super) type Item = (LogEntry, Option<ApplyResponder<TypeConfig>>);
 pub(super) enum Job {
     Apply(Vec<Item>, oneshot::Sender<io::Result<()>>),
     /// Makes what was applied durable, and gives a view of it.
-    Checkpoint(oneshot::Sender<Result<Arc<View>>>),
+    Checkpoint(Waiting),
+    /// The save of this number is over.
+    Saved(u64),
     Install(SnapshotFile, oneshot::Sender<Result<()>>),
     Close(oneshot::Sender<Result<()>>),
 }
 
 pub(super) struct Applier {
     /// Gone when it was closed, or a failed install lost it.
-    store: Option<Store>,
-    visible: Arc<Visible>,
-    standing: Arc<Standing>,
-    failure: Failure,
-    checkpoints: Checkpoints,
-    /// Held until nothing is written any more.
-    _lock: Arc<DiskLock>,
-    /// What was applied since the last checkpoint, and when that began.
-    unsaved: Option<(u64, Instant)>,
+    layers: Option<Layers>,
+    setting: Setting,
 }
 
 /// What an applier works with.
@@ -72,33 +59,24 @@ pub(super) struct Setting {
     pub(super) standing: Arc<Standing>,
     pub(super) failure: Failure,
     pub(super) checkpoints: Checkpoints,
-    pub(super) lock: Arc<DiskLock>,
+    /// Where it hears that something was saved. Whoever holds it whole ends the thread by dropping it.
+    pub(super) jobs: Weak<Sender<Job>>,
+    /// Held until nothing is written any more.
+    pub(super) _lock: Arc<DiskLock>,
 }
 
 impl Applier {
-    pub(super) fn new(store: Store, setting: Setting) -> Self {
-        let Setting {
-            visible,
-            standing,
-            failure,
-            checkpoints,
-            lock,
-        } = setting;
-        let store = Some(store);
+    pub(super) fn new(layers: Layers, setting: Setting) -> Self {
         Self {
-            store,
-            visible,
-            standing,
-            failure,
-            checkpoints,
-            _lock: lock,
-            unsaved: None,
+            layers: Some(layers),
+            setting,
         }
     }
 
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
         loop {
-            let job = match self.patience() {
+            let patience = self.layers.as_ref().and_then(Layers::patience);
+            let job = match patience.filter(|_| self.setting.failure.get().is_none()) {
                 None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(patience) => jobs.recv_timeout(patience),
             };
@@ -111,25 +89,26 @@ impl Applier {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            self.checkpoint_when_due();
+            self.note(Self::save_when_due);
         }
-    }
-
-    /// How long until a checkpoint is due; `None` while there is nothing to save.
-    fn patience(&self) -> Option<Duration> {
-        let (_, since) = self.unsaved?;
-        Some(self.checkpoints.interval.saturating_sub(since.elapsed()))
     }
 
     fn handle(&mut self, job: Job) {
         // Who asked may have gone; then nobody needs the answer.
         match job {
             Job::Apply(items, done) => drop(done.send(self.apply(items))),
-            Job::Checkpoint(done) => drop(done.send(self.checkpoint())),
+            Job::Checkpoint(waiting) => match self.layers() {
+                Ok(layers) => layers.checkpoint(waiting),
+                Err(error) => drop(waiting.send(Err(error))),
+            },
+            Job::Saved(number) => self.note(|applier| match &mut applier.layers {
+                Some(layers) if layers.is_saving(number) => applier.finish_save(),
+                _ => Ok(()),
+            }),
             Job::Install(file, done) => {
                 let installed = self.install(&file);
                 if let Err(error) = &installed {
-                    self.failure.set(error.clone());
+                    self.setting.failure.set(error.clone());
                 }
                 drop(done.send(installed));
             }
@@ -137,11 +116,24 @@ impl Applier {
         }
     }
 
-    fn store(&mut self) -> Result<&mut Store> {
-        if let Some(failure) = self.failure.stopped() {
+    /// Does what nobody waits for: the node stops where it fails.
+    fn note(&mut self, what: impl FnOnce(&mut Self) -> Result<()>) {
+        if let Err(error) = what(self) {
+            self.setting.failure.set(error);
+        }
+    }
+
+    fn layers(&mut self) -> Result<&mut Layers> {
+        if let Some(failure) = self.setting.failure.stopped() {
             return Err(failure);
         }
-        self.store.as_mut().ok_or(StorageError::Closed)
+        self.layers.as_mut().ok_or(StorageError::Closed)
+    }
+
+    fn show(&mut self) -> Result<()> {
+        let view = Arc::new(self.layers()?.view());
+        *self.setting.visible.view.write() = Some(view);
+        Ok(())
     }
 
     fn apply(&mut self, items: Vec<Item>) -> io::Result<()> {
@@ -154,25 +146,27 @@ impl Applier {
             if group.len() >= GROUP_ENTRIES || bytes >= GROUP_BYTES || items.peek().is_none() {
                 let group = std::mem::take(&mut group);
                 self.apply_group(group)
-                    .map_err(|error| self.failure.set(error))?;
+                    .and_then(|()| self.save_when_due())
+                    .map_err(|error| self.setting.failure.set(error))?;
                 bytes = 0;
-                self.checkpoint_when_due();
             }
         }
         Ok(())
     }
 
     fn apply_group(&mut self, group: Vec<Item>) -> Result<()> {
-        let store = self.store()?;
-        let applied = store.apply(group.iter().map(|(entry, _)| entry))?;
-        let view = store.view()?;
-        let (bytes, since) = self.unsaved.unwrap_or_else(|| (0, Instant::now()));
-        self.unsaved = Some((bytes + applied.bytes, since));
-        if group.iter().any(|(entry, _)| is_membership(entry)) {
-            self.standing.settled(&view.position.membership);
+        if self.layers()?.is_full() {
+            self.finish_save()?;
+            self.save_when_due()?;
         }
-        *self.visible.view.write() = Some(Arc::new(view));
-        self.visible.changes.publish(applied.changed);
+        let layers = self.layers()?;
+        let applied = layers.apply(group.iter().map(|(entry, _)| entry))?;
+        if group.iter().any(|(entry, _)| is_membership(entry)) {
+            let membership = layers.position.membership.clone();
+            self.setting.standing.settled(&membership);
+        }
+        self.show()?;
+        self.setting.visible.changes.publish(applied.changed);
         for ((_, waiting), outcome) in group.into_iter().zip(applied.outcomes) {
             if let Some(waiting) = waiting {
                 waiting.send(outcome);
@@ -181,63 +175,66 @@ impl Applier {
         Ok(())
     }
 
-    fn checkpoint_when_due(&mut self) {
-        let Some((bytes, since)) = self.unsaved else {
-            return;
+    fn save_when_due(&mut self) -> Result<()> {
+        let jobs = Weak::clone(&self.setting.jobs);
+        let Some(layers) = self.layers.as_mut().filter(|layers| layers.is_due()) else {
+            return Ok(());
         };
-        let due = bytes >= self.checkpoints.bytes || since.elapsed() >= self.checkpoints.interval;
-        if due && let Err(error) = self.save() {
-            self.failure.set(error);
+        if let Some(failure) = self.setting.failure.stopped() {
+            return Err(failure);
         }
+        layers.save(move |number| {
+            if let Some(jobs) = jobs.upgrade() {
+                // Where the applier has ended, it finished the save itself.
+                drop(jobs.send(Job::Saved(number)));
+            }
+        })?;
+        self.show()
     }
 
-    fn save(&mut self) -> Result<()> {
-        // Cleared first: a checkpoint that fails is not tried again.
-        self.unsaved = None;
-        self.store()?.checkpoint()
-    }
-
-    fn checkpoint(&mut self) -> Result<Arc<View>> {
-        self.save()?;
-        self.store()?.view().map(Arc::new)
+    fn finish_save(&mut self) -> Result<()> {
+        self.layers()?.finish()?;
+        self.show()
     }
 
     /// Replaces the state with a snapshot, whole or not at all.
     fn install(&mut self, source: &SnapshotFile) -> Result<()> {
-        let config = self.store()?.config.clone();
+        let failure = self.setting.failure.clone();
+        let config = self.layers()?.store().config.clone();
         let fresh = config.path.with_extension("tmp");
-        let store = build(&config, &fresh, source, &self.failure)?;
+        let store = build(&config, &fresh, source, &failure)?;
         store.close()?;
-        *self.visible.view.write() = None;
-        if let Some(old) = self.store.take() {
-            old.close()?;
+        self.layers()?.finish()?;
+        *self.setting.visible.view.write() = None;
+        if let Some(old) = self.layers.take() {
+            old.into_store()?.close()?;
         }
         let io = |error| explain(&config.path, error);
         config.disk.rename(&fresh, &config.path).map_err(io)?;
         if let Some(directory) = config.path.parent() {
             config.disk.sync_dir(directory).map_err(io)?;
         }
-        let store = Store::open(&config, &self.failure)?;
-        let view = store.view()?;
-        self.unsaved = None;
-        self.standing.settled(&view.position.membership);
+        let store = Store::open(&config, &failure)?;
+        let layers = Layers::new(store, failure, self.setting.checkpoints)?;
+        self.setting.standing.settled(&layers.position.membership);
+        let view = layers.view();
         let revision = view.revision();
-        *self.visible.view.write() = Some(Arc::new(view));
-        self.store = Some(store);
-        self.visible.changes.reset(revision);
+        *self.setting.visible.view.write() = Some(Arc::new(view));
+        self.layers = Some(layers);
+        self.setting.visible.changes.reset(revision);
         Ok(())
     }
 
     fn close(&mut self) -> Result<()> {
-        *self.visible.view.write() = None;
-        let Some(store) = self.store.take() else {
+        *self.setting.visible.view.write() = None;
+        let Some(mut layers) = self.layers.take() else {
             return Ok(());
         };
-        if let Some(failure) = self.failure.stopped() {
+        if let Some(failure) = self.setting.failure.stopped() {
             return Err(failure);
         }
-        store.checkpoint()?;
-        store.close()
+        layers.save_all()?;
+        layers.into_store()?.close()
     }
 }
 

@@ -6,9 +6,11 @@ use super::super::node::Standing;
 use super::super::types::{
     LeaderId, LogId, NodeRecord, SnapshotMeta, StoredMembership, TypeConfig,
 };
-use super::applier::{Applier, Checkpoints, Job, Setting, Visible};
+use super::applier::{Applier, Job, Setting, Visible};
+use super::layers::{Checkpoints, Layers};
 use super::snapshot::{self, SnapshotData, SnapshotFile};
-use super::store::{Position, StateConfig, Store, View};
+use super::store::{Position, StateConfig, Store};
+use super::view::View;
 use crate::feed::ChangeLog;
 use crate::{Result, StorageError};
 use futures::{Stream, TryStreamExt};
@@ -30,7 +32,7 @@ pub(crate) type Snapshot = openraft::Snapshot<LeaderId, u64, NodeRecord, Snapsho
 pub(crate) struct StateHandle {
     config: StateConfig,
     pub(crate) visible: Arc<Visible>,
-    jobs: Sender<Job>,
+    jobs: Arc<Sender<Job>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// How far the state was applied when it was opened.
     pub(crate) opened_at: Position,
@@ -72,7 +74,8 @@ impl StateHandle {
             lock,
         } = setting;
         let store = Store::open(&config, &failure)?;
-        let view = store.view()?;
+        let layers = Layers::new(store, failure.clone(), checkpoints)?;
+        let view = layers.view();
         let opened_at = view.position.clone();
         let changes = ChangeLog::new(view.revision());
         let visible = Arc::new(Visible {
@@ -80,14 +83,16 @@ impl StateHandle {
             changes,
         });
         let (jobs, queue) = mpsc::channel();
+        let jobs = Arc::new(jobs);
         let setting = Setting {
             visible: Arc::clone(&visible),
             standing,
             failure: failure.clone(),
             checkpoints,
-            lock,
+            jobs: Arc::downgrade(&jobs),
+            _lock: lock,
         };
-        let applier = Applier::new(store, setting);
+        let applier = Applier::new(layers, setting);
         let thread = std::thread::Builder::new()
             .name("storage-apply".to_owned())
             .spawn(move || applier.run(&queue))

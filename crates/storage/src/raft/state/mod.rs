@@ -1,12 +1,14 @@
 //! The state machine: what the log comes to, and snapshots of it.
 //!
-//! The data stands in a redb database. Entries are applied in transactions that are visible at once
-//! but not durable; every few MiB or tenths of a second one is made durable, a checkpoint. After a
-//! crash the database stands at its last checkpoint, which says how far it was applied, and Raft
-//! applies the rest of the log again.
+//! The data stands in a redb database. Entries are applied in memory, above it; every few MiB or
+//! tenths of a second what gathered there is written into the database in one durable transaction, a
+//! checkpoint, while applying goes on. After a crash the database stands at its last checkpoint, which
+//! says how far it was applied, and Raft applies the rest of the log again.
 
 mod applier;
 mod blocks;
+mod generation;
+mod layers;
 mod layout;
 mod machine;
 mod snapshot;
@@ -15,8 +17,9 @@ pub(crate) use snapshot::fuzzing;
 mod store;
 #[cfg(test)]
 mod tests;
+mod view;
 
-pub(crate) use applier::Checkpoints;
+pub(crate) use layers::Checkpoints;
 pub(crate) use machine::{Machine, Snapshot, StateHandle, StateSetting};
 pub(crate) use snapshot::SnapshotData;
 #[cfg(test)]

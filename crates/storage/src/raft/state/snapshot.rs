@@ -12,7 +12,7 @@ use super::super::codec::{self, Malformed, Reader};
 use super::super::disk::DiskFile;
 use super::super::failure::{corrupt, explain};
 use super::super::types::{LogId, StoredMembership};
-use super::store::View;
+use super::view::View;
 use crate::page::Ordered;
 use crate::{Entry, Key, Result, Revision, StorageError};
 use bytes::Bytes;

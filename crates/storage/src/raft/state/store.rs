@@ -3,14 +3,13 @@
 use super::super::codec::{self, Reader};
 use super::super::disk::{Disk, Open};
 use super::super::failure::{Failure, corrupt, explain};
-use super::super::types::{LogEntry, LogId, Outcome, Payload, Proposal, StoredMembership};
+use super::super::types::{LogId, StoredMembership};
 use super::blocks::BlockFile;
-use crate::page::Ordered;
-use crate::{Batch, Change, Changed, Entry, Key, Result, Revision, StorageError};
+use super::generation::Generation;
+use crate::{Entry, Key, Result, Revision, StorageError};
 use bytes::Bytes;
 use redb::{
-    Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition,
-    WriteTransaction,
+    Database, Durability, ReadOnlyTable, ReadableDatabase, TableDefinition, WriteTransaction,
 };
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -55,16 +54,6 @@ pub(super) struct Store {
     pub(super) config: StateConfig,
     failure: Failure,
     database: Database,
-    pub(super) position: Position,
-}
-
-/// What applying some entries came to.
-#[derive(Debug, Default)]
-pub(super) struct Applied {
-    pub(super) outcomes: Vec<Outcome>,
-    pub(super) changed: Vec<Changed>,
-    /// How many bytes of batches were applied.
-    pub(super) bytes: u64,
 }
 
 impl Store {
@@ -97,9 +86,7 @@ impl Store {
             .map_err(|error| explain(path, error))?;
         let owner = (config.cluster, config.node);
         let blocks = BlockFile::open(file, path, owner, failure.clone())?;
-        let mut store = Self::of(config, failure, blocks)?;
-        store.position = store.read_position()?;
-        Ok(store)
+        Self::of(config, failure, blocks)
     }
 
     fn of(config: &StateConfig, failure: &Failure, blocks: BlockFile) -> Result<Self> {
@@ -113,12 +100,10 @@ impl Store {
         if let Some(failure) = failure.get() {
             return Err(failure);
         }
-        let position = Position::default();
         Ok(Self {
             config: config.clone(),
             failure: failure.clone(),
             database,
-            position,
         })
     }
 
@@ -127,7 +112,8 @@ impl Store {
         broken(&self.failure, &self.config.path, error)
     }
 
-    fn read_position(&self) -> Result<Position> {
+    /// How far the saved state goes.
+    pub(super) fn position(&self) -> Result<Position> {
         let transaction = self
             .database
             .begin_read()
@@ -176,96 +162,27 @@ impl Store {
         self.failure.stopped().map_or(Ok(()), Err)
     }
 
-    /// Applies entries, visible to later views but not yet durable here.
-    pub(super) fn apply<'a>(
-        &mut self,
-        entries: impl Iterator<Item = &'a LogEntry>,
-    ) -> Result<Applied> {
-        let mut applied = Applied::default();
-        let mut position = self.position.clone();
-        let transaction = self.begin(Durability::None)?;
+    /// Writes the newest of a generation, durably, and how far it goes.
+    pub(super) fn save(&self, generation: &Generation, position: &Position) -> Result<()> {
+        let transaction = self.begin(Durability::Immediate)?;
         let mut data = transaction
             .open_table(DATA)
             .map_err(|error| self.broken(error))?;
-        for entry in entries {
-            position.applied = Some(entry.log_id);
-            let outcome = match &entry.payload {
-                Payload::Blank => Outcome::Nothing,
-                Payload::Membership(membership) => {
-                    position.membership =
-                        StoredMembership::new(Some(entry.log_id), membership.clone());
-                    Outcome::Nothing
-                }
-                Payload::Normal(Proposal(batch)) => {
-                    applied.bytes += batch.bytes() as u64;
-                    let revision = Revision(entry.log_id.index);
-                    let outcome = self.apply_batch(&mut data, batch, revision)?;
-                    if matches!(outcome, Outcome::Committed(_)) {
-                        applied.changed.push(changed(batch, revision));
-                    }
-                    outcome
-                }
-            };
-            applied.outcomes.push(outcome);
-        }
-        drop(data);
-        self.write_position(&transaction, &position)?;
-        self.commit(transaction)?;
-        // A read point is the newest applied entry, whatever it was: the feed must reach it.
-        let newest = Revision(position.applied.map_or(0, |applied| applied.index));
-        if applied
-            .changed
-            .last()
-            .is_none_or(|last| last.revision < newest)
-        {
-            applied.changed.push(Changed {
-                revision: newest,
-                keys: Arc::from([]),
-            });
-        }
-        self.position = position;
-        Ok(applied)
-    }
-
-    fn apply_batch(
-        &self,
-        data: &mut Table<'_, &'static [u8], &'static [u8]>,
-        batch: &Batch,
-        revision: Revision,
-    ) -> Result<Outcome> {
-        for step in batch.steps() {
-            let Some(expect) = step.expect else { continue };
-            let current = data
-                .get(step.key.as_bytes())
-                .map_err(|error| self.broken(error))?;
-            let current = match current {
-                None => None,
-                Some(stored) => Some(self.decode(&step.key, stored.value())?.revision),
-            };
-            if !expect.holds(current) {
-                return Ok(Outcome::Conflict(step.key.clone()));
-            }
-        }
         let mut stored = Vec::new();
-        for step in batch.steps() {
-            let key = step.key.as_bytes();
-            match &step.change {
-                Change::Keep => {}
-                Change::Delete => drop(data.remove(key).map_err(|error| self.broken(error))?),
-                Change::Put(value) => {
-                    encode_value(&mut stored, key, revision, value);
-                    drop(
-                        data.insert(key, &*stored)
-                            .map_err(|error| self.broken(error))?,
-                    );
+        generation.each_newest(|key, entry| {
+            let key = key.as_bytes();
+            let before = match entry {
+                None => data.remove(key),
+                Some(entry) => {
+                    encode_value(&mut stored, key, entry.revision, &entry.value);
+                    data.insert(key, &*stored)
                 }
-            }
-        }
-        Ok(Outcome::Committed(revision))
-    }
-
-    fn decode(&self, key: &Key, stored: &[u8]) -> Result<Entry> {
-        decode_value(key, stored).ok_or_else(|| bad_value(&self.config.path, key))
+            };
+            before.map(drop).map_err(|error| self.broken(error))
+        })?;
+        drop(data);
+        self.write_position(&transaction, position)?;
+        self.commit(transaction)
     }
 
     pub(super) fn write_position(
@@ -285,14 +202,10 @@ impl Store {
             codec::put_log_id(&mut bytes, applied);
             put(APPLIED, &bytes)?;
         }
-        if position.membership != self.position.membership {
-            bytes.clear();
-            codec::put_stored_membership(&mut bytes, &position.membership);
-            put(MEMBERSHIP, &bytes)?;
-        }
-        if position.installed != self.position.installed
-            && let Some(installed) = position.installed
-        {
+        bytes.clear();
+        codec::put_stored_membership(&mut bytes, &position.membership);
+        put(MEMBERSHIP, &bytes)?;
+        if let Some(installed) = position.installed {
             bytes.clear();
             codec::put_log_id(&mut bytes, installed);
             put(INSTALLED, &bytes)?;
@@ -300,15 +213,8 @@ impl Store {
         Ok(())
     }
 
-    /// Makes everything applied durable.
-    pub(super) fn checkpoint(&self) -> Result<()> {
-        let transaction = self.begin(Durability::Immediate)?;
-        self.write_position(&transaction, &self.position)?;
-        self.commit(transaction)
-    }
-
-    /// The state as it is now, to read from.
-    pub(super) fn view(&self) -> Result<View> {
+    /// What was saved last, to read from.
+    pub(super) fn base(&self) -> Result<Base> {
         let transaction = self
             .database
             .begin_read()
@@ -316,15 +222,14 @@ impl Store {
         let data = transaction
             .open_table(DATA)
             .map_err(|error| self.broken(error))?;
-        Ok(View {
+        Ok(Base {
             data,
-            position: self.position.clone(),
             path: self.config.path.clone(),
             failure: self.failure.clone(),
         })
     }
 
-    /// Closes the database: a checkpoint, and the mark that nothing needs to be repaired.
+    /// Closes the database, with the mark that nothing needs to be repaired.
     pub(super) fn close(self) -> Result<()> {
         let Self {
             config,
@@ -339,17 +244,6 @@ impl Store {
     }
 }
 
-fn changed(batch: &Batch, revision: Revision) -> Changed {
-    let touched = batch
-        .steps()
-        .iter()
-        .filter(|step| step.change != Change::Keep);
-    Changed {
-        revision,
-        keys: touched.map(|step| step.key.clone()).collect(),
-    }
-}
-
 /// What an error of the database means, which the file below it may know better.
 fn broken(failure: &Failure, path: &Path, error: impl Into<redb::Error>) -> StorageError {
     let error = match error.into() {
@@ -358,10 +252,6 @@ fn broken(failure: &Failure, path: &Path, error: impl Into<redb::Error>) -> Stor
         other => corrupt(path, other.to_string()),
     };
     failure.get().unwrap_or(error)
-}
-
-fn bad_value(path: &Path, key: &Key) -> StorageError {
-    corrupt(path, format!("the value of `{key}` has a wrong checksum"))
 }
 
 fn value_checksum(key: &[u8], revision: &[u8], value: &[u8]) -> u32 {
@@ -381,60 +271,46 @@ pub(super) fn encode_value(out: &mut Vec<u8>, key: &[u8], revision: Revision, va
     out.extend_from_slice(value);
 }
 
-pub(super) fn decode_value(key: &Key, stored: &[u8]) -> Option<Entry> {
+/// A stored value and its revision, where the checksum is right.
+fn verified<'v>(key: &[u8], stored: &'v [u8]) -> Option<(Revision, &'v [u8])> {
     let (head, value) = stored.split_at_checked(VALUE_HEAD_BYTES)?;
     let (revision, sum) = head.split_first_chunk::<8>()?;
-    let checksum = value_checksum(key.as_bytes(), revision, value);
+    let checksum = value_checksum(key, revision, value);
     let revision = Revision(u64::from_le_bytes(*revision));
-    (sum == checksum.to_le_bytes()).then(|| Entry {
-        value: Bytes::copy_from_slice(value),
-        revision,
-    })
+    (sum == checksum.to_le_bytes()).then_some((revision, value))
 }
 
-/// The applied state at one moment.
-pub(crate) struct View {
+/// The database as it was saved at one moment.
+pub(super) struct Base {
     data: ReadOnlyTable<&'static [u8], &'static [u8]>,
-    pub(crate) position: Position,
     path: PathBuf,
     failure: Failure,
 }
 
-impl std::fmt::Debug for View {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("View")
-            .field("position", &self.position)
-            .finish_non_exhaustive()
-    }
-}
-
-impl View {
-    pub(crate) fn revision(&self) -> Revision {
-        Revision(self.position.applied.map_or(0, |applied| applied.index))
+impl Base {
+    pub(super) fn get(&self, key: &Key) -> Result<Option<Entry>> {
+        self.read(key, |revision, value| Entry {
+            value: Bytes::copy_from_slice(value),
+            revision,
+        })
     }
 
-    pub(crate) fn get(&self, key: &Key) -> Result<Option<Entry>> {
-        match self
-            .data
-            .get(key.as_bytes())
-            .map_err(|error| self.broken(error))?
-        {
-            None => Ok(None),
-            Some(stored) => self.decode(key, stored.value()).map(Some),
-        }
+    /// The revision of a key.
+    pub(super) fn revision(&self, key: &Key) -> Result<Option<Revision>> {
+        self.read(key, |revision, _| revision)
     }
 
-    fn broken(&self, error: redb::StorageError) -> StorageError {
-        broken(&self.failure, &self.path, error)
+    fn read<T>(&self, key: &Key, make: impl FnOnce(Revision, &[u8]) -> T) -> Result<Option<T>> {
+        let stored = self.data.get(key.as_bytes());
+        let Some(stored) = stored.map_err(|error| self.broken(error))? else {
+            return Ok(None);
+        };
+        let (revision, value) = self.verified(key, stored.value())?;
+        Ok(Some(make(revision, value)))
     }
 
-    fn decode(&self, key: &Key, stored: &[u8]) -> Result<Entry> {
-        decode_value(key, stored).ok_or_else(|| bad_value(&self.path, key))
-    }
-}
-
-impl Ordered for View {
-    fn scan(
+    /// The rows from `from` on, with their entries where `entries` is set.
+    pub(super) fn scan(
         &self,
         from: Bound<&[u8]>,
         entries: bool,
@@ -447,11 +323,23 @@ impl Ordered for View {
         Ok(rows.map(move |row| {
             let (key, stored) = row.map_err(|error| self.broken(error))?;
             let key = Key::new(key.value())?;
-            let entry = match entries {
-                true => Some(self.decode(&key, stored.value())?),
-                false => None,
-            };
-            Ok((key, entry))
+            if !entries {
+                return Ok((key, None));
+            }
+            let (revision, value) = self.verified(&key, stored.value())?;
+            let value = Bytes::copy_from_slice(value);
+            Ok((key, Some(Entry { value, revision })))
         }))
+    }
+
+    fn broken(&self, error: redb::StorageError) -> StorageError {
+        broken(&self.failure, &self.path, error)
+    }
+
+    fn verified<'v>(&self, key: &Key, stored: &'v [u8]) -> Result<(Revision, &'v [u8])> {
+        verified(key.as_bytes(), stored).ok_or_else(|| {
+            let what = format!("the value of `{key}` has a wrong checksum");
+            corrupt(&self.path, what)
+        })
     }
 }
