@@ -100,7 +100,7 @@ impl Entry<'_> {
         self.follow_changes();
         let lines = self.devices.iter().zip(&self.rendered);
         let mut sent = lines.map(|(device, subject)| {
-            let line = record.render(subject, device.key());
+            let line = record.render(subject, &device.key().key);
             device.send(&line).map_err(refused)
         });
         match self.devices.len() {

@@ -10,6 +10,7 @@ use secretum_crypto::HmacKey;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
@@ -28,11 +29,28 @@ pub struct DeviceConfig<'a> {
 #[derive(Debug)]
 pub struct Device {
     path: String,
-    key: HmacKey,
+    key: DeviceKey,
     queue: Queue,
     file: PathBuf,
     /// What the file is that the thread writes now.
     id: Arc<Mutex<FileId>>,
+}
+
+/// The key of a device, and a number that no other device of this process has.
+#[derive(Debug)]
+pub(crate) struct DeviceKey {
+    pub(crate) number: u64,
+    pub(crate) key: HmacKey,
+}
+
+impl DeviceKey {
+    pub(crate) fn new(key: &[u8]) -> Self {
+        static DEVICES: AtomicU64 = AtomicU64::new(0);
+        Self {
+            number: DEVICES.fetch_add(1, Ordering::Relaxed),
+            key: HmacKey::new(key),
+        }
+    }
 }
 
 impl Device {
@@ -48,7 +66,7 @@ impl Device {
         })?;
         Ok(Self {
             path: config.path.to_owned(),
-            key: HmacKey::new(config.hmac_key),
+            key: DeviceKey::new(config.hmac_key),
             queue,
             file,
             id,
@@ -59,7 +77,7 @@ impl Device {
     pub(crate) fn with_queue(path: &str, queue: Queue) -> Self {
         Self {
             path: path.to_owned(),
-            key: HmacKey::new(b"key"),
+            key: DeviceKey::new(b"key"),
             queue,
             file: PathBuf::new(),
             id: Arc::default(),
@@ -78,13 +96,13 @@ impl Device {
     }
 
     /// The key of its HMACs.
-    pub(crate) fn key(&self) -> &HmacKey {
+    pub(crate) fn key(&self) -> &DeviceKey {
         &self.key
     }
 
     /// A text as this device shows it.
     pub fn hash(&self, text: &str) -> String {
-        format!("hmac-sha256:{}", self.key.sign_hex(text.as_bytes()))
+        format!("hmac-sha256:{}", self.key.key.sign_hex(text.as_bytes()))
     }
 
     /// Opens its file anew, after it was moved away.

@@ -19,7 +19,7 @@ pub use conceal::conceal;
 pub use device::{Device, DeviceConfig, Sent};
 pub use file::FileOptions;
 pub use record::{
-    AuthPart, Decision, ErrorPart, Issued, Record, RequestPart, ResponsePart, Subject,
+    AuthPart, AuthWords, Decision, ErrorPart, Issued, Record, RequestPart, ResponsePart, Subject,
 };
 
 use std::path::PathBuf;

@@ -1,11 +1,14 @@
 //! [`Subject`] and [`Record`]: what one line of an audit log tells.
 
 use crate::conceal::{conceal, conceal_text};
+use crate::device::DeviceKey;
+use parking_lot::Mutex;
 use secretum_crypto::{HmacKey, Timestamp};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Who asked for what: the part that the records of a request and of its answer have in common.
 #[derive(Debug)]
@@ -55,6 +58,39 @@ pub struct AuthPart<'a> {
     pub token_type: &'a str,
     /// Its metadata.
     pub metadata: &'a BTreeMap<String, String>,
+    /// What the devices made of all this before.
+    pub words: &'a AuthWords,
+}
+
+/// How the devices tell who asked, remembered: it is the same in every request of a token, and costs
+/// two HMACs.
+#[derive(Debug, Default)]
+pub struct AuthWords(Mutex<Vec<(u64, Arc<[u8]>)>>);
+
+/// For so many devices the words are remembered; a token keeps no more of those that were replaced.
+const WORDS_MAX: usize = 4;
+
+/// Longer words are made anew each time.
+const WORDS_BYTES_MAX: usize = 1_024;
+
+impl AuthWords {
+    fn of(&self, key: &DeviceKey) -> Option<Arc<[u8]>> {
+        let words = self.0.lock();
+        let mut known = words.iter();
+        let (_, found) = known.find(|(number, _)| *number == key.number)?;
+        Some(Arc::clone(found))
+    }
+
+    fn remember(&self, key: &DeviceKey, made: &[u8]) {
+        if made.len() > WORDS_BYTES_MAX {
+            return;
+        }
+        let mut words = self.0.lock();
+        if words.len() >= WORDS_MAX {
+            words.remove(0);
+        }
+        words.push((key.number, Arc::from(made)));
+    }
 }
 
 /// What was asked.
@@ -117,12 +153,21 @@ pub struct Decision<'a> {
 
 impl Subject<'_> {
     /// The subject under a device's key, as it stands in every record of it.
-    pub(crate) fn render(&self, key: &HmacKey) -> Vec<u8> {
+    pub(crate) fn render(&self, key: &DeviceKey) -> Vec<u8> {
         let mut line = Line {
-            key,
+            key: &key.key,
             out: Vec::with_capacity(LINE_BYTES),
         };
-        line.auth(self.auth.as_ref());
+        match &self.auth {
+            None => line.raw(",\"auth\":{}"),
+            Some(auth) => match auth.words.of(key) {
+                Some(words) => line.out.extend_from_slice(&words),
+                None => {
+                    line.auth(auth);
+                    auth.words.remember(key, &line.out);
+                }
+            },
+        }
         line.request(&self.request);
         line.out
     }
@@ -207,10 +252,7 @@ impl Line<'_> {
         }
     }
 
-    fn auth(&mut self, auth: Option<&AuthPart<'_>>) {
-        let Some(auth) = auth else {
-            return self.raw(",\"auth\":{}");
-        };
+    fn auth(&mut self, auth: &AuthPart<'_>) {
         self.raw(",\"auth\":{\"display_name\":");
         self.json(auth.display_name);
         self.concealed("client_token", auth.client_token);
@@ -255,5 +297,61 @@ impl Line<'_> {
             self.raw("}");
         }
         self.raw("}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(words: &AuthWords, policies: &[String], key: &DeviceKey) -> String {
+        let metadata = BTreeMap::new();
+        let subject = Subject {
+            auth: Some(AuthPart {
+                client_token: "hvs.1",
+                accessor: "accessor",
+                display_name: "root",
+                policies,
+                entity_id: "",
+                token_type: "service",
+                metadata: &metadata,
+                words,
+            }),
+            request: RequestPart {
+                id: "id",
+                operation: "read",
+                path: "secret/a",
+                mount_type: "kv",
+                mount_point: "secret/",
+                remote_address: "",
+                data: None,
+                clear_keys: &[],
+                wrap_ttl_seconds: 0,
+            },
+        };
+        String::from_utf8(subject.render(key)).unwrap()
+    }
+
+    #[test]
+    fn remembered_words_are_those_of_the_device() {
+        let words = AuthWords::default();
+        let long = ["x".repeat(WORDS_BYTES_MAX)];
+        for round in 0..3 {
+            for number in 0..=u8::try_from(WORDS_MAX).unwrap() {
+                let key = DeviceKey::new(&[number]);
+                let fresh = rendered(&AuthWords::default(), &[], &key);
+                assert_eq!(rendered(&words, &[], &key), fresh, "round {round}");
+                assert_eq!(rendered(&words, &[], &key), fresh, "round {round}");
+                let hash = format!(
+                    "\"client_token\":\"hmac-sha256:{}\"",
+                    key.key.sign_hex(b"hvs.1")
+                );
+                assert!(fresh.contains(&hash));
+            }
+            assert_eq!(words.0.lock().len(), WORDS_MAX);
+        }
+        let unbounded = AuthWords::default();
+        rendered(&unbounded, &long, &DeviceKey::new(b"key"));
+        assert!(unbounded.0.lock().is_empty());
     }
 }

@@ -3,6 +3,7 @@
 //! The version is one byte, the term four (big-endian), the nonce twelve; AES-256-GCM. Its associated
 //! data is version, term and the full storage key, so that no record can be moved.
 
+use bytes::{Buf, Bytes, BytesMut};
 use secretum_crypto::aead::{NONCE_BYTES, TAG_BYTES};
 use secretum_crypto::{Aes256Gcm, CryptoError, Result, Rng, random_bytes};
 
@@ -38,13 +39,29 @@ pub(crate) fn seal(
 
 /// Decrypts the record of a storage key.
 pub(crate) fn open(cipher: &Aes256Gcm, key: &[u8], record: &[u8]) -> Result<Vec<u8>> {
-    let (header, rest) = record
-        .split_first_chunk::<HEADER_BYTES>()
-        .ok_or(CryptoError::NotAuthentic)?;
-    let (nonce, ciphertext) = rest
-        .split_first_chunk::<NONCE_BYTES>()
-        .ok_or(CryptoError::NotAuthentic)?;
+    let (header, nonce, ciphertext) = parts(record).ok_or(CryptoError::NotAuthentic)?;
     cipher.open(*nonce, &[header, key].concat(), ciphertext)
+}
+
+/// The same, in its place where nobody else holds it.
+pub(crate) fn open_in_place(cipher: &Aes256Gcm, key: &[u8], record: Bytes) -> Result<Bytes> {
+    let (header, nonce, _) = parts(&record).ok_or(CryptoError::NotAuthentic)?;
+    let (nonce, associated) = (*nonce, [header, key].concat());
+    let mut value = match record.try_into_mut() {
+        Ok(own) => own,
+        Err(shared) => BytesMut::from(&*shared),
+    };
+    value.advance(HEADER_BYTES + NONCE_BYTES);
+    let length = cipher.open_in_place(nonce, &associated, &mut value)?;
+    value.truncate(length);
+    Ok(value.freeze())
+}
+
+/// Header, nonce, and ciphertext with its tag.
+fn parts(record: &[u8]) -> Option<(&[u8], &[u8; NONCE_BYTES], &[u8])> {
+    let (header, rest) = record.split_at_checked(HEADER_BYTES)?;
+    let (nonce, ciphertext) = rest.split_first_chunk()?;
+    Some((header, nonce, ciphertext))
 }
 
 fn header(term: u32) -> [u8; HEADER_BYTES] {
@@ -66,6 +83,13 @@ mod tests {
         let record = seal(&cipher(1), 7, b"mount/a", b"value", &SystemRng).unwrap();
         assert_eq!(term(&record), Some(7));
         assert_eq!(open(&cipher(1), b"mount/a", &record).unwrap(), b"value");
+        // Its own, or shared: the record stays as it was then.
+        let shared = Bytes::from(record.clone());
+        for record in [Bytes::from(record.clone()), shared.clone()] {
+            let opened = open_in_place(&cipher(1), b"mount/a", record);
+            assert_eq!(opened.unwrap(), b"value".as_slice());
+        }
+        assert_eq!(shared, record);
         assert!(open(&cipher(1), b"mount/b", &record).is_err());
         assert!(open(&cipher(2), b"mount/a", &record).is_err());
     }
@@ -77,6 +101,7 @@ mod tests {
             let mut flipped = record.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             assert!(open(&cipher(1), b"key", &flipped).is_err(), "bit {bit}");
+            assert!(open_in_place(&cipher(1), b"key", flipped.into()).is_err());
         }
         for cut in 0..record.len() {
             assert!(

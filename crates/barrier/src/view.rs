@@ -3,7 +3,6 @@
 use crate::names::{self, Folder};
 use crate::{Barrier, BarrierError, Open, record};
 use async_trait::async_trait;
-use bytes::Bytes;
 use secretum_storage::{
     Batch, Change, ChangeFeed, Changed, Changes, Entry, Key, LeadershipWatch, Page, PageOf, Result,
     Revision, Row, Step, Storage, StorageError,
@@ -31,20 +30,20 @@ impl Barrier {
         };
         let term = record::term(&entry.value).ok_or_else(|| unreadable("it is no record"))?;
         let opened = match open.keyring.cipher(term) {
-            Some(cipher) => record::open(cipher, sealed.as_bytes(), &entry.value),
+            Some(cipher) => record::open_in_place(cipher, sealed.as_bytes(), entry.value),
             None => {
                 self.reload_keyring().await?;
                 let fresh = self.keys()?;
                 let cipher = fresh.keyring.cipher(term);
                 let cipher = cipher.ok_or_else(|| unreadable("its key is not in the keyring"))?;
-                record::open(cipher, sealed.as_bytes(), &entry.value)
+                record::open_in_place(cipher, sealed.as_bytes(), entry.value)
             }
         };
         let value = opened.map_err(|_| {
             unreadable("it was altered, moved, or is of another vault: restore a backup")
         })?;
         Ok(Entry {
-            value: Bytes::from(value),
+            value,
             revision: entry.revision,
         })
     }

@@ -24,6 +24,7 @@ use crate::cache::Cache;
 use crate::pipeline::{COMMIT_TRIES, contended};
 use crate::turns::Turns;
 use crate::{Core, CoreError};
+use secretum_audit::AuthWords;
 use secretum_crypto::{ClockRef, HmacKey, RngRef, SecretString};
 use secretum_engine::{Caller, Fault, LIST_NAMES_MAX};
 use secretum_storage::{Batch, Key, Precondition, Revision, Storage, StorageError};
@@ -48,6 +49,8 @@ pub(crate) struct Token {
     pub(crate) revision: Revision,
     /// The caller as engines see it.
     pub(crate) caller: Arc<Caller>,
+    /// How audit records tell of it.
+    pub(crate) audit_words: AuthWords,
 }
 
 impl Token {
@@ -63,6 +66,7 @@ impl Token {
             record,
             revision,
             caller,
+            audit_words: AuthWords::default(),
         })
     }
 }

@@ -92,6 +92,27 @@ impl Aes256Gcm {
         }
         Ok(plaintext)
     }
+
+    /// Decrypts `ciphertext ‖ tag` in its place, and gives the length of the plaintext, which stands at
+    /// the beginning of the buffer.
+    ///
+    /// **Errors**: [`CryptoError::NotAuthentic`]; the buffer then holds nothing.
+    pub fn open_in_place(
+        &self,
+        nonce: [u8; NONCE_BYTES],
+        aad: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<usize> {
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let opened = self.0.open_in_place(nonce, Aad::from(aad), buffer);
+        match opened.map(|plaintext| plaintext.len()) {
+            Ok(length) => Ok(length),
+            Err(_) => {
+                buffer.zeroize();
+                Err(CryptoError::NotAuthentic)
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Aes256Gcm {
@@ -120,6 +141,20 @@ mod tests {
             &record[6..],
             cipher().seal([1; 12], b"aad", b"plaintext").unwrap()
         );
+    }
+
+    #[test]
+    fn a_value_opens_in_its_place_or_nothing_is_left() {
+        let mut sealed = cipher().seal([1; 12], b"aad", b"plaintext").unwrap();
+        let mut changed = sealed.clone();
+        changed[3] ^= 1;
+        let opened = cipher().open_in_place([1; 12], b"aad", &mut sealed);
+        assert_eq!(&sealed[..opened.unwrap()], b"plaintext");
+        let refused = cipher().open_in_place([1; 12], b"aad", &mut changed);
+        assert_eq!(refused, Err(CryptoError::NotAuthentic));
+        assert!(changed.iter().all(|byte| *byte == 0));
+        let refused = cipher().open_in_place([1; 12], b"aad", &mut [0; TAG_BYTES - 1]);
+        assert_eq!(refused, Err(CryptoError::NotAuthentic));
     }
 
     #[test]

@@ -211,6 +211,7 @@ impl Flow<'_> {
             entity_id: "",
             token_type: "service",
             metadata: &record.meta,
+            words: &identity.token.audit_words,
         })
     }
 }
