@@ -3,12 +3,14 @@
 //! Plain booleans, numbers and strings need no type of their own: the engine framework reads
 //! `"true"` as a boolean and `"5"` as a number wherever a request type asks for one.
 
+mod address_range;
 mod comma_list;
 mod count;
 mod duration;
 mod json_object;
 mod key_values;
 
+pub use address_range::AddressRange;
 pub use comma_list::CommaList;
 pub use count::Count;
 pub use duration::{DurationFault, Seconds, go_duration, parse_duration, short_duration};

@@ -4,7 +4,7 @@ use crate::audits::Audits;
 use crate::feed::{self, Followed};
 use crate::mounts::Mounts;
 use crate::policies::Policies;
-use crate::tokens::Tokens;
+use crate::tokens::{Roles, Tokens};
 use crate::turns::Turns;
 use crate::{Core, CoreError, janitor};
 use parking_lot::Mutex;
@@ -27,6 +27,7 @@ pub(crate) struct Active {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) mounts: Mounts,
     pub(crate) tokens: Tokens,
+    pub(crate) roles: Roles,
     pub(crate) policies: Policies,
     pub(crate) audits: Audits,
     pub(crate) followed: Followed,
@@ -53,6 +54,7 @@ impl Active {
         let active = Arc::new(Self {
             mounts: Mounts::new(Arc::clone(&core), Arc::clone(&storage)),
             tokens: Tokens::new(&core, Arc::clone(&storage))?,
+            roles: Roles::new(Arc::clone(&storage)),
             policies: Policies::new(Arc::clone(&storage), Arc::clone(&core.config.clock)),
             audits: Audits::new(core.config.audit_directory.clone(), Arc::clone(&storage)),
             followed: Followed::new(revision),

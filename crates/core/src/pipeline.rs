@@ -145,7 +145,8 @@ impl<'r> Flow<'r> {
     }
 
     async fn run(mut self) -> Result<Outcome, Fault> {
-        self.identity = Identity::find(self.active, self.request.token.as_ref()).await;
+        let (token, address) = (self.request.token.as_ref(), self.request.remote_address);
+        self.identity = Identity::find(self.active, token, address).await;
         let outcome = match self.permit().await {
             Ok((route, context)) => self.perform(&route, &context).await,
             Err(refusal) => {

@@ -1,13 +1,16 @@
-//! Tokens: service tokens and their records.
+//! Tokens: service tokens and their records, and batch tokens, which have none (see `batch`).
 //!
-//! A token is known by its HMAC under a key of this vault: no storage holds a token, and one of
+//! A service token is known by its HMAC under a key of this vault: no storage holds a token, and one of
 //! another vault is unknown here. Its records are
 //! - `sys/token/id/<id>`, the token itself;
 //! - `sys/token/accessor/<hash of the accessor>`, so that it can be found by its accessor;
 //! - `sys/token/child/<parent id>/<id>`, so that its parent's end is its own;
 //! - `sys/expiry/<seconds, 16 hex digits>/<id>`, so that its time is found without a search;
 //! - `sys/revoke/<id>` while its children are being revoked.
+//!
+//! `sys/token/role/<name>` is a role, after which tokens are made.
 
+mod batch;
 mod issue;
 mod life;
 mod limits;
@@ -15,15 +18,18 @@ mod record;
 #[cfg(feature = "fuzzing")]
 pub(crate) use record::fuzzing;
 mod revoke;
+mod role;
 
 pub(crate) use issue::{Issued, NewToken, auth};
 pub(crate) use life::{Life, Lives};
-pub(crate) use record::TokenRecord;
+pub(crate) use record::{TokenKind, TokenRecord};
+pub(crate) use role::{Role, RoleType, Roles};
 
 use crate::cache::Cache;
 use crate::pipeline::{COMMIT_TRIES, contended};
 use crate::turns::Turns;
 use crate::{Core, CoreError};
+use batch::BatchKey;
 use secretum_audit::AuthWords;
 use secretum_crypto::{ClockRef, HmacKey, RngRef, SecretString};
 use secretum_engine::{Caller, Fault, LIST_NAMES_MAX};
@@ -79,6 +85,7 @@ pub(crate) struct Tokens {
     rng: RngRef,
     id_key: HmacKey,
     accessor_key: HmacKey,
+    batch: BatchKey,
     cache: Cache<Id, Arc<Token>>,
 }
 
@@ -91,6 +98,7 @@ impl Tokens {
             rng: Arc::clone(&core.config.rng),
             id_key: HmacKey::new(core.barrier.derived_key("token id")?.expose()),
             accessor_key: HmacKey::new(core.barrier.derived_key("token accessor")?.expose()),
+            batch: BatchKey::new(core)?,
             cache: Cache::new(CACHED),
         })
     }
@@ -102,10 +110,36 @@ impl Tokens {
 
     /// The token of this text, unless it is unknown or its time is over.
     pub(crate) async fn find(&self, token: &str) -> Result<Option<Arc<Token>>, Fault> {
+        if batch::is_batch(token) {
+            return Box::pin(self.find_batch(token)).await;
+        }
         if token.is_empty() || token.len() > TOKEN_BYTES_MAX {
             return Ok(None);
         }
         self.get(&self.id_key.sign_hex(token.as_bytes())).await
+    }
+
+    /// The batch token of this text. It ends with its parent, which is asked for each time.
+    async fn find_batch(&self, text: &str) -> Result<Option<Arc<Token>>, Fault> {
+        let id = self.id_key.sign_hex(text.as_bytes());
+        let token = match self.cache.get(&*id) {
+            Ok(token) => token,
+            Err(ticket) => {
+                let Some(record) = self.batch.open(text) else {
+                    return Ok(None);
+                };
+                let token = Token::new(Arc::from(id), record, Revision(0));
+                self.cache
+                    .fill(ticket, Arc::clone(&token.id), Arc::clone(&token));
+                token
+            }
+        };
+        if let Some(parent) = &token.record.parent
+            && Box::pin(self.get(parent)).await?.is_none()
+        {
+            return Ok(None);
+        }
+        Ok(Some(token).filter(|token| !token.record.is_over(self.clock.now())))
     }
 
     /// The token of this accessor, unless it is unknown or its time is over.
@@ -149,14 +183,17 @@ impl Tokens {
     /// meanwhile.
     ///
     /// **Errors**: [`Fault::Denied`] where it is gone.
-    pub(crate) async fn newest(&self, token: &Token) -> Result<Arc<Token>, Fault> {
-        self.read(&token.id).await?.ok_or(Fault::Denied)
+    pub(crate) async fn newest(&self, token: &Arc<Token>) -> Result<Arc<Token>, Fault> {
+        match token.record.kind {
+            TokenKind::Service => self.read(&token.id).await?.ok_or(Fault::Denied),
+            TokenKind::Batch => Ok(Arc::clone(token)),
+        }
     }
 
     /// A batch that fails where a token ends meanwhile: what it holds would outlive it.
     ///
     /// **Errors**: [`Fault::Denied`] where it is gone.
-    pub(crate) async fn while_it_lives(&self, token: &Token) -> Result<Batch, Fault> {
+    pub(crate) async fn while_it_lives(&self, token: &Arc<Token>) -> Result<Batch, Fault> {
         let token = self.newest(token).await?;
         let still = Precondition::At(token.revision);
         Ok(Batch::new().require(id_key(&token.id)?, still))

@@ -28,7 +28,7 @@ impl Core {
                 Some(token) => active.tokens.find(token.expose()).await?,
                 None => None,
             };
-            if token.is_some() {
+            if token.is_some_and(|token| token.record.is_usable_from(request.remote_address)) {
                 return Ok(());
             }
             let flow = Flow::new(&active, request);

@@ -209,7 +209,7 @@ impl Flow<'_> {
             display_name: &record.display_name,
             policies: &record.policies,
             entity_id: "",
-            token_type: "service",
+            token_type: record.kind.as_str(),
             metadata: &record.meta,
             words: &identity.token.audit_words,
         })

@@ -1,6 +1,7 @@
 //! `cubbyhole`: a store that each token has for itself, and that ends with it.
 
 use super::System;
+use crate::tokens::{Id, TokenKind};
 use schemars::JsonSchema;
 use secretum_api::RequestPath;
 use secretum_api::fields::JsonObject;
@@ -10,6 +11,7 @@ use secretum_engine::{
 };
 use secretum_storage::Batch;
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// The kind of the mount.
 pub(crate) const KIND: &str = "cubbyhole";
@@ -81,16 +83,30 @@ fn place(context: &Context, path: &str) -> Result<String, Fault> {
     if path.ends_with('/') {
         return Err(Fault::invalid("cannot write to a path ending in '/'"));
     }
+    Ok(format!("{}/{path}", owner(context)?))
+}
+
+/// Whose cubbyhole it is.
+fn owner(context: &Context) -> Result<Id, Fault> {
     let system = System::of(context)?;
-    Ok(format!("{}/{path}", system.identity()?.token.id))
+    let token = &system.identity()?.token;
+    match token.record.kind {
+        TokenKind::Service => Ok(Arc::clone(&token.id)),
+        // Nothing tells when it ends, so nothing would empty it.
+        TokenKind::Batch => Err(Fault::invalid(
+            "cubbyhole operations are only supported by service tokens",
+        )),
+    }
 }
 
 /// A folder in the caller's cubbyhole.
 fn folder(context: &Context, path: &str) -> Result<String, Fault> {
     let path = RequestPath::parse(path).map_err(|error| Fault::invalid(error.to_string()))?;
-    let system = System::of(context)?;
-    let id = &system.identity()?.token.id;
-    Ok(format!("{id}/{}", path.into_folder().as_str()))
+    Ok(format!(
+        "{}/{}",
+        owner(context)?,
+        path.into_folder().as_str()
+    ))
 }
 
 impl Handle<ReadHeld> for Cubbyhole {

@@ -5,13 +5,15 @@ mod facts;
 mod lookup;
 mod renew;
 mod revoke;
+mod roles;
 
 use super::System;
 use crate::tokens::Token;
-use create::{Create, CreateOrphan};
+use create::{Create, CreateByRole, CreateOrphan};
 use lookup::{ListAccessors, Lookup, LookupAccessor, LookupSelf};
 use renew::{Renew, RenewAccessor, RenewSelf};
 use revoke::{Revoke, RevokeAccessor, RevokeOrphan, RevokeSelf};
+use roles::{DeleteRole, ListRoles, ReadRole, WriteRole};
 use secretum_engine::{Access, Engine, Fault, Routes, Verb};
 use std::sync::Arc;
 
@@ -27,6 +29,11 @@ impl Engine for TokenEngine {
         Routes::new()
             .on::<Create>(Verb::Write, "create", Access::Token)
             .on::<CreateOrphan>(Verb::Write, "create-orphan", Access::Token)
+            .on::<CreateByRole>(Verb::Write, "create/{role_name}", Access::Token)
+            .on::<ListRoles>(Verb::List, "roles", Access::Token)
+            .on::<ReadRole>(Verb::Read, "roles/{name}", Access::Token)
+            .upsert::<WriteRole>("roles/{name}", Access::Token)
+            .on::<DeleteRole>(Verb::Delete, "roles/{name}", Access::Token)
             .on::<Lookup>(Verb::Write, "lookup", Access::Token)
             .on::<Lookup>(Verb::Read, "lookup", Access::Token)
             .on::<LookupSelf>(Verb::Read, "lookup-self", Access::Token)

@@ -2,8 +2,10 @@
 
 use super::life::{Bounds, Given, Life, Lives};
 use super::record::AccessorRecord;
+use super::record::TokenKind;
 use super::{Token, TokenRecord, Tokens, child_key, expiry_key, id_key, limits};
 use secretum_api::Auth;
+use secretum_api::fields::AddressRange;
 use secretum_crypto::{SecretString, random_base62};
 use secretum_engine::{Fault, to_json};
 use secretum_storage::{Batch, Precondition};
@@ -32,6 +34,10 @@ pub(crate) struct NewToken {
     pub(crate) explicit_max_ttl: u64,
     pub(crate) period: u64,
     pub(crate) renewable: bool,
+    pub(crate) kind: TokenKind,
+    /// The role that makes it; empty without one.
+    pub(crate) role: String,
+    pub(crate) bound_cidrs: Vec<AddressRange>,
 }
 
 /// A token that was made.
@@ -68,6 +74,9 @@ impl NewToken {
             explicit_max_ttl: 0,
             period: 0,
             renewable: false,
+            kind: TokenKind::Service,
+            role: String::new(),
+            bound_cidrs: Vec::new(),
         }
     }
 
@@ -129,14 +138,14 @@ impl Tokens {
         if ttl == 0 && new.life != Life::Endless {
             return Err(Fault::invalid("a token cannot have a life of 0 seconds"));
         }
-        let text = match new.text {
-            Some(text) => text,
-            None => self.random("hvs.", TOKEN_CHARACTERS)?,
-        };
         let now = self.clock.now().unix_seconds();
         let expires = (ttl > 0).then(|| now.saturating_add_unsigned(ttl));
+        let accessor = match new.kind {
+            TokenKind::Service => self.random("", ACCESSOR_CHARACTERS)?.expose().to_owned(),
+            TokenKind::Batch => String::new(),
+        };
         let record = TokenRecord {
-            accessor: self.random("", ACCESSOR_CHARACTERS)?.expose().to_owned(),
+            accessor,
             parent: new.parent.as_ref().map(|parent| parent.id.to_string()),
             policies: new.policies,
             path: new.path,
@@ -150,8 +159,21 @@ impl Tokens {
             renewable: new.renewable && ttl > 0,
             expires,
             last_renewal: None,
+            kind: new.kind,
+            role: new.role,
+            bound_cidrs: new.bound_cidrs,
         };
-        let batch = self.birth(&text, &record, new.parent.as_deref())?;
+        let (text, batch) = match (record.kind, new.text) {
+            (TokenKind::Batch, _) => (self.batch.seal(&record, &*self.rng)?, Batch::new()),
+            (TokenKind::Service, text) => {
+                let text = match text {
+                    Some(text) => text,
+                    None => self.random("hvs.", TOKEN_CHARACTERS)?,
+                };
+                let batch = self.birth(&text, &record, new.parent.as_deref())?;
+                (text, batch)
+            }
+        };
         Ok((text, record, batch, warning))
     }
 
@@ -191,6 +213,9 @@ impl Tokens {
         lives: Lives,
     ) -> Result<Renewal, Fault> {
         let record = &token.record;
+        if record.kind == TokenKind::Batch {
+            return Err(Fault::invalid("batch tokens cannot be renewed"));
+        }
         let Some(expires) = record.expires else {
             return Err(Fault::invalid(
                 "invalid lease ID: the token has no end to put off",
@@ -246,7 +271,7 @@ pub(crate) fn auth(client_token: String, record: &TokenRecord, ttl: u64) -> Auth
         lease_duration: ttl,
         renewable: record.renewable,
         entity_id: String::new(),
-        token_type: "service".to_owned(),
+        token_type: record.kind.as_str().to_owned(),
         orphan: record.parent.is_none(),
         mfa_requirement: None,
         num_uses: u64::try_from(record.num_uses).unwrap_or(0),

@@ -1,13 +1,41 @@
 //! [`TokenRecord`]: a token as it is stored.
 
 use super::life::Bounds;
+use secretum_api::fields::AddressRange;
 use secretum_crypto::Timestamp;
 use secretum_engine::{Fault, unreadable};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// The number of uses of a token whose last one is under way.
 pub(super) const USED_UP: i64 = -1;
+
+/// How a token is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TokenKind {
+    /// As a record of its own.
+    #[default]
+    Service,
+    /// Nowhere: its text is its record, encrypted.
+    Batch,
+}
+
+impl TokenKind {
+    /// The word for it on the wire.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Batch => "batch",
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+    fn is_service(&self) -> bool {
+        *self == Self::Service
+    }
+}
 
 /// A token as it is stored. Times are seconds since 1970, lives are seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +67,14 @@ pub(crate) struct TokenRecord {
     pub(crate) expires: Option<i64>,
     #[serde(default)]
     pub(crate) last_renewal: Option<i64>,
+    #[serde(default, skip_serializing_if = "TokenKind::is_service")]
+    pub(crate) kind: TokenKind,
+    /// The role that made it; empty without one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) role: String,
+    /// Where it can be used from; anywhere where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) bound_cidrs: Vec<AddressRange>,
 }
 
 impl TokenRecord {
@@ -65,6 +101,12 @@ impl TokenRecord {
         self.expires.map_or(0, |expires| {
             u64::try_from(expires.saturating_sub(now.unix_seconds())).unwrap_or(0)
         })
+    }
+
+    /// Whether it can be used from an address; one that is bound, not from one that is not known.
+    pub(crate) fn is_usable_from(&self, address: Option<IpAddr>) -> bool {
+        let allowed = |address| self.bound_cidrs.iter().any(|range| range.contains(address));
+        self.bound_cidrs.is_empty() || address.is_some_and(allowed)
     }
 
     /// Whether it is a root token.
@@ -125,6 +167,9 @@ mod tests {
             renewable: true,
             expires: Some(1_060),
             last_renewal: None,
+            kind: TokenKind::Service,
+            role: String::new(),
+            bound_cidrs: Vec::new(),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{System, TokenEngine};
 use crate::limits::check_life;
 use crate::system::wrapping;
-use crate::tokens::{Life, Lives, NewToken, Token};
+use crate::tokens::{Life, Lives, NewToken, Role, RoleType, Token, TokenKind};
 use schemars::JsonSchema;
 use secretum_api::fields::{CommaList, KeyValues, Seconds};
 use secretum_crypto::SecretString;
@@ -23,11 +23,18 @@ pub(super) struct Create(Wanted);
 #[serde(transparent)]
 pub(super) struct CreateOrphan(Wanted);
 
+/// Creates a token by a role.
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(super) struct CreateByRole(Wanted);
+
 /// Creates a token.
 #[derive(Deserialize, JsonSchema)]
 #[serde(default)]
 #[derive(Default)]
 struct Wanted {
+    /// Name of the role, in the path that has one.
+    role_name: String,
     /// The token itself; random where it is empty. Root only.
     id: String,
     /// Names of its policies; the caller's where there are none.
@@ -54,43 +61,70 @@ struct Wanted {
     display_name: String,
     /// How often it can be used; 0 for any number.
     num_uses: u32,
-    /// `service`.
+    /// `service` or `batch`.
     #[serde(rename = "type")]
     kind: String,
     /// Not served by this version.
     entity_alias: String,
 }
 
+/// By which of the paths a token is created.
+enum Way {
+    Child,
+    Orphan,
+    ByRole(String, Role),
+}
+
+impl Way {
+    fn path(&self) -> String {
+        match self {
+            Self::Child => "auth/token/create".to_owned(),
+            Self::Orphan => "auth/token/create-orphan".to_owned(),
+            Self::ByRole(name, _) => format!("auth/token/create/{name}"),
+        }
+    }
+
+    fn role(&self) -> Option<&Role> {
+        match self {
+            Self::ByRole(_, role) => Some(role),
+            Self::Child | Self::Orphan => None,
+        }
+    }
+}
+
 /// Creates a token for a caller.
-async fn create(context: &Context, wanted: Wanted, orphan: bool) -> Result<Reply<()>, Fault> {
+async fn create(context: &Context, wanted: Wanted, way: Way) -> Result<Reply<()>, Fault> {
     let system = System::of(context)?;
     let identity = system.identity()?;
     let caller = &identity.token;
-    let path = if orphan {
-        "auth/token/create-orphan"
-    } else {
-        "auth/token/create"
-    };
-    let privileged = caller.record.is_root() || identity.acl.capabilities(path).contains(&"sudo");
-    if caller.record.num_uses != 0 {
-        return Err(Fault::invalid(
-            "restricted use token cannot generate child tokens",
-        ));
-    }
+    let path = way.path();
+    let privileged = caller.record.is_root() || identity.acl.capabilities(&path).contains(&"sudo");
+    check_maker(caller)?;
     wanted.check(privileged)?;
-    let policies = wanted.policies(&caller.record.policies, privileged)?;
+    let ruled = match way.role() {
+        Some(role) => role.policies(
+            &wanted.policies.0,
+            &caller.record.policies,
+            wanted.no_default_policy,
+        )?,
+        None => None,
+    };
+    let policies = match ruled {
+        Some(policies) => wanted.given(policies)?,
+        None => wanted.policies(&caller.record.policies, privileged)?,
+    };
     let tokens = &system.active.tokens;
-    let parent = if orphan || wanted.no_parent {
+    let is_orphan = matches!(way, Way::Orphan)
+        || wanted.no_parent
+        || way.role().is_some_and(|role| role.orphan);
+    let parent = if is_orphan {
         None
     } else {
         Some(tokens.newest(caller).await?)
     };
-    let lives = system.active.mounts.lives_at(path);
-    let new = NewToken {
-        parent,
-        path: path.to_owned(),
-        ..wanted.token(caller, policies, lives)?
-    };
+    let lives = system.active.mounts.lives_at(&path);
+    let new = wanted.token(caller, policies, lives, way)?;
+    let new = NewToken { parent, ..new };
     let chosen = new.text.as_ref().map(SecretString::duplicate);
     let issued = tokens.prepare_auth(new)?;
     if let Some(text) = &chosen
@@ -109,14 +143,25 @@ async fn create(context: &Context, wanted: Wanted, orphan: bool) -> Result<Reply
     Ok(warnings.into_iter().fold(reply, Reply::warn))
 }
 
+/// Refuses a caller that may not have children.
+fn check_maker(caller: &Token) -> Result<(), Fault> {
+    if caller.record.kind == TokenKind::Batch {
+        return Err(Fault::invalid("batch tokens cannot create more tokens"));
+    }
+    if caller.record.num_uses != 0 {
+        return Err(Fault::invalid(
+            "restricted use token cannot generate child tokens",
+        ));
+    }
+    Ok(())
+}
+
 impl Wanted {
     /// Refuses what this caller may not have, or this version does not serve.
     fn check(&self, privileged: bool) -> Result<(), Fault> {
         let refuse = |text: &'static str| Err(Fault::invalid(text));
-        match self.kind.as_str() {
-            "" | "service" | "default" | "default-service" => {}
-            "batch" => return refuse("batch tokens are not served by this version"),
-            _ => return refuse("invalid 'type' value"),
+        if self.asked_kind().is_err() {
+            return refuse("invalid 'type' value");
         }
         if !self.entity_alias.is_empty() {
             return refuse("entity aliases are not served by this version");
@@ -140,8 +185,87 @@ impl Wanted {
         Ok(())
     }
 
+    /// The kind that is asked for.
+    fn asked_kind(&self) -> Result<Option<TokenKind>, ()> {
+        match self.kind.as_str() {
+            "" | "default" | "default-service" => Ok(None),
+            "service" => Ok(Some(TokenKind::Service)),
+            "batch" => Ok(Some(TokenKind::Batch)),
+            _ => Err(()),
+        }
+    }
+
+    /// Refuses what a token that is kept nowhere cannot have.
+    fn check_batch(&self, policies: &[String]) -> Result<(), Fault> {
+        for (setting, is_set) in [
+            ("id", !self.id.is_empty()),
+            ("num_uses", self.num_uses > 0),
+            ("period", self.period.0 > 0),
+            ("explicit_max_ttl", self.explicit_max_ttl.0 > 0),
+            ("renewable", self.renewable == Some(true)),
+        ] {
+            if is_set {
+                return Err(Fault::invalid(format!(
+                    "batch tokens cannot have \"{setting}\" set"
+                )));
+            }
+        }
+        if policies.iter().any(|policy| policy == "root") {
+            return Err(Fault::invalid("batch tokens cannot be root tokens"));
+        }
+        Ok(())
+    }
+
+    /// Puts what a role says in the place of what was asked for, where it says more.
+    fn bounded_by(&mut self, role: &Role) {
+        let shorter = |asked: u64, most: u64| match (asked, most) {
+            (asked, 0) => asked,
+            (0, most) => most,
+            (asked, most) => asked.min(most),
+        };
+        self.explicit_max_ttl = Seconds(shorter(self.explicit_max_ttl.0, role.explicit_max_ttl));
+        if role.period > 0 {
+            self.period = Seconds(role.period);
+        }
+        self.num_uses = match (self.num_uses, role.num_uses) {
+            (asked, 0) => asked,
+            (0, most) => most,
+            (asked, most) => asked.min(most),
+        };
+        if !role.renewable {
+            self.renewable = Some(false);
+        }
+    }
+
     /// The token that is wanted, made by a caller.
-    fn token(self, caller: &Token, policies: Vec<String>, lives: Lives) -> Result<NewToken, Fault> {
+    fn token(
+        mut self,
+        caller: &Token,
+        policies: Vec<String>,
+        lives: Lives,
+        way: Way,
+    ) -> Result<NewToken, Fault> {
+        let asked = self.asked_kind().unwrap_or_default();
+        let kind = way
+            .role()
+            .map_or(RoleType::DefaultService, |role| role.kind)
+            .kind(asked);
+        if kind == TokenKind::Batch {
+            self.check_batch(&policies)?;
+        }
+        let mut path = way.path();
+        let (role, bound_cidrs) = match way {
+            Way::ByRole(name, role) => {
+                if kind == TokenKind::Service {
+                    self.bounded_by(&role);
+                }
+                if !role.path_suffix.is_empty() {
+                    path = format!("{path}/{}", role.path_suffix);
+                }
+                (name, role.bound_cidrs)
+            }
+            Way::Child | Way::Orphan => (String::new(), Vec::new()),
+        };
         let life = self.life(caller, &policies, lives)?;
         Ok(NewToken {
             text: Some(self.id)
@@ -149,7 +273,10 @@ impl Wanted {
                 .map(SecretString::new),
             parent: None,
             policies,
-            path: String::new(),
+            path,
+            kind,
+            role,
+            bound_cidrs,
             meta: if self.meta.0.is_empty() {
                 self.metadata.0
             } else {
@@ -160,7 +287,7 @@ impl Wanted {
             life,
             explicit_max_ttl: self.explicit_max_ttl.0,
             period: self.period.0,
-            renewable: self.renewable.unwrap_or(true),
+            renewable: kind == TokenKind::Service && self.renewable.unwrap_or(true),
         })
     }
 
@@ -204,6 +331,16 @@ impl Wanted {
         if !privileged && policies.iter().any(|policy| !own.contains(policy)) {
             return Err(Fault::invalid("child policies must be subset of parent"));
         }
+        if self.no_default_policy {
+            policies.retain(|policy| policy != "default");
+        } else if adds_default {
+            policies.push("default".to_owned());
+        }
+        self.given(policies)
+    }
+
+    /// The policies of the new token, sorted, where they are ones that can be given.
+    fn given(&self, mut policies: Vec<String>) -> Result<Vec<String>, Fault> {
         if policies
             .iter()
             .any(|policy| policy == wrapping::POLICY_NAME)
@@ -216,11 +353,6 @@ impl Wanted {
         if policies.iter().any(|policy| policy == "root") {
             // It needs no other, and no other takes from it.
             return Ok(vec!["root".to_owned()]);
-        }
-        if self.no_default_policy {
-            policies.retain(|policy| policy != "default");
-        } else if adds_default {
-            policies.push("default".to_owned());
         }
         policies.sort_unstable();
         policies.dedup();
@@ -254,7 +386,7 @@ impl Handle<Create> for TokenEngine {
     type Error = Fault;
 
     async fn handle(&self, request: Create, context: &Context) -> Result<Reply<()>, Fault> {
-        create(context, request.0, false).await
+        create(context, request.0, Way::Child).await
     }
 }
 
@@ -263,6 +395,20 @@ impl Handle<CreateOrphan> for TokenEngine {
     type Error = Fault;
 
     async fn handle(&self, request: CreateOrphan, context: &Context) -> Result<Reply<()>, Fault> {
-        create(context, request.0, true).await
+        create(context, request.0, Way::Orphan).await
+    }
+}
+
+impl Handle<CreateByRole> for TokenEngine {
+    type Data = ();
+    type Error = Fault;
+
+    async fn handle(&self, request: CreateByRole, context: &Context) -> Result<Reply<()>, Fault> {
+        let mut wanted = request.0;
+        let name = std::mem::take(&mut wanted.role_name);
+        let found = System::of(context)?.active.roles.find(&name).await?;
+        let (role, _) =
+            found.ok_or_else(|| Fault::invalid(format!("unknown role {}", name.escape_debug())))?;
+        create(context, wanted, Way::ByRole(name, role)).await
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::tokens::Token;
 use schemars::JsonSchema;
+use secretum_api::fields::AddressRange;
 use secretum_crypto::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -33,6 +34,10 @@ pub(crate) struct TokenFacts {
     last_renewal: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_renewal_time: Option<i64>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    role: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    bound_cidrs: Vec<AddressRange>,
 }
 
 impl TokenFacts {
@@ -56,11 +61,13 @@ impl TokenFacts {
             ttl: record.ttl_left(now),
             explicit_max_ttl: record.explicit_max_ttl,
             entity_id: String::new(),
-            kind: "service",
+            kind: record.kind.as_str(),
             renewable: record.renewable,
             period: Some(record.period).filter(|period| *period > 0),
             last_renewal: record.last_renewal.map(time),
             last_renewal_time: record.last_renewal,
+            role: record.role.clone(),
+            bound_cidrs: record.bound_cidrs.clone(),
         }
     }
 }

@@ -1,9 +1,18 @@
 //! Revoking tokens.
 
 use super::{System, TokenEngine};
+use crate::tokens::{Token, TokenKind};
 use schemars::JsonSchema;
 use secretum_engine::{Context, Fault, Handle, Reply};
 use serde::Deserialize;
+
+/// Refuses a token that nothing is kept of, and so nothing can end but its time and its parent.
+fn check_kind(token: &Token) -> Result<(), Fault> {
+    match token.record.kind {
+        TokenKind::Service => Ok(()),
+        TokenKind::Batch => Err(Fault::invalid("batch tokens cannot be revoked")),
+    }
+}
 
 /// Ends a token and all that it made.
 #[derive(Deserialize, JsonSchema)]
@@ -44,6 +53,7 @@ impl Handle<Revoke> for TokenEngine {
         let active = &System::of(context)?.active;
         // A token that is not there is revoked already.
         if let Some(token) = active.tokens.find(&request.token).await? {
+            check_kind(&token)?;
             active.tokens.revoke(active, &token.id).await?;
         }
         Ok(Reply::empty())
@@ -57,6 +67,7 @@ impl Handle<RevokeSelf> for TokenEngine {
     async fn handle(&self, _: RevokeSelf, context: &Context) -> Result<Reply<()>, Fault> {
         let system = System::of(context)?;
         let (active, token) = (&system.active, &system.identity()?.token);
+        check_kind(token)?;
         active.tokens.revoke(active, &token.id).await?;
         Ok(Reply::empty())
     }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod authorize;
+mod batch;
 mod commits;
 mod lifecycle;
 mod limits;
