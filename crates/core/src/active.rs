@@ -132,7 +132,7 @@ impl Active {
         background.iter().for_each(tokio::task::JoinHandle::abort);
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(task);
     }
 

@@ -11,6 +11,7 @@ mod lifecycle;
 mod mounts;
 mod policies;
 mod token;
+mod tools;
 pub(crate) mod wrapping;
 
 use crate::active::Active;
@@ -77,6 +78,16 @@ impl Engine for Sys {
             .on::<wrapping::Unwrap>(Verb::Write, "wrapping/unwrap", Access::Token)
             .on::<wrapping::LookupWrapped>(Verb::Write, "wrapping/lookup", Access::Token)
             .on::<wrapping::LookupWrapped>(Verb::Read, "wrapping/lookup", Access::Token)
+            .on::<wrapping::Rewrap>(Verb::Write, "wrapping/rewrap", Access::Token)
+            .on::<tools::Random>(Verb::Write, "tools/random", Access::Token)
+            .on::<tools::Random>(Verb::Write, "tools/random/{first}", Access::Token)
+            .on::<tools::Random>(
+                Verb::Write,
+                "tools/random/{first}/{urlbytes}",
+                Access::Token,
+            )
+            .on::<tools::Hash>(Verb::Write, "tools/hash", Access::Token)
+            .on::<tools::Hash>(Verb::Write, "tools/hash/{urlalgorithm}", Access::Token)
             .on::<keys::Seal>(Verb::Write, "seal", Access::Sudo)
             .on::<keys::ReadKeyStatus>(Verb::Read, "key-status", Access::Token)
             .shape(Shape::Lifted)

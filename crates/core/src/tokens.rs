@@ -19,6 +19,7 @@ mod record;
 pub(crate) use record::fuzzing;
 mod revoke;
 mod role;
+mod tidy;
 
 pub(crate) use issue::{Issued, NewToken, auth};
 pub(crate) use life::{Life, Lives};
@@ -86,6 +87,7 @@ pub(crate) struct Tokens {
     id_key: HmacKey,
     accessor_key: HmacKey,
     batch: BatchKey,
+    tidying: tidy::Tidying,
     cache: Cache<Id, Arc<Token>>,
 }
 
@@ -99,6 +101,7 @@ impl Tokens {
             id_key: HmacKey::new(core.barrier.derived_key("token id")?.expose()),
             accessor_key: HmacKey::new(core.barrier.derived_key("token accessor")?.expose()),
             batch: BatchKey::new(core)?,
+            tidying: tidy::Tidying::default(),
             cache: Cache::new(CACHED),
         })
     }

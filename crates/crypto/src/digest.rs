@@ -1,13 +1,49 @@
-//! SHA-256.
+//! SHA-256, and the other digests that callers may ask for.
 //!
-//! **Source**: FIPS 180-4.
+//! **Source**: FIPS 180-4, FIPS 202.
 
-use aws_lc_rs::digest::{Context, SHA256, digest};
+use aws_lc_rs::digest::{self as library, Context, SHA256, digest};
 use std::fmt;
 
 /// The digest of these bytes.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     array(digest(&SHA256, bytes).as_ref())
+}
+
+/// A digest that callers may ask for by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DigestAlgorithm {
+    name: &'static str,
+    library: &'static library::Algorithm,
+}
+
+/// The digests, under the names that Vault has for them.
+const DIGESTS: [(&str, &library::Algorithm); 7] = [
+    ("sha2-224", &library::SHA224),
+    ("sha2-256", &library::SHA256),
+    ("sha2-384", &library::SHA384),
+    ("sha2-512", &library::SHA512),
+    ("sha3-256", &library::SHA3_256),
+    ("sha3-384", &library::SHA3_384),
+    ("sha3-512", &library::SHA3_512),
+];
+
+impl DigestAlgorithm {
+    /// The one of this name: `sha2-256`, `sha3-512`…
+    pub fn named(name: &str) -> Option<Self> {
+        let found = DIGESTS.into_iter().find(|(own, _)| *own == name);
+        found.map(|(name, library)| Self { name, library })
+    }
+
+    /// All names.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        DIGESTS.into_iter().map(|(name, _)| name)
+    }
+
+    /// The digest of these bytes.
+    pub fn digest(self, bytes: &[u8]) -> Vec<u8> {
+        digest(self.library, bytes).as_ref().to_vec()
+    }
 }
 
 /// A digest of bytes that come one part after the other.
@@ -64,5 +100,24 @@ mod tests {
         parts.update(b"");
         parts.update(b"bc");
         assert_eq!(hex::encode(parts.finish()), expected);
+    }
+
+    #[test]
+    fn a_digest_is_found_by_its_name() {
+        for (name, begins) in [
+            ("sha2-224", "23097d22"),
+            ("sha2-256", "ba7816bf"),
+            ("sha2-384", "cb00753f"),
+            ("sha2-512", "ddaf35a1"),
+            ("sha3-256", "3a985da7"),
+            ("sha3-384", "ec014982"),
+            ("sha3-512", "b751850b"),
+        ] {
+            let digest = DigestAlgorithm::named(name).unwrap().digest(b"abc");
+            assert_eq!(hex::encode(&digest)[..8], *begins, "{name}");
+            assert_eq!(digest.len() * 8, name[5..].parse::<usize>().unwrap());
+        }
+        assert_eq!(DigestAlgorithm::named("md5"), None);
+        assert_eq!(DigestAlgorithm::names().count(), DIGESTS.len());
     }
 }

@@ -21,7 +21,7 @@ pub mod siv;
 
 pub use aead::Aes256Gcm;
 pub use clock::{Clock, ClockRef, SystemClock, TestClock, Timestamp};
-pub use digest::{Sha256, sha256};
+pub use digest::{DigestAlgorithm, Sha256, sha256};
 pub use error::{CryptoError, Result};
 pub use hmac::{HmacKey, constant_time_eq, hkdf_sha256};
 pub use random::{

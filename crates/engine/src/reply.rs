@@ -30,8 +30,12 @@ pub struct Reply<T> {
     pub auth: Option<Box<Auth>>,
     /// Whether `auth` is a new token, which is revoked where the answer cannot be recorded.
     pub issues: bool,
+    /// A wrapping token that stands for the answer.
+    pub wrap_info: Option<Box<WrapInfo>>,
     /// The thing asked for is gone, and `data` tells of it: 404 with a full envelope.
     pub gone: bool,
+    /// What was asked for goes on behind the answer: 202.
+    pub accepted: bool,
     /// How long a client may rely on what it read, in seconds; 0 where nothing is said.
     pub refresh_seconds: u64,
 }
@@ -63,7 +67,9 @@ impl<T> Reply<T> {
             warnings: Vec::new(),
             auth: None,
             issues: false,
+            wrap_info: None,
             gone: false,
+            accepted: false,
             refresh_seconds: 0,
         }
     }
@@ -113,6 +119,13 @@ impl<T> Reply<T> {
         self
     }
 
+    /// Marks what was asked for as going on behind the answer.
+    #[must_use]
+    pub fn accepted(mut self) -> Self {
+        self.accepted = true;
+        self
+    }
+
     /// Marks the thing asked for as gone.
     #[must_use]
     pub fn gone(mut self) -> Self {
@@ -137,6 +150,8 @@ pub struct RawReply {
     pub wrap_info: Option<Box<WrapInfo>>,
     /// The thing asked for is gone, and `data` tells of it.
     pub gone: bool,
+    /// What was asked for goes on behind the answer.
+    pub accepted: bool,
     /// How long a client may rely on what it read, in seconds; 0 where nothing is said.
     pub refresh_seconds: u64,
 }
@@ -162,6 +177,7 @@ impl RawReply {
             issues: false,
             wrap_info: None,
             gone: false,
+            accepted: false,
             refresh_seconds: 0,
         }
     }
@@ -188,8 +204,9 @@ impl RawReply {
             warnings,
             auth: reply.auth,
             issues: reply.issues,
-            wrap_info: None,
+            wrap_info: reply.wrap_info,
             gone: reply.gone,
+            accepted: reply.accepted,
             refresh_seconds: reply.refresh_seconds,
         })
     }

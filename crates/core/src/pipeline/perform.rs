@@ -86,7 +86,8 @@ impl<'r> Flow<'r> {
         recording: &mut Recording<'_>,
     ) -> Result<Outcome, Fault> {
         let ttl = self.request.wrap_ttl.filter(|ttl| ttl.0 > 0);
-        let wrappable = outcome.shape != Shape::Bare && !outcome.reply.gone;
+        let is_wrapped = outcome.reply.wrap_info.is_some();
+        let wrappable = outcome.shape != Shape::Bare && !outcome.reply.gone && !is_wrapped;
         match ttl.filter(|_| wrappable && outcome.reply.has_content()) {
             Some(ttl) => {
                 recording.taken().await?;

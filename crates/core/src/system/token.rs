@@ -6,6 +6,7 @@ mod lookup;
 mod renew;
 mod revoke;
 mod roles;
+mod tidy;
 
 use super::System;
 use crate::tokens::Token;
@@ -46,6 +47,7 @@ impl Engine for TokenEngine {
             .on::<RevokeSelf>(Verb::Write, "revoke-self", Access::Token)
             .on::<RevokeAccessor>(Verb::Write, "revoke-accessor", Access::Token)
             .on::<RevokeOrphan>(Verb::Write, "revoke-orphan", Access::Sudo)
+            .on::<tidy::Tidy>(Verb::Write, "tidy", Access::Token)
             .on::<ListAccessors>(Verb::List, "accessors", Access::Sudo)
     }
 }

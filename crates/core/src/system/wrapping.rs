@@ -50,32 +50,18 @@ pub(crate) async fn wrap(
     ttl: Seconds,
     reply: RawReply,
 ) -> Result<Outcome, Fault> {
-    let ttl = ttl.min(TTL_MAX);
     let now = active.core.config.clock.now();
-    let Issued { auth, writes, .. } = active.tokens.prepare_auth(NewToken {
-        explicit_max_ttl: ttl.0,
-        ..NewToken::plain(POLICY_NAME, path, Life::Exactly(ttl.0))
-    })?;
-    let wrapped_accessor = reply.auth.as_ref().map(|auth| auth.accessor.clone());
     let kept = Kept {
         creation_path: path.to_owned(),
         created: now.unix_seconds(),
-        ttl: ttl.0,
+        ttl: ttl.min(TTL_MAX).0,
         data: reply.data,
         auth: reply.auth.map(|auth| *auth),
         warnings: reply.warnings.iter().map(ToString::to_string).collect(),
         refresh_seconds: reply.refresh_seconds,
     };
-    let place = key(&active.tokens.id(&auth.client_token))?;
-    active.commit(writes.put(place, to_json(&kept)?)).await?;
-    let info = WrapInfo {
-        token: auth.client_token,
-        accessor: auth.accessor,
-        ttl: ttl.0,
-        creation_time: now.to_rfc3339(),
-        creation_path: path.to_owned(),
-        wrapped_accessor: wrapped_accessor.unwrap_or_default(),
-    };
+    let (info, writes) = keep(active, &kept)?;
+    active.commit(writes).await?;
     let reply = RawReply {
         wrap_info: Some(Box::new(info)),
         ..RawReply::empty()
@@ -84,6 +70,29 @@ pub(crate) async fn wrap(
         reply,
         shape: Shape::Envelope,
     })
+}
+
+/// A new token for an answer, and what must be committed to have both.
+fn keep(active: &Active, kept: &Kept) -> Result<(WrapInfo, Batch), Fault> {
+    let Kept {
+        creation_path, ttl, ..
+    } = kept;
+    let new = NewToken::plain(POLICY_NAME, creation_path, Life::Exactly(*ttl));
+    let Issued { auth, writes, .. } = active.tokens.prepare_auth(NewToken {
+        explicit_max_ttl: *ttl,
+        ..new
+    })?;
+    let place = key(&active.tokens.id(&auth.client_token))?;
+    let wrapped_accessor = kept.auth.as_ref().map(|auth| auth.accessor.clone());
+    let info = WrapInfo {
+        token: auth.client_token,
+        accessor: auth.accessor,
+        ttl: *ttl,
+        creation_time: active.core.config.clock.now().to_rfc3339(),
+        creation_path: creation_path.clone(),
+        wrapped_accessor: wrapped_accessor.unwrap_or_default(),
+    };
+    Ok((info, writes.put(place, to_json(kept)?)))
 }
 
 /// Where the answer behind a token is kept.
@@ -102,6 +111,14 @@ pub(crate) struct Unwrap {
 /// Tells of a wrapped answer without opening it.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct LookupWrapped {
+    /// The wrapping token.
+    #[serde(default)]
+    token: String,
+}
+
+/// Puts a wrapped answer behind a new token; the old one ends.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct Rewrap {
     /// The wrapping token.
     #[serde(default)]
     token: String,
@@ -189,6 +206,23 @@ impl Handle<Unwrap> for Sys {
         reply.issues = kept.auth.is_some();
         reply.auth = kept.auth.map(Box::new);
         Ok(kept.warnings.into_iter().fold(reply, Reply::warn))
+    }
+}
+
+impl Handle<Rewrap> for Sys {
+    type Data = ();
+    type Error = Fault;
+
+    async fn handle(&self, request: Rewrap, context: &Context) -> Result<Reply<()>, Fault> {
+        let Found {
+            mut kept, writes, ..
+        } = find(context, &request.token).await?;
+        let active = &System::of(context)?.active;
+        kept.created = context.clock.now().unix_seconds();
+        let (info, birth) = keep(active, &kept)?;
+        let mut reply = Reply::wrote(writes.and(birth));
+        reply.wrap_info = Some(Box::new(info));
+        Ok(reply)
     }
 }
 

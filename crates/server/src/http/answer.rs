@@ -74,10 +74,10 @@ fn success(id: &str, reply: &RawReply, shape: Shape) -> serde_json::Result<HttpR
     if !reply.has_content() && reply.warnings.is_empty() {
         return Ok(json(StatusCode::NO_CONTENT, Vec::new()));
     }
-    let status = if reply.gone {
-        StatusCode::NOT_FOUND
-    } else {
-        StatusCode::OK
+    let status = match (reply.gone, reply.accepted) {
+        (true, _) => StatusCode::NOT_FOUND,
+        (false, true) => StatusCode::ACCEPTED,
+        (false, false) => StatusCode::OK,
     };
     let body = match (shape, &reply.data) {
         (Shape::Bare, Some(data)) => data.get().as_bytes().to_vec(),

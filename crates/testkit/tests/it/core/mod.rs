@@ -11,5 +11,6 @@ mod mounts;
 mod policies;
 mod revoke;
 mod tokens;
+mod tools;
 mod tuning;
 mod upgrade;
