@@ -6,10 +6,12 @@
 //! cannot contradict each other, on whatever node. The tree follows the records through the change
 //! feed.
 
+mod description;
 mod record;
 mod settings;
 mod tree;
 
+use description::Descriptions;
 use record::RecordClass;
 pub(crate) use record::{MountRecord, NewMount};
 pub(crate) use settings::{MountConfig, MountSettings};
@@ -67,6 +69,7 @@ pub(crate) struct Mounts {
     core: Arc<Core>,
     storage: Arc<dyn Storage>,
     table: RwLock<Table>,
+    descriptions: Descriptions,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +78,8 @@ struct Table {
     by_uuid: HashMap<String, Arc<Mount>>,
     /// Mounts that are gone, which a request under way may still read.
     leaving: HashMap<String, Weak<()>>,
+    /// Grows with every change.
+    version: u64,
 }
 
 /// A change of the table that was begun.
@@ -87,6 +92,7 @@ impl Mounts {
             core,
             storage,
             table: RwLock::default(),
+            descriptions: Descriptions::default(),
         }
     }
 
@@ -317,6 +323,7 @@ impl Mounts {
 
 impl Table {
     fn insert(&mut self, mount: Arc<Mount>) {
+        self.version += 1;
         self.take(&mount.record.uuid);
         self.tree.insert(&mount.path.clone(), Arc::clone(&mount));
         self.by_uuid.insert(mount.record.uuid.clone(), mount);
@@ -324,6 +331,7 @@ impl Table {
 
     fn remove(&mut self, uuid: &str) {
         if let Some(gone) = self.take(uuid) {
+            self.version += 1;
             self.leave(&gone);
         }
     }
@@ -332,6 +340,7 @@ impl Table {
     fn replace(&mut self, new: Self) {
         let old = std::mem::replace(self, new);
         self.leaving = old.leaving;
+        self.version = old.version + 1;
         for (uuid, mount) in old.by_uuid {
             if !self.by_uuid.contains_key(&uuid) {
                 self.leave(&mount);

@@ -21,7 +21,9 @@ use crate::mounts::Mount;
 use crate::system::{self, System};
 use crate::{Core, Outcome, Request, Response};
 use authorize::Granted;
-use secretum_engine::{Body, Class, Context, Fault, Input, Matched, Operation, RowId, Shape, Verb};
+use secretum_engine::{
+    Body, Class, Context, Fault, Input, Matched, Operation, Recorded, RowId, Shape, Verb,
+};
 use std::sync::Arc;
 
 /// The deepest nesting of a body.
@@ -100,7 +102,11 @@ impl Core {
             .system
             .facts(row)
             .map_or(Shape::Bare, |facts| facts.shape);
-        Ok(Outcome { reply, shape })
+        Ok(Outcome {
+            reply,
+            shape,
+            recorded: Recorded::default(),
+        })
     }
 }
 

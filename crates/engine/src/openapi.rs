@@ -11,6 +11,7 @@ pub struct Document {
     generator: SchemaGenerator,
     paths: Map<String, Value>,
     help: String,
+    note: String,
 }
 
 impl Default for Document {
@@ -24,6 +25,7 @@ impl Default for Document {
                 .into_generator(),
             paths: Map::new(),
             help: String::new(),
+            note: String::new(),
         }
     }
 }
@@ -62,6 +64,12 @@ impl Document {
         }
     }
 
+    /// Adds a sentence to what the document tells of itself.
+    pub fn note(&mut self, sentence: &str) {
+        self.note.push(' ');
+        self.note.push_str(sentence);
+    }
+
     /// The document, whole.
     pub fn finish(mut self, version: &str) -> Value {
         let schemas = self.generator.take_definitions(true);
@@ -69,7 +77,9 @@ impl Document {
             "openapi": "3.1.0",
             "info": {
                 "title": "SecretumVault",
-                "description": "HTTP API of SecretumVault. All paths are below /v1/.",
+                "description": format!(
+                    "HTTP API of SecretumVault. All paths are below /v1/.{}", self.note
+                ),
                 "version": version,
                 "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
             },

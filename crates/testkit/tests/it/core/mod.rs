@@ -7,6 +7,7 @@ mod lifecycle;
 mod limits;
 mod lives;
 mod mounts;
+mod openapi;
 mod policies;
 mod revoke;
 mod tokens;
