@@ -53,6 +53,16 @@ pub enum AuditError {
         #[source]
         source: Arc<std::io::Error>,
     },
+    /// The device's file is being written by another.
+    #[error(
+        "the audit file `{}` is still being written, by a device that was removed or by another \
+         process: try again, or choose another file",
+        path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// An option of a device is wrong.
     #[error("{0}")]
     Option(String),
