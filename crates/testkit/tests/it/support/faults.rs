@@ -151,6 +151,11 @@ impl Faulty {
         self.commits.load(Ordering::SeqCst)
     }
 
+    /// The prefixes that were paged through so far, in order.
+    pub(crate) fn pages(&self) -> Vec<String> {
+        self.pages.lock().clone()
+    }
+
     /// How often a prefix was paged through so far.
     pub(crate) fn pages_of(&self, prefix: &str) -> usize {
         let pages = self.pages.lock();
