@@ -245,6 +245,8 @@ impl Reader<'_> {
     }
 }
 
+/// Not recorded by audit devices: as with a head that cannot be read, there is no request yet. Who sends
+/// too much learns nothing of the vault by it, and records of it would be a way to fill its disk.
 fn too_large(bytes_max: usize) -> Fault {
     Fault::TooLarge(format!("the body is over the limit of {bytes_max} bytes").into())
 }
