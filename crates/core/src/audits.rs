@@ -3,8 +3,8 @@
 //! A device's record is `sys/audit/<path>`, its HMAC key in it. A device that cannot be opened keeps
 //! the vault sealed: what must be recorded cannot be.
 
-use crate::CoreError;
 use crate::active::Active;
+use crate::{CoreError, limits};
 use parking_lot::Mutex;
 use secretum_audit::{AuditError, Broker, Device, DeviceConfig, FileOptions};
 use secretum_crypto::Key256;
@@ -97,7 +97,7 @@ impl Audits {
         if record.kind != "file" {
             return Err(Fault::invalid(format!(
                 "`{}` is not a type of audit device: use `file`",
-                record.kind
+                limits::shortened(&record.kind)
             )));
         }
         // Two additions at once know nothing of each other: the later one begins again.

@@ -18,7 +18,7 @@ pub(crate) use settings::{MountConfig, MountSettings};
 
 use crate::active::Active;
 use crate::tokens::Lives;
-use crate::{Core, CoreError, system};
+use crate::{Core, CoreError, limits, system};
 use parking_lot::RwLock;
 use secretum_crypto::{Rng, random_bytes, random_uuid};
 use secretum_engine::{
@@ -282,11 +282,7 @@ impl Mounts {
                 .filter(|kind| kind.class() == record.class())
                 .map(secretum_engine::EngineKind::name)
                 .collect();
-            return Err(Fault::invalid(format!(
-                "`{}` is not a type that can be enabled here: use one of {}",
-                record.kind,
-                known.join(", ")
-            )));
+            return Err(Fault::invalid(unknown_kind(&record.kind, &known)));
         };
         let prefix = Key::try_from(format!("mount/{}/", record.uuid))?;
         kind.build(Setup {
@@ -358,6 +354,18 @@ impl Table {
         let presence = Arc::downgrade(&gone.presence);
         self.leaving.insert(gone.record.uuid.clone(), presence);
     }
+}
+
+fn unknown_kind(kind: &str, known: &[&str]) -> String {
+    let kind = limits::shortened(kind);
+    if known.is_empty() {
+        return format!(
+            "`{kind}` is not a type that can be enabled here: this version has none, but for those \
+             that every vault has"
+        );
+    }
+    let known = known.join(", ");
+    format!("`{kind}` is not a type that can be enabled here: use one of {known}")
 }
 
 fn full_path(record: &MountRecord) -> String {

@@ -330,3 +330,21 @@ async fn paths_that_overlap_or_are_reserved_are_refused() {
     }
     vault.ask(Verb::Delete, "sys/mounts/nowhere").await.unwrap();
 }
+
+#[tokio::test]
+async fn an_unknown_type_is_told_in_short_with_what_there_is() {
+    let vault = Vault::open().await;
+    let long = "x".repeat(100_000);
+    for (path, kind, expected) in [
+        ("sys/mounts/a", "kw", "use one of kv, probe"),
+        ("sys/mounts/a", long.as_str(), "use one of kv, probe"),
+        ("sys/auth/a", "userpass", "this version has none"),
+    ] {
+        match vault.write(path, json!({"type": kind})).await {
+            Err(Fault::Invalid(told)) => {
+                assert!(told.contains(expected) && told.len() < 300, "{told}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
