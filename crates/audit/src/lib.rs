@@ -8,6 +8,8 @@
 
 mod broker;
 mod conceal;
+#[cfg(test)]
+mod conformance;
 mod device;
 mod file;
 mod queue;
