@@ -56,10 +56,9 @@ async fn a_document_describes_a_bounded_number_of_mounts() {
 #[tokio::test]
 async fn a_document_is_made_once_for_each_table_of_mounts() {
     let vault = Vault::open().await;
-    vault
-        .policy("some", r#"path "probe/*" { capabilities = ["read"] }"#)
+    let caller = vault
+        .token_under("some", r#"path "probe/*" { capabilities = ["read"] }"#)
         .await;
-    let caller = vault.token_with(&["some"]).await;
     let ask = async || {
         let document = vault.ask_as(&caller, Verb::Read, PATH).await.unwrap();
         described(&document)

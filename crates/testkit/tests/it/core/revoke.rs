@@ -11,8 +11,7 @@ const MAKER: &str = r#"path "auth/token/create" { capabilities = ["update"] }"#;
 
 /// A tree of tokens below a first one: `width` children each, down to `depth`.
 async fn tree(vault: &Vault, width: usize, depth: usize) -> Vec<String> {
-    vault.policy("maker", MAKER).await;
-    let mut tokens = vec![vault.token_with(&["maker"]).await];
+    let mut tokens = vec![vault.token_under("maker", MAKER).await];
     let mut parents = tokens.clone();
     for _ in 0..depth {
         let mut children = Vec::new();
@@ -103,8 +102,7 @@ async fn a_revocation_that_never_began_changed_nothing() {
 
 /// A token, its child and its grandchild; and where the records of the last two stand.
 async fn line(vault: &Vault) -> ([String; 3], [&'static str; 2]) {
-    vault.policy("maker", MAKER).await;
-    let first = vault.token_with(&["maker"]).await;
+    let first = vault.token_under("maker", MAKER).await;
     let before_both = vault.storage.keys("sys/token/id/").await;
     let second = vault.token_of(&first, json!({})).await.client_token;
     let before_third = vault.storage.keys("sys/token/id/").await;
@@ -240,13 +238,12 @@ async fn no_child_outlives_a_parent_that_ends_meanwhile() {
 #[tokio::test]
 async fn orphans_outlive_who_made_them() {
     let vault = Vault::open().await;
-    vault
-        .policy(
+    let parent = vault
+        .token_under(
             "maker",
             r#"path "auth/token/*" { capabilities = ["update", "sudo"] }"#,
         )
         .await;
-    let parent = vault.token_with(&["maker"]).await;
     let create = async |path: &str, body| {
         let made = vault.write_as(&parent, path, body).await.unwrap();
         made.auth.unwrap()

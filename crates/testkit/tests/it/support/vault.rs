@@ -241,6 +241,12 @@ impl Vault {
         self.token_of(&self.root, settings).await.client_token
     }
 
+    /// A new token with one policy, which is written first.
+    pub(crate) async fn token_under(&self, name: &str, text: &str) -> String {
+        self.policy(name, text).await;
+        self.token_with(&[name]).await
+    }
+
     /// Whether a token is known.
     pub(crate) async fn lives(&self, token: &str) -> bool {
         match self
