@@ -4,20 +4,22 @@
     SECRETUM_BIN=target/debug/secretum python -m pytest tests/peers
     PEERS_SERVER=bao python -m pytest tests/peers      # the tests themselves, against OpenBao
 
-`openssl` and `curl` are needed too, and root for the tests that fill up a disk of their own.
+`openssl` and `curl` are needed too. The tests that fill up a disk of their own need root, or a system
+that lets users have namespaces.
 """
 
-import contextlib
 import itertools
-import os
-import subprocess
 
 import certificates as certificate_files
 import pytest
 from command import CLIENTS, Cli
+from disk import SmallDisk, allow_mounts
 from node import IS_BAO, Node, dev_node, planted_files, production_node, until
 
 _counter = itertools.count(1)
+
+# Before there is a thread, and before any server is started: they are to see the mounts, too.
+no_mounts = allow_mounts()
 
 
 def pytest_collection_modifyitems(items):
@@ -80,31 +82,11 @@ def fresh(tmp_path, certificates):
         node.stop()
 
 
-class SmallDisk:
-    """A file system of its own that tests can fill up."""
-
-    def __init__(self, directory, size_bytes):
-        self.directory, self.filler = directory, directory / "filler"
-        options = f"size={size_bytes}"
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", directory], check=True)
-
-    def fill(self):
-        with open(self.filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
-            while True:
-                file.write(bytes(4096))
-
-    def free(self):
-        self.filler.unlink()
-
-    def unmount(self):
-        subprocess.run(["umount", "--lazy", self.directory], check=True)
-
-
 @pytest.fixture
 def small_disk():
-    """Mounts file systems of limited size, which takes root."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system takes root: run the suite as root once")
+    """Mounts file systems of limited size."""
+    if no_mounts:
+        pytest.fail(no_mounts)
     made = []
 
     def mount(directory, size_bytes):

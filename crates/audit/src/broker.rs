@@ -1,7 +1,7 @@
 //! [`Broker`]: hands every record to every device.
 
 use crate::device::Sent;
-use crate::{AuditError, Device, Record, Subject};
+use crate::{AuditError, Device, FileOptions, Record, Subject};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use parking_lot::RwLock;
@@ -14,36 +14,44 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Adds a device, in the place of one with the same path.
+    /// Adds a device, in the place of one with the same path, which is closed.
     pub fn add(&self, device: Device) {
-        let mut devices = self.devices.write();
-        let mut changed: Vec<_> = devices
-            .iter()
-            .filter(|own| own.path() != device.path())
-            .cloned()
-            .collect();
-        changed.push(Arc::new(device));
-        *devices = Arc::new(changed);
+        let device = Arc::new(device);
+        self.change(|own| own.path() != device.path(), Some(&device));
     }
 
-    /// Removes a device; whether it was there.
+    /// Removes a device and closes it; whether it was there. Nothing is sent to it any more.
     pub fn remove(&self, path: &str) -> bool {
-        let mut devices = self.devices.write();
-        let changed: Vec<_> = devices
-            .iter()
-            .filter(|own| own.path() != path)
-            .cloned()
-            .collect();
-        let found = changed.len() < devices.len();
-        *devices = Arc::new(changed);
-        found
+        self.change(|own| own.path() != path, None)
     }
 
-    /// Removes the devices whose path is not wanted.
-    pub fn retain(&self, wanted: impl Fn(&str) -> bool) {
+    /// Removes and closes the devices that are not wanted.
+    pub fn retain(&self, wanted: impl Fn(&Device) -> bool) {
+        self.change(wanted, None);
+    }
+
+    /// Keeps devices as said, closes the others, adds one; whether there were others.
+    fn change(&self, keeps: impl Fn(&Device) -> bool, added: Option<&Arc<Device>>) -> bool {
         let mut devices = self.devices.write();
-        let kept = devices.iter().filter(|own| wanted(own.path())).cloned();
-        *devices = Arc::new(kept.collect());
+        let (mut kept, gone): (Vec<_>, Vec<_>) =
+            devices.iter().cloned().partition(|own| keeps(own));
+        kept.extend(added.cloned());
+        *devices = Arc::new(kept);
+        gone.iter().for_each(|device| device.close());
+        !gone.is_empty()
+    }
+
+    /// Closes every device, and waits until each has written what it accepted, or hangs.
+    pub async fn close(&self) {
+        let devices = self.devices();
+        devices.iter().for_each(|device| device.close());
+        let ended = devices.iter().map(|device| async move {
+            if !device.ended().await {
+                let device = device.path();
+                tracing::error!(device, "an audit device did not end in time");
+            }
+        });
+        futures::future::join_all(ended).await;
     }
 
     /// The device at a path.
@@ -60,12 +68,12 @@ impl Broker {
         Arc::clone(&self.devices.read())
     }
 
-    /// The path of another device that writes to the same file.
-    pub fn shares_file(&self, device: &Device) -> Option<String> {
+    /// The path of another device than `path` that writes to this file.
+    pub fn writer_of(&self, file: &FileOptions, path: &str) -> Option<String> {
         let devices = self.devices.read();
         let other = devices
             .iter()
-            .find(|own| own.path() != device.path() && own.shares_file(device));
+            .find(|own| own.path() != path && own.writes_to(file));
         other.map(|other| other.path().to_owned())
     }
 
@@ -97,13 +105,19 @@ impl Entry<'_> {
     ///
     /// **Errors**: [`AuditError::NoDeviceTookIt`]; what each device said is logged.
     pub fn send(&mut self, record: &Record<'_>) -> Result<Pending, AuditError> {
-        self.follow_changes();
-        let lines = self.devices.iter().zip(&self.rendered);
+        // INVARIANT: held until every device has the record. Who removes a device waits for that, so a
+        // device gets nothing after its removal, and no record is lost to one that was closed.
+        let devices = self.broker.devices.read();
+        if !Arc::ptr_eq(&devices, &self.devices) {
+            self.rendered = render(&self.subject, &devices);
+            self.devices = Arc::clone(&devices);
+        }
+        let lines = devices.iter().zip(&self.rendered);
         let mut sent = lines.map(|(device, subject)| {
             let line = record.render(subject, &device.key().key);
             device.send(&line).map_err(refused)
         });
-        match self.devices.len() {
+        match devices.len() {
             0 => Ok(Pending::Nobody),
             1 => sent
                 .next()
@@ -111,16 +125,6 @@ impl Entry<'_> {
                 .map(Pending::One),
             // Every device has the record before any is waited for.
             _ => Ok(Pending::Any(sent.filter_map(Result::ok).collect())),
-        }
-    }
-
-    /// A device that was added or removed since the record before changes who is told.
-    fn follow_changes(&mut self) {
-        let devices = self.broker.devices.read();
-        if !Arc::ptr_eq(&devices, &self.devices) {
-            self.devices = Arc::clone(&devices);
-            drop(devices);
-            self.rendered = render(&self.subject, &self.devices);
         }
     }
 }
@@ -171,7 +175,7 @@ mod tests {
     use super::*;
     use crate::queue::Queue;
     use crate::writer::Writer;
-    use crate::{DeviceConfig, FileOptions, RequestPart};
+    use crate::{DeviceConfig, RequestPart};
     use secretum_crypto::Timestamp;
     use std::collections::BTreeMap;
     use std::io::{Read, Write};
@@ -182,13 +186,14 @@ mod tests {
         BTreeMap::from([("file_path".to_owned(), path.display().to_string())])
     }
 
-    fn device(name: &str, path: &Path) -> Result<Device, AuditError> {
+    async fn device(name: &str, path: &Path) -> Result<Device, AuditError> {
         let file = FileOptions::read(&options(path), None)?;
-        Device::open(DeviceConfig {
+        let config = DeviceConfig {
             path: name,
             hmac_key: b"key",
             file,
-        })
+        };
+        Device::open(config).await
     }
 
     fn subject() -> Subject<'static> {
@@ -234,7 +239,7 @@ mod tests {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
         broker.add(Device::with_queue("full/", on(full.unwrap())));
         assert!(write(&broker).await.is_err());
-        broker.add(device("file/", &path).unwrap());
+        broker.add(device("file/", &path).await.unwrap());
         assert!(write(&broker).await.is_ok());
         assert!(broker.remove("file/"));
         assert!(write(&broker).await.is_err());
@@ -276,8 +281,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let paths = [folder.path().join("a.log"), folder.path().join("b.log")];
         let broker = Arc::new(Broker::default());
-        broker.add(device("a/", &paths[0]).unwrap());
-        broker.add(device("b/", &paths[1]).unwrap());
+        broker.add(device("a/", &paths[0]).await.unwrap());
+        broker.add(device("b/", &paths[1]).await.unwrap());
         let requests: Vec<_> = (0..REQUESTS)
             .map(|_| {
                 let broker = Arc::clone(&broker);
@@ -287,13 +292,8 @@ mod tests {
         for request in futures::future::join_all(requests).await {
             request.unwrap().unwrap();
         }
-        // A device writes what it has before it ends.
-        broker.retain(|_| false);
-        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        broker.close().await;
         for path in &paths {
-            while lines(path) < REQUESTS && std::time::Instant::now() < deadline {
-                tokio::task::yield_now().await;
-            }
             let text = std::fs::read_to_string(path).unwrap();
             for (number, line) in text.lines().enumerate() {
                 let value: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -308,16 +308,92 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(folder.path(), folder.path().join("link")).unwrap();
         let broker = Broker::default();
-        broker.add(device("a/", &folder.path().join("x")).unwrap());
+        broker.add(device("a/", &folder.path().join("x")).await.unwrap());
         for (name, file, shared) in [
             ("b/", "x", Some("a/".to_owned())),
             ("b/", "link/x", Some("a/".to_owned())),
             ("b/", "y", None),
             ("a/", "x", None),
         ] {
-            let device = device(name, &folder.path().join(file)).unwrap();
-            assert_eq!(broker.shares_file(&device), shared, "{name} {file}");
+            let file = options(&folder.path().join(file));
+            let file = FileOptions::read(&file, None).unwrap();
+            assert_eq!(broker.writer_of(&file, name), shared, "{name} {file:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_is_free_when_its_last_writer_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
+        let broker = Broker::default();
+        broker.add(device("a/", &path).await.unwrap());
+        let mut entry = broker.entry(subject());
+        let sent: Vec<_> = (0..100).map(|_| entry.send(&record()).unwrap()).collect();
+        // A request that is under way still knows the device. It wrote nothing of it yet.
+        let removed = broker.device("a/").unwrap();
+        broker.remove("a/");
+        broker.add(device("b/", &path).await.unwrap());
+        for sent in sent {
+            sent.taken().await.unwrap();
+        }
+        entry.send(&record()).unwrap().taken().await.unwrap();
+        assert!(matches!(removed.send(b"x"), Err(AuditError::Busy { .. })));
+        broker.close().await;
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(value["sequence"], number);
+        }
+        assert_eq!(text.lines().count(), 101);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_another_writes_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
+        let _first = device("a/", &path).await.unwrap();
+        tokio::time::pause();
+        let second = device("b/", &path).await;
+        assert!(
+            matches!(second, Err(AuditError::InUse { .. })),
+            "{second:?}"
+        );
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn no_record_is_lost_to_a_device_that_is_removed_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = Arc::new(Broker::default());
+        broker.add(device("a/", &folder.path().join("0")).await.unwrap());
+        let writers: Vec<_> = (0..4)
+            .map(|_| {
+                let broker = Arc::clone(&broker);
+                tokio::spawn(async move {
+                    for _ in 0..500 {
+                        write(&broker).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        let mut rounds = 0;
+        while writers.iter().any(|writer| !writer.is_finished()) {
+            rounds += 1;
+            let path = folder.path().join(rounds.to_string());
+            let names = ["b/", "a/"];
+            broker.add(device(names[rounds % 2], &path).await.unwrap());
+            broker.remove(names[(rounds + 1) % 2]);
+        }
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        broker.close().await;
+        // While there are two, both get it.
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        let written: usize = files.map(|file| lines(&file.unwrap().path())).sum();
+        assert!(
+            written >= 2_000 && rounds > 1,
+            "{written} in {rounds} rounds"
+        );
     }
 
     #[tokio::test]
@@ -325,10 +401,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let paths = [folder.path().join("a.log"), folder.path().join("b.log")];
         let broker = Broker::default();
-        broker.add(device("a/", &paths[0]).unwrap());
+        broker.add(device("a/", &paths[0]).await.unwrap());
         let mut entry = broker.entry(subject());
         entry.send(&record()).unwrap().taken().await.unwrap();
-        broker.add(device("b/", &paths[1]).unwrap());
+        broker.add(device("b/", &paths[1]).await.unwrap());
         broker.remove("a/");
         entry.send(&record()).unwrap().taken().await.unwrap();
         assert_eq!((lines(&paths[0]), lines(&paths[1])), (1, 1));

@@ -1,9 +1,9 @@
 //! [`Device`]: one place that records go to.
 
 use crate::AuditError;
-use crate::file::FileOptions;
+use crate::file::{FileId, FileOptions};
 use crate::queue::{PATIENCE, Queue};
-use crate::writer::{FileId, Writer};
+use crate::writer::Writer;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use secretum_crypto::HmacKey;
@@ -12,7 +12,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// How long it is until a file that is in use is asked for again.
+const CLAIM_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a device is made from.
 #[derive(Debug)]
@@ -54,11 +59,12 @@ impl DeviceKey {
 }
 
 impl Device {
-    /// Opens the device. Its task runs on the runtime of the caller, and ends with the device.
+    /// Opens the device. Its task runs on the runtime of the caller, and ends with the device. Where
+    /// the file's last writer is about to end, it waits for that.
     ///
-    /// **Errors**: [`AuditError::File`], [`AuditError::Option`].
-    pub fn open(config: DeviceConfig<'_>) -> Result<Self, AuditError> {
-        let writer = Writer::open(config.file)?;
+    /// **Errors**: [`AuditError::File`], [`AuditError::Option`], [`AuditError::InUse`].
+    pub async fn open(config: DeviceConfig<'_>) -> Result<Self, AuditError> {
+        let writer = writer(&config.file).await?;
         let (file, id) = (writer.path().to_owned(), writer.file_id());
         let queue = Queue::start(config.path, writer).map_err(|source| AuditError::File {
             path: file.clone(),
@@ -71,6 +77,13 @@ impl Device {
             file,
             id,
         })
+    }
+
+    /// Whether a device could be opened on this file; leaves the file as it is, or empty.
+    ///
+    /// **Errors**: as [`Self::open`].
+    pub async fn try_file(file: &FileOptions) -> Result<(), AuditError> {
+        writer(file).await.map(drop)
     }
 
     #[cfg(test)]
@@ -89,10 +102,20 @@ impl Device {
         &self.path
     }
 
-    /// Whether it writes to the file of another device, or will when both are opened anew.
-    pub(crate) fn shares_file(&self, other: &Self) -> bool {
-        let (own, others) = (*self.id.lock(), *other.id.lock());
-        own == others || self.file == other.file
+    /// Whether it writes to this file, or will when it is opened anew.
+    pub fn writes_to(&self, file: &FileOptions) -> bool {
+        file.is_at(*self.id.lock(), &self.file)
+    }
+
+    /// Refuses what comes from here on. What was accepted is written, and then its file is free.
+    pub fn close(&self) {
+        self.queue.close();
+    }
+
+    /// Waits until it has written everything, after it was closed; whether that came in time.
+    pub async fn ended(&self) -> bool {
+        let ended = tokio::time::timeout(PATIENCE, self.queue.ended()).await;
+        ended.is_ok()
     }
 
     /// The key of its HMACs.
@@ -122,6 +145,19 @@ impl Device {
     /// **Errors**: [`AuditError::Busy`], [`AuditError::TimedOut`] while the device hangs.
     pub(crate) fn send(&self, line: &[u8]) -> Result<Sent, AuditError> {
         self.queue.put(line).map(Sent)
+    }
+}
+
+/// A writer on a file, once the file is free.
+async fn writer(file: &FileOptions) -> Result<Writer, AuditError> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match Writer::open(file.clone()) {
+            Err(AuditError::InUse { .. }) if Instant::now() < until => {
+                tokio::time::sleep(CLAIM_PAUSE).await;
+            }
+            opened => return opened,
+        }
     }
 }
 

@@ -2,11 +2,21 @@
 
 use crate::AuditError;
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// What a file is, whatever it is called: its device and inode.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct FileId(u64, u64);
+
+impl FileId {
+    pub(crate) fn of(facts: &Metadata) -> Self {
+        Self(facts.dev(), facts.ino())
+    }
+}
 
 /// Where a file device writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +60,26 @@ impl FileOptions {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the file is this one, by any name, or has the same name.
+    pub(crate) fn is_at(&self, id: FileId, path: &Path) -> bool {
+        let facts = std::fs::metadata(&self.path);
+        self.path == path || facts.is_ok_and(|facts| FileId::of(&facts) == id)
+    }
+
+    /// Opens the file, and claims it until it is closed.
+    ///
+    /// **Errors**: as [`Self::open`]; [`AuditError::InUse`].
+    pub(crate) fn claim(&self) -> Result<File, AuditError> {
+        let file = self.open()?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(AuditError::InUse {
+                path: self.path.clone(),
+            }),
+            Err(TryLockError::Error(source)) => Err(self.failed(source)),
+        }
     }
 
     /// Opens the file at its end. One that holds something else than an audit log, or that can be

@@ -8,6 +8,8 @@
 
 mod broker;
 mod conceal;
+#[cfg(test)]
+mod conformance;
 mod device;
 mod file;
 mod queue;
@@ -52,6 +54,16 @@ pub enum AuditError {
         /// The system's error.
         #[source]
         source: Arc<std::io::Error>,
+    },
+    /// The device's file is being written by another.
+    #[error(
+        "the audit file `{}` is still being written, by a device that was removed or by another \
+         process: try again, or choose another file",
+        path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
     },
     /// An option of a device is wrong.
     #[error("{0}")]

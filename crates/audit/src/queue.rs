@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 /// How many records may wait for a device.
 const RECORDS_MAX: usize = 4_096;
@@ -85,6 +85,8 @@ struct Shared {
     device: String,
     waiting: Mutex<Waiting>,
     filled: Notify,
+    /// Closed when the thread has ended, and its writer with it.
+    ended: watch::Receiver<()>,
 }
 
 /// The queue of a device. Its task and its thread end with it.
@@ -96,13 +98,18 @@ impl Queue {
     /// **Errors**: the system's, where it gives no thread.
     pub(crate) fn start(device: &str, writer: Writer) -> std::io::Result<Self> {
         let (to_thread, jobs) = sync_channel(1);
+        let (alive, ended) = watch::channel(());
         std::thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || write_all(writer, &jobs))?;
+            .spawn(move || {
+                write_all(writer, &jobs);
+                drop(alive);
+            })?;
         let shared = Arc::new(Shared {
             device: device.to_owned(),
             waiting: Mutex::default(),
             filled: Notify::new(),
+            ended,
         });
         tokio::spawn(Arc::clone(&shared).hand_over(to_thread));
         Ok(Self(shared))
@@ -116,6 +123,9 @@ impl Queue {
         let mut waiting = self.0.waiting.lock();
         if let Some(refusal) = &waiting.refuses {
             return Err(refusal.clone());
+        }
+        if waiting.closed {
+            return Err(self.busy());
         }
         let first = waiting.requests.is_empty();
         if waiting.requests.len() >= RECORDS_MAX
@@ -135,9 +145,25 @@ impl Queue {
     /// Has the file opened anew, between two records.
     pub(crate) fn reopen(&self) -> oneshot::Receiver<Answer> {
         let (asked, answer) = oneshot::channel();
-        self.0.waiting.lock().reopen.push(asked);
+        let mut waiting = self.0.waiting.lock();
+        if !waiting.closed {
+            waiting.reopen.push(asked);
+        }
+        drop(waiting);
         self.0.filled.notify_one();
         answer
+    }
+
+    /// Refuses what comes from here on; what is in the queue is written.
+    pub(crate) fn close(&self) {
+        self.0.waiting.lock().closed = true;
+        self.0.filled.notify_one();
+    }
+
+    /// Waits until everything is written and the thread has ended, after the queue was closed.
+    pub(crate) async fn ended(&self) {
+        let mut ended = self.0.ended.clone();
+        while ended.changed().await.is_ok() {}
     }
 
     /// The device hangs.
@@ -153,8 +179,7 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        self.0.waiting.lock().closed = true;
-        self.0.filled.notify_one();
+        self.close();
     }
 }
 

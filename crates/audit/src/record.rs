@@ -123,6 +123,9 @@ pub struct ResponsePart<'a> {
     pub status: &'a str,
     /// The answer; its strings are concealed.
     pub data: Option<&'a RawValue>,
+    /// Whether the answer is concealed as one string, its JSON text, in `data_digest`: for what is
+    /// large and tells nothing that is stored.
+    pub as_digest: bool,
     /// Top-level keys of the answer that stay clear.
     pub clear_keys: &'a [String],
     /// What the caller was warned of.
@@ -285,7 +288,10 @@ impl Line<'_> {
     fn response(&mut self, response: &ResponsePart<'_>) {
         self.raw(",\"response\":{\"status\":");
         self.json(response.status);
-        self.data(response.data, response.clear_keys);
+        match response.data {
+            Some(data) if response.as_digest => self.concealed("data_digest", data.get()),
+            data => self.data(data, response.clear_keys),
+        }
         if !response.warnings.is_empty() {
             self.member("warnings", response.warnings);
         }

@@ -2,14 +2,13 @@
 
 use crate::AuditError;
 use crate::conceal::push_hex;
-use crate::file::FileOptions;
+use crate::file::{FileId, FileOptions};
 use crate::queue::Lines;
 use parking_lot::Mutex;
 use secretum_crypto::Sha256;
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,17 +20,6 @@ const BLOCK_BYTES: u64 = 64 << 10;
 
 /// How much of a line's end holds its sequence and chain, in bytes.
 const SEAL_BYTES: u64 = 160;
-
-/// What a file is, whatever it is called: its device and inode.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct FileId(u64, u64);
-
-impl FileId {
-    fn of(file: &File) -> std::io::Result<Self> {
-        let facts = file.metadata()?;
-        Ok(Self(facts.dev(), facts.ino()))
-    }
-}
 
 /// Writes records in the order they come.
 pub(crate) struct Writer {
@@ -46,13 +34,15 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Opens the file, to go on with the chain of its last line.
+    /// Opens the file, to go on with the chain of its last line. The file is claimed until the writer
+    /// is gone: two that write one file at once would fork its chain.
     ///
-    /// **Errors**: [`AuditError::File`], [`AuditError::Option`].
+    /// **Errors**: [`AuditError::File`], [`AuditError::Option`], [`AuditError::InUse`].
     pub(crate) fn open(options: FileOptions) -> Result<Self, AuditError> {
-        let mut file = options.open()?;
+        let mut file = options.claim()?;
         let (chain, torn) = Chain::resume(&mut file).map_err(|source| options.failed(source))?;
-        let id = FileId::of(&file).map_err(|source| options.failed(source))?;
+        let facts = file.metadata().map_err(|source| options.failed(source))?;
+        let id = FileId::of(&facts);
         Ok(Self {
             options,
             file,
@@ -83,14 +73,20 @@ impl Writer {
 
     /// Opens the file anew, after it was moved away; the chain goes on in the new one.
     ///
-    /// **Errors**: [`AuditError::File`], [`AuditError::Option`]; the old file stays in use.
+    /// **Errors**: [`AuditError::File`], [`AuditError::Option`], [`AuditError::InUse`]; the old file
+    /// stays in use.
     pub(crate) fn reopen(&mut self) -> Result<(), AuditError> {
-        let mut file = self.options.open()?;
         let failed = |source| self.options.failed(source);
-        let length = file.metadata().map_err(failed)?.len();
-        let whole = last_line_end(&mut file, length).map_err(failed)?;
-        *self.id.lock() = FileId::of(&file).map_err(failed)?;
-        (self.file, self.torn) = (file, whole < length);
+        let there = std::fs::metadata(self.options.path());
+        if there.is_ok_and(|facts| FileId::of(&facts) == *self.id.lock()) {
+            // It was not moved.
+            return Ok(());
+        }
+        let mut file = self.options.claim()?;
+        let facts = file.metadata().map_err(failed)?;
+        let whole = last_line_end(&mut file, facts.len()).map_err(failed)?;
+        *self.id.lock() = FileId::of(&facts);
+        (self.file, self.torn) = (file, whole < facts.len());
         Ok(())
     }
 

@@ -169,7 +169,7 @@ impl Keyring {
     }
 
     /// The active term, and the encryptions that are counted of it.
-    fn counted(&self) -> (u32, u64) {
+    pub(crate) fn counted(&self) -> (u32, u64) {
         let term = self.terms.get(&self.active);
         (self.active, term.map_or(0, |term| term.encryptions))
     }

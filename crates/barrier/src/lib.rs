@@ -175,20 +175,36 @@ impl Barrier {
 
     /// Counts encryptions that are about to happen; reserves more of them where the stored count
     /// would fall behind, and rotates before a term has had too many.
-    async fn count_encryptions(&self, open: Arc<Open>, number: u64) -> Result<Arc<Open>> {
-        let before = open.used.fetch_add(number, Ordering::Relaxed);
-        if before.saturating_add(number) <= keyring::RESERVATION {
-            return Ok(open);
-        }
-        self.change_keyring(|keyring| {
-            if keyring.reserve() {
-                keyring.add_term(self.clock.now(), &*self.rng)?;
+    async fn count_encryptions(&self, mut open: Arc<Open>, number: u64) -> Result<Arc<Open>> {
+        for look in 0..RESERVATION_LOOKS {
+            let before = open.used.fetch_add(number, Ordering::Relaxed);
+            if before.saturating_add(number) <= keyring::RESERVATION {
+                return Ok(open);
             }
-            Ok(true)
-        })
-        .await?;
-        let open = self.keys()?;
+            let known = open.keyring.counted();
+            // All who come meanwhile find the same: one reserves for them. Who reserved may have been
+            // cut off before it told, so they do not wait for ever.
+            let is_last = look + 1 == RESERVATION_LOOKS;
+            let reserved = self
+                .change_keyring(|keyring| {
+                    if keyring.counted() != known && !is_last {
+                        return Ok(false);
+                    }
+                    if keyring.reserve() {
+                        keyring.add_term(self.clock.now(), &*self.rng)?;
+                    }
+                    Ok(true)
+                })
+                .await?;
+            if !reserved {
+                tokio::task::yield_now().await;
+            }
+            open = self.keys()?;
+        }
         open.used.fetch_add(number, Ordering::Relaxed);
         Ok(open)
     }
 }
+
+/// How often a writer looks whether another's reservation has come, before it makes one of its own.
+const RESERVATION_LOOKS: usize = 32;

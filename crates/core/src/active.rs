@@ -130,6 +130,8 @@ impl Active {
         }
         let background = std::mem::take(&mut *self.background.lock());
         background.iter().for_each(tokio::task::JoinHandle::abort);
+        // The next unseal goes on with their files.
+        self.audits.broker.close().await;
     }
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

@@ -3,15 +3,15 @@
 //! A device's record is `sys/audit/<path>`, its HMAC key in it. A device that cannot be opened keeps
 //! the vault sealed: what must be recorded cannot be.
 
-use crate::CoreError;
 use crate::active::Active;
+use crate::{CoreError, limits};
 use parking_lot::Mutex;
 use secretum_audit::{AuditError, Broker, Device, DeviceConfig, FileOptions};
 use secretum_crypto::Key256;
 use secretum_engine::{Fault, to_json, unreadable};
 use secretum_storage::{Batch, Entry, Key, PageOf, Precondition, Revision, Storage, StorageError};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -97,7 +97,7 @@ impl Audits {
         if record.kind != "file" {
             return Err(Fault::invalid(format!(
                 "`{}` is not a type of audit device: use `file`",
-                record.kind
+                limits::shortened(&record.kind)
             )));
         }
         // Two additions at once know nothing of each other: the later one begins again.
@@ -113,11 +113,10 @@ impl Audits {
         }
         let key = Key256::random(&*active.core.config.rng).map_err(Fault::internal)?;
         record.hmac_key = Zeroizing::new(hex::encode(key.expose()));
-        // Opening it says whether every request could be recorded; nothing is written yet.
-        let device = self
-            .open(&record)
-            .map_err(|error| Fault::invalid(error.to_string()))?;
-        if let Some(other) = self.broker.shares_file(&device) {
+        // Opening its file says whether every request could be recorded; nothing is written yet.
+        let wrong = |error: AuditError| Fault::invalid(error.to_string());
+        let file = self.file(&record).map_err(wrong)?;
+        if let Some(other) = self.broker.writer_of(&file, &record.path) {
             return Err(Fault::invalid(format!(
                 "the audit device `{other}` writes to this file already"
             )));
@@ -126,6 +125,7 @@ impl Audits {
         if self.storage.get(&place).await?.is_some() {
             return Err(Fault::invalid("path already in use"));
         }
+        Device::try_file(&file).await.map_err(wrong)?;
         Ok(Batch::new().put_if(guard, expect, Vec::new()).put_if(
             place,
             Precondition::Absent,
@@ -158,7 +158,7 @@ impl Audits {
     /// Reads one record again.
     pub(crate) async fn reload(&self, path: &str) -> Result<(), CoreError> {
         match self.storage.get(&key(path)?).await? {
-            Some(entry) => self.add(&entry).map(drop),
+            Some(entry) => self.add(&entry).await,
             None => {
                 self.broker.remove(path);
                 self.opened.lock().remove(path);
@@ -169,13 +169,28 @@ impl Audits {
 
     /// Reads every record again.
     pub(crate) async fn reload_all(&self) -> Result<(), CoreError> {
-        let mut wanted = BTreeSet::new();
-        for entry in self.entries().await? {
-            wanted.insert(self.add(&entry)?);
+        let entries = self.entries().await?;
+        let mut wanted = BTreeMap::new();
+        for entry in &entries {
+            wanted.insert(read(&entry.value)?.path, entry.revision);
         }
-        self.broker.retain(|path| wanted.contains(path));
-        self.opened.lock().retain(|path, _| wanted.contains(path));
+        self.opened
+            .lock()
+            .retain(|path, at| wanted.get(path) == Some(at));
+        // What is not wanted frees its file for what is, but stays until that is there: between the
+        // two, requests are refused, not forgotten.
+        let devices = self.broker.devices();
+        let leaving = devices.iter().filter(|own| !self.is_opened(own.path()));
+        leaving.for_each(|device| device.close());
+        for entry in &entries {
+            self.add(entry).await?;
+        }
+        self.broker.retain(|own| wanted.contains_key(own.path()));
         Ok(())
+    }
+
+    fn is_opened(&self, path: &str) -> bool {
+        self.opened.lock().contains_key(path)
     }
 
     /// Opens the files of all devices anew.
@@ -195,33 +210,42 @@ impl Audits {
             .collect()
     }
 
-    /// Adds the device of a record, unless it is there; returns its path.
-    fn add(&self, entry: &Entry) -> Result<String, CoreError> {
+    /// Adds the device of a record, unless it is there.
+    async fn add(&self, entry: &Entry) -> Result<(), CoreError> {
         let record = read(&entry.value)?;
         if self.opened.lock().get(&record.path) == Some(&entry.revision) {
-            // A second one for its file would fork its chain.
-            return Ok(record.path);
+            return Ok(());
         }
-        let device = self.open(&record).map_err(|source| CoreError::Audit {
+        let device = self.open(&record).await;
+        let device = device.map_err(|source| CoreError::Audit {
             path: record.path.clone(),
             source,
         })?;
         self.broker.add(device);
-        let mut opened = self.opened.lock();
-        opened.insert(record.path.clone(), entry.revision);
-        Ok(record.path)
+        self.opened.lock().insert(record.path, entry.revision);
+        Ok(())
     }
 
-    fn open(&self, record: &AuditRecord) -> Result<Device, AuditError> {
-        let file = FileOptions::read(&record.options, self.directory.as_deref())?;
+    fn file(&self, record: &AuditRecord) -> Result<FileOptions, AuditError> {
+        FileOptions::read(&record.options, self.directory.as_deref())
+    }
+
+    async fn open(&self, record: &AuditRecord) -> Result<Device, AuditError> {
+        let file = self.file(record)?;
+        // Its record was removed and made again: the device of the first one is to free the file.
+        let older = self.broker.device(&record.path);
+        if let Some(older) = older.filter(|older| older.writes_to(&file)) {
+            older.close();
+        }
         let hmac_key = hex::decode(record.hmac_key.as_str())
             .map(Zeroizing::new)
             .map_err(|error| AuditError::Option(format!("the stored key is damaged: {error}")))?;
-        Device::open(DeviceConfig {
+        let config = DeviceConfig {
             path: &record.path,
             hmac_key: &hmac_key,
             file,
-        })
+        };
+        Device::open(config).await
     }
 }
 

@@ -14,12 +14,16 @@ const SHARDS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Cache<K: Hash + Eq, V> {
     shards: Vec<Mutex<Shard<K, V>>>,
+    /// What the entries of a shard weigh together, at the most, unless it holds one alone.
+    shard_weight_max: usize,
     hasher: RandomState,
 }
 
 #[derive(Debug)]
 struct Shard<K: Hash + Eq, V> {
-    entries: LruCache<K, V>,
+    /// With what each weighs.
+    entries: LruCache<K, (V, usize)>,
+    weight: usize,
     /// Counts invalidations.
     epoch: u64,
 }
@@ -31,15 +35,23 @@ pub(crate) struct Ticket(u64);
 impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     /// A cache of about `entries_max` entries.
     pub(crate) fn new(entries_max: usize) -> Self {
+        Self::weighing(entries_max, usize::MAX)
+    }
+
+    /// A cache of about `entries_max` entries that weigh about `weight_max` together; no more than one
+    /// entry of each shard weighs more.
+    pub(crate) fn weighing(entries_max: usize, weight_max: usize) -> Self {
         let each = NonZeroUsize::new(entries_max / SHARDS).unwrap_or(NonZeroUsize::MIN);
         let shard = || {
             Mutex::new(Shard {
                 entries: LruCache::new(each),
+                weight: 0,
                 epoch: 0,
             })
         };
         Self {
             shards: (0..SHARDS).map(|_| shard()).collect(),
+            shard_weight_max: weight_max / SHARDS,
             hasher: RandomState::new(),
         }
     }
@@ -54,17 +66,28 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
             return Err(Ticket(0));
         };
         let mut shard = shard.lock();
-        shard.entries.get(key).cloned().ok_or(Ticket(shard.epoch))
+        match shard.entries.get(key) {
+            Some((value, _)) => Ok(value.clone()),
+            None => Err(Ticket(shard.epoch)),
+        }
     }
 
     /// Keeps what was read after the ticket was taken, unless something changed meanwhile.
     pub(crate) fn fill(&self, ticket: Ticket, key: K, value: V) {
+        self.fill_weighing(ticket, key, value, 0);
+    }
+
+    /// The same, with what the entry weighs.
+    pub(crate) fn fill_weighing(&self, ticket: Ticket, key: K, value: V, weight: usize) {
         let Some(shard) = self.shard(&key) else {
             return;
         };
         let mut shard = shard.lock();
         if shard.epoch == ticket.0 {
-            shard.entries.put(key, value);
+            let pushed_out = shard.entries.push(key, (value, weight));
+            let lost = pushed_out.map_or(0, |(_, (_, weight))| weight);
+            shard.weight = shard.weight.saturating_sub(lost).saturating_add(weight);
+            shard.lighten(self.shard_weight_max);
         }
     }
 
@@ -77,7 +100,8 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         let Some(shard) = self.shard(key) else { return };
         let mut shard = shard.lock();
         shard.epoch += 1;
-        shard.entries.pop(key);
+        let lost = shard.entries.pop(key).map_or(0, |(_, weight)| weight);
+        shard.weight = shard.weight.saturating_sub(lost);
     }
 
     /// Forgets everything.
@@ -86,12 +110,23 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
             let mut shard = shard.lock();
             shard.epoch += 1;
             shard.entries.clear();
+            shard.weight = 0;
         }
     }
 
     fn shard<Q: Hash + ?Sized>(&self, key: &Q) -> Option<&Mutex<Shard<K, V>>> {
         let hash = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0);
         self.shards.get(hash)
+    }
+}
+
+impl<K: Hash + Eq, V> Shard<K, V> {
+    /// Drops what was not used for the longest, until the rest weighs no more than that.
+    fn lighten(&mut self, weight_max: usize) {
+        while self.weight > weight_max && self.entries.len() > 1 {
+            let lost = self.entries.pop_lru().map_or(0, |(_, (_, weight))| weight);
+            self.weight = self.weight.saturating_sub(lost);
+        }
     }
 }
 
@@ -126,5 +161,26 @@ mod tests {
             .filter(|number| cache.get(number).is_ok())
             .count();
         assert!(held <= 64, "{held}");
+    }
+
+    #[test]
+    fn the_bound_of_weight_holds() {
+        let cache: Cache<u32, u32> = Cache::weighing(1_600, 16 * 100);
+        let fill = |numbers: std::ops::Range<u32>, weight| {
+            for number in numbers.clone() {
+                cache.forget(&number);
+                let ticket = cache.get(&number).unwrap_err();
+                cache.fill_weighing(ticket, number, number, weight);
+            }
+            numbers.filter(|number| cache.get(number).is_ok()).count()
+        };
+        let held = fill(0..1_000, 50);
+        assert!((1..=32).contains(&held), "{held}");
+        // One alone is kept, whatever it weighs; what it pushed out weighs no more.
+        assert_eq!(fill(5_000..5_001, 1_000), 1);
+        assert!(fill(0..1_000, 1_000) <= 16);
+        cache.clear();
+        let held = fill(0..1_000, 1);
+        assert!(held > 600, "{held}");
     }
 }

@@ -25,6 +25,17 @@ const NAME_BYTES_MAX: usize = 256;
 /// (876,000 hours). Later moments could not all be told, nor added up.
 const LIFE_SECONDS_MAX: u64 = 876_000 * 3_600;
 
+/// The longest part of what a caller sent that an error repeats, in characters.
+const REPEATED_MAX: usize = 64;
+
+/// What a caller sent, as an error repeats it.
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(REPEATED_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 /// Refuses a description that is too long.
 pub(crate) fn check_description(text: &str) -> Result<(), Fault> {
     check(text.len() <= DESCRIPTION_BYTES_MAX, || {

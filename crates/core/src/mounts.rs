@@ -6,17 +6,19 @@
 //! cannot contradict each other, on whatever node. The tree follows the records through the change
 //! feed.
 
+mod description;
 mod record;
 mod settings;
 mod tree;
 
+use description::Descriptions;
 use record::RecordClass;
 pub(crate) use record::{MountRecord, NewMount};
 pub(crate) use settings::{MountConfig, MountSettings};
 
 use crate::active::Active;
 use crate::tokens::Lives;
-use crate::{Core, CoreError, system};
+use crate::{Core, CoreError, limits, system};
 use parking_lot::RwLock;
 use secretum_crypto::{Rng, random_bytes, random_uuid};
 use secretum_engine::{
@@ -67,6 +69,7 @@ pub(crate) struct Mounts {
     core: Arc<Core>,
     storage: Arc<dyn Storage>,
     table: RwLock<Table>,
+    descriptions: Descriptions,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +78,8 @@ struct Table {
     by_uuid: HashMap<String, Arc<Mount>>,
     /// Mounts that are gone, which a request under way may still read.
     leaving: HashMap<String, Weak<()>>,
+    /// Grows with every change.
+    version: u64,
 }
 
 /// A change of the table that was begun.
@@ -87,6 +92,7 @@ impl Mounts {
             core,
             storage,
             table: RwLock::default(),
+            descriptions: Descriptions::default(),
         }
     }
 
@@ -276,11 +282,7 @@ impl Mounts {
                 .filter(|kind| kind.class() == record.class())
                 .map(secretum_engine::EngineKind::name)
                 .collect();
-            return Err(Fault::invalid(format!(
-                "`{}` is not a type that can be enabled here: use one of {}",
-                record.kind,
-                known.join(", ")
-            )));
+            return Err(Fault::invalid(unknown_kind(&record.kind, &known)));
         };
         let prefix = Key::try_from(format!("mount/{}/", record.uuid))?;
         kind.build(Setup {
@@ -317,6 +319,7 @@ impl Mounts {
 
 impl Table {
     fn insert(&mut self, mount: Arc<Mount>) {
+        self.version += 1;
         self.take(&mount.record.uuid);
         self.tree.insert(&mount.path.clone(), Arc::clone(&mount));
         self.by_uuid.insert(mount.record.uuid.clone(), mount);
@@ -324,6 +327,7 @@ impl Table {
 
     fn remove(&mut self, uuid: &str) {
         if let Some(gone) = self.take(uuid) {
+            self.version += 1;
             self.leave(&gone);
         }
     }
@@ -332,6 +336,7 @@ impl Table {
     fn replace(&mut self, new: Self) {
         let old = std::mem::replace(self, new);
         self.leaving = old.leaving;
+        self.version = old.version + 1;
         for (uuid, mount) in old.by_uuid {
             if !self.by_uuid.contains_key(&uuid) {
                 self.leave(&mount);
@@ -349,6 +354,18 @@ impl Table {
         let presence = Arc::downgrade(&gone.presence);
         self.leaving.insert(gone.record.uuid.clone(), presence);
     }
+}
+
+fn unknown_kind(kind: &str, known: &[&str]) -> String {
+    let kind = limits::shortened(kind);
+    if known.is_empty() {
+        return format!(
+            "`{kind}` is not a type that can be enabled here: this version has none, but for those \
+             that every vault has"
+        );
+    }
+    let known = known.join(", ");
+    format!("`{kind}` is not a type that can be enabled here: use one of {known}")
 }
 
 fn full_path(record: &MountRecord) -> String {

@@ -21,7 +21,9 @@ use crate::mounts::Mount;
 use crate::system::{self, System};
 use crate::{Core, Outcome, Request, Response};
 use authorize::Granted;
-use secretum_engine::{Body, Class, Context, Fault, Input, Matched, Operation, RowId, Shape, Verb};
+use secretum_engine::{
+    Body, Class, Context, Fault, Input, Matched, Operation, Recorded, RowId, Shape, Verb,
+};
 use std::sync::Arc;
 
 /// The deepest nesting of a body.
@@ -65,7 +67,26 @@ impl Core {
 
     /// Init, unseal and their like: no token, no policy, no audit; logged.
     async fn answer_while_sealed(&self, request: &Request) -> Result<Outcome, Fault> {
-        tracing::debug!(path = request.path.as_str(), verb = ?request.verb, "lifecycle request");
+        let told = self.lifecycle_answer(request).await;
+        let (id, path) = (&request.id, request.path.as_str());
+        let (verb, address) = (request.verb, request.remote_address);
+        if verb == Verb::Write {
+            // It changes the state of the server, and no audit device may be there to tell of it.
+            let is_done = told.is_ok();
+            tracing::info!(
+                request_id = id,
+                path,
+                ?address,
+                is_done,
+                "lifecycle request"
+            );
+        } else {
+            tracing::debug!(request_id = id, path, ?verb, ?address, "lifecycle request");
+        }
+        told
+    }
+
+    async fn lifecycle_answer(&self, request: &Request) -> Result<Outcome, Fault> {
         let path = request
             .path
             .as_str()
@@ -100,7 +121,11 @@ impl Core {
             .system
             .facts(row)
             .map_or(Shape::Bare, |facts| facts.shape);
-        Ok(Outcome { reply, shape })
+        Ok(Outcome {
+            reply,
+            shape,
+            recorded: Recorded::default(),
+        })
     }
 }
 

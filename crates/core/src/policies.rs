@@ -18,6 +18,9 @@ const FOLDER: &str = "sys/policy/root/hcl/";
 /// How many sets of policies are held prepared.
 const CACHED: usize = 1_024;
 
+/// The text that these sets were prepared from, in bytes. Prepared, they take several times that.
+const CACHED_TEXT_BYTES_MAX: usize = 16 << 20;
+
 /// The longest name of a policy, in bytes.
 pub(crate) const NAME_BYTES_MAX: usize = 512;
 
@@ -34,7 +37,7 @@ impl Policies {
         Self {
             storage,
             clock,
-            acls: Cache::new(CACHED),
+            acls: Cache::weighing(CACHED, CACHED_TEXT_BYTES_MAX),
         }
     }
 
@@ -50,9 +53,10 @@ impl Policies {
             }
             Err(ticket) => Some(ticket),
         };
-        let acl = Arc::new(Acl::at(&Box::pin(self.all_parsed(names)).await?, now));
+        let (policies, text_bytes) = Box::pin(self.all_parsed(names)).await?;
+        let acl = Arc::new(Acl::at(&policies, now));
         if let Some(ticket) = ticket {
-            self.acls.fill(ticket, names.to_vec(), Arc::clone(&acl));
+            (self.acls).fill_weighing(ticket, names.to_vec(), Arc::clone(&acl), text_bytes);
         }
         Ok(acl)
     }
@@ -131,17 +135,22 @@ impl Policies {
         self.acls.clear();
     }
 
-    async fn all_parsed(&self, names: &[String]) -> Result<Vec<Arc<Policy>>, Fault> {
+    /// The policies of these names, and the bytes of their texts.
+    async fn all_parsed(&self, names: &[String]) -> Result<(Vec<Arc<Policy>>, usize), Fault> {
         let mut policies = Vec::with_capacity(names.len());
+        let mut text_bytes = 0;
         for name in names {
-            policies.extend(self.parsed(name).await?);
+            if let Some((policy, bytes)) = self.parsed(name).await? {
+                policies.push(policy);
+                text_bytes += bytes;
+            }
         }
-        Ok(policies)
+        Ok((policies, text_bytes))
     }
 
-    async fn parsed(&self, name: &str) -> Result<Option<Arc<Policy>>, Fault> {
+    async fn parsed(&self, name: &str) -> Result<Option<(Arc<Policy>, usize)>, Fault> {
         if name == ROOT_POLICY_NAME {
-            return Ok(Some(Arc::new(Policy::root())));
+            return Ok(Some((Arc::new(Policy::root()), 0)));
         }
         let text = match name {
             wrapping::POLICY_NAME => wrapping::POLICY.to_owned(),
@@ -155,7 +164,7 @@ impl Policies {
                 "the stored policy `{name}` cannot be read: {error}"
             ))
         })?;
-        Ok(Some(Arc::new(policy)))
+        Ok(Some((Arc::new(policy), text.len())))
     }
 }
 

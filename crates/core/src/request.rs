@@ -3,7 +3,7 @@
 use crate::system;
 use secretum_api::{RequestPath, fields::Seconds};
 use secretum_crypto::SecretString;
-use secretum_engine::{Fault, RawReply, Shape, Verb};
+use secretum_engine::{Fault, RawReply, Recorded, Shape, Verb};
 use serde_json::value::RawValue;
 use std::net::IpAddr;
 
@@ -61,4 +61,6 @@ pub struct Outcome {
     pub reply: RawReply,
     /// How it stands on the wire.
     pub shape: Shape,
+    /// How it stands in the audit log.
+    pub recorded: Recorded,
 }

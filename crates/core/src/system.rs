@@ -19,8 +19,8 @@ use crate::identity::Identity;
 use crate::{Core, CoreError, Request};
 use secretum_crypto::SecretString;
 use secretum_engine::{
-    Access, Context, Engine, Fault, MountStorage, Mounted, MountedEngine, RouteTable, Routes,
-    Shape, Verb,
+    Access, Context, Engine, Fault, MountStorage, Mounted, MountedEngine, Recorded, RouteTable,
+    Routes, Shape, Verb,
 };
 use secretum_storage::{Key, Storage};
 use std::sync::{Arc, Weak};
@@ -97,6 +97,7 @@ impl Engine for Sys {
             .on::<keys::WriteRotation>(Verb::Write, "rotate/config", Access::Token)
             .on::<internal::ReadOpenApi>(Verb::Read, "internal/specs/openapi", Access::Public)
             .shape(Shape::Bare)
+            .recorded(Recorded::Digest)
             .on::<internal::ListUiMounts>(Verb::Read, "internal/ui/mounts", Access::Public)
             .on::<internal::ReadUiMount>(Verb::Read, "internal/ui/mounts/{path+}", Access::Public)
     }

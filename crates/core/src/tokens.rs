@@ -6,7 +6,7 @@
 //! - `sys/token/accessor/<hash of the accessor>`, so that it can be found by its accessor;
 //! - `sys/token/child/<parent id>/<id>`, so that its parent's end is its own;
 //! - `sys/expiry/<seconds, 16 hex digits>/<id>`, so that its time is found without a search;
-//! - `sys/revoke/<id>` while its children are being revoked.
+//! - `sys/revoke/<id>` while its children are being revoked; its maker's id, where it has one.
 //!
 //! `sys/token/role/<name>` is a role, after which tokens are made.
 
@@ -111,15 +111,21 @@ impl Tokens {
         self.id_key.sign_hex(token.as_bytes())
     }
 
+    /// The id of the token of this text, whether or not there is one; `None` for what no token is.
+    pub(crate) fn id_of(&self, token: &str) -> Option<String> {
+        let is_one = !token.is_empty() && token.len() <= TOKEN_BYTES_MAX;
+        is_one.then(|| self.id(token))
+    }
+
     /// The token of this text, unless it is unknown or its time is over.
     pub(crate) async fn find(&self, token: &str) -> Result<Option<Arc<Token>>, Fault> {
         if batch::is_batch(token) {
             return Box::pin(self.find_batch(token)).await;
         }
-        if token.is_empty() || token.len() > TOKEN_BYTES_MAX {
-            return Ok(None);
+        match self.id_of(token) {
+            Some(id) => self.get(&id).await,
+            None => Ok(None),
         }
-        self.get(&self.id_key.sign_hex(token.as_bytes())).await
     }
 
     /// The batch token of this text. It ends with its parent, which is asked for each time.
@@ -176,10 +182,12 @@ impl Tokens {
         Ok(Some(token).filter(|token| !token.record.is_over(self.clock.now())))
     }
 
-    /// Whether there is a token of this text, be its time over or not.
+    /// Whether there is a token of this text, be its time over or not, or was one whose tree is still
+    /// ending.
     pub(crate) async fn is_taken(&self, token: &SecretString) -> Result<bool, Fault> {
         let id = self.id_key.sign_hex(token.expose().as_bytes());
-        Ok(self.read(&id).await?.is_some())
+        let is_ending = async || self.storage.get(&revoke::revoke_key(&id)?).await;
+        Ok(self.read(&id).await?.is_some() || is_ending().await?.is_some())
     }
 
     /// A token as it is stored now: what a request holds may be older, where others changed it

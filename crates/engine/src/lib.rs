@@ -31,7 +31,7 @@ pub use kind::{Class, EngineKind, Setup};
 pub use mounted::{Mounted, MountedEngine, RowOutline};
 pub use operation::{Access, Operation, Verb};
 pub use pattern::RouteError;
-pub use reply::{Listing, RawReply, Reply, Shape, listing};
+pub use reply::{Listing, RawReply, Recorded, Reply, Shape, listing};
 pub use routes::{Routes, Row, RowId};
 pub use store::{LIST_NAMES_MAX, LIST_PAGE, MountStorage, Record, expect, to_json, unreadable};
 pub use table::{Matched, RouteTable};

@@ -2,7 +2,7 @@
 
 use crate::input::Input;
 use crate::openapi::Document;
-use crate::reply::{RawReply, Shape};
+use crate::reply::{RawReply, Recorded, Shape};
 use crate::{Access, Context, Engine, Fault, Matched, RouteTable, RowId, Verb};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -17,6 +17,8 @@ pub struct RowFacts {
     pub action: Option<&'static str>,
     /// How the answer stands on the wire.
     pub shape: Shape,
+    /// How the answer stands in the audit log.
+    pub recorded: Recorded,
     /// The field that gets the whole body.
     pub whole_body: Option<&'static str>,
     /// Whether a write creates or updates by what exists.
@@ -115,6 +117,7 @@ impl<E: Engine> Mounted for MountedEngine<E> {
             access: row.access,
             action: row.action,
             shape: row.shape,
+            recorded: row.recorded,
             whole_body: row.whole_body,
             upsert: row.exists.is_some(),
         })

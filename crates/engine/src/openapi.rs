@@ -11,6 +11,7 @@ pub struct Document {
     generator: SchemaGenerator,
     paths: Map<String, Value>,
     help: String,
+    note: String,
 }
 
 impl Default for Document {
@@ -24,6 +25,7 @@ impl Default for Document {
                 .into_generator(),
             paths: Map::new(),
             help: String::new(),
+            note: String::new(),
         }
     }
 }
@@ -62,6 +64,12 @@ impl Document {
         }
     }
 
+    /// Adds a sentence to what the document tells of itself.
+    pub fn note(&mut self, sentence: &str) {
+        self.note.push(' ');
+        self.note.push_str(sentence);
+    }
+
     /// The document, whole.
     pub fn finish(mut self, version: &str) -> Value {
         let schemas = self.generator.take_definitions(true);
@@ -69,7 +77,9 @@ impl Document {
             "openapi": "3.1.0",
             "info": {
                 "title": "SecretumVault",
-                "description": "HTTP API of SecretumVault. All paths are below /v1/.",
+                "description": format!(
+                    "HTTP API of SecretumVault. All paths are below /v1/.{}", self.note
+                ),
                 "version": version,
                 "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
             },
@@ -152,7 +162,8 @@ impl Document {
                 .get("description")
                 .and_then(Value::as_str)
                 .unwrap_or_default();
-            let _ = writeln!(self.help, "\n    {name} ({})", type_word(schema));
+            let word = type_word(schema, self.generator.definitions());
+            let _ = writeln!(self.help, "\n    {name} ({word})");
             if !about.is_empty() {
                 let _ = writeln!(self.help, "        {}", about.replace('\n', "\n        "));
             }
@@ -310,12 +321,67 @@ fn operation_id(verb: Verb, path: &str) -> String {
     id
 }
 
-fn type_word(schema: &Value) -> String {
-    match schema.get("type") {
-        Some(Value::String(word)) => word.clone(),
-        _ => schema
-            .get("anyOf")
-            .map_or("any", |_| "several forms")
-            .to_owned(),
+/// What a field takes, in a word or a few.
+fn type_word(schema: &Value, known: &Map<String, Value>) -> String {
+    let named = schema.get("$ref").and_then(Value::as_str).and_then(|path| {
+        let name = path.rsplit('/').next()?;
+        known.get(name)
+    });
+    let word = |schema: &Value| match schema.get("type") {
+        Some(Value::String(word)) => Some(word.clone()),
+        Some(Value::Array(words)) => {
+            // Whatever may be left out may be null.
+            let words = words.iter().filter_map(Value::as_str);
+            let words: Vec<&str> = words.filter(|word| *word != "null").collect();
+            Some(words.join(" or "))
+        }
+        _ => None,
+    };
+    if let Some(word) = word(named.unwrap_or(schema)) {
+        return word;
+    }
+    let forms = ["anyOf", "oneOf"].iter().find_map(|name| schema.get(name));
+    let Some(Value::Array(forms)) = forms else {
+        return "any".to_owned();
+    };
+    let mut words: Vec<String> = Vec::new();
+    for form in forms
+        .iter()
+        .filter(|form| form.get("type") != Some(&json!("null")))
+    {
+        let word = type_word(form, known);
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words.join(" or ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_names_the_types_of_fields() {
+        let known = json!({"Options": {"type": "object"}});
+        let known = known.as_object().unwrap();
+        for (schema, expected) in [
+            (json!({"type": "string"}), "string"),
+            (json!({"type": ["integer", "string"]}), "integer or string"),
+            (json!({"type": ["string", "null"]}), "string"),
+            (json!({"$ref": "#/components/schemas/Options"}), "object"),
+            (
+                json!({"anyOf": [{"$ref": "#/components/schemas/Options"}, {"type": "null"}]}),
+                "object",
+            ),
+            (
+                json!({"oneOf": [{"type": "array"}, {"type": "string"}, {"type": "string"}]}),
+                "array or string",
+            ),
+            (json!({}), "any"),
+            (json!(true), "any"),
+        ] {
+            assert_eq!(type_word(&schema, known), expected, "{schema}");
+        }
     }
 }

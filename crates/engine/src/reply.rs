@@ -18,6 +18,16 @@ pub enum Shape {
     Bare,
 }
 
+/// How an answer stands in the audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recorded {
+    /// With every key and number, its strings concealed.
+    #[default]
+    Whole,
+    /// As one digest of all of it: it is large, and tells nothing that is stored.
+    Digest,
+}
+
 /// What a handler answers, what it wants written, what the caller should know.
 pub struct Reply<T> {
     /// The answer's data; `None` for no content.

@@ -2,7 +2,7 @@
 
 use crate::input::Input;
 use crate::pattern::Pattern;
-use crate::reply::{RawReply, Shape};
+use crate::reply::{RawReply, Recorded, Shape};
 use crate::{Access, Context, Engine, Exists, Fault, Handle, Verb};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -30,6 +30,8 @@ pub struct Row<E> {
     pub action: Option<&'static str>,
     /// How the answer stands on the wire.
     pub shape: Shape,
+    /// How the answer stands in the audit log.
+    pub recorded: Recorded,
     /// The field of the request that gets the whole body, where the body is no list of fields.
     pub whole_body: Option<&'static str>,
     /// Names of the captures, in the order of the pattern.
@@ -70,6 +72,7 @@ impl<E: Engine> Routes<E> {
             access,
             action: None,
             shape: Shape::Envelope,
+            recorded: Recorded::Whole,
             whole_body: None,
             captures: Pattern::parse(pattern)
                 .map(|pattern| pattern.captures().collect())
@@ -105,6 +108,13 @@ impl<E: Engine> Routes<E> {
     #[must_use]
     pub fn shape(mut self, shape: Shape) -> Self {
         self.amend(|row| row.shape = shape);
+        self
+    }
+
+    /// The newest row's answer stands in the audit log like this.
+    #[must_use]
+    pub fn recorded(mut self, recorded: Recorded) -> Self {
+        self.amend(|row| row.recorded = recorded);
         self
     }
 

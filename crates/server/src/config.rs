@@ -155,15 +155,23 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
+    /// Each level, and the words for it: its name, then others that are understood.
+    pub const WORDS: &'static [(Self, &'static [&'static str])] = &[
+        (Self::Trace, &["trace"]),
+        (Self::Debug, &["debug"]),
+        (Self::Info, &["info", "notice"]),
+        (Self::Warn, &["warn", "warning"]),
+        (Self::Error, &["error", "err"]),
+    ];
+
     /// Its name in the configuration.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Trace => "trace",
-            Self::Debug => "debug",
-            Self::Info => "info",
-            Self::Warn => "warn",
-            Self::Error => "error",
-        }
+        name_in(Self::WORDS, self)
+    }
+
+    /// The level of a word, in whatever case.
+    pub fn of(word: &str) -> Option<Self> {
+        named_in(Self::WORDS, word)
     }
 }
 
@@ -178,11 +186,33 @@ pub enum LogFormat {
 }
 
 impl LogFormat {
+    /// Each form, and the words for it: its name, then others that are understood.
+    pub const WORDS: &'static [(Self, &'static [&'static str])] = &[
+        (Self::Standard, &["standard", "text"]),
+        (Self::Json, &["json"]),
+    ];
+
     /// Its name in the configuration.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-            Self::Json => "json",
-        }
+        name_in(Self::WORDS, self)
     }
+
+    /// The form of a word, in whatever case.
+    pub fn of(word: &str) -> Option<Self> {
+        named_in(Self::WORDS, word)
+    }
+}
+
+fn name_in<T: PartialEq>(words: &[(T, &[&'static str])], value: T) -> &'static str {
+    let found = words.iter().find(|(own, _)| *own == value);
+    found
+        .and_then(|(_, words)| words.first())
+        .copied()
+        .unwrap_or_default()
+}
+
+fn named_in<T: Copy>(words: &[(T, &[&str])], word: &str) -> Option<T> {
+    let is_it = |own: &&str| own.eq_ignore_ascii_case(word);
+    let found = words.iter().find(|(_, words)| words.iter().any(is_it));
+    found.map(|(value, _)| *value)
 }

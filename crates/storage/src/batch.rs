@@ -2,12 +2,16 @@
 
 use crate::{Key, Result, Revision, StorageError};
 use bytes::Bytes;
+use std::collections::HashSet;
 
 /// The largest batch a backend takes, in bytes as [`Batch::bytes`] counts them.
 pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What a step is counted for besides its key and value.
 const STEP_BYTES: usize = 16;
+
+/// Up to so many keys are compared with each other; that costs less than a table of them.
+const SCANNED_MAX: usize = 8;
 
 /// What must hold of a key for its batch to be applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,9 +202,22 @@ impl Batch {
         batch
     }
 
-    /// Takes steps whose keys are known to stand in them once: those of another batch.
-    pub(crate) fn of_unique(steps: Vec<Step>) -> Self {
-        Self { steps }
+    /// Takes the steps of another batch; `None` where a key stands in them twice, as in no batch.
+    pub(crate) fn of_unique(steps: Vec<Step>) -> Option<Self> {
+        let is_unique = if steps.len() <= SCANNED_MAX {
+            let mut rest = steps.as_slice();
+            std::iter::from_fn(|| {
+                rest.split_first().map(|(first, behind)| {
+                    rest = behind;
+                    behind.iter().all(|other| other.key != first.key)
+                })
+            })
+            .all(|is_alone| is_alone)
+        } else {
+            let mut seen = HashSet::with_capacity(steps.len());
+            steps.iter().all(|step| seen.insert(step.key.as_bytes()))
+        };
+        is_unique.then_some(Self { steps })
     }
 
     fn push(&mut self, step: Step) {

@@ -1,8 +1,10 @@
 //! `server`: runs a server.
 
 use crate::failure::Failure;
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use secretum_client::{Environment, SecretString};
+use secretum_server::config::{LogFormat, LogLevel};
 use std::path::PathBuf;
 
 /// Where a development server listens if nothing is said.
@@ -25,10 +27,10 @@ pub(crate) struct Server {
     #[arg(long)]
     check: bool,
     /// Least important messages that are logged [env: VAULT_LOG_LEVEL]
-    #[arg(long, value_enum, ignore_case = true)]
+    #[arg(long, ignore_case = true, value_parser = one_of(LogLevel::WORDS, LogLevel::of))]
     log_level: Option<LogLevel>,
     /// Form of the log [env: VAULT_LOG_FORMAT]
-    #[arg(long, value_enum, ignore_case = true)]
+    #[arg(long, ignore_case = true, value_parser = one_of(LogFormat::WORDS, LogFormat::of))]
     log_format: Option<LogFormat>,
     /// For trying things out: open, in memory, without TLS; all is gone when it ends
     #[arg(long, help_heading = "Development")]
@@ -48,34 +50,6 @@ pub(crate) struct Server {
     /// End the process when the vault's core stops; it always does
     #[arg(long, hide = true)]
     exit_on_core_shutdown: bool,
-}
-
-/// Least important messages that are logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogLevel {
-    /// Everything.
-    Trace,
-    /// What helps to find a fault.
-    Debug,
-    /// What an operator wants to know.
-    #[value(alias = "notice")]
-    Info,
-    /// What may become a fault.
-    #[value(alias = "warning")]
-    Warn,
-    /// Faults.
-    #[value(alias = "err")]
-    Error,
-}
-
-/// Form of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// Lines for people.
-    #[value(alias = "text")]
-    Standard,
-    /// A JSON object a line.
-    Json,
 }
 
 /// How a server is to run.
@@ -124,38 +98,38 @@ impl Server {
         Ok(ServerArguments {
             config: self.config,
             check: self.check,
-            log_level: choice(self.log_level, environment, "LOG_LEVEL")?,
-            log_format: choice(self.log_format, environment, "LOG_FORMAT")?,
+            log_level: choice(self.log_level, environment, "LOG_LEVEL", LogLevel::of)?,
+            log_format: choice(self.log_format, environment, "LOG_FORMAT", LogFormat::of)?,
             dev: (self.dev || self.dev_tls).then_some(dev),
         })
     }
 }
 
 /// One of the values of a flag, else of its variable.
-fn choice<T: ValueEnum>(
+fn choice<T>(
     given: Option<T>,
     environment: &Environment,
     setting: &str,
+    named: fn(&str) -> Option<T>,
 ) -> Result<Option<T>, Failure> {
     if given.is_some() {
         return Ok(given);
     }
-    let read =
-        |text: &str| T::from_str(text, true).map_err(|_| "it is none of its values".to_owned());
+    let read = |text: &str| named(text).ok_or_else(|| "it is none of its values".to_owned());
     environment.parse(setting, read).map_err(Failure::from)
 }
 
-impl LogLevel {
-    /// The word of the level.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Trace => "trace",
-            Self::Debug => "debug",
-            Self::Info => "info",
-            Self::Warn => "warn",
-            Self::Error => "error",
-        }
-    }
+/// Reads one of these words, in whatever case.
+fn one_of<T: Copy + Send + Sync + 'static>(
+    words: &'static [(T, &'static [&'static str])],
+    named: fn(&str) -> Option<T>,
+) -> impl TypedValueParser<Value = T> {
+    let values = words.iter().filter_map(|(_, words)| {
+        let (name, aliases) = words.split_first()?;
+        Some(PossibleValue::new(*name).aliases(aliases))
+    });
+    PossibleValuesParser::new(values)
+        .try_map(move |word| named(&word).ok_or("it is none of its values"))
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! A development server: in memory, unsealed, ready to use.
 
 use super::{core_config, listen, runtime, serve, start_logging, watch_signals};
-use crate::commands::server::{DevArguments, LogFormat, LogLevel, ServerArguments};
+use crate::commands::server::{DevArguments, ServerArguments};
 use crate::failure::Failure;
 use crate::output::console;
 use crate::output::curl::single_quoted;
 use crate::session::token_file;
 use secretum_client::Environment;
 use secretum_core::Core;
+use secretum_server::config::LogFormat;
 use secretum_server::{Limits, ListenerConfig, tls};
 use secretum_storage::memory::MemoryStorage;
 use std::net::ToSocketAddrs;
@@ -19,7 +20,7 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
     let Some(dev) = arguments.dev else {
         return Ok(());
     };
-    let level = arguments.log_level.map_or("info", LogLevel::word);
+    let level = arguments.log_level.unwrap_or_default().name();
     start_logging(level, arguments.log_format == Some(LogFormat::Json));
     let certificate = if dev.tls {
         Some(Certificate::make()?)

@@ -1,14 +1,15 @@
 //! A production server, from its configuration.
 
 use super::{core_config, listen, runtime, serve, start_logging, watch_signals};
-use crate::commands::server::{LogFormat, LogLevel, ServerArguments};
+use crate::commands::server::ServerArguments;
 use crate::failure::Failure;
 use crate::output::console;
 use secretum_client::Environment;
 use secretum_core::Core;
 use secretum_crypto::sha256;
 use secretum_server::config::{
-    self, ClientCertificates, Config, Listener, Loaded, RaftStorage as RaftSettings, TlsVersion,
+    self, ClientCertificates, Config, Listener, Loaded, LogFormat, RaftStorage as RaftSettings,
+    TlsVersion,
 };
 use secretum_server::{Limits, ListenerConfig, hardening, logging, tls};
 use secretum_storage::Storage;
@@ -28,14 +29,9 @@ pub(super) fn run(arguments: &ServerArguments, environment: &Environment) -> Res
         console::line(&config::describe(&config))?;
         return console::line("ok");
     }
-    let level = arguments
-        .log_level
-        .map_or(config.log_level.name(), LogLevel::word);
-    let json = match arguments.log_format {
-        Some(format) => format == LogFormat::Json,
-        None => config.log_format == config::LogFormat::Json,
-    };
-    start_logging(level, json);
+    let level = arguments.log_level.unwrap_or(config.log_level).name();
+    let format = arguments.log_format.unwrap_or(config.log_format);
+    start_logging(level, format == LogFormat::Json);
     for warning in &warnings {
         tracing::warn!("{warning}");
     }

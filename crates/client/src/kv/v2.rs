@@ -29,6 +29,28 @@ pub struct MetadataSettings {
     pub custom_metadata: Option<BTreeMap<String, Option<String>>>,
 }
 
+/// What can happen to versions of a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VersionChange {
+    /// They are hidden, and can be brought back.
+    Delete,
+    /// They are brought back.
+    Undelete,
+    /// Their data is removed for ever.
+    Destroy,
+}
+
+impl VersionChange {
+    /// The engine's area that does it.
+    pub fn area(self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Undelete => "undelete",
+            Self::Destroy => "destroy",
+        }
+    }
+}
+
 impl<'a> V2<'a> {
     pub(crate) fn new(client: &'a Client, mount: &'a str) -> Self {
         Self { client, mount }
@@ -37,21 +59,6 @@ impl<'a> V2<'a> {
     /// The API's path of a secret in one of the engine's areas.
     fn at(&self, area: &str, path: &str) -> String {
         below(self.mount, area, path)
-    }
-
-    /// Sends numbers of versions to an area that does something with them.
-    async fn change(
-        &self,
-        area: &str,
-        path: &str,
-        versions: &[u64],
-    ) -> Result<Option<Secret>, ClientError> {
-        #[derive(Serialize)]
-        struct Versions<'a> {
-            versions: &'a [u64],
-        }
-        let body = Versions { versions };
-        self.client.write(&self.at(area, path), &body).await
     }
 
     /// Reads a version of a secret, the newest where none is named. Of a deleted version the
@@ -111,37 +118,23 @@ impl<'a> V2<'a> {
         self.client.delete(&self.at("data", path)).await
     }
 
-    /// Deletes versions; they can be undeleted.
+    /// Deletes, undeletes or destroys versions.
     ///
     /// **Errors**: as [`Client::send`].
-    pub async fn delete_versions(
+    pub async fn change(
         &self,
+        change: VersionChange,
         path: &str,
         versions: &[u64],
     ) -> Result<Option<Secret>, ClientError> {
-        self.change("delete", path, versions).await
-    }
-
-    /// Brings deleted versions back.
-    ///
-    /// **Errors**: as [`Client::send`].
-    pub async fn undelete(
-        &self,
-        path: &str,
-        versions: &[u64],
-    ) -> Result<Option<Secret>, ClientError> {
-        self.change("undelete", path, versions).await
-    }
-
-    /// Removes the data of versions for ever.
-    ///
-    /// **Errors**: as [`Client::send`].
-    pub async fn destroy(
-        &self,
-        path: &str,
-        versions: &[u64],
-    ) -> Result<Option<Secret>, ClientError> {
-        self.change("destroy", path, versions).await
+        #[derive(Serialize)]
+        struct Versions<'a> {
+            versions: &'a [u64],
+        }
+        let body = Versions { versions };
+        self.client
+            .write(&self.at(change.area(), path), &body)
+            .await
     }
 
     /// What is known of a secret and its versions.

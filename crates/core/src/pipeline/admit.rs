@@ -19,6 +19,26 @@ impl Core {
         admitted
     }
 
+    /// Whether a request carries a token that the vault knows; records nothing, and counts who cannot
+    /// be found out as unknown.
+    pub async fn knows(&self, request: &Request) -> bool {
+        let (Some(active), Some(token)) = (self.active(), &request.token) else {
+            return false;
+        };
+        let Ok(_under_way) = active.enter() else {
+            return false;
+        };
+        let found = async {
+            active.read_point().await?;
+            active.tokens.find(token.expose()).await
+        };
+        tokio::select! {
+            biased;
+            found = found => matches!(found, Ok(Some(_))),
+            () = active.ending.cancelled() => false,
+        }
+    }
+
     async fn is_known(&self, request: &Request) -> Result<(), Fault> {
         let active = self.active().ok_or(Fault::Sealed)?;
         let _under_way = active.enter()?;

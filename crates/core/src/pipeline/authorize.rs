@@ -35,8 +35,10 @@ impl<'r> Flow<'r> {
                     crate::system::wrapping::unknown()
                 }
                 Fault::Denied => Fault::Denied,
-                // The storage did not answer: fail closed, and say what it was.
+                // Fail closed, and say what it was: the storage did not answer, or too many others
+                // use the same token.
                 Fault::Storage(error) => Fault::Storage(error.clone()),
+                Fault::Unavailable(told) => Fault::Unavailable(told.clone()),
                 other => Fault::internal(other),
             });
         }

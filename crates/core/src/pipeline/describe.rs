@@ -3,7 +3,7 @@
 use super::{Flow, is_auth};
 use crate::Outcome;
 use secretum_engine::openapi::Document;
-use secretum_engine::{Fault, Mounted, RawReply, Shape};
+use secretum_engine::{Fault, Mounted, RawReply, Recorded, Shape};
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
@@ -47,5 +47,6 @@ pub(super) fn help_of(
             ..RawReply::empty()
         },
         shape: Shape::Bare,
+        recorded: Recorded::Digest,
     })
 }

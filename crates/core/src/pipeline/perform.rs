@@ -4,7 +4,7 @@ use super::record::{Recording, Trail};
 use super::{Flow, Route};
 use crate::mounts::Mount;
 use crate::{Outcome, system};
-use secretum_engine::{Context, Fault, Input, RawReply, RowId, Shape, Verb};
+use secretum_engine::{Context, Fault, Input, RawReply, Recorded, RowId, Shape, Verb};
 use secretum_storage::StorageError;
 
 /// How often a change is tried again because another request won the race for a key.
@@ -122,10 +122,12 @@ impl<'r> Flow<'r> {
             (_, None) => return Err(self.no_handler()),
         };
         let input = self.input(route)?;
-        let shape = mount
+        let (shape, recorded) = mount
             .engine
             .facts(row)
-            .map_or(Shape::Envelope, |facts| facts.shape);
+            .map_or((Shape::Envelope, Recorded::Whole), |facts| {
+                (facts.shape, facts.recorded)
+            });
         let call = Call {
             mount,
             row,
@@ -133,7 +135,11 @@ impl<'r> Flow<'r> {
             context,
         };
         let reply = self.handle_and_commit(&call, recording).await?;
-        Ok(Outcome { reply, shape })
+        Ok(Outcome {
+            reply,
+            shape,
+            recorded,
+        })
     }
 
     /// Runs the handler and commits what it wants written; again, where another request won.

@@ -6,7 +6,7 @@ use secretum_audit::{
     AuditError, AuthPart, Decision, Entry, ErrorPart, Issued, Pending, Record, RequestPart,
     ResponsePart, Subject,
 };
-use secretum_engine::Fault;
+use secretum_engine::{Fault, Recorded};
 use serde_json::value::{RawValue, to_raw_value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -73,9 +73,11 @@ impl<'f> Trail<'f> {
         &mut self,
         outcome: &Result<Outcome, Fault>,
     ) -> Result<Recording<'f>, Fault> {
-        let reply = match outcome {
+        let Outcome {
+            reply, recorded, ..
+        } = match outcome {
             Err(fault) => return self.send(Some(REFUSED), Some(fault)),
-            Ok(outcome) => &outcome.reply,
+            Ok(outcome) => outcome,
         };
         let issued = reply.auth.as_deref().map(|auth| Issued {
             client_token: &auth.client_token,
@@ -95,6 +97,7 @@ impl<'f> Trail<'f> {
         let response = ResponsePart {
             status: "ok",
             data: reply.data.as_deref(),
+            as_digest: *recorded == Recorded::Digest,
             clear_keys: config.map_or(&[], |config| &config.audit_non_hmac_response_keys),
             warnings: &reply.warnings,
             issued: issued.or(wrapping),
@@ -130,6 +133,7 @@ impl<'f> Trail<'f> {
 const REFUSED: ResponsePart<'_> = ResponsePart {
     status: "error",
     data: None,
+    as_digest: false,
     clear_keys: &[],
     warnings: &[],
     issued: None,

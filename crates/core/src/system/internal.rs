@@ -3,17 +3,28 @@
 use super::{Sys, System};
 use crate::mounts::{Mount, MountRecord};
 use schemars::JsonSchema;
-use secretum_engine::openapi::Document;
 use secretum_engine::{Class, Context, Fault, Handle, Reply};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::mounts::MountInfo;
 
-/// Describes every path that is mounted, as an OpenAPI document.
+/// Describes the paths that the caller may know of, as an OpenAPI document; of many mounts, the first.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ReadOpenApi {}
+
+/// An OpenAPI document.
+#[derive(JsonSchema)]
+#[schemars(transparent)]
+pub(crate) struct OpenApi(#[schemars(with = "serde_json::Value")] Arc<RawValue>);
+
+impl Serialize for OpenApi {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
 
 /// Lists the mounts that the caller has some right under; without a token, those whose settings show
 /// them to everybody.
@@ -58,24 +69,17 @@ pub(crate) struct UiMount {
 }
 
 impl Handle<ReadOpenApi> for Sys {
-    type Data = Value;
+    type Data = OpenApi;
     type Error = Fault;
 
-    async fn handle(&self, _: ReadOpenApi, context: &Context) -> Result<Reply<Value>, Fault> {
+    async fn handle(&self, _: ReadOpenApi, context: &Context) -> Result<Reply<OpenApi>, Fault> {
         let system = System::of(context)?;
-        let mut document = Document::default();
-        for class in [Class::Secret, Class::Auth] {
-            for mount in system.active.mounts.all(class) {
-                // What every vault has is no secret.
-                if may_see(&system, &mount) || system.identity.is_none() && mount.record.is_system()
-                {
-                    mount
-                        .engine
-                        .describe(&mut document, &format!("/{}", mount.path), None);
-                }
-            }
-        }
-        Ok(Reply::data(document.finish(env!("CARGO_PKG_VERSION"))))
+        let mounts = &system.active.mounts;
+        let document = match &system.identity {
+            Some(_) => mounts.describe(|mount| may_see(&system, mount)),
+            None => mounts.describe_for_everybody(),
+        };
+        Ok(Reply::data(OpenApi(document?)))
     }
 }
 

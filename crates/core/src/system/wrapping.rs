@@ -11,7 +11,9 @@ use schemars::JsonSchema;
 use secretum_api::fields::{JsonObject, Seconds};
 use secretum_api::{Auth, WrapInfo};
 use secretum_crypto::Timestamp;
-use secretum_engine::{Context, Fault, Handle, RawReply, Reply, Shape, to_json, unreadable};
+use secretum_engine::{
+    Context, Fault, Handle, RawReply, Recorded, Reply, Shape, to_json, unreadable,
+};
 use secretum_storage::{Batch, Key, Precondition, StorageError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -69,6 +71,7 @@ pub(crate) async fn wrap(
     Ok(Outcome {
         reply,
         shape: Shape::Envelope,
+        recorded: Recorded::Whole,
     })
 }
 

@@ -3,6 +3,7 @@
 use super::life::{Bounds, Given, Life, Lives};
 use super::record::AccessorRecord;
 use super::record::TokenKind;
+use super::revoke::revoke_key;
 use super::{Token, TokenRecord, Tokens, child_key, expiry_key, id_key, limits};
 use secretum_api::Auth;
 use secretum_api::fields::AddressRange;
@@ -191,6 +192,9 @@ impl Tokens {
         };
         let mut batch = Batch::new()
             .put_if(id_key(&id)?, Precondition::Absent, record.to_bytes()?)
+            // What an earlier token of the same text made is still ending; it would take along what
+            // this one makes.
+            .require(revoke_key(&id)?, Precondition::Absent)
             .put(self.accessor_key(&record.accessor)?, to_json(&accessor)?);
         if let Some(expires) = record.expires {
             batch = batch.put(expiry_key(expires, &id)?, Vec::new());

@@ -2,6 +2,10 @@
 //!
 //! The first commit of a revocation ends the token itself and writes down that its children must
 //! follow; from then on nothing can stop it, not even a crash.
+//!
+//! INVARIANT: a token that has ended stays in its maker's list of children until all that it made has
+//! ended, too. So whoever finds that list empty knows that the whole tree is gone, however many work on
+//! it at once: requests, and the janitor.
 
 use super::{Tokens, child_key, expiry_key, id_key};
 use crate::CoreError;
@@ -27,7 +31,9 @@ const PAGE: usize = 256;
 impl Tokens {
     /// Ends a token and everything it made.
     pub(crate) async fn revoke(&self, active: &Active, id: &str) -> Result<(), Fault> {
-        self.revoke_where(active, id, |_| true).await.map(drop)
+        self.end(active, id, |_| true).await?;
+        // Also where another ended it: this answer, too, tells that all of the tree is gone.
+        self.end_tree(active, id).await
     }
 
     /// The same, where the token as it is stored at its end is as said; whether it was.
@@ -39,7 +45,7 @@ impl Tokens {
     ) -> Result<bool, Fault> {
         let ended = self.end(active, id, condition).await?;
         if ended {
-            self.revoke_children(active, id).await?;
+            self.end_tree(active, id).await?;
         }
         Ok(ended)
     }
@@ -140,7 +146,7 @@ impl Tokens {
             .page(&prefix, None, PAGE, PageOf::Keys)
             .await?;
         for row in page.rows {
-            let revoked = self.revoke_children(active, &name(&row.key, &prefix)).await;
+            let revoked = self.end_tree(active, &name(&row.key, &prefix)).await;
             if let Err(error) = revoked {
                 tracing::warn!(%error, "children of a revoked token remain; it is tried again");
             }
@@ -160,7 +166,8 @@ impl Tokens {
             let Some(token) = token.filter(|token| condition(token)) else {
                 return Ok(false);
             };
-            let batch = self.death(&token)?.put(revoke_key(id)?, Vec::new());
+            let parent = token.record.parent.clone().unwrap_or_default();
+            let batch = self.records_gone(&token)?.put(revoke_key(id)?, parent);
             match active.commit(batch).await {
                 Ok(_) => return Ok(true),
                 Err(StorageError::Conflict { .. }) => {}
@@ -172,9 +179,17 @@ impl Tokens {
 
     /// What must be committed to end a token that made nothing.
     pub(crate) fn death(&self, token: &Token) -> Result<Batch, Fault> {
+        let batch = self.records_gone(token)?;
+        Ok(match &token.record.parent {
+            Some(parent) => batch.delete(child_key(parent, &token.id)?),
+            None => batch,
+        })
+    }
+
+    /// Deletes a token's records, but for its place in the list of its maker's children.
+    fn records_gone(&self, token: &Token) -> Result<Batch, Fault> {
         let TokenRecord {
             accessor,
-            parent,
             expires,
             policies,
             ..
@@ -188,44 +203,91 @@ impl Tokens {
         {
             batch = batch.delete(wrapping::key(&token.id)?);
         }
-        if let Some(parent) = parent {
-            batch = batch.delete(child_key(parent, &token.id)?);
-        }
         if let Some(expires) = expires {
             batch = batch.delete(expiry_key(*expires, &token.id)?);
         }
         Ok(batch)
     }
 
-    /// Ends what a token made, and what that made, breadth first.
-    async fn revoke_children(&self, active: &Active, id: &str) -> Result<(), Fault> {
-        let mut parents = vec![id.to_owned()];
-        while let Some(parent) = parents.pop() {
-            let prefix = Key::try_from(format!("sys/token/child/{parent}/"))?;
-            loop {
-                let page = active
-                    .storage
-                    .page(&prefix, None, PAGE, PageOf::Keys)
-                    .await?;
-                for row in &page.rows {
-                    let child = name(&row.key, &prefix);
-                    if self.end(active, &child, |_| true).await? {
-                        parents.push(child);
-                    } else {
-                        active.commit(Batch::new().delete(row.key.clone())).await?;
-                    }
-                }
-                if !page.more {
-                    break;
-                }
+    /// Ends all that a token made, which has ended itself. Returns when nothing of it is left, whoever
+    /// else works on it.
+    async fn end_tree(&self, active: &Active, id: &str) -> Result<(), Fault> {
+        let mut unfinished = vec![Node {
+            id: id.to_owned(),
+            maker: None,
+        }];
+        while let Some(node) = unfinished.last() {
+            let children = self.end_children(active, node).await?;
+            if children.is_empty() {
+                unfinished.pop();
+            } else {
+                unfinished.extend(children);
             }
-            self.empty_cubbyhole(active, &parent).await?;
-            active
-                .commit(Batch::new().delete(revoke_key(&parent)?))
-                .await?;
         }
         Ok(())
     }
+
+    /// Ends children of a token, and returns them, since what they made must follow; when there are
+    /// none, and were none before, nothing is left of the token.
+    async fn end_children(&self, active: &Active, node: &Node) -> Result<Vec<Node>, Fault> {
+        let mark = active.storage.get(&revoke_key(&node.id)?).await?;
+        let Some(mark) = mark else {
+            // Another finished it; or its maker's list names what is not there.
+            self.forget_child(active, Batch::new(), node).await?;
+            return Ok(Vec::new());
+        };
+        let prefix = Key::try_from(format!("sys/token/child/{}/", node.id))?;
+        let page = active
+            .storage
+            .page(&prefix, None, PAGE, PageOf::Keys)
+            .await?;
+        let mut children = Vec::new();
+        for row in page.rows {
+            let child = name(&row.key, &prefix);
+            let is_own = |token: &Token| token.record.parent.as_deref() == Some(&node.id);
+            self.end(active, &child, is_own).await?;
+            children.push(Node {
+                id: child,
+                maker: Some(node.id.clone()),
+            });
+        }
+        if children.is_empty() {
+            self.empty_cubbyhole(active, &node.id).await?;
+            let maker = String::from_utf8_lossy(&mark.value);
+            // A token of the same text may have come and gone since: this is not the end of that one.
+            let mut batch =
+                Batch::new().delete_if(revoke_key(&node.id)?, Precondition::At(mark.revision));
+            if !maker.is_empty() {
+                batch = batch.delete(child_key(&maker, &node.id)?);
+            }
+            match self.forget_child(active, batch, node).await {
+                // Another finished it.
+                Err(Fault::Storage(StorageError::Conflict { .. })) => {}
+                finished => finished?,
+            }
+        }
+        Ok(children)
+    }
+
+    /// Takes a token out of the list that named it.
+    async fn forget_child(&self, active: &Active, batch: Batch, node: &Node) -> Result<(), Fault> {
+        let batch = match &node.maker {
+            Some(maker) => batch.delete(child_key(maker, &node.id)?),
+            None => batch,
+        };
+        if !batch.is_empty() {
+            active.commit(batch).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A token that has ended, and what it made not all.
+#[derive(Debug)]
+struct Node {
+    id: String,
+    /// Whose list of children names it.
+    maker: Option<String>,
 }
 
 impl Tokens {
@@ -247,7 +309,7 @@ impl Tokens {
     }
 }
 
-fn revoke_key(id: &str) -> Result<Key, StorageError> {
+pub(super) fn revoke_key(id: &str) -> Result<Key, StorageError> {
     Key::try_from(format!("sys/revoke/{id}"))
 }
 

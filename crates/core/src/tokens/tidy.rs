@@ -5,6 +5,7 @@
 //! that its token is still missing.
 
 use super::record::AccessorRecord;
+use super::revoke::revoke_key;
 use super::{Tokens, id_key};
 use crate::active::Active;
 use secretum_engine::Fault;
@@ -90,7 +91,9 @@ impl Tokens {
         }
         let batch = Batch::new()
             .delete_if(row.key, Precondition::At(entry.revision))
-            .require(id_key(&id)?, Precondition::Absent);
+            .require(id_key(&id)?, Precondition::Absent)
+            // While what a token made is being ended, its maker's list goes on naming it.
+            .require(revoke_key(&id)?, Precondition::Absent);
         match active.commit(batch).await {
             Ok(_) => Ok(true),
             // It went, or its token came, meanwhile.

@@ -8,6 +8,7 @@
 )]
 
 mod conformance;
+mod interleaved;
 mod kv2;
 mod mount;
 mod upgrade;

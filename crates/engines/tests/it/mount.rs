@@ -1,5 +1,6 @@
 //! [`Mount`]: an engine over a storage in memory.
 
+use crate::interleaved::Interleaved;
 use secretum_crypto::{SystemRng, TestClock, Timestamp};
 use secretum_engine::{
     Body, Context, Fault, Input, Matched, MountStorage, Mounted, RawReply, Setup, Verb,
@@ -61,12 +62,22 @@ impl Mount {
         Self::kv(version, Arc::clone(&self.storage))
     }
 
+    /// The same data, where a batch is committed right before a read of a key, after so many others.
+    pub(crate) fn with_commit_before_read(&self, reads: usize, batch: Batch) -> Self {
+        let storage = Interleaved::new(Arc::clone(&self.storage), reads, batch);
+        Self::over(2, Arc::new(storage), Arc::clone(&self.storage))
+    }
+
     fn kv(version: u8, storage: Arc<MemoryStorage>) -> Self {
+        Self::over(version, Arc::clone(&storage) as _, storage)
+    }
+
+    fn over(version: u8, seen: Arc<dyn Storage>, storage: Arc<MemoryStorage>) -> Self {
         let clock = Arc::new(TestClock::new(Timestamp::from_unix_seconds(1_800_000_000)));
         let kinds = secretum_engines::all().unwrap();
         let kind = kinds.iter().find(|kind| kind.name() == "kv").unwrap();
         let setup = Setup {
-            store: MountStorage::new(Arc::clone(&storage) as _, Key::try_from(PREFIX).unwrap()),
+            store: MountStorage::new(seen, Key::try_from(PREFIX).unwrap()),
             options: BTreeMap::from([("version".to_owned(), version.to_string())]),
             default_lease_ttl: Duration::from_secs(3_600),
             clock: Arc::clone(&clock) as _,

@@ -212,22 +212,11 @@ fn name_seals(source: &Source, body: &Body, notices: &mut Notices) {
 }
 
 fn level(value: &Value) -> Option<LogLevel> {
-    Some(match value.as_str()?.to_ascii_lowercase().as_str() {
-        "trace" => LogLevel::Trace,
-        "debug" => LogLevel::Debug,
-        "info" | "notice" => LogLevel::Info,
-        "warn" | "warning" => LogLevel::Warn,
-        "error" | "err" => LogLevel::Error,
-        _ => return None,
-    })
+    LogLevel::of(value.as_str()?)
 }
 
 fn format(value: &Value) -> Option<LogFormat> {
-    match value.as_str()?.to_ascii_lowercase().as_str() {
-        "standard" | "text" => Some(LogFormat::Standard),
-        "json" => Some(LogFormat::Json),
-        _ => None,
-    }
+    LogFormat::of(value.as_str()?)
 }
 
 fn check_folder(key: &'static str, folder: &Placed<PathBuf>, notices: &mut Notices) {

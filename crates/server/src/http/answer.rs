@@ -19,7 +19,7 @@ pub(crate) type HttpResponse = hyper::Response<Bytes>;
 pub(super) fn of(response: Response) -> HttpResponse {
     match response.outcome {
         Err(fault) => refused_as(&fault, Some(&response.request_id)),
-        Ok(Outcome { reply, shape }) => match success(&response.request_id, &reply, shape) {
+        Ok(Outcome { reply, shape, .. }) => match success(&response.request_id, &reply, shape) {
             Ok(response) => response,
             Err(error) => refused(&Fault::internal(error)),
         },

@@ -7,7 +7,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName};
 use hyper::{Method, Request as HttpRequest};
 use percent_encoding::percent_decode_str;
 use secretum_api::RequestPath;
-use secretum_api::fields::Seconds;
+use secretum_api::fields::{Seconds, parse_duration};
 use secretum_core::Request;
 use secretum_crypto::{SecretString, SystemRng, random_uuid};
 use secretum_engine::{Fault, QUERY_PAIRS_MAX, Verb};
@@ -199,8 +199,17 @@ fn refuse_namespace(headers: &HeaderMap) -> Result<(), Fault> {
     }
 }
 
+/// The life of a wrapping token. A part of a second counts as a whole one: 0 would be an answer that is
+/// not wrapped, for a client that asked for wrapping.
 fn wrap_ttl(text: &str) -> Result<Seconds, Fault> {
-    Seconds::parse(text).map_err(|error| Fault::invalid(format!("X-Vault-Wrap-TTL: {error}")))
+    let whole = Seconds::parse(text)
+        .map_err(|error| Fault::invalid(format!("X-Vault-Wrap-TTL: {error}")))?;
+    let has_rest = parse_duration(text.trim()).is_ok_and(|exact| exact > whole.duration());
+    Ok(if whole.0 == 0 && has_rest {
+        Seconds(1)
+    } else {
+        whole
+    })
 }
 
 fn check_patch_type(headers: &HeaderMap) -> Result<(), Fault> {
@@ -216,3 +225,22 @@ fn check_patch_type(headers: &HeaderMap) -> Result<(), Fault> {
 
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_second_is_wrapped_for_a_whole_one() {
+        for (text, seconds) in [
+            ("0", 0),
+            ("0ms", 0),
+            ("1ns", 1),
+            (" 500ms ", 1),
+            ("1500ms", 1),
+            ("60", 60),
+        ] {
+            assert_eq!(wrap_ttl(text).unwrap().0, seconds, "{text}");
+        }
+    }
+}

@@ -3,6 +3,9 @@
 //! A stranger may send [`STRANGER_BYTES_MAX`]. What is longer is read for a caller whom the vault
 //! knows, after room for all of it was set aside: so nobody waits for room while holding much of it,
 //! and who only announces a large body takes up nothing.
+//!
+//! Strangers have room of their own. Small bodies of known callers stand there, too, since most are
+//! read before anybody asks who sends them; where it is full, a known caller need not wait for it.
 
 use super::Vault;
 use bytes::Bytes;
@@ -19,8 +22,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 /// The most bytes of a body before its sender is known, and of one that unseals and the like.
 pub(crate) const STRANGER_BYTES_MAX: usize = 64 * 1024;
 
-/// The bytes that the bodies of all requests under way may take up, unless one alone may be larger.
-const ALL_BYTES_MAX: usize = 256 << 20;
+/// The bytes that the bodies of known callers may take up, unless one alone may be larger.
+const KNOWN_BYTES_MAX: usize = 256 << 20;
+
+/// The bytes that the bodies of all others may take up, beside those.
+const STRANGERS_BYTES_MAX: usize = 64 << 20;
 
 /// How much of a body that is refused is read, so that its sender hears of it.
 const DRAIN_BYTES_MAX: usize = 64 << 20;
@@ -43,42 +49,84 @@ impl From<Fault> for Refusal {
     }
 }
 
-/// What bodies of requests may take up, counted in bytes.
+/// What bodies of requests may take up.
 #[derive(Debug)]
 pub(crate) struct BodyMemory {
-    bytes: Arc<Semaphore>,
+    known: Room,
+    strangers: Room,
 }
-
-/// What one body takes up; given back when dropped.
-#[derive(Debug, Default)]
-pub(super) struct Held(Option<OwnedSemaphorePermit>);
 
 impl BodyMemory {
     /// Enough for the largest body, with what others hold who wait for the same.
     pub(crate) fn for_bodies_of(largest_bytes: usize) -> Self {
-        Self::of(ALL_BYTES_MAX.max(largest_bytes.saturating_mul(2)))
+        Self::of(
+            KNOWN_BYTES_MAX.max(largest_bytes.saturating_mul(2)),
+            STRANGERS_BYTES_MAX,
+        )
     }
 
-    pub(crate) fn of(bytes: usize) -> Self {
+    pub(crate) fn of(known_bytes: usize, strangers_bytes: usize) -> Self {
         Self {
-            bytes: Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))),
+            known: Room::of(known_bytes),
+            strangers: Room::of(strangers_bytes),
         }
     }
 
-    async fn hold(&self, held: &mut Held, more: usize, until: Instant) -> Result<(), Fault> {
+    /// How much room strangers have left.
+    #[cfg(test)]
+    pub(crate) fn strangers_left(&self) -> usize {
+        self.strangers.0.available_permits()
+    }
+}
+
+/// What one body takes up; given back when dropped.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    known: Option<OwnedSemaphorePermit>,
+    strangers: Option<OwnedSemaphorePermit>,
+}
+
+/// Room for bodies, counted in bytes. Who waits for it gets it in turn.
+#[derive(Debug)]
+struct Room(Arc<Semaphore>);
+
+impl Room {
+    fn of(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// Takes more of it at once, where nobody waits for it; whether it did.
+    fn try_take(&self, held: &mut Option<OwnedSemaphorePermit>, more: usize) -> bool {
+        let more = u32::try_from(more).ok();
+        let room = more.and_then(|more| Arc::clone(&self.0).try_acquire_many_owned(more).ok());
+        let taken = room.is_some();
+        room.into_iter().for_each(|room| add(held, room));
+        taken
+    }
+
+    async fn take(
+        &self,
+        held: &mut Option<OwnedSemaphorePermit>,
+        more: usize,
+        until: Instant,
+    ) -> Result<(), Fault> {
         let full = || {
             Fault::Unavailable("the bodies of other requests take up all memory: try again".into())
         };
         let more = u32::try_from(more).map_err(|_| full())?;
-        let room = Arc::clone(&self.bytes).acquire_many_owned(more);
+        let room = Arc::clone(&self.0).acquire_many_owned(more);
         let Ok(Ok(room)) = timeout_at(until, room).await else {
             return Err(full());
         };
-        match &mut held.0 {
-            Some(permit) => permit.merge(room),
-            none => *none = Some(room),
-        }
+        add(held, room);
         Ok(())
+    }
+}
+
+fn add(held: &mut Option<OwnedSemaphorePermit>, room: OwnedSemaphorePermit) {
+    match held {
+        Some(permit) => permit.merge(room),
+        none => *none = Some(room),
     }
 }
 
@@ -97,6 +145,7 @@ pub(super) async fn read(
         body,
         until: Instant::now() + vault.limits.body_time,
         held: Held::default(),
+        is_known: false,
     };
     match reader.read(request).await {
         Ok(text) => Ok((text.parse()?, reader.held)),
@@ -116,6 +165,8 @@ struct Reader<'v> {
     body: Incoming,
     until: Instant,
     held: Held,
+    /// Whether the vault was asked, and knows who sends it.
+    is_known: bool,
 }
 
 impl Reader<'_> {
@@ -142,7 +193,7 @@ impl Reader<'_> {
                     .await?;
                 allowed = bytes_max;
             } else if allowed <= STRANGER_BYTES_MAX {
-                self.hold(bytes.len()).await?;
+                self.hold_little(request, bytes.len()).await?;
             }
             text.push(bytes, announced);
         }
@@ -155,12 +206,28 @@ impl Reader<'_> {
             return Err(too_large(STRANGER_BYTES_MAX).into());
         }
         self.vault.core.admit(request).await?;
+        self.is_known = true;
         self.hold(bytes).await
     }
 
+    /// Sets aside what anybody may send.
+    async fn hold_little(&mut self, request: &Request, bytes: usize) -> Result<(), Refusal> {
+        let strangers = &self.vault.bodies.strangers;
+        if !self.is_known && strangers.try_take(&mut self.held.strangers, bytes) {
+            return Ok(());
+        }
+        self.is_known = self.is_known || self.vault.core.knows(request).await;
+        if self.is_known {
+            return self.hold(bytes).await;
+        }
+        let taken = strangers.take(&mut self.held.strangers, bytes, self.until);
+        Ok(taken.await?)
+    }
+
+    /// Sets aside what a known caller sends.
     async fn hold(&mut self, bytes: usize) -> Result<(), Refusal> {
-        let memory = &self.vault.bodies;
-        Ok(memory.hold(&mut self.held, bytes, self.until).await?)
+        let known = &self.vault.bodies.known;
+        Ok(known.take(&mut self.held.known, bytes, self.until).await?)
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
@@ -178,6 +245,8 @@ impl Reader<'_> {
     }
 }
 
+/// Not recorded by audit devices: as with a head that cannot be read, there is no request yet. Who sends
+/// too much learns nothing of the vault by it, and records of it would be a way to fill its disk.
 fn too_large(bytes_max: usize) -> Fault {
     Fault::TooLarge(format!("the body is over the limit of {bytes_max} bytes").into())
 }
@@ -265,27 +334,31 @@ mod tests {
 
     #[tokio::test]
     async fn room_is_waited_for() {
-        let memory = BodyMemory::of(100);
+        let room = Room::of(100);
         let soon = || Instant::now() + Duration::from_millis(50);
         let far = Instant::now() + Duration::from_secs(20);
-        let (mut one, mut other) = (Held::default(), Held::default());
-        memory.hold(&mut one, 10, far).await.unwrap();
-        memory.hold(&mut one, 50, far).await.unwrap();
-        memory.hold(&mut other, 40, far).await.unwrap();
-        let refused = memory.hold(&mut other, 1, soon()).await;
+        let (mut one, mut other) = (None, None);
+        room.take(&mut one, 10, far).await.unwrap();
+        room.take(&mut one, 50, far).await.unwrap();
+        assert!(!room.try_take(&mut other, 41));
+        assert!(room.try_take(&mut other, 40));
+        let refused = room.take(&mut other, 1, soon()).await;
         assert!(matches!(refused, Err(Fault::Unavailable(_))), "{refused:?}");
-        let waits = memory.hold(&mut other, 60, far);
+        let waits = room.take(&mut other, 60, far);
         let frees = async { drop(one) };
         tokio::join!(async { waits.await.unwrap() }, frees);
-        assert_eq!(memory.bytes.available_permits(), 0);
+        assert_eq!(room.0.available_permits(), 0);
         drop(other);
-        assert_eq!(memory.bytes.available_permits(), 100);
+        assert_eq!(room.0.available_permits(), 100);
     }
 
     #[test]
     fn the_largest_body_has_room() {
-        let room = |largest| BodyMemory::for_bodies_of(largest).bytes.available_permits();
-        assert_eq!(room(32 << 20), ALL_BYTES_MAX);
-        assert_eq!(room(1 << 30), 2 << 30);
+        let bytes = |room: &Room| room.0.available_permits();
+        let known = |largest| bytes(&BodyMemory::for_bodies_of(largest).known);
+        assert_eq!(known(32 << 20), KNOWN_BYTES_MAX);
+        assert_eq!(known(1 << 30), 2 << 30);
+        let strangers = bytes(&BodyMemory::for_bodies_of(1 << 30).strangers);
+        assert_eq!(strangers, STRANGERS_BYTES_MAX);
     }
 }

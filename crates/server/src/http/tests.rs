@@ -19,6 +19,7 @@ const LARGE: usize = STRANGER_BYTES_MAX + 1;
 struct House {
     core: Arc<Core>,
     server: Server,
+    bodies: Arc<BodyMemory>,
     root: String,
 }
 
@@ -57,6 +58,7 @@ impl House {
         let mut house = Self {
             core,
             server: server.unwrap(),
+            bodies,
             root: String::new(),
         };
         house.unseal().await;
@@ -232,7 +234,7 @@ async fn all_bodies_together_have_a_limit() {
         body_time: Duration::from_millis(500),
         ..Limits::default()
     };
-    let house = House::open(limits, BodyMemory::of(LARGE)).await;
+    let house = House::open(limits, BodyMemory::of(LARGE, 1_000)).await;
     let root = house.root.as_str();
     for _ in 0..2 {
         let taken_and_given_back = house.put("cubbyhole/a", root, LARGE).await;
@@ -243,4 +245,30 @@ async fn all_bodies_together_have_a_limit() {
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("take up all memory"), "{answer}");
     assert_eq!(house.put("cubbyhole/a", root, 100).await, 204);
+}
+
+#[tokio::test]
+async fn strangers_do_not_hold_up_known_callers() {
+    let limits = Limits {
+        body_time: Duration::from_secs(20),
+        ..Limits::default()
+    };
+    let house = House::open(limits, BodyMemory::of(LARGE, 1_000)).await;
+    let root = house.root.as_str();
+    let mut strangers = Vec::new();
+    for token in ["", "hvs.nobody"] {
+        let mut peer = house.announce("cubbyhole/a", token, 501).await;
+        peer.send(&body(501)[..500]).await;
+        strangers.push(peer);
+    }
+    while house.bodies.strangers_left() > 0 {
+        tokio::task::yield_now().await;
+    }
+    // One more waits in front of them.
+    let mut waiting = house.announce("cubbyhole/a", "hvs.nobody", 100).await;
+    waiting.send(body(100)).await;
+    assert_eq!(house.put("cubbyhole/a", root, 100).await, 204);
+    assert_eq!(house.put("cubbyhole/a", root, LARGE).await, 204);
+    drop(strangers);
+    assert_eq!(status(&mut waiting).await, 403);
 }

@@ -293,7 +293,7 @@ fn batch(from: &mut Reader<'_>) -> Read<Batch> {
     for _ in 0..count {
         steps.push(step(from)?);
     }
-    Ok(Batch::of_unique(steps))
+    Batch::of_unique(steps).ok_or(Malformed)
 }
 
 fn step(from: &mut Reader<'_>) -> Read<Step> {

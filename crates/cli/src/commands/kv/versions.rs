@@ -6,6 +6,7 @@ use crate::commands::outcome;
 use crate::failure::Failure;
 use crate::session::Session;
 use clap::Args;
+use secretum_client::kv::VersionChange;
 
 /// Which versions of which secret.
 #[derive(Args)]
@@ -28,34 +29,31 @@ impl Versions {
         } else {
             location.needs_version_2("-versions")?;
             let kv = session.client.kv2(&location.mount);
-            kv.delete_versions(&location.path, &self.versions).await
+            kv.change(VersionChange::Delete, &location.path, &self.versions)
+                .await
         };
         outcome::deleted(deleted, &session, &path)
     }
 
     pub(crate) async fn undelete(self) -> Result<(), Failure> {
-        let (session, location) = self.open_version_2("kv undelete").await?;
-        let kv = session.client.kv2(&location.mount);
-        let undeleted = kv.undelete(&location.path, &self.versions).await;
-        outcome::written(undeleted, &session, &location.api_path("undelete"))
+        self.change(VersionChange::Undelete).await
     }
 
     pub(crate) async fn destroy(self) -> Result<(), Failure> {
-        let (session, location) = self.open_version_2("kv destroy").await?;
+        self.change(VersionChange::Destroy).await
+    }
+
+    async fn change(self, change: VersionChange) -> Result<(), Failure> {
+        let (session, location) = self.open().await?;
+        location.needs_version_2(&format!("kv {}", change.area()))?;
         let kv = session.client.kv2(&location.mount);
-        let destroyed = kv.destroy(&location.path, &self.versions).await;
-        outcome::written(destroyed, &session, &location.api_path("destroy"))
+        let changed = kv.change(change, &location.path, &self.versions).await;
+        outcome::written(changed, &session, &location.api_path(change.area()))
     }
 
     async fn open(&self) -> Result<(Session, Location), Failure> {
         let session = Session::open(&self.connection)?;
         let location = self.place.find(&session).await?;
-        Ok((session, location))
-    }
-
-    async fn open_version_2(&self, command: &str) -> Result<(Session, Location), Failure> {
-        let (session, location) = self.open().await?;
-        location.needs_version_2(command)?;
         Ok((session, location))
     }
 }

@@ -51,10 +51,12 @@ impl Handle<Revoke> for TokenEngine {
             return Err(Fault::invalid("missing token ID"));
         }
         let active = &System::of(context)?.active;
-        // A token that is not there is revoked already.
         if let Some(token) = active.tokens.find(&request.token).await? {
             check_kind(&token)?;
-            active.tokens.revoke(active, &token.id).await?;
+        }
+        // A token that is not there is revoked already; what it made may still be ending.
+        if let Some(id) = active.tokens.id_of(&request.token) {
+            active.tokens.revoke(active, &id).await?;
         }
         Ok(Reply::empty())
     }

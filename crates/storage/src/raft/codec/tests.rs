@@ -135,3 +135,26 @@ fn no_index_is_the_last_that_can_be_counted() {
     assert_eq!(read(u64::MAX - 1), Ok(id(u64::MAX - 1)));
     assert_eq!(read(u64::MAX), Err(Malformed));
 }
+
+#[test]
+fn a_batch_with_a_key_twice_is_refused() {
+    for others in [0, 20] {
+        let mut batch = Batch::new();
+        for number in 0..others {
+            batch = batch.delete(Key::try_from(format!("other-{number}")).unwrap());
+        }
+        for key in ["twice-a", "twice-b"] {
+            batch = batch.put(Key::try_from(key).unwrap(), "value");
+        }
+        let entry_of_it = LogEntry {
+            log_id: id(1),
+            payload: Payload::Normal(Proposal(Arc::new(batch))),
+        };
+        let mut bytes = Vec::new();
+        put_entry(&mut bytes, &entry_of_it);
+        assert!(entry(&mut Reader::new(&bytes)).is_ok());
+        let at = bytes.windows(7).position(|part| part == b"twice-b");
+        bytes[at.unwrap() + 6] = b'a';
+        assert!(entry(&mut Reader::new(&bytes)).is_err(), "{others} others");
+    }
+}

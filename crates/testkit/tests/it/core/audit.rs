@@ -5,6 +5,7 @@ use secretum_engine::{Fault, Verb};
 use serde_json::{Value, json};
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// A vault whose requests are recorded in a file.
@@ -456,4 +457,38 @@ async fn callers_who_are_not_known_are_recorded_before_their_body_comes() {
         .admit(&self::ask(Verb::Write, "a").token(&root).request)
         .await;
     assert!(matches!(sealed, Err(Fault::Sealed)), "{sealed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_goes_from_device_to_device_under_load_keeps_one_chain() {
+    let recorded = Arc::new(Recorded::open().await);
+    let vault = &recorded.vault;
+    let load: Vec<_> = (0..8)
+        .map(|_| {
+            let recorded = Arc::clone(&recorded);
+            tokio::spawn(async move {
+                for _ in 0..100 {
+                    recorded.vault.read("sys/mounts").await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let body = json!({"type": "file", "options": {"file_path": recorded.file}});
+    let mut last = "file".to_owned();
+    for round in 0..20 {
+        let path = format!("sys/audit/{last}");
+        vault.ask(Verb::Delete, &path).await.unwrap();
+        last = format!("round-{}", round % 3);
+        let path = format!("sys/audit/{last}");
+        vault.write(&path, body.clone()).await.unwrap();
+    }
+    for reader in load {
+        reader.await.unwrap();
+    }
+    let sequences = recorded.records().into_iter();
+    let sequences: Vec<_> = sequences
+        .map(|record| record["sequence"].as_u64())
+        .collect();
+    let expected: Vec<_> = (0..sequences.len() as u64).map(Some).collect();
+    assert_eq!(sequences, expected);
 }

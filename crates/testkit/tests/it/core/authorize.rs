@@ -56,8 +56,7 @@ async fn a_permitted_caller_learns_what_is_wrong() {
     let vault = Vault::open().await;
     let everything =
         r#"path "*" { capabilities = ["create", "read", "update", "delete", "list", "patch"] }"#;
-    vault.policy("everything", everything).await;
-    let token = vault.token_with(&["everything"]).await;
+    let token = vault.token_under("everything", everything).await;
     let answer = async |ask: Ask| ask.token(&token).of(&vault.core).await.unwrap_err();
     let missing = answer(ask(Verb::Read, "nowhere/a")).await;
     assert_eq!(
@@ -153,13 +152,12 @@ async fn a_write_creates_or_updates_by_what_exists() {
 #[tokio::test]
 async fn the_preflight_tells_of_mounts_with_a_right_below() {
     let vault = Vault::open().await;
-    vault
-        .policy(
+    let token = vault
+        .token_under(
             "reader",
             r#"path "secret/data/a" { capabilities = ["read"] }"#,
         )
         .await;
-    let token = vault.token_with(&["reader"]).await;
     let about = |token: &str, path: &str| {
         ask(Verb::Read, &format!("sys/internal/ui/mounts/{path}"))
             .token(token)
@@ -260,8 +258,7 @@ async fn wrapping_that_is_asked_for_must_be_wrapping() {
         ("min_wrapping_ttl = \"1m\"", Some(60), true),
     ] {
         let rule = format!("path \"secret/data/a\" {{ capabilities = [\"read\"] {bound} }}");
-        vault.policy("wrapped", &rule).await;
-        let token = vault.token_with(&["wrapped"]).await;
+        let token = vault.token_under("wrapped", &rule).await;
         let read = ask(Verb::Read, "secret/data/a").token(&token);
         let read = match seconds {
             Some(seconds) => read.wrapped(seconds),

@@ -8,6 +8,7 @@ mod lifecycle;
 mod limits;
 mod lives;
 mod mounts;
+mod openapi;
 mod policies;
 mod revoke;
 mod tokens;

@@ -67,6 +67,45 @@ async fn nothing_is_left_of_a_mount_that_is_gone() {
 }
 
 #[tokio::test]
+async fn the_removal_of_a_large_mount_holds_up_no_other_clean_up() {
+    let vault = Vault::open().await;
+    for mount in ["large", "small"] {
+        vault.enable(mount, json!({"type": "kv"})).await;
+    }
+    vault.write("small/a", json!({"a": 1})).await.unwrap();
+    // More than a step deletes.
+    for number in 0..(16 + 4) * 256 {
+        let path = format!("large/{number}");
+        vault.write(&path, json!({"a": 1})).await.unwrap();
+    }
+    for mount in ["large", "small"] {
+        let path = format!("sys/mounts/{mount}");
+        vault.ask(Verb::Delete, &path).await.unwrap();
+    }
+    let before = vault.storage.pages().len();
+    until("the data is gone", async || {
+        vault.storage.keys("sys/unmount/").await.is_empty()
+    })
+    .await;
+    assert!(vault.storage.keys("mount/").await.is_empty());
+    let pages = vault.storage.pages().split_off(before);
+    let of_mounts = |round: &[String]| {
+        let of_mounts = round.iter().filter(|page| page.starts_with("mount/"));
+        of_mounts.count()
+    };
+    let rounds = pages.split(|page| page == "sys/expiry/");
+    let most = rounds.map(of_mounts).max();
+    assert_eq!(most, Some(16), "{pages:?}");
+    // The small one had its turn before the large one was done.
+    let first = &pages.iter().position(|page| page.starts_with("mount/"));
+    let turns: Vec<_> = (pages[first.unwrap()..].iter())
+        .filter(|page| page.starts_with("mount/"))
+        .take(2)
+        .collect();
+    assert_ne!(turns[0], turns[1]);
+}
+
+#[tokio::test]
 async fn a_removal_that_a_seal_cut_off_is_finished() {
     let vault = Vault::open().await;
     vault.enable("gone", json!({"type": "kv"})).await;
@@ -290,4 +329,22 @@ async fn paths_that_overlap_or_are_reserved_are_refused() {
         assert!(matches!(disabled, Err(Fault::Invalid(_))), "{path}");
     }
     vault.ask(Verb::Delete, "sys/mounts/nowhere").await.unwrap();
+}
+
+#[tokio::test]
+async fn an_unknown_type_is_told_in_short_with_what_there_is() {
+    let vault = Vault::open().await;
+    let long = "x".repeat(100_000);
+    for (path, kind, expected) in [
+        ("sys/mounts/a", "kw", "use one of kv, probe"),
+        ("sys/mounts/a", long.as_str(), "use one of kv, probe"),
+        ("sys/auth/a", "userpass", "this version has none"),
+    ] {
+        match vault.write(path, json!({"type": kind})).await {
+            Err(Fault::Invalid(told)) => {
+                assert!(told.contains(expected) && told.len() < 300, "{told}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -65,8 +65,7 @@ async fn a_rule_ends_when_it_says() {
     let now = secretum_crypto::Clock::now(&*vault.clock);
     let end = now.plus(Duration::from_secs(60)).to_rfc3339();
     let text = format!(r#"path "probe/token" {{ capabilities = ["read"] expiration = "{end}" }}"#);
-    vault.policy("passing", &text).await;
-    let token = vault.token_with(&["passing"]).await;
+    let token = vault.token_under("passing", &text).await;
     assert!(may_read(&vault, &token).await);
     vault.clock.advance(Duration::from_secs(59));
     assert!(may_read(&vault, &token).await);
@@ -113,14 +112,8 @@ async fn some_policies_stay() {
 #[tokio::test]
 async fn parameters_of_body_and_query_are_looked_at() {
     let vault = Vault::open().await;
-    vault
-        .policy(
-            "narrow",
-            r#"path "secret/data/*" { capabilities = ["create", "update"] denied_parameters = { "options" = [] } }
-               path "secret/metadata/*" { capabilities = ["read"] required_parameters = ["why"] }"#,
-        )
-        .await;
-    let token = vault.token_with(&["narrow"]).await;
+    let token = vault.token_under("narrow", r#"path "secret/data/*" { capabilities = ["create", "update"] denied_parameters = { "options" = [] } }
+               path "secret/metadata/*" { capabilities = ["read"] required_parameters = ["why"] }"#).await;
     let plain = json!({"data": {"a": 1}});
     vault
         .write_as(&token, "secret/data/a", plain)

@@ -11,8 +11,7 @@ const MAKER: &str = r#"path "auth/token/create" { capabilities = ["update"] }"#;
 
 /// A tree of tokens below a first one: `width` children each, down to `depth`.
 async fn tree(vault: &Vault, width: usize, depth: usize) -> Vec<String> {
-    vault.policy("maker", MAKER).await;
-    let mut tokens = vec![vault.token_with(&["maker"]).await];
+    let mut tokens = vec![vault.token_under("maker", MAKER).await];
     let mut parents = tokens.clone();
     for _ in 0..depth {
         let mut children = Vec::new();
@@ -101,6 +100,102 @@ async fn a_revocation_that_never_began_changed_nothing() {
     }
 }
 
+/// A token, its child and its grandchild; and where the records of the last two stand.
+async fn line(vault: &Vault) -> ([String; 3], [&'static str; 2]) {
+    let first = vault.token_under("maker", MAKER).await;
+    let before_both = vault.storage.keys("sys/token/id/").await;
+    let second = vault.token_of(&first, json!({})).await.client_token;
+    let before_third = vault.storage.keys("sys/token/id/").await;
+    let third = vault.token_of(&second, json!({})).await.client_token;
+    let all = vault.storage.keys("sys/token/id/").await;
+    let new = |now: &[String], before: &[String]| {
+        let mut new = now.iter().filter(|key| !before.contains(key));
+        let key: &'static str = new.next().unwrap().clone().leak();
+        key
+    };
+    let keys = [new(&before_third, &before_both), new(&all, &before_third)];
+    ([first, second, third], keys)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_is_answered_when_the_whole_tree_is_gone_whoever_ended_it() {
+    let vault = Arc::new(Vault::open().await);
+    let before = records(&vault).await;
+    let (tokens, [second, third]) = line(&vault).await;
+    let revoke = |token: &str| {
+        let (vault, body) = (Arc::clone(&vault), json!({"token": token}));
+        tokio::spawn(async move { vault.write("auth/token/revoke", body).await })
+    };
+    // The request ends the child a moment after the janitor, who then is slow to end the grandchild.
+    vault.storage.hold_next_commit(second);
+    let revoked = revoke(&tokens[0]);
+    vault.storage.wait_until_held().await;
+    vault.storage.hold_next_commit(third);
+    until("the janitor is at the grandchild", async || {
+        vault.storage.has_taken()
+    })
+    .await;
+    assert!(!vault.lives(&tokens[1]).await && vault.lives(&tokens[2]).await);
+    vault.storage.let_go().await;
+    revoked.await.unwrap().unwrap();
+    assert!(!vault.lives(&tokens[2]).await);
+    vault.storage.let_go().await;
+    until("every record is gone", async || {
+        records(&vault).await == before
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_is_being_revoked_is_revoked_when_its_tree_is_gone() {
+    let vault = Arc::new(Vault::open().await);
+    let (tokens, [second, _]) = line(&vault).await;
+    vault.storage.hold_next_commit(second);
+    let first = {
+        let (vault, body) = (Arc::clone(&vault), json!({"token": tokens[0]}));
+        tokio::spawn(async move { vault.write("auth/token/revoke", body).await })
+    };
+    vault.storage.wait_until_held().await;
+    // Who asks again, as clients do that lost their connection, is told the truth.
+    vault
+        .write("auth/token/revoke", json!({"token": tokens[0]}))
+        .await
+        .unwrap();
+    for token in &tokens {
+        assert!(!vault.lives(token).await);
+    }
+    vault.storage.let_go().await;
+    first.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_text_is_no_token_again_before_what_its_first_one_made_has_ended() {
+    let vault = Vault::open().await;
+    vault.policy("maker", MAKER).await;
+    let chosen = json!({"id": "chosen", "policies": ["maker"]});
+    let token = vault
+        .token_of(&vault.root, chosen.clone())
+        .await
+        .client_token;
+    vault.token_of(&token, json!({})).await;
+    // The token ends; nothing that follows does, and the janitor is slow to go on.
+    vault.storage.fail_commits_after(1);
+    let gone = json!({"token": token});
+    vault
+        .write("auth/token/revoke", gone.clone())
+        .await
+        .unwrap_err();
+    vault.storage.slow_commits(1_000);
+    vault.storage.heal();
+    vault
+        .write("auth/token/create", chosen.clone())
+        .await
+        .unwrap_err();
+    vault.storage.slow_commits(0);
+    vault.write("auth/token/revoke", gone).await.unwrap();
+    vault.write("auth/token/create", chosen).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_child_outlives_a_parent_that_ends_meanwhile() {
     for _ in 0..10 {
@@ -143,13 +238,12 @@ async fn no_child_outlives_a_parent_that_ends_meanwhile() {
 #[tokio::test]
 async fn orphans_outlive_who_made_them() {
     let vault = Vault::open().await;
-    vault
-        .policy(
+    let parent = vault
+        .token_under(
             "maker",
             r#"path "auth/token/*" { capabilities = ["update", "sudo"] }"#,
         )
         .await;
-    let parent = vault.token_with(&["maker"]).await;
     let create = async |path: &str, body| {
         let made = vault.write_as(&parent, path, body).await.unwrap();
         made.auth.unwrap()

@@ -138,13 +138,12 @@ async fn renewals_at_the_same_time_all_succeed() {
 async fn a_token_makes_children_while_it_is_renewed() {
     let vault = Arc::new(Vault::open().await);
     vault.storage.slow_commits(20);
-    vault
-        .policy(
+    let token = vault
+        .token_under(
             "maker",
             r#"path "auth/token/create" { capabilities = ["update"] }"#,
         )
         .await;
-    let token = vault.token_with(&["maker"]).await;
     let mut requests = JoinSet::new();
     for number in 0..20 {
         let (vault, token) = (Arc::clone(&vault), token.clone());
@@ -251,13 +250,12 @@ async fn tokens_of_another_vault_and_odd_ones_are_unknown() {
 #[tokio::test]
 async fn children_get_no_more_than_their_maker_has() {
     let vault = Vault::open().await;
-    vault
-        .policy(
+    let token = vault
+        .token_under(
             "maker",
             r#"path "auth/token/create" { capabilities = ["update"] }"#,
         )
         .await;
-    let token = vault.token_with(&["maker"]).await;
     for settings in [
         json!({"policies": ["root"]}),
         json!({"policies": ["other"]}),
@@ -309,8 +307,7 @@ async fn sudo_counts_on_the_path_it_is_given_for() {
     let sudo = r#", "sudo""#;
     for (create, orphan) in [(sudo, ""), ("", sudo)] {
         let text = rule("create", create) + &rule("create-orphan", orphan);
-        vault.policy("maker", &text).await;
-        let token = vault.token_with(&["maker"]).await;
+        let token = vault.token_under("maker", &text).await;
         for (path, sudo) in [("create", create), ("create-orphan", orphan)] {
             let body = json!({"policies": ["other"]});
             let made = vault

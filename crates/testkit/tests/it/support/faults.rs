@@ -97,6 +97,11 @@ impl Faulty {
         self.wait_for_hold(true).await;
     }
 
+    /// Whether the commit that was asked for last has been taken.
+    pub(crate) fn has_taken(&self) -> bool {
+        self.hold_next.lock().is_none()
+    }
+
     /// Makes the commit that was taken, and waits until it is made or refused.
     pub(crate) async fn let_go(&self) {
         self.let_go.add_permits(1);
@@ -144,6 +149,11 @@ impl Faulty {
     /// Commits made so far.
     pub(crate) fn commits(&self) -> u64 {
         self.commits.load(Ordering::SeqCst)
+    }
+
+    /// The prefixes that were paged through so far, in order.
+    pub(crate) fn pages(&self) -> Vec<String> {
+        self.pages.lock().clone()
     }
 
     /// How often a prefix was paged through so far.

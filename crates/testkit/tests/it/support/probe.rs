@@ -8,6 +8,7 @@ use secretum_engine::{
 };
 use secretum_storage::{Batch, Key};
 use serde::Deserialize;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use tokio::sync::{Semaphore, watch};
@@ -85,7 +86,21 @@ pub(crate) struct Hopeless {}
 
 /// Answers to those who may.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(transform = count_description)]
 pub(crate) struct Hello {}
+
+thread_local! {
+    static DESCRIPTIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count_description(_: &mut schemars::Schema) {
+    DESCRIPTIONS.set(DESCRIPTIONS.get() + 1);
+}
+
+/// How often this thread described one of the rows of [`Hello`].
+pub(crate) fn descriptions() -> usize {
+    DESCRIPTIONS.get()
+}
 
 impl Engine for Probe {
     const KIND: &'static str = "probe";

@@ -35,6 +35,8 @@ pub(crate) struct Vault {
 pub(crate) struct Answer {
     /// Null where there is none.
     pub(crate) data: Value,
+    /// The data as it is sent.
+    pub(crate) text: String,
     pub(crate) auth: Option<Auth>,
     pub(crate) warnings: Vec<String>,
     pub(crate) gone: bool,
@@ -123,6 +125,7 @@ fn answer(response: Response) -> Result<Answer, Fault> {
     let reply = response.outcome?.reply;
     let data = reply.data.as_ref().map(|data| data.get());
     Ok(Answer {
+        text: data.unwrap_or_default().to_owned(),
         data: data.map_or(Value::Null, |data| serde_json::from_str(data).unwrap()),
         auth: reply.auth.map(|auth| *auth),
         warnings: reply.warnings.iter().map(ToString::to_string).collect(),
@@ -236,6 +239,12 @@ impl Vault {
     pub(crate) async fn token_with(&self, policies: &[&str]) -> String {
         let settings = json!({"policies": policies});
         self.token_of(&self.root, settings).await.client_token
+    }
+
+    /// A new token with one policy, which is written first.
+    pub(crate) async fn token_under(&self, name: &str, text: &str) -> String {
+        self.policy(name, text).await;
+        self.token_with(&[name]).await
     }
 
     /// Whether a token is known.
