@@ -349,3 +349,65 @@ def test_accessor_of_a_revoked_token_is_gone(tokens, make):
     tokens.revoke_accessor(auth["accessor"])
     with pytest.raises((InvalidRequest, Forbidden, InvalidPath)):
         tokens.lookup_accessor(auth["accessor"])
+
+
+# --- roles, batch tokens, tidying ---------------------------------------------------------------
+
+
+@pytest.fixture
+def role(tokens, name):
+    """The name of a role that is deleted in the end."""
+    yield name
+    tokens.delete_role(name)
+
+
+def test_a_role_bounds_the_tokens_made_by_it(tokens, role):
+    tokens.create_or_update_role(
+        role,
+        allowed_policies=["dev", "test"],
+        disallowed_policies=["prod"],
+        orphan=True,
+        path_suffix="suffix",
+        token_period="1h",
+        token_explicit_max_ttl="2h",
+    )
+    assert role in tokens.list_roles()["data"]["keys"]
+    found = tokens.read_role(role)["data"]
+    assert found["allowed_policies"] == ["dev", "test"]
+    assert (found["name"], found["orphan"], found["path_suffix"]) == (role, True, "suffix")
+    assert (found["token_period"], found["token_explicit_max_ttl"]) == (3600, 7200)
+    assert found["token_type"] == "default-service"
+
+    auth = tokens.create(role_name=role, policies=["dev"])["auth"]
+    assert auth["policies"] == ["default", "dev"]
+    assert (auth["orphan"], auth["lease_duration"]) == (True, 3600)
+    made = lookup(tokens, auth)
+    assert (made["role"], made["path"]) == (role, f"auth/token/create/{role}/suffix")
+    for policies in (["prod"], ["root"], ["dev", "other"]):
+        with pytest.raises(InvalidRequest):
+            tokens.create(role_name=role, policies=policies)
+    with pytest.raises(InvalidRequest):
+        tokens.create(role_name=f"{role}-none")
+
+
+def test_a_batch_token_is_used_and_cannot_be_kept_alive(tokens, node):
+    auth = tokens.create(type="batch", policies=["default"], ttl="1h")["auth"]
+    assert auth["client_token"].startswith("hvb.")
+    assert (auth["token_type"], auth["accessor"], auth["renewable"]) == ("batch", "", False)
+    assert lookup(tokens, auth)["type"] == "batch"
+    own = node.hvac(auth["client_token"])
+    assert own.auth.token.lookup_self()["data"]["policies"] == ["default"]
+    for refused in (
+        lambda: tokens.renew(auth["client_token"]),
+        lambda: tokens.revoke(auth["client_token"]),
+        lambda: own.auth.token.revoke_self(),
+        lambda: tokens.create(type="batch", policies=["default"], num_uses=2),
+    ):
+        with pytest.raises(InvalidRequest, match="batch tokens cannot"):
+            refused()
+
+
+def test_tidying_is_begun(tokens):
+    answer = tokens.tidy()
+    answer = answer.json() if hasattr(answer, "json") else answer
+    assert "Tidy operation" in answer["warnings"][0]

@@ -127,7 +127,6 @@ impl Role {
             ("token_period", self.period > 0),
             ("token_explicit_max_ttl", self.explicit_max_ttl > 0),
             ("token_num_uses", self.num_uses > 0),
-            ("renewable", self.renewable),
         ] {
             check(!is_set, || {
                 format!("a role of type `batch` cannot have `{setting}` set")

@@ -202,7 +202,6 @@ impl Wanted {
             ("num_uses", self.num_uses > 0),
             ("period", self.period.0 > 0),
             ("explicit_max_ttl", self.explicit_max_ttl.0 > 0),
-            ("renewable", self.renewable == Some(true)),
         ] {
             if is_set {
                 return Err(Fault::invalid(format!(

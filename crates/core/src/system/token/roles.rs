@@ -141,9 +141,7 @@ impl WriteRole {
         role.period = period.map_or(role.period, |life| life.0);
         role.kind = self.token_type.unwrap_or(role.kind);
         role.orphan = self.orphan.unwrap_or(role.orphan);
-        // A batch token cannot be renewed, so its role need not say so.
-        let renewable = role.renewable && role.kind != RoleType::Batch;
-        role.renewable = self.renewable.unwrap_or(renewable);
+        role.renewable = self.renewable.unwrap_or(role.renewable);
         role.path_suffix = self
             .path_suffix
             .unwrap_or_else(|| std::mem::take(&mut role.path_suffix));

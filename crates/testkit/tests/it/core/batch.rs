@@ -132,7 +132,6 @@ async fn what_needs_a_record_is_refused() {
         ("num_uses", json!(3)),
         ("period", json!("1h")),
         ("explicit_max_ttl", json!("1h")),
-        ("renewable", json!(true)),
         ("id", json!("mine")),
         ("policies", json!("root")),
         (

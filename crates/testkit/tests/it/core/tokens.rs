@@ -262,7 +262,6 @@ async fn children_get_no_more_than_their_maker_has() {
         json!({"no_parent": true}),
         json!({"period": "1h"}),
         json!({"id": "chosen"}),
-        json!({"type": "batch"}),
         json!({"policies": "maker", "no_default_policy": true, "type": "odd"}),
     ] {
         let made = vault
