@@ -183,3 +183,9 @@ def token_with(wire, name):
 def cli(request, node, tmp_path):
     """Each command line in turn, as root against the production node, with a home of its own."""
     return Cli(request.param, node, tmp_path)
+
+
+@pytest.fixture
+def ours(node, tmp_path):
+    """Our own command line, for what the others have not."""
+    return Cli("secretum", node, tmp_path)

@@ -129,3 +129,37 @@ def test_without_rights(cli, kv2, token_with):
     some = cli.as_token(token_with(f'path "{kv2}/data/mine" {{ capabilities = ["create"] }}'))
     some.ok("kv", "put", f"{kv2}/mine", "x=1")
     assert "permission denied" in some("kv", "get", f"{kv2}/mine").expect(2).err
+
+
+def test_find_by_name_and_by_key(ours, kv2, kv1):
+    for path, field in (("db/main", "password"), ("db/Backup", "token"), ("web", "api_token")):
+        for mount in (kv1, kv2):
+            ours.ok("kv", "put", f"{mount}/{path}", f"{field}=hunter2")
+    for mount in (kv1, kv2):
+        assert ours.ok("kv", "find", "-name=backup", f"{mount}/").out == "db/Backup\n"
+        assert ours.ok("kv", "find", "-name=*a*", f"-mount={mount}", "db").out.split() == [
+            "db/Backup",
+            "db/main",
+        ]
+        found = ours.ok("kv", "find", "-keys", "-name=*token", "-format=json", f"{mount}/")
+        assert found.json == {"db/Backup": ["token"], "web": ["api_token"]}
+        assert "hunter2" not in found.out
+        assert "nothing was found" in ours("kv", "find", "-name=nope", f"{mount}/").expect(2).err
+
+
+def test_diff_tells_what_changed_and_shows_values_when_asked(ours, kv2):
+    ours.ok("kv", "put", f"{kv2}/a", "same=1", "old=2", "both=3")
+    first = ours("kv", "diff", f"{kv2}/a").expect(1)
+    assert "nothing before it" in first.err
+    ours.ok("kv", "put", f"{kv2}/a", "same=1", "both=4", "new=5")
+    told = ours.ok("kv", "diff", f"{kv2}/a").out
+    assert re.search(r"both +changed\nnew +added\nold +removed\n$", told)
+    shown = ours.ok("kv", "diff", "-from=1", "-to=2", "-values", "-format=json", f"{kv2}/a").json
+    assert shown["changes"] == {
+        "both": {"change": "changed", "from": "3", "to": "4"},
+        "new": {"change": "added", "to": "5"},
+        "old": {"change": "removed", "from": "2"},
+    }
+    assert "alike" in ours.ok("kv", "diff", "-from=2", "-to=2", f"{kv2}/a").out
+    ours.ok("kv", "delete", "-versions=1", f"{kv2}/a")
+    assert "deleted" in ours("kv", "diff", f"{kv2}/a").expect(2).err

@@ -1,5 +1,7 @@
 //! `kv`: key-value secrets, version 1 and 2.
 
+mod diff;
+mod find;
 mod get;
 mod list;
 mod location;
@@ -22,6 +24,8 @@ pub(crate) enum Command {
     Patch(patch::Patch),
     List(list::List),
     Scan(list::Scan),
+    Find(find::Find),
+    Diff(diff::Diff),
     /// Deletes a secret.
     ///
     /// With version 2 it is the newest version, or those named, and they can be brought back by
@@ -52,6 +56,8 @@ impl Command {
             Self::Patch(command) => command.run().await,
             Self::List(command) => command.run().await,
             Self::Scan(command) => command.run().await,
+            Self::Find(command) => command.run().await,
+            Self::Diff(command) => command.run().await,
             Self::Delete(command) => command.delete().await,
             Self::Undelete(command) => command.undelete().await,
             Self::Destroy(command) => command.destroy().await,
