@@ -98,6 +98,11 @@ impl Engine for Sys {
             .on::<internal::ReadOpenApi>(Verb::Read, "internal/specs/openapi", Access::Public)
             .shape(Shape::Bare)
             .recorded(Recorded::Digest)
+            .on::<internal::ReadResultantAcl>(
+                Verb::Read,
+                "internal/ui/resultant-acl",
+                Access::Token,
+            )
             .on::<internal::ListUiMounts>(Verb::Read, "internal/ui/mounts", Access::Public)
             .on::<internal::ReadUiMount>(Verb::Read, "internal/ui/mounts/{path+}", Access::Public)
     }

@@ -1,6 +1,6 @@
 //! Policies made ready, and the decision.
 
-use crate::entry::Entry;
+use crate::entry::{Entry, RulePath};
 use crate::index::{EntryAt, Prefixes, Segments, any_begins};
 use crate::pattern::Pattern;
 use crate::{
@@ -140,6 +140,13 @@ impl Acl {
         } else {
             capabilities.names()
         }
+    }
+
+    /// Every path that a rule speaks of, and its capabilities, sorted; `deny` alone where it denies.
+    pub fn rules(&self) -> impl Iterator<Item = (&RulePath, Vec<&'static str>)> {
+        self.entries
+            .iter()
+            .map(|entry| (&entry.path, entry.capabilities.names()))
     }
 
     /// Whether there is some right at or below the mount of this path, which ends in a slash.

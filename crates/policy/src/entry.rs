@@ -9,6 +9,7 @@ use std::time::Duration;
 /// What all policies together say of one path.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
+    pub(crate) path: RulePath,
     pub(crate) priority: Priority,
     pub(crate) capabilities: CapabilitySet,
     parameters: ParameterRules,
@@ -20,9 +21,30 @@ pub(crate) struct Entry {
     sources: Vec<(CapabilitySet, PolicyId)>,
 }
 
+/// The path of a rule, as those are told who want to know all rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RulePath {
+    /// This path.
+    Exact(String),
+    /// All that begins so; with a `+` in it, in which a final `*` stays, all of this form.
+    Glob(String),
+}
+
+impl RulePath {
+    fn of(pattern: &Pattern) -> Self {
+        let stem = pattern.stem().to_owned();
+        match (pattern.has_wildcards(), pattern.is_glob()) {
+            (false, false) => Self::Exact(stem),
+            (true, true) => Self::Glob(stem + "*"),
+            _ => Self::Glob(stem),
+        }
+    }
+}
+
 impl Entry {
     pub(crate) fn new(pattern: &Pattern) -> Self {
         Self {
+            path: RulePath::of(pattern),
             priority: pattern.priority(),
             capabilities: CapabilitySet::NONE,
             parameters: ParameterRules::default(),

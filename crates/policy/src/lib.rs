@@ -38,6 +38,7 @@ mod template;
 
 pub use acl::Acl;
 pub use capability::{Capability, CapabilitySet};
+pub use entry::RulePath;
 pub use error::{PolicyError, Problem};
 pub use parameters::{ParameterRules, Parameters};
 pub use policy::{Policy, Rule};

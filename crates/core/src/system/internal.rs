@@ -4,6 +4,7 @@ use super::{Sys, System};
 use crate::mounts::{Mount, MountRecord};
 use schemars::JsonSchema;
 use secretum_engine::{Class, Context, Fault, Handle, Reply};
+use secretum_policy::RulePath;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -36,6 +37,22 @@ pub(crate) struct ListUiMounts {}
 pub(crate) struct ReadUiMount {
     /// A path below the mount.
     path: String,
+}
+
+/// Tells what the policies of the caller's token come to together.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ReadResultantAcl {}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ResultantAcl {
+    root: bool,
+    exact_paths: BTreeMap<String, Rights>,
+    glob_paths: BTreeMap<String, Rights>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Rights {
+    capabilities: Vec<&'static str>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -103,6 +120,33 @@ impl Handle<ListUiMounts> for Sys {
             auth: visible(Class::Auth),
             secret: visible(Class::Secret),
         }))
+    }
+}
+
+impl Handle<ReadResultantAcl> for Sys {
+    type Data = ResultantAcl;
+    type Error = Fault;
+
+    async fn handle(
+        &self,
+        _: ReadResultantAcl,
+        context: &Context,
+    ) -> Result<Reply<ResultantAcl>, Fault> {
+        let system = System::of(context)?;
+        let acl = &system.identity()?.acl;
+        let mut all = ResultantAcl {
+            root: acl.is_root(),
+            exact_paths: BTreeMap::new(),
+            glob_paths: BTreeMap::new(),
+        };
+        for (path, capabilities) in acl.rules() {
+            let rights = Rights { capabilities };
+            match path {
+                RulePath::Exact(path) => all.exact_paths.insert(path.clone(), rights),
+                RulePath::Glob(path) => all.glob_paths.insert(path.clone(), rights),
+            };
+        }
+        Ok(Reply::data(all))
     }
 }
 

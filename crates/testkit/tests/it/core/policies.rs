@@ -19,6 +19,35 @@ async fn may_read(vault: &Vault, token: &str) -> bool {
 }
 
 #[tokio::test]
+async fn a_caller_learns_what_its_policies_come_to() {
+    let vault = Vault::open().await;
+    let text = r#"
+        path "secret/a" { capabilities = ["read", "list"] }
+        path "secret/b/*" { capabilities = ["update"] }
+        path "secret/+/c*" { capabilities = ["deny"] }
+        path "sys/internal/ui/resultant-acl" { capabilities = ["read"] }"#;
+    vault.policy("some", text).await;
+    let settings = json!({"policies": "some", "no_default_policy": true});
+    let token = vault.token_of(&vault.root, settings).await.client_token;
+    let asked = "sys/internal/ui/resultant-acl";
+    let told = vault.ask_as(&token, Verb::Read, asked).await.unwrap().data;
+    let expected = json!({
+        "root": false,
+        "exact_paths": {
+            "secret/a": {"capabilities": ["list", "read"]},
+            "sys/internal/ui/resultant-acl": {"capabilities": ["read"]},
+        },
+        "glob_paths": {
+            "secret/b/": {"capabilities": ["update"]},
+            "secret/+/c*": {"capabilities": ["deny"]},
+        },
+    });
+    assert_eq!(told, expected);
+    let root = vault.read(asked).await.unwrap().data;
+    assert_eq!(root["root"], true);
+}
+
+#[tokio::test]
 async fn a_change_takes_effect_on_the_next_request() {
     let vault = Vault::open().await;
     let token = vault.token_with(&["changing"]).await;
