@@ -5,7 +5,8 @@
 //!
 //! Owns: the trait and its types; the form of a [`Ciphertext`]; the narrow [`Provider`] trait that
 //! a key service is attached by, with a folder for each in [`providers`]; and [`ProviderKms`], which
-//! supplies whatever a provider lacks.
+//! supplies whatever a provider lacks; and, above the trait, [`EncryptedEnvelope`] for bytes and
+//! [`stream`] for files.
 //!
 //! Must not know: the vault. Of it, only the HTTP client is used, by the providers that speak its
 //! API.
@@ -13,9 +14,9 @@
 //! Data flows through it like this:
 //!
 //! ```text
-//!   caller ─▶ ProviderKms ─▶ Provider ─▶ the key service
-//!             context, data keys,    wrap and unwrap
-//!             re-encryption, limits
+//!   caller ─▶ envelope, stream ─▶ ProviderKms ─▶ Provider ─▶ the key service
+//!                                 context, data keys,    wrap and unwrap
+//!                                 re-encryption, limits
 //! ```
 
 mod ciphertext;
@@ -24,6 +25,7 @@ mod codec;
 pub mod conformance;
 mod context;
 mod data_key;
+mod envelope;
 mod error;
 mod key;
 mod layer;
@@ -31,14 +33,18 @@ mod operation;
 mod provider;
 pub mod providers;
 mod service;
+pub mod stream;
+#[cfg(all(test, feature = "local"))]
+mod test_keys;
 
 pub use ciphertext::{CIPHERTEXT_BYTES_MAX, Ciphertext, Form};
-pub use codec::FormatError;
+pub use codec::{FormatError, Thing};
 pub use context::{
     CONTEXT_BYTES_MAX, CONTEXT_ENTRIES_MAX, CONTEXT_KEY_BYTES_MAX, CONTEXT_VALUE_BYTES_MAX,
     EncryptionContext,
 };
 pub use data_key::{DATA_KEY_BYTES_MAX, DataEncryptionKey, DataKeySpec};
+pub use envelope::{ENVELOPE_PLAINTEXT_BYTES_MAX, EncryptedEnvelope};
 pub use error::{Cause, KmsError};
 pub use key::{
     KEY_ID_BYTES_MAX, KEY_VERSION_BYTES_MAX, KEYS_PAGE_MAX, KeyId, KeyInfo, KeyPage, KeyVersion,
