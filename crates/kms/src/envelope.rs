@@ -175,5 +175,6 @@ impl fmt::Debug for EncryptedEnvelope {
     }
 }
 
-#[cfg(all(test, feature = "local"))]
+#[cfg(feature = "local")]
+#[cfg(test)]
 mod tests;

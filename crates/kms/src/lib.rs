@@ -32,9 +32,11 @@ mod layer;
 mod operation;
 mod provider;
 pub mod providers;
+mod resilience;
 mod service;
 pub mod stream;
-#[cfg(all(test, feature = "local"))]
+#[cfg(feature = "local")]
+#[cfg(test)]
 mod test_keys;
 
 pub use ciphertext::{CIPHERTEXT_BYTES_MAX, Ciphertext, Form};
@@ -56,6 +58,12 @@ pub use provider::{Provider, Traits, Wrapped};
 pub use providers::age::{AgeFiles, AgeProvider};
 #[cfg(feature = "local")]
 pub use providers::local::EnvKeyProvider;
+pub use resilience::{
+    AuditedKms, CacheStats, CachedKms, Call, CircuitBreakerConfig, CircuitBreakerKms, CircuitState,
+    DURATION_BUCKETS_US, KmsAuditEvent, KmsAuditSink, KmsCacheConfig, KmsMetrics,
+    KmsMetricsSnapshot, Observers, OperationMetrics, RateLimitConfig, RateLimitKms, ResilientKms,
+    ResilientKmsConfig, RetryConfig, RetryKms, SinkError, TimeoutKms, Wrapper,
+};
 pub use secretum_crypto::SecretBytes;
 pub use service::{Capabilities, Health, KeyManagementService, SuppliedBy};
 

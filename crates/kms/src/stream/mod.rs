@@ -111,5 +111,6 @@ impl<R: Read> Chunks<R> {
     }
 }
 
-#[cfg(all(test, feature = "local"))]
+#[cfg(feature = "local")]
+#[cfg(test)]
 mod tests;

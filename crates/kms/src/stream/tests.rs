@@ -31,7 +31,7 @@ async fn open(kms: &dyn KeyManagementService, mut stream: &[u8]) -> (Vec<u8>, Re
 }
 
 fn bytes(length: usize) -> Vec<u8> {
-    (0..length).map(|n| (n % 251) as u8).collect()
+    (0..251).cycle().take(length).collect()
 }
 
 fn head_bytes(stream: &[u8]) -> usize {
