@@ -21,6 +21,7 @@
 
 mod ciphertext;
 mod codec;
+pub mod config;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod context;
@@ -41,6 +42,7 @@ mod test_keys;
 
 pub use ciphertext::{CIPHERTEXT_BYTES_MAX, Ciphertext, Form};
 pub use codec::{FormatError, Thing};
+pub use config::{Environment, KmsConfig, KmsConfigError, create_kms, create_resilient_kms};
 pub use context::{
     CONTEXT_BYTES_MAX, CONTEXT_ENTRIES_MAX, CONTEXT_KEY_BYTES_MAX, CONTEXT_VALUE_BYTES_MAX,
     EncryptionContext,
