@@ -21,6 +21,7 @@
 
 mod ciphertext;
 mod codec;
+#[cfg(any(feature = "age", feature = "local"))]
 pub mod config;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -34,6 +35,7 @@ mod operation;
 mod provider;
 pub mod providers;
 mod resilience;
+pub mod rotation;
 mod service;
 pub mod stream;
 #[cfg(feature = "local")]
@@ -42,6 +44,7 @@ mod test_keys;
 
 pub use ciphertext::{CIPHERTEXT_BYTES_MAX, Ciphertext, Form};
 pub use codec::{FormatError, Thing};
+#[cfg(any(feature = "age", feature = "local"))]
 pub use config::{Environment, KmsConfig, KmsConfigError, create_kms, create_resilient_kms};
 pub use context::{
     CONTEXT_BYTES_MAX, CONTEXT_ENTRIES_MAX, CONTEXT_KEY_BYTES_MAX, CONTEXT_VALUE_BYTES_MAX,
@@ -66,6 +69,7 @@ pub use resilience::{
     KmsMetricsSnapshot, Observers, OperationMetrics, RateLimitConfig, RateLimitKms, ResilientKms,
     ResilientKmsConfig, RetryConfig, RetryKms, SinkError, TimeoutKms, Wrapper,
 };
+pub use rotation::{KeyRotationManager, KeyRotationResult};
 pub use secretum_crypto::SecretBytes;
 pub use service::{Capabilities, Health, KeyManagementService, SuppliedBy};
 

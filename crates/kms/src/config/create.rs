@@ -1,15 +1,19 @@
 //! From a [`KmsConfig`] to the service that it describes.
 
 use super::{Backend, Environment, KmsConfig};
-use crate::{
-    KeyManagementService, KmsError, Observers, Provider, ProviderKms, ResilientKms, Result,
-};
-use secretum_crypto::SecretString;
+use crate::{KeyManagementService, Observers, Provider, ProviderKms, ResilientKms, Result};
 use std::sync::Arc;
 
 /// The service of a configuration, without anything around it.
 ///
 /// **Errors**: [`KmsError`], where its keys or credentials cannot be read.
+#[cfg_attr(
+    not(feature = "local"),
+    expect(
+        unused_variables,
+        reason = "the one provider with keys in variables is left out"
+    )
+)]
 pub fn create_kms(
     config: &KmsConfig,
     environment: &Environment,
@@ -29,14 +33,7 @@ pub fn create_kms(
         }
         #[cfg(feature = "local")]
         Backend::Local(super::LocalKeys::Variable(name)) => {
-            let keys = environment.get(name).ok_or(KmsError::NotConfigured {
-                provider: crate::providers::local::NAME,
-                what: "its keys in the environment",
-                remedy: "set the variable that keys_variable names, SECRETUM_KMS_KEYS where it names \
-                         none, to name:version:key",
-            })?;
-            let keys = SecretString::new(keys);
-            Arc::new(crate::EnvKeyProvider::from_text(&keys, Arc::clone(&rng))?)
+            Arc::new(local_of_variable(name, environment, Arc::clone(&rng))?)
         }
     };
     Ok(Arc::new(ProviderKms::with_rng(provider, rng)))
@@ -56,4 +53,21 @@ pub fn create_resilient_kms(
         config.resilience.clone(),
         observers,
     ))
+}
+
+/// The provider whose keys stand in an environment variable.
+#[cfg(feature = "local")]
+fn local_of_variable(
+    name: &str,
+    environment: &Environment,
+    rng: secretum_crypto::RngRef,
+) -> Result<crate::EnvKeyProvider> {
+    let keys = environment.get(name);
+    let keys = keys.ok_or(crate::KmsError::NotConfigured {
+        provider: crate::providers::local::NAME,
+        what: "its keys in the environment",
+        remedy: "set the variable that keys_variable names, SECRETUM_KMS_KEYS where it names none, to \
+                 name:version:key",
+    })?;
+    crate::EnvKeyProvider::from_text(&secretum_crypto::SecretString::new(keys), rng)
 }
