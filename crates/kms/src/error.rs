@@ -340,6 +340,7 @@ impl KmsError {
     }
 
     /// A [`Self::File`] of this file.
+    #[cfg(any(feature = "age", feature = "local"))]
     pub(crate) fn file(
         action: &'static str,
         path: &std::path::Path,
