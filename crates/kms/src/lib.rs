@@ -21,7 +21,7 @@
 
 mod ciphertext;
 mod codec;
-#[cfg(any(feature = "age", feature = "local"))]
+#[cfg(any(feature = "age", feature = "local", feature = "vault"))]
 pub mod config;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -44,7 +44,7 @@ mod test_keys;
 
 pub use ciphertext::{CIPHERTEXT_BYTES_MAX, Ciphertext, Form};
 pub use codec::{FormatError, Thing};
-#[cfg(any(feature = "age", feature = "local"))]
+#[cfg(any(feature = "age", feature = "local", feature = "vault"))]
 pub use config::{Environment, KmsConfig, KmsConfigError, create_kms, create_resilient_kms};
 pub use context::{
     CONTEXT_BYTES_MAX, CONTEXT_ENTRIES_MAX, CONTEXT_KEY_BYTES_MAX, CONTEXT_VALUE_BYTES_MAX,
@@ -63,6 +63,8 @@ pub use provider::{Provider, Traits, Wrapped};
 pub use providers::age::{AgeFiles, AgeProvider};
 #[cfg(feature = "local")]
 pub use providers::local::EnvKeyProvider;
+#[cfg(feature = "vault")]
+pub use providers::vault::{VaultAuth, VaultProvider};
 pub use resilience::{
     AuditedKms, CacheStats, CachedKms, Call, CircuitBreakerConfig, CircuitBreakerKms, CircuitState,
     DURATION_BUCKETS_US, KmsAuditEvent, KmsAuditSink, KmsCacheConfig, KmsMetrics,

@@ -7,6 +7,8 @@ pub mod age;
 mod files;
 #[cfg(feature = "local")]
 pub mod local;
+#[cfg(feature = "vault")]
+pub mod vault;
 
 /// The names of every provider that is compiled in, as they stand in ciphertexts and in
 /// configurations.
@@ -15,4 +17,6 @@ pub const ALL: &[&str] = &[
     age::NAME,
     #[cfg(feature = "local")]
     local::NAME,
+    #[cfg(feature = "vault")]
+    vault::NAME,
 ];

@@ -35,6 +35,8 @@ pub fn create_kms(
         Backend::Local(super::LocalKeys::Variable(name)) => {
             Arc::new(local_of_variable(name, environment, Arc::clone(&rng))?)
         }
+        #[cfg(feature = "vault")]
+        Backend::Vault(settings) => Arc::new(settings.provider()?),
     };
     Ok(Arc::new(ProviderKms::with_rng(provider, rng)))
 }

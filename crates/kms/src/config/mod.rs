@@ -16,6 +16,15 @@
 //! [kms.local]
 //! keys_path = "keys.txt"                     # or keys_variable, SECRETUM_KMS_KEYS where neither is
 //!
+//! [kms.vault]
+//! address = "${VAULT_ADDR}"                  # https://host:8200; this is where it comes from anyway
+//! mount = "transit"
+//! namespace = "team"
+//! auth = "approle"                           # token, approle, kubernetes or cert
+//! role_id = "…"                              # kubernetes and cert: role, kubernetes: jwt_path
+//! secret_id = "${SECRET_ID}"                 # token: token, VAULT_TOKEN where it is not there
+//! ca_cert_path = "ca.pem"                    # client_cert_path, client_key_path, tls_verify
+//!
 //! [kms.cache]                                # each of these is optional
 //! enabled = true
 //! entries_max = 1000
@@ -56,10 +65,14 @@ mod expand;
 mod fault;
 mod read;
 mod section;
+#[cfg(feature = "vault")]
+mod vault;
 
 pub use self::create::{create_kms, create_resilient_kms};
 pub use self::environment::Environment;
 pub use self::fault::{ConfigFault, KmsConfigError};
+#[cfg(feature = "vault")]
+pub use self::vault::VaultSettings;
 
 use crate::{KeyId, ResilientKmsConfig};
 use std::path::{Path, PathBuf};
@@ -109,6 +122,9 @@ pub enum Backend {
     /// Keys in the environment or a file.
     #[cfg(feature = "local")]
     Local(LocalKeys),
+    /// A transit engine.
+    #[cfg(feature = "vault")]
+    Vault(Box<VaultSettings>),
 }
 
 /// Where the keys of the provider `local` are.

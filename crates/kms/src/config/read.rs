@@ -22,6 +22,7 @@ const KMS_KEYS: &[&str] = &[
     "default_key",
     "age",
     "local",
+    "vault",
     "cache",
     "retry",
     "circuit_breaker",
@@ -142,9 +143,9 @@ fn stage(reader: &mut Reader<'_>, kms: Section<'_>) -> Option<Stage> {
 }
 
 fn default_key(reader: &mut Reader<'_>, kms: Section<'_>) -> Option<KeyId> {
-    let found = match kms.table.and_then(|table| table.get("default_key")) {
-        Some(_) => kms.text(reader, "default_key")?,
-        None => Found {
+    let found = match kms.has("default_key") {
+        true => kms.text(reader, "default_key")?,
+        false => Found {
             value: "default".to_owned(),
             at: 0,
         },
@@ -165,6 +166,11 @@ fn check_names(reader: &mut Reader<'_>, kms: Section<'_>) {
     age.only(reader, AGE_KEYS, AGE_KEYS_OLD);
     let local = kms.below(reader, "local", "kms.local");
     local.only(reader, LOCAL_KEYS, &[]);
+    let vault = kms.below(reader, "vault", "kms.vault");
+    #[cfg(feature = "vault")]
+    vault.only(reader, super::vault::KEYS, super::vault::KEYS_OLD);
+    #[cfg(not(feature = "vault"))]
+    let _ = vault;
 }
 
 fn backend(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Option<Backend> {
@@ -172,7 +178,7 @@ fn backend(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Option<Ba
         Stage::Development => "dev_backend",
         Stage::Production => "prod_backend",
     };
-    if kms.table.and_then(|table| table.get(key)).is_none() {
+    if !kms.has(key) {
         reader.fault(
             kms.at,
             format!(
@@ -196,6 +202,12 @@ fn backend(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Option<Ba
             check_stage(reader, local, stage, at)?;
             Some(Backend::Local(local_keys(reader, local)?))
         }
+        #[cfg(feature = "vault")]
+        "vault" => {
+            let vault = kms.below(reader, "vault", "kms.vault");
+            let settings = super::vault::settings(reader, vault, stage, at)?;
+            Some(Backend::Vault(Box::new(settings)))
+        }
         other => {
             let mut message = format!("`{key}` names no provider of this program");
             match nearest(other, ALL) {
@@ -209,6 +221,7 @@ fn backend(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Option<Ba
 }
 
 /// Refuses keys in files for production, unless the table of the backend says it once more.
+#[cfg(any(feature = "age", feature = "local"))]
 fn check_stage(
     reader: &mut Reader<'_>,
     section: Section<'_>,
@@ -254,8 +267,7 @@ fn age_backend(reader: &mut Reader<'_>, age: Section<'_>, at: usize) -> Option<B
 #[cfg(feature = "local")]
 fn local_keys(reader: &mut Reader<'_>, local: Section<'_>) -> Option<super::LocalKeys> {
     use super::{LOCAL_KEYS_VARIABLE, LocalKeys};
-    let has = |key: &str| local.table.is_some_and(|table| table.get(key).is_some());
-    match (has("keys_path"), has("keys_variable")) {
+    match (local.has("keys_path"), local.has("keys_variable")) {
         (true, true) => {
             reader.fault(
                 local.at,

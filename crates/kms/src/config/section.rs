@@ -53,6 +53,11 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// Whether a key is there, whatever its value.
+    pub(super) fn has(self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.get(key).is_some())
+    }
+
     fn shown(self) -> String {
         match self.name {
             "" => "the file".to_owned(),

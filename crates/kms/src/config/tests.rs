@@ -103,7 +103,10 @@ const FAULTY: &[(&str, &str)] = &[
         "[kms]\ndev_backend = \"agee\"\n",
         "kms.toml:2: `dev_backend` names no provider of this program; did you mean `age`?",
     ),
-    ("[kms]\ndev_backend = \"abacus\"\n", "it has age, local"),
+    (
+        "[kms]\ndev_backend = \"abacus\"\n",
+        "it has age, local, vault",
+    ),
     (
         "[kms]\ndev_backend = 1\n",
         "kms.toml:2: `dev_backend` is a text",
@@ -275,4 +278,87 @@ async fn a_configuration_makes_a_service() {
     let environment = Environment::of([(LOCAL_KEYS_VARIABLE, keys)]);
     let kms = create_kms(&config, &environment, &Observers::default()).unwrap();
     assert_eq!(kms.capabilities().provider, "local");
+}
+
+#[cfg(feature = "vault")]
+#[tokio::test]
+async fn a_transit_engine_is_read() {
+    use crate::VaultAuth;
+    let text = "[kms]\ndev_backend = \"vault\"\n";
+    let variables = [
+        ("VAULT_ADDR", "http://127.0.0.1:1"),
+        ("VAULT_TOKEN", "planted"),
+    ];
+    let config = parse(text, &variables).unwrap();
+    assert!(!format!("{config:?}").contains("planted"));
+    let Backend::Vault(settings) = &config.backend else {
+        panic!("{config:?}");
+    };
+    assert_eq!(settings.address.to_string(), "http://127.0.0.1:1");
+    assert_eq!(
+        (settings.mount.as_str(), settings.tls_verify),
+        ("transit", true)
+    );
+    let kms = create_kms(&config, &Environment::of([]), &Observers::default()).unwrap();
+    let away = kms.health_check().await;
+    assert!(matches!(away, Err(KmsError::Unavailable { .. })));
+
+    let role = format!(
+        "{text}[kms.vault]\naddress = \"https://v:8200\"\nauth = \"kubernetes\"\nrole = \"r\"\n"
+    );
+    let Backend::Vault(settings) = parse(&role, &[]).unwrap().backend else {
+        panic!("no transit engine");
+    };
+    let VaultAuth::Kubernetes {
+        mount,
+        role,
+        jwt_path,
+    } = settings.auth
+    else {
+        panic!("{:?}", settings.auth);
+    };
+    assert_eq!((mount.as_str(), role.as_str()), ("kubernetes", "r"));
+    assert!(jwt_path.starts_with("/var/run/secrets"));
+}
+
+#[cfg(feature = "vault")]
+#[test]
+fn a_transit_engine_says_what_it_needs() {
+    for (body, wanted) in [
+        ("", "has no `address`; write address = "),
+        (
+            "address = \"planted\"\ntoken = \"t\"",
+            "kms.toml:4: `address` is not the address",
+        ),
+        ("address = \"http://v\"", "has no `token`"),
+        (
+            "address = \"http://v\"\nauth = \"approle\"\nrole_id = \"r\"",
+            "has no `secret_id`, which",
+        ),
+        (
+            "address = \"http://v\"\nauth = \"kubernetes\"",
+            "has no `role`, which",
+        ),
+        (
+            "address = \"http://v\"\nauth = \"x\"",
+            "kms.toml:5: `auth` is none",
+        ),
+        (
+            "address = \"http://v\"\nauth = \"cert\"\nclient_cert_path = \"c\"",
+            "write both",
+        ),
+        (
+            "server_url = \"http://v\"",
+            "kms.toml:4: `server_url` is no longer a key of [kms.vault]; write address",
+        ),
+    ] {
+        let told = told(&format!(
+            "[kms]\ndev_backend = \"vault\"\n[kms.vault]\n{body}\n"
+        ));
+        assert!(told.contains(wanted), "{body}\n{told}");
+        assert!(!told.contains("planted"), "{told}");
+    }
+    let unverified = "[kms]\nenvironment = \"prod\"\nprod_backend = \"vault\"\n[kms.vault]\n\
+                      address = \"https://v\"\ntoken = \"t\"\ntls_verify = false\n";
+    assert!(told(unverified).contains("does not take tls_verify = false"));
 }
