@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// The service of a configuration, without anything around it.
 ///
-/// **Errors**: [`KmsError`], where its keys or credentials cannot be read.
+/// **Errors**: [`crate::KmsError`], where its keys or credentials cannot be read.
 #[cfg_attr(
     not(feature = "local"),
     expect(
