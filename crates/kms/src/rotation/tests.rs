@@ -9,6 +9,8 @@ use secretum_crypto::{SystemRng, TestClock};
 use std::collections::BTreeMap;
 use tempfile::TempDir;
 
+mod lying;
+
 /// Counts down to the call that fails: before it did anything, or after.
 #[derive(Debug, Default)]
 struct Fuse(Mutex<Option<(u32, bool)>>);
