@@ -59,6 +59,12 @@ need_command() {
     has "$1" || apt_install "$2"
 }
 
+# Makes sure of the commands that the tests in Rust compare with.
+need_rust_peers() {
+    need_command age age
+    need_command ssh-keygen openssh-client
+}
+
 # Makes the Python environment .venv with the real clients that the peer tests drive the server with.
 need_peers() {
     local wanted=tests/peers/requirements.txt stamp=.venv/installed-requirements.txt

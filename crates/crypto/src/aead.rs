@@ -78,18 +78,9 @@ impl Aes256Gcm {
         aad: &[u8],
         ciphertext_and_tag: &[u8],
     ) -> Result<Vec<u8>> {
-        let split = ciphertext_and_tag.len().checked_sub(TAG_BYTES);
-        let split = split.and_then(|at| ciphertext_and_tag.split_at_checked(at));
-        let (ciphertext, tag) = split.ok_or(CryptoError::NotAuthentic)?;
-        let mut plaintext = vec![0; ciphertext.len()];
-        let nonce = Nonce::assume_unique_for_key(nonce);
-        let opened =
-            self.0
-                .open_separate_gather(nonce, Aad::from(aad), ciphertext, tag, &mut plaintext);
-        if opened.is_err() {
-            plaintext.zeroize();
-            return Err(CryptoError::NotAuthentic);
-        }
+        let len = ciphertext_and_tag.len().checked_sub(TAG_BYTES);
+        let mut plaintext = vec![0; len.ok_or(CryptoError::NotAuthentic)?];
+        self.open_into(nonce, aad, ciphertext_and_tag, &mut plaintext)?;
         Ok(plaintext)
     }
 
@@ -112,6 +103,31 @@ impl Aes256Gcm {
                 Err(CryptoError::NotAuthentic)
             }
         }
+    }
+
+    /// Decrypts `ciphertext ‖ tag` into a buffer that is [`TAG_BYTES`] shorter; the ciphertext stays
+    /// as it is.
+    ///
+    /// **Errors**: [`CryptoError::NotAuthentic`], and then the buffer holds zeros; also for a buffer
+    /// of another length.
+    pub fn open_into(
+        &self,
+        nonce: [u8; NONCE_BYTES],
+        aad: &[u8],
+        ciphertext_and_tag: &[u8],
+        plaintext: &mut [u8],
+    ) -> Result<()> {
+        let split = ciphertext_and_tag.split_at_checked(plaintext.len());
+        let fits = split.filter(|(_, tag)| tag.len() == TAG_BYTES);
+        let (ciphertext, tag) = fits.ok_or(CryptoError::NotAuthentic)?;
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let opened = self
+            .0
+            .open_separate_gather(nonce, Aad::from(aad), ciphertext, tag, plaintext);
+        opened.map_err(|_| {
+            plaintext.zeroize();
+            CryptoError::NotAuthentic
+        })
     }
 }
 
@@ -168,6 +184,23 @@ mod tests {
             .seal_in_place_append([1; 12], b"", &mut edge, 9)
             .unwrap();
         assert_eq!(edge.len(), 9 + TAG_BYTES);
+    }
+
+    #[test]
+    fn a_buffer_of_another_length_is_refused() {
+        let sealed = cipher().seal([1; 12], b"aad", b"plaintext").unwrap();
+        for len in [0, 8, 10, 25] {
+            let mut buffer = vec![0; len];
+            let refused = cipher().open_into([1; 12], b"aad", &sealed, &mut buffer);
+            assert_eq!(refused, Err(CryptoError::NotAuthentic));
+        }
+        let mut buffer = *b"something";
+        cipher()
+            .open_into([1; 12], b"aad", &sealed, &mut buffer)
+            .unwrap();
+        assert_eq!(&buffer, b"plaintext");
+        let refused = cipher().open_into([2; 12], b"aad", &sealed, &mut buffer);
+        assert_eq!((refused, buffer), (Err(CryptoError::NotAuthentic), [0; 9]));
     }
 
     #[test]

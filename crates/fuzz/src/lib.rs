@@ -13,6 +13,7 @@ mod config;
 mod fields;
 mod hcl;
 mod input;
+mod kms;
 mod kv;
 mod path;
 mod policy;
@@ -46,6 +47,11 @@ pub const TARGETS: &[Target] = &[
     target("config", config::run),
     target("fields", fields::run),
     target("hcl", hcl::run),
+    target("kms_ciphertext", kms::ciphertext),
+    target("kms_config", kms::config),
+    target("kms_context", kms::context),
+    target("kms_envelope", kms::envelope),
+    target("kms_stream", kms::stream),
     target("kv_records", kv::records),
     target("kv_requests", kv::requests),
     target("policy", policy::run),

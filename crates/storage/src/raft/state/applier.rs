@@ -181,6 +181,7 @@ impl Applier {
             return Ok(());
         };
         if let Some(failure) = self.setting.failure.stopped() {
+            layers.refuse_waiting(&failure);
             return Err(failure);
         }
         layers.save(move |number| {

@@ -248,6 +248,11 @@ impl Layers {
         }
     }
 
+    /// Tells who waits that there will be no checkpoint.
+    pub(super) fn refuse_waiting(&mut self, failure: &StorageError) {
+        tell(std::mem::take(&mut self.waiting), &Err(failure.clone()));
+    }
+
     /// Saves all that is applied.
     pub(super) fn save_all(&mut self) -> Result<()> {
         self.finish()?;

@@ -109,6 +109,7 @@ const HTTP: &[&str] = &[
 ///
 /// Only `crypto` calls a cryptography library, so that what is used, and how, is read in one place.
 pub(super) const ONLY_IN: &[(&str, &str)] = &[
+    ("age", "kms"),
     ("aes", "crypto"),
     ("aes-gcm", "crypto"),
     ("aes-siv", "crypto"),

@@ -1,0 +1,75 @@
+//! From a [`KmsConfig`] to the service that it describes.
+
+use super::{Backend, Environment, KmsConfig};
+use crate::{KeyManagementService, Observers, Provider, ProviderKms, ResilientKms, Result};
+use std::sync::Arc;
+
+/// The service of a configuration, without anything around it.
+///
+/// **Errors**: [`crate::KmsError`], where its keys or credentials cannot be read.
+#[cfg_attr(
+    not(feature = "local"),
+    expect(
+        unused_variables,
+        reason = "the one provider with keys in variables is left out"
+    )
+)]
+pub fn create_kms(
+    config: &KmsConfig,
+    environment: &Environment,
+    observers: &Observers,
+) -> Result<Arc<dyn KeyManagementService>> {
+    let rng = Arc::clone(&observers.rng);
+    let provider: Arc<dyn Provider> = match &config.backend {
+        #[cfg(feature = "age")]
+        Backend::Age { files, armor } => {
+            let clock = Arc::clone(&observers.clock);
+            let key = config.default_key.clone();
+            Arc::new(crate::AgeProvider::open(key, files.clone(), *armor, clock)?)
+        }
+        #[cfg(feature = "local")]
+        Backend::Local(super::LocalKeys::File(path)) => {
+            Arc::new(crate::EnvKeyProvider::from_file(path, Arc::clone(&rng))?)
+        }
+        #[cfg(feature = "local")]
+        Backend::Local(super::LocalKeys::Variable(name)) => {
+            Arc::new(local_of_variable(name, environment, Arc::clone(&rng))?)
+        }
+        #[cfg(feature = "vault")]
+        Backend::Vault(settings) => Arc::new(settings.provider()?),
+    };
+    Ok(Arc::new(ProviderKms::with_rng(provider, rng)))
+}
+
+/// The service of a configuration, with everything around it that the configuration names.
+///
+/// **Errors**: as [`create_kms`].
+pub fn create_resilient_kms(
+    config: &KmsConfig,
+    environment: &Environment,
+    observers: Observers,
+) -> Result<ResilientKms> {
+    let inner = create_kms(config, environment, &observers)?;
+    Ok(ResilientKms::new(
+        inner,
+        config.resilience.clone(),
+        observers,
+    ))
+}
+
+/// The provider whose keys stand in an environment variable.
+#[cfg(feature = "local")]
+fn local_of_variable(
+    name: &str,
+    environment: &Environment,
+    rng: secretum_crypto::RngRef,
+) -> Result<crate::EnvKeyProvider> {
+    let keys = environment.get(name);
+    let keys = keys.ok_or(crate::KmsError::NotConfigured {
+        provider: crate::providers::local::NAME,
+        what: "its keys in the environment",
+        remedy: "set the variable that keys_variable names, SECRETUM_KMS_KEYS where it names none, to \
+                 name:version:key",
+    })?;
+    crate::EnvKeyProvider::from_text(&secretum_crypto::SecretString::new(keys), rng)
+}

@@ -1,0 +1,40 @@
+//! [`Environment`]: the variables that a configuration may name.
+
+use std::collections::HashMap;
+use std::fmt;
+
+/// Variables: those of the process, or others for tests.
+#[derive(Clone, Default)]
+pub struct Environment {
+    variables: Option<HashMap<String, String>>,
+}
+
+impl Environment {
+    /// The variables of the process.
+    pub fn process() -> Self {
+        Self { variables: None }
+    }
+
+    /// These variables and no others.
+    pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        Self {
+            variables: Some(variables.into_iter().map(owned).collect()),
+        }
+    }
+
+    /// The value of a variable; an empty one is none.
+    pub fn get(&self, name: &str) -> Option<String> {
+        let value = match &self.variables {
+            Some(variables) => variables.get(name).cloned(),
+            None => std::env::var(name).ok(),
+        };
+        value.filter(|value| !value.is_empty())
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Environment(..)")
+    }
+}

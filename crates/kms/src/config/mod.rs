@@ -1,0 +1,166 @@
+//! [`KmsConfig`]: `kms.toml` into a service, or into every fault in it.
+//!
+//! ```toml
+//! [kms]
+//! environment = "${PROVISIONING_ENV:-dev}"   # dev or prod: which of the two backends serves
+//! dev_backend = "age"
+//! prod_backend = "age"                       # refused, unless [kms.age] says it again
+//! default_key = "default"                    # the key where a caller names none
+//!
+//! [kms.age]
+//! public_key_path = "~/.config/kms/public.txt"
+//! private_key_path = "~/.config/kms/private.txt"
+//! armor = false
+//! allow_in_production = true                 # the second saying
+//!
+//! [kms.local]
+//! keys_path = "keys.txt"                     # or keys_variable, SECRETUM_KMS_KEYS where neither is
+//!
+//! [kms.vault]
+//! address = "${VAULT_ADDR}"                  # https://host:8200; this is where it comes from anyway
+//! mount = "transit"
+//! namespace = "team"
+//! auth = "approle"                           # token, approle, kubernetes or cert
+//! role_id = "…"                              # kubernetes and cert: role, kubernetes: jwt_path
+//! secret_id = "${SECRET_ID}"                 # token: token, VAULT_TOKEN where it is not there
+//! ca_cert_path = "ca.pem"                    # client_cert_path, client_key_path, tls_verify
+//!
+//! [kms.cache]                                # each of these is optional
+//! enabled = true
+//! entries_max = 1000
+//! ttl = "300s"
+//!
+//! [kms.retry]
+//! retries_max = 3
+//! delay_min = "100ms"
+//! delay_max = "10s"
+//! deadline = "30s"
+//! timeout = "10s"
+//!
+//! [kms.circuit_breaker]
+//! enabled = true
+//! failures_to_open = 5
+//! open_for = "30s"
+//! successes_to_close = 3
+//! probes_max = 1
+//!
+//! [kms.rate_limit]
+//! per_second = 100
+//! burst = 200
+//! wait_max = "1s"
+//! ```
+//!
+//! In every text `${VAR}` and `${VAR:-default}` stand for variables of the environment, and a leading
+//! `~/` in a path for the home folder. Durations end in `ms`, `s`, `m` or `h`. Of the backends that do
+//! not serve, only the names of the keys are checked.
+//!
+//! Owns: which keys there are, what they mean, and what is said about a fault: its line, its cause, and
+//! what to write in its place.
+//!
+//! Must not know: how a provider does its work.
+
+mod create;
+mod environment;
+mod expand;
+mod fault;
+mod read;
+mod section;
+#[cfg(feature = "vault")]
+mod vault;
+
+pub use self::create::{create_kms, create_resilient_kms};
+pub use self::environment::Environment;
+pub use self::fault::{ConfigFault, KmsConfigError};
+#[cfg(feature = "vault")]
+pub use self::vault::VaultSettings;
+
+use crate::{KeyId, ResilientKmsConfig};
+use std::path::{Path, PathBuf};
+
+/// The most bytes of a configuration file.
+pub const CONFIG_BYTES_MAX: usize = 1 << 20;
+
+/// The variable that holds the keys of the provider `local` where none is named.
+pub const LOCAL_KEYS_VARIABLE: &str = "SECRETUM_KMS_KEYS";
+
+/// Which service, and what stands around it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct KmsConfig {
+    /// Whether real secrets are at stake.
+    pub stage: Stage,
+    /// The key where a caller names none. Default: `default`.
+    pub default_key: KeyId,
+    /// The service.
+    pub backend: Backend,
+    /// The wrappers. Default: [`ResilientKmsConfig::development`] or
+    /// [`ResilientKmsConfig::production`], by the stage.
+    pub resilience: ResilientKmsConfig,
+}
+
+/// Whether real secrets are at stake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// `dev`, `development`, `test`, `local`.
+    Development,
+    /// `prod`, `production`, `staging`.
+    Production,
+}
+
+/// A service and its settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Backend {
+    /// Keys of age in files.
+    #[cfg(feature = "age")]
+    Age {
+        /// Where they are.
+        files: crate::AgeFiles,
+        /// Whether age files are text.
+        armor: bool,
+    },
+    /// Keys in the environment or a file.
+    #[cfg(feature = "local")]
+    Local(LocalKeys),
+    /// A transit engine.
+    #[cfg(feature = "vault")]
+    Vault(Box<VaultSettings>),
+}
+
+/// Where the keys of the provider `local` are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocalKeys {
+    /// In a file.
+    File(PathBuf),
+    /// In an environment variable.
+    Variable(String),
+}
+
+impl KmsConfig {
+    /// Reads a configuration from its text; `file` is its name in faults.
+    ///
+    /// **Errors**: [`KmsConfigError`], with every fault.
+    pub fn parse(
+        file: &Path,
+        text: &str,
+        environment: &Environment,
+    ) -> Result<Self, KmsConfigError> {
+        read::parse(text, environment).map_err(|faults| KmsConfigError {
+            file: file.to_owned(),
+            faults,
+        })
+    }
+
+    /// Reads a configuration file.
+    ///
+    /// **Errors**: [`KmsConfigError`], also where the file cannot be read.
+    pub fn load(file: &Path, environment: &Environment) -> Result<Self, KmsConfigError> {
+        let text = fault::read_file(file)?;
+        Self::parse(file, &text, environment)
+    }
+}
+
+#[cfg(feature = "age")]
+#[cfg(feature = "local")]
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,411 @@
+//! From the tables of the file to a [`KmsConfig`].
+
+use super::fault::ConfigFault;
+use super::section::{Found, Reader, Section, nearest};
+use super::{Backend, CONFIG_BYTES_MAX, Environment, KmsConfig, Stage};
+use crate::providers::ALL;
+use crate::{
+    CircuitBreakerConfig, KeyId, KmsCacheConfig, RateLimitConfig, ResilientKmsConfig, RetryConfig,
+};
+use toml::de::DeTable;
+
+/// What the environment is where nothing says it.
+const ENVIRONMENT_DEFAULT: &str = "PROVISIONING_ENV";
+
+/// The most data keys that a cache may be told to keep.
+const CACHE_ENTRIES_MAX: u32 = 1_000_000;
+
+const KMS_KEYS: &[&str] = &[
+    "environment",
+    "dev_backend",
+    "prod_backend",
+    "default_key",
+    "age",
+    "local",
+    "vault",
+    "cache",
+    "retry",
+    "circuit_breaker",
+    "rate_limit",
+];
+
+const KMS_KEYS_OLD: &[(&str, &str)] = &[
+    ("backend", "dev_backend and prod_backend"),
+    ("provider", "dev_backend and prod_backend"),
+    ("mode", "environment = \"dev\" or \"prod\""),
+    ("default_key_id", "default_key"),
+    ("cache_ttl", "ttl in [kms.cache]"),
+    ("max_retries", "retries_max in [kms.retry]"),
+    ("timeout", "timeout in [kms.retry]"),
+];
+
+const AGE_KEYS: &[&str] = &[
+    "public_key_path",
+    "private_key_path",
+    "armor",
+    "allow_in_production",
+];
+
+const AGE_KEYS_OLD: &[(&str, &str)] = &[
+    ("recipients_path", "public_key_path"),
+    (
+        "recipient",
+        "the recipient into a file, and its path as public_key_path",
+    ),
+    ("identity_path", "private_key_path"),
+    ("key_path", "private_key_path"),
+    ("key_file", "private_key_path"),
+];
+
+const LOCAL_KEYS: &[&str] = &["keys_path", "keys_variable", "allow_in_production"];
+
+pub(super) fn parse(text: &str, environment: &Environment) -> Result<KmsConfig, Vec<ConfigFault>> {
+    let mut reader = Reader {
+        text,
+        environment,
+        faults: Vec::new(),
+    };
+    if text.len() > CONFIG_BYTES_MAX {
+        reader.fault(None, format!("is larger than {CONFIG_BYTES_MAX} bytes"));
+        return Err(reader.faults);
+    }
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let offset = error.span().map_or(0, |span| span.start);
+        reader.fault(Some(offset), error.message());
+    }
+    // What a fault of the syntax leaves behind would be told of a second time.
+    if reader.faults.is_empty()
+        && let Some(config) = config(&mut reader, table.get_ref())
+        && reader.faults.is_empty()
+    {
+        return Ok(config);
+    }
+    if reader.faults.is_empty() {
+        reader.fault(None, "cannot be used");
+    }
+    Err(reader.faults)
+}
+
+fn config(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<KmsConfig> {
+    let file = Section {
+        name: "",
+        table: Some(table),
+        at: None,
+    };
+    file.only(reader, &["kms"], &[]);
+    let kms = file.below(reader, "kms", "kms");
+    if kms.table.is_none() {
+        reader.fault(
+            None,
+            "has no table [kms]; write [kms] and its keys below it",
+        );
+        return None;
+    }
+    kms.only(reader, KMS_KEYS, KMS_KEYS_OLD);
+    let stage = stage(reader, kms);
+    let resilience = resilience(reader, kms, stage.unwrap_or(Stage::Production));
+    let default_key = default_key(reader, kms);
+    check_names(reader, kms);
+    let stage = stage?;
+    Some(KmsConfig {
+        stage,
+        default_key: default_key?,
+        backend: backend(reader, kms, stage)?,
+        resilience,
+    })
+}
+
+fn stage(reader: &mut Reader<'_>, kms: Section<'_>) -> Option<Stage> {
+    let default = || reader.environment.get(ENVIRONMENT_DEFAULT);
+    let unset = kms
+        .table
+        .is_none_or(|table| table.get("environment").is_none());
+    let (text, at) = if unset {
+        (default().unwrap_or("dev".to_owned()), kms.at)
+    } else {
+        let Found { value, at } = kms.text(reader, "environment")?;
+        (value, Some(at))
+    };
+    match text.as_str() {
+        "dev" | "development" | "test" | "local" => Some(Stage::Development),
+        "prod" | "production" | "staging" => Some(Stage::Production),
+        _ => {
+            // What it is may come from a variable, and is not shown.
+            reader.fault(
+                at,
+                "`environment` is none that is known; write dev, development, test or local, or prod, \
+                 production or staging",
+            );
+            None
+        }
+    }
+}
+
+fn default_key(reader: &mut Reader<'_>, kms: Section<'_>) -> Option<KeyId> {
+    let found = match kms.has("default_key") {
+        true => kms.text(reader, "default_key")?,
+        false => Found {
+            value: "default".to_owned(),
+            at: 0,
+        },
+    };
+    let key = KeyId::new(found.value);
+    if key.is_err() {
+        reader.fault(
+            Some(found.at),
+            "`default_key` is not the identifier of a key; write a name without control characters",
+        );
+    }
+    key.ok()
+}
+
+/// Looks at the names in the tables of all backends, those too that do not serve.
+fn check_names(reader: &mut Reader<'_>, kms: Section<'_>) {
+    let age = kms.below(reader, "age", "kms.age");
+    age.only(reader, AGE_KEYS, AGE_KEYS_OLD);
+    let local = kms.below(reader, "local", "kms.local");
+    local.only(reader, LOCAL_KEYS, &[]);
+    let vault = kms.below(reader, "vault", "kms.vault");
+    #[cfg(feature = "vault")]
+    vault.only(reader, super::vault::KEYS, super::vault::KEYS_OLD);
+    #[cfg(not(feature = "vault"))]
+    let _ = vault;
+}
+
+fn backend(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Option<Backend> {
+    let key = match stage {
+        Stage::Development => "dev_backend",
+        Stage::Production => "prod_backend",
+    };
+    if !kms.has(key) {
+        reader.fault(
+            kms.at,
+            format!(
+                "[kms] names no `{key}`; write {key} = \"…\", one of {}",
+                ALL.join(", ")
+            ),
+        );
+        return None;
+    }
+    let Found { value, at } = kms.text(reader, key)?;
+    match value.as_str() {
+        #[cfg(feature = "age")]
+        "age" => {
+            let age = kms.below(reader, "age", "kms.age");
+            check_stage(reader, age, stage, at)?;
+            age_backend(reader, age, at)
+        }
+        #[cfg(feature = "local")]
+        "local" => {
+            let local = kms.below(reader, "local", "kms.local");
+            check_stage(reader, local, stage, at)?;
+            Some(Backend::Local(local_keys(reader, local)?))
+        }
+        #[cfg(feature = "vault")]
+        "vault" => {
+            let vault = kms.below(reader, "vault", "kms.vault");
+            let settings = super::vault::settings(reader, vault, stage, at)?;
+            Some(Backend::Vault(Box::new(settings)))
+        }
+        other => {
+            let mut message = format!("`{key}` names no provider of this program");
+            match nearest(other, ALL) {
+                Some(near) => message.push_str(&format!("; did you mean `{near}`?")),
+                None => message.push_str(&format!("; it has {}", ALL.join(", "))),
+            }
+            reader.fault(Some(at), message);
+            None
+        }
+    }
+}
+
+/// Refuses keys in files for production, unless the table of the backend says it once more.
+#[cfg(any(feature = "age", feature = "local"))]
+fn check_stage(
+    reader: &mut Reader<'_>,
+    section: Section<'_>,
+    stage: Stage,
+    at: usize,
+) -> Option<()> {
+    let allowed = section.switch(reader, "allow_in_production");
+    if stage == Stage::Development || allowed == Some(true) {
+        return Some(());
+    }
+    reader.fault(
+        Some(at),
+        format!(
+            "a production environment does not take keys from files: name a key service as \
+             prod_backend, or write allow_in_production = true in [{}] as well",
+            section.name
+        ),
+    );
+    None
+}
+
+#[cfg(feature = "age")]
+fn age_backend(reader: &mut Reader<'_>, age: Section<'_>, at: usize) -> Option<Backend> {
+    let faults = reader.faults.len();
+    let files = crate::AgeFiles {
+        public: age.path(reader, "public_key_path"),
+        private: age.path(reader, "private_key_path"),
+    };
+    let armor = age.switch(reader, "armor").unwrap_or(false);
+    if reader.faults.len() > faults {
+        return None;
+    }
+    if files.public.is_none() && files.private.is_none() {
+        reader.fault(
+            Some(age.at.unwrap_or(at)),
+            "the backend `age` has no keys; write public_key_path and private_key_path in [kms.age]",
+        );
+        return None;
+    }
+    Some(Backend::Age { files, armor })
+}
+
+#[cfg(feature = "local")]
+fn local_keys(reader: &mut Reader<'_>, local: Section<'_>) -> Option<super::LocalKeys> {
+    use super::{LOCAL_KEYS_VARIABLE, LocalKeys};
+    match (local.has("keys_path"), local.has("keys_variable")) {
+        (true, true) => {
+            reader.fault(
+                local.at,
+                "[kms.local] has both keys_path and keys_variable; leave one of them out",
+            );
+            None
+        }
+        (true, false) => local.path(reader, "keys_path").map(LocalKeys::File),
+        (false, true) => {
+            let found = local.text(reader, "keys_variable")?;
+            Some(LocalKeys::Variable(found.value))
+        }
+        (false, false) => Some(LocalKeys::Variable(LOCAL_KEYS_VARIABLE.to_owned())),
+    }
+}
+
+fn resilience(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> ResilientKmsConfig {
+    let mut config = match stage {
+        Stage::Development => ResilientKmsConfig::development(),
+        Stage::Production => ResilientKmsConfig::production(),
+    };
+    retry(reader, kms, &mut config);
+    config.cache = cache(reader, kms, config.cache);
+    config.breaker = breaker(reader, kms, config.breaker);
+    config.rate_limit = rate_limit(reader, kms);
+    config
+}
+
+fn retry(reader: &mut Reader<'_>, kms: Section<'_>, config: &mut ResilientKmsConfig) {
+    let section = kms.below(reader, "retry", "kms.retry");
+    let known = [
+        "retries_max",
+        "delay_min",
+        "delay_max",
+        "deadline",
+        "timeout",
+    ];
+    section.only(reader, &known, &[("max_attempts", "retries_max")]);
+    let retry: &mut RetryConfig = &mut config.retry;
+    let durations = [
+        ("delay_min", &mut retry.delay_min),
+        ("delay_max", &mut retry.delay_max),
+        ("deadline", &mut retry.deadline),
+        ("timeout", &mut config.timeout),
+    ];
+    for (key, place) in durations {
+        *place = section.duration(reader, key).unwrap_or(*place);
+    }
+    let retries_max = section.count(reader, "retries_max", 100);
+    config.retry.retries_max = retries_max.unwrap_or(config.retry.retries_max);
+    if config.retry.delay_min > config.retry.delay_max {
+        reader.fault(
+            section.at,
+            "`delay_min` is longer than `delay_max`; make it shorter",
+        );
+    }
+}
+
+/// Whether a table, or else the preset, wants its wrapper.
+fn is_enabled(reader: &mut Reader<'_>, section: Section<'_>, preset: bool) -> bool {
+    let said = section.switch(reader, "enabled");
+    said.unwrap_or(preset || section.table.is_some())
+}
+
+fn cache(
+    reader: &mut Reader<'_>,
+    kms: Section<'_>,
+    preset: Option<KmsCacheConfig>,
+) -> Option<KmsCacheConfig> {
+    let section = kms.below(reader, "cache", "kms.cache");
+    let known = ["enabled", "entries_max", "ttl", "generated_uses_max"];
+    let old = [
+        ("max_entries", "entries_max"),
+        ("ttl_seconds", "ttl = \"…s\""),
+    ];
+    section.only(reader, &known, &old);
+    let enabled = is_enabled(reader, section, preset.is_some());
+    let mut config = preset.unwrap_or_default();
+    if let Some(count) = section.count(reader, "entries_max", CACHE_ENTRIES_MAX) {
+        config.entries_max = usize::try_from(count).unwrap_or(config.entries_max);
+    }
+    config.ttl = section.duration(reader, "ttl").unwrap_or(config.ttl);
+    let uses = section.count(reader, "generated_uses_max", 1 << 20);
+    config.generated_uses_max = uses.unwrap_or(config.generated_uses_max);
+    enabled.then_some(config)
+}
+
+fn breaker(
+    reader: &mut Reader<'_>,
+    kms: Section<'_>,
+    preset: Option<CircuitBreakerConfig>,
+) -> Option<CircuitBreakerConfig> {
+    let section = kms.below(reader, "circuit_breaker", "kms.circuit_breaker");
+    let known = [
+        "enabled",
+        "failures_to_open",
+        "open_for",
+        "successes_to_close",
+        "probes_max",
+    ];
+    let old = [
+        ("failure_threshold", "failures_to_open"),
+        ("success_threshold", "successes_to_close"),
+        ("reset_timeout", "open_for"),
+    ];
+    section.only(reader, &known, &old);
+    let enabled = is_enabled(reader, section, preset.is_some());
+    let mut config = preset.unwrap_or_default();
+    let counts = [
+        ("failures_to_open", &mut config.failures_to_open),
+        ("successes_to_close", &mut config.successes_to_close),
+        ("probes_max", &mut config.probes_max),
+    ];
+    for (key, place) in counts {
+        *place = section.count(reader, key, 1000).unwrap_or(*place);
+    }
+    config.open_for = section
+        .duration(reader, "open_for")
+        .unwrap_or(config.open_for);
+    enabled.then_some(config)
+}
+
+fn rate_limit(reader: &mut Reader<'_>, kms: Section<'_>) -> Option<RateLimitConfig> {
+    let section = kms.below(reader, "rate_limit", "kms.rate_limit");
+    section.only(reader, &["per_second", "burst", "wait_max"], &[]);
+    section.table?;
+    let Some(per_second) = section.count(reader, "per_second", 1_000_000) else {
+        reader.fault(
+            section.at,
+            "[kms.rate_limit] says no limit; write per_second = …",
+        );
+        return None;
+    };
+    let burst = section.count(reader, "burst", 1_000_000);
+    let wait_max = section.duration(reader, "wait_max");
+    Some(RateLimitConfig {
+        per_second,
+        burst: burst.unwrap_or(per_second),
+        wait_max: wait_max.unwrap_or_default(),
+    })
+}

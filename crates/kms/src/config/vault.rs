@@ -1,0 +1,222 @@
+//! `[kms.vault]`.
+
+use super::Stage;
+use super::section::{Found, Reader, Section};
+use crate::{Result, VaultAuth, VaultProvider};
+use secretum_client::{Address, ClientConfig, TlsConfig};
+use secretum_crypto::SecretString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub(super) const KEYS: &[&str] = &[
+    "address",
+    "namespace",
+    "mount",
+    "auth",
+    "auth_mount",
+    "token",
+    "role_id",
+    "secret_id",
+    "role",
+    "jwt_path",
+    "ca_cert_path",
+    "client_cert_path",
+    "client_key_path",
+    "tls_verify",
+];
+
+pub(super) const KEYS_OLD: &[(&str, &str)] = &[
+    ("server_url", "address"),
+    ("url", "address"),
+    ("mount_path", "mount"),
+    ("key_name", "default_key in [kms]"),
+    ("tls_skip_verify", "tls_verify"),
+];
+
+/// Where a pod finds the token of its service account.
+const JWT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+/// A transit engine, and as whom it is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VaultSettings {
+    /// The server. Default: the variable VAULT_ADDR.
+    pub address: Address,
+    /// The namespace. Default: none.
+    pub namespace: Option<String>,
+    /// Where the engine is mounted. Default: `transit`.
+    pub mount: String,
+    /// As whom. Default: by the token of the variable VAULT_TOKEN.
+    pub auth: VaultAuth,
+    /// Whom to trust beside the authorities of the system.
+    pub ca_cert: Option<PathBuf>,
+    /// The certificate of the connection.
+    pub client_cert: Option<PathBuf>,
+    /// Its key.
+    pub client_key: Option<PathBuf>,
+    /// Whether the server must prove who it is. Default: yes.
+    pub tls_verify: bool,
+}
+
+impl VaultSettings {
+    /// The provider of these settings.
+    pub(super) fn provider(&self) -> Result<VaultProvider> {
+        let mut config = ClientConfig::new(self.address.clone());
+        config.namespace.clone_from(&self.namespace);
+        config.tls = TlsConfig {
+            ca_cert: self.ca_cert.clone(),
+            client_cert: self.client_cert.clone(),
+            client_key: self.client_key.clone(),
+            skip_verify: !self.tls_verify,
+            ..TlsConfig::default()
+        };
+        VaultProvider::new(config, self.auth.clone(), &self.mount)
+    }
+}
+
+pub(super) fn settings(
+    reader: &mut Reader<'_>,
+    vault: Section<'_>,
+    stage: Stage,
+    at: usize,
+) -> Option<VaultSettings> {
+    let before = reader.faults.len();
+    let at = vault.at.unwrap_or(at);
+    let address = address(reader, vault, at);
+    let auth = auth(reader, vault, at);
+    let tls_verify = vault.switch(reader, "tls_verify").unwrap_or(true);
+    if !tls_verify && stage == Stage::Production {
+        reader.fault(
+            Some(at),
+            "a production environment does not take tls_verify = false; write ca_cert_path",
+        );
+    }
+    let mut text = |key: &str| vault.text(reader, key).map(|found| found.value);
+    let namespace = text("namespace").filter(|text| !text.is_empty());
+    let mount = text("mount").unwrap_or("transit".to_owned());
+    let settings = VaultSettings {
+        address: address?,
+        namespace,
+        mount,
+        auth: auth?,
+        ca_cert: vault.path(reader, "ca_cert_path"),
+        client_cert: vault.path(reader, "client_cert_path"),
+        client_key: vault.path(reader, "client_key_path"),
+        tls_verify,
+    };
+    if settings.client_cert.is_some() != settings.client_key.is_some() {
+        reader.fault(
+            Some(at),
+            "[kms.vault] has one of client_cert_path and client_key_path; write both",
+        );
+    }
+    (reader.faults.len() == before).then_some(settings)
+}
+
+fn address(reader: &mut Reader<'_>, vault: Section<'_>, at: usize) -> Option<Address> {
+    let found = match vault.has("address") {
+        true => vault.text(reader, "address")?,
+        false => {
+            let names = ["SECRETUM_ADDR", "VAULT_ADDR", "BAO_ADDR"];
+            let value = names.iter().find_map(|name| reader.environment.get(name));
+            match value {
+                Some(value) => Found { value, at },
+                None => {
+                    reader.fault(
+                        Some(at),
+                        "[kms.vault] has no `address`; write address = \"https://host:8200\", or set \
+                         VAULT_ADDR",
+                    );
+                    return None;
+                }
+            }
+        }
+    };
+    let parsed = found.value.parse();
+    if parsed.is_err() {
+        // What it is may come from a variable, and is not shown.
+        reader.fault(
+            Some(found.at),
+            "`address` is not the address of a server; write https://host:port",
+        );
+    }
+    parsed.ok()
+}
+
+fn auth(reader: &mut Reader<'_>, vault: Section<'_>, at: usize) -> Option<VaultAuth> {
+    let method = match vault.has("auth") {
+        true => vault.text(reader, "auth")?,
+        false => Found {
+            value: "token".to_owned(),
+            at,
+        },
+    };
+    let mount = vault.text(reader, "auth_mount").map(|found| found.value);
+    let mount = |default: &str| mount.clone().unwrap_or(default.to_owned());
+    match method.value.as_str() {
+        "token" => token(reader, vault, at),
+        "approle" => {
+            let role_id = needed(reader, vault, "role_id", at);
+            let secret_id = needed(reader, vault, "secret_id", at);
+            Some(VaultAuth::AppRole {
+                mount: mount("approle"),
+                role_id: role_id?,
+                secret_id: Arc::new(SecretString::new(secret_id?)),
+            })
+        }
+        "kubernetes" => Some(VaultAuth::Kubernetes {
+            mount: mount("kubernetes"),
+            role: needed(reader, vault, "role", at)?,
+            jwt_path: vault
+                .path(reader, "jwt_path")
+                .unwrap_or(PathBuf::from(JWT_PATH)),
+        }),
+        "cert" => Some(VaultAuth::Certificate {
+            mount: mount("cert"),
+            role: vault.text(reader, "role").map(|found| found.value),
+        }),
+        _ => {
+            reader.fault(
+                Some(method.at),
+                "`auth` is none that is known; write token, approle, kubernetes or cert",
+            );
+            None
+        }
+    }
+}
+
+fn token(reader: &mut Reader<'_>, vault: Section<'_>, at: usize) -> Option<VaultAuth> {
+    let names = ["SECRETUM_TOKEN", "VAULT_TOKEN", "BAO_TOKEN"];
+    let token = match vault.has("token") {
+        true => Some(needed(reader, vault, "token", at)?),
+        false => names.iter().find_map(|name| reader.environment.get(name)),
+    };
+    if token.is_none() {
+        reader.fault(
+            Some(at),
+            "[kms.vault] has no `token`; write token = \"${VAULT_TOKEN}\" and set it, or another auth",
+        );
+    }
+    Some(VaultAuth::Token(Arc::new(SecretString::new(token?))))
+}
+
+fn needed(
+    reader: &mut Reader<'_>,
+    vault: Section<'_>,
+    key: &'static str,
+    at: usize,
+) -> Option<String> {
+    let found = match vault.has(key) {
+        true => Some(vault.text(reader, key)?),
+        false => None,
+    };
+    let value = found.map(|found| found.value);
+    let value = value.filter(|value| !value.is_empty());
+    if value.is_none() {
+        reader.fault(
+            Some(at),
+            format!("[kms.vault] has no `{key}`, which its auth needs; write {key} = \"…\""),
+        );
+    }
+    value
+}

@@ -1,0 +1,248 @@
+//! [`ProviderKms`]: a whole key management service over a narrow [`Provider`].
+//!
+//! It supplies the binding to a context, data keys, re-encryption and the limits. A plaintext goes to
+//! the provider itself where the provider binds the context, or there is none to bind, and takes that
+//! many bytes; else it goes under a data key that the provider wraps, in the sealed form of
+//! [`crate::Ciphertext`].
+
+use crate::ciphertext::Sealed;
+use crate::{
+    Capabilities, Ciphertext, DataEncryptionKey, DataKeySpec, EncryptionContext, Form, Health,
+    KeyId, KeyInfo, KeyManagementService, KeyPage, KmsError, Provider, Result, SuppliedBy, Wrapped,
+};
+use async_trait::async_trait;
+use secretum_crypto::{
+    Aes256Gcm, CryptoError, Key256, RngRef, SecretBytes, SystemRng, random_bytes, random_secret,
+};
+use std::sync::Arc;
+
+/// The most bytes that one call encrypts.
+pub const PLAINTEXT_BYTES_MAX: usize = 16 << 20;
+
+/// A key management service over a provider.
+#[derive(Debug, Clone)]
+pub struct ProviderKms {
+    provider: Arc<dyn Provider>,
+    rng: RngRef,
+}
+
+impl ProviderKms {
+    /// A service over this provider, with the system's randomness.
+    pub fn new(provider: Arc<dyn Provider>) -> Self {
+        Self::with_rng(provider, Arc::new(SystemRng))
+    }
+
+    /// A service over this provider, with other randomness.
+    pub fn with_rng(provider: Arc<dyn Provider>, rng: RngRef) -> Self {
+        Self { provider, rng }
+    }
+
+    /// Whether the provider itself takes this plaintext and this context.
+    fn is_native(&self, bytes: usize, context: &EncryptionContext) -> bool {
+        let traits = self.provider.traits();
+        bytes <= traits.wrap_bytes_max && (traits.binds_context || context.is_empty())
+    }
+
+    /// The context that the provider is given.
+    fn provided<'a>(&self, context: &'a EncryptionContext) -> &'a EncryptionContext {
+        const NONE: &EncryptionContext = &EncryptionContext::NONE;
+        if self.provider.traits().binds_context {
+            context
+        } else {
+            NONE
+        }
+    }
+
+    fn ciphertext(&self, wrapped: Wrapped) -> Result<Ciphertext> {
+        Ok(Ciphertext::native(self.provider.traits().name, wrapped)?)
+    }
+
+    /// Refuses what another provider made.
+    fn check_provider(&self, ciphertext: &Ciphertext) -> Result<()> {
+        let configured = self.provider.traits().name;
+        if ciphertext.provider() == configured {
+            return Ok(());
+        }
+        Err(KmsError::OtherProvider {
+            found: ciphertext.provider().to_owned(),
+            configured,
+        })
+    }
+
+    async fn seal(
+        &self,
+        key: &KeyId,
+        plaintext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Ciphertext> {
+        let data_key = Key256::random(self.rng.as_ref())?;
+        let provided = self.provided(context);
+        let wrapped = self.provider.wrap(key, data_key.expose(), provided).await?;
+        let ciphertext = self.ciphertext(wrapped)?;
+        let nonce = random_bytes(self.rng.as_ref())?;
+        let aad = associated_data(&ciphertext, context);
+        let bytes = Aes256Gcm::new(&data_key)?.seal(nonce, &aad, plaintext)?;
+        Ok(ciphertext.with_sealed(Sealed { nonce, bytes }))
+    }
+
+    async fn unseal(
+        &self,
+        ciphertext: &Ciphertext,
+        sealed: &Sealed,
+        context: &EncryptionContext,
+    ) -> Result<SecretBytes> {
+        let not_authentic = || KmsError::NotAuthentic {
+            key: ciphertext.key().clone(),
+        };
+        let provided = self.provided(context);
+        let data_key = self.provider.unwrap(ciphertext.wrapped(), provided).await?;
+        let data_key = Key256::from_slice(data_key.expose()).map_err(|_| not_authentic())?;
+        let aad = associated_data(ciphertext, context);
+        match Aes256Gcm::new(&data_key)?.open(sealed.nonce, &aad, &sealed.bytes) {
+            Ok(plaintext) => Ok(SecretBytes::new(plaintext)),
+            Err(CryptoError::NotAuthentic) => Err(not_authentic()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What a sealed plaintext is bound to: the whole header, and the context.
+fn associated_data(ciphertext: &Ciphertext, context: &EncryptionContext) -> Vec<u8> {
+    let mut aad = ciphertext.header(Form::Sealed);
+    aad.extend_from_slice(&context.canonical_bytes());
+    aad
+}
+
+#[async_trait]
+impl KeyManagementService for ProviderKms {
+    fn capabilities(&self) -> Capabilities {
+        let traits = self.provider.traits();
+        Capabilities {
+            provider: traits.name,
+            context: if traits.binds_context {
+                SuppliedBy::Provider
+            } else {
+                SuppliedBy::Layer
+            },
+            data_keys: traits.data_keys,
+            re_encryption: traits.re_encryption,
+            rotation: traits.rotation,
+            listing: traits.listing,
+            native_bytes_max: traits.wrap_bytes_max,
+        }
+    }
+
+    async fn encrypt(
+        &self,
+        key: &KeyId,
+        plaintext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Ciphertext> {
+        if plaintext.len() > PLAINTEXT_BYTES_MAX {
+            return Err(KmsError::PlaintextTooLarge {
+                bytes: plaintext.len(),
+                limit: PLAINTEXT_BYTES_MAX,
+            });
+        }
+        if self.is_native(plaintext.len(), context) {
+            let wrapped = self.provider.wrap(key, plaintext, context).await?;
+            return self.ciphertext(wrapped);
+        }
+        self.seal(key, plaintext, context).await
+    }
+
+    async fn decrypt(
+        &self,
+        ciphertext: &Ciphertext,
+        context: &EncryptionContext,
+    ) -> Result<SecretBytes> {
+        self.check_provider(ciphertext)?;
+        if let Some(sealed) = ciphertext.sealed() {
+            return self.unseal(ciphertext, sealed, context).await;
+        }
+        if !self.provider.traits().binds_context && !context.is_empty() {
+            // It was made without a context, which is another one than this.
+            return Err(KmsError::NotAuthentic {
+                key: ciphertext.key().clone(),
+            });
+        }
+        self.provider.unwrap(ciphertext.wrapped(), context).await
+    }
+
+    async fn generate_data_key(
+        &self,
+        key: &KeyId,
+        spec: DataKeySpec,
+        context: &EncryptionContext,
+    ) -> Result<DataEncryptionKey> {
+        let traits = self.provider.traits();
+        if traits.data_keys == SuppliedBy::Provider && self.is_native(spec.len(), context) {
+            let made = self.provider.generate(key, spec.len(), context).await?;
+            if let Some((plaintext, wrapped)) = made {
+                let wrapped = self.ciphertext(wrapped)?;
+                return Ok(DataEncryptionKey { plaintext, wrapped });
+            }
+        }
+        let plaintext = random_secret(self.rng.as_ref(), spec.len())?;
+        let wrapped = self.encrypt(key, plaintext.expose(), context).await?;
+        Ok(DataEncryptionKey { plaintext, wrapped })
+    }
+
+    async fn generate_data_key_without_plaintext(
+        &self,
+        key: &KeyId,
+        spec: DataKeySpec,
+        context: &EncryptionContext,
+    ) -> Result<Ciphertext> {
+        let made = self.generate_data_key(key, spec, context).await?;
+        Ok(made.wrapped)
+    }
+
+    async fn decrypt_data_key(
+        &self,
+        wrapped: &Ciphertext,
+        context: &EncryptionContext,
+    ) -> Result<SecretBytes> {
+        self.decrypt(wrapped, context).await
+    }
+
+    async fn re_encrypt(
+        &self,
+        ciphertext: &Ciphertext,
+        context: &EncryptionContext,
+        new_key: &KeyId,
+        new_context: &EncryptionContext,
+    ) -> Result<Ciphertext> {
+        self.check_provider(ciphertext)?;
+        let traits = self.provider.traits();
+        let bound = traits.binds_context || (context.is_empty() && new_context.is_empty());
+        if traits.re_encryption == SuppliedBy::Provider && ciphertext.sealed().is_none() && bound {
+            let wrapped = ciphertext.wrapped();
+            let rewrapped = self
+                .provider
+                .rewrap(wrapped, context, new_key, new_context)
+                .await?;
+            if let Some(wrapped) = rewrapped {
+                return self.ciphertext(wrapped);
+            }
+        }
+        let plaintext = self.decrypt(ciphertext, context).await?;
+        self.encrypt(new_key, plaintext.expose(), new_context).await
+    }
+
+    async fn rotate_key(&self, key: &KeyId) -> Result<KeyInfo> {
+        self.provider.rotate(key).await
+    }
+
+    async fn key_info(&self, key: &KeyId) -> Result<KeyInfo> {
+        self.provider.describe(key).await
+    }
+
+    async fn list_keys(&self, after: Option<&KeyId>, limit: usize) -> Result<KeyPage> {
+        self.provider.list(after, limit).await
+    }
+
+    async fn health_check(&self) -> Result<Health> {
+        self.provider.health().await
+    }
+}

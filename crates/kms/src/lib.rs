@@ -1,0 +1,79 @@
+//! One interface over every key service.
+//!
+//! An application encrypts through [`KeyManagementService`]; which service stands behind it is
+//! configuration.
+//!
+//! Owns: the trait and its types; the form of a [`Ciphertext`]; the narrow [`Provider`] trait that
+//! a key service is attached by, with a folder for each in [`providers`]; and [`ProviderKms`], which
+//! supplies whatever a provider lacks; and, above the trait, [`EncryptedEnvelope`] for bytes and
+//! [`stream`] for files.
+//!
+//! Must not know: the vault. Of it, only the HTTP client is used, by the providers that speak its
+//! API.
+//!
+//! Data flows through it like this:
+//!
+//! ```text
+//!   caller ─▶ envelope, stream ─▶ ProviderKms ─▶ Provider ─▶ the key service
+//!                                 context, data keys,    wrap and unwrap
+//!                                 re-encryption, limits
+//! ```
+
+mod ciphertext;
+mod codec;
+#[cfg(any(feature = "age", feature = "local", feature = "vault"))]
+pub mod config;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+mod context;
+mod data_key;
+mod envelope;
+mod error;
+mod key;
+mod layer;
+mod operation;
+mod provider;
+pub mod providers;
+mod resilience;
+pub mod rotation;
+mod service;
+pub mod stream;
+#[cfg(feature = "local")]
+#[cfg(test)]
+mod test_keys;
+
+pub use ciphertext::{CIPHERTEXT_BYTES_MAX, Ciphertext, Form};
+pub use codec::{FormatError, Thing};
+#[cfg(any(feature = "age", feature = "local", feature = "vault"))]
+pub use config::{Environment, KmsConfig, KmsConfigError, create_kms, create_resilient_kms};
+pub use context::{
+    CONTEXT_BYTES_MAX, CONTEXT_ENTRIES_MAX, CONTEXT_KEY_BYTES_MAX, CONTEXT_VALUE_BYTES_MAX,
+    EncryptionContext,
+};
+pub use data_key::{DATA_KEY_BYTES_MAX, DataEncryptionKey, DataKeySpec};
+pub use envelope::{ENVELOPE_PLAINTEXT_BYTES_MAX, EncryptedEnvelope};
+pub use error::{Cause, KmsError};
+pub use key::{
+    KEY_ID_BYTES_MAX, KEY_VERSION_BYTES_MAX, KEYS_PAGE_MAX, KeyId, KeyInfo, KeyPage, KeyVersion,
+};
+pub use layer::{PLAINTEXT_BYTES_MAX, ProviderKms};
+pub use operation::KmsOperation;
+pub use provider::{Provider, Traits, Wrapped};
+#[cfg(feature = "age")]
+pub use providers::age::{AgeFiles, AgeProvider};
+#[cfg(feature = "local")]
+pub use providers::local::EnvKeyProvider;
+#[cfg(feature = "vault")]
+pub use providers::vault::{VaultAuth, VaultProvider};
+pub use resilience::{
+    AuditedKms, CacheStats, CachedKms, Call, CircuitBreakerConfig, CircuitBreakerKms, CircuitState,
+    DURATION_BUCKETS_US, KmsAuditEvent, KmsAuditSink, KmsCacheConfig, KmsMetrics,
+    KmsMetricsSnapshot, Observers, OperationMetrics, RateLimitConfig, RateLimitKms, ResilientKms,
+    ResilientKmsConfig, RetryConfig, RetryKms, SinkError, TimeoutKms, Wrapper,
+};
+pub use rotation::{KeyRotationManager, KeyRotationResult};
+pub use secretum_crypto::SecretBytes;
+pub use service::{Capabilities, Health, KeyManagementService, SuppliedBy};
+
+/// Result of an operation of the key management service.
+pub type Result<T> = std::result::Result<T, KmsError>;

@@ -1,0 +1,78 @@
+//! [`KmsOperation`]: what a caller asks for.
+
+use std::fmt;
+
+/// One of the operations of a key management service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum KmsOperation {
+    /// Encrypting a plaintext.
+    Encrypt,
+    /// Decrypting a ciphertext.
+    Decrypt,
+    /// Making a data key.
+    GenerateDataKey,
+    /// Opening a wrapped data key.
+    DecryptDataKey,
+    /// Encrypting anew under another key or context.
+    ReEncrypt,
+    /// Adding a version to a key.
+    RotateKey,
+    /// Describing a key.
+    KeyInfo,
+    /// Listing keys.
+    ListKeys,
+    /// Asking whether the service serves.
+    HealthCheck,
+}
+
+impl KmsOperation {
+    /// Every operation.
+    pub const ALL: [Self; 9] = [
+        Self::Encrypt,
+        Self::Decrypt,
+        Self::GenerateDataKey,
+        Self::DecryptDataKey,
+        Self::ReEncrypt,
+        Self::RotateKey,
+        Self::KeyInfo,
+        Self::ListKeys,
+        Self::HealthCheck,
+    ];
+
+    /// Its name in metrics and audit records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Encrypt => "encrypt",
+            Self::Decrypt => "decrypt",
+            Self::GenerateDataKey => "generate_data_key",
+            Self::DecryptDataKey => "decrypt_data_key",
+            Self::ReEncrypt => "re_encrypt",
+            Self::RotateKey => "rotate_key",
+            Self::KeyInfo => "key_info",
+            Self::ListKeys => "list_keys",
+            Self::HealthCheck => "health_check",
+        }
+    }
+
+    /// Whether doing it twice does no harm. A second rotation would add a second version.
+    pub fn is_repeatable(self) -> bool {
+        self != Self::RotateKey
+    }
+}
+
+impl fmt::Display for KmsOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Encrypt => "encrypt",
+            Self::Decrypt => "decrypt",
+            Self::GenerateDataKey => "generate a data key",
+            Self::DecryptDataKey => "decrypt a data key",
+            Self::ReEncrypt => "re-encrypt",
+            Self::RotateKey => "rotate a key",
+            Self::KeyInfo => "describe a key",
+            Self::ListKeys => "list its keys",
+            Self::HealthCheck => "check its health",
+        })
+    }
+}

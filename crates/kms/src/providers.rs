@@ -1,0 +1,22 @@
+//! The key services, a folder each. A new one is its folder, its cargo feature, and its line in
+//! [`ALL`].
+
+#[cfg(feature = "age")]
+pub mod age;
+#[cfg(any(feature = "age", feature = "local"))]
+mod files;
+#[cfg(feature = "local")]
+pub mod local;
+#[cfg(feature = "vault")]
+pub mod vault;
+
+/// The names of every provider that is compiled in, as they stand in ciphertexts and in
+/// configurations.
+pub const ALL: &[&str] = &[
+    #[cfg(feature = "age")]
+    age::NAME,
+    #[cfg(feature = "local")]
+    local::NAME,
+    #[cfg(feature = "vault")]
+    vault::NAME,
+];

@@ -1,0 +1,209 @@
+//! age: keys in files, as `age-keygen` and `ssh-keygen` write them.
+//!
+//! Whoever has the public keys can encrypt; the private file opens. age itself knows no context, so
+//! [`crate::ProviderKms`] supplies it: with an empty context a ciphertext holds a plain age file, which
+//! the `age` command opens; with a context age wraps a data key, and AES-256-GCM carries the context.
+//!
+//! Public keys are public: a ciphertext proves that nobody changed it, not who made it.
+//!
+//! - `keys` reads and writes the files;
+//! - `file` is the age format, by the crate `age`.
+//!
+//! **Source**: <https://c2sp.org/age>.
+
+mod file;
+mod keys;
+
+pub use self::keys::AgeFiles;
+
+use self::keys::{Identity, Keys};
+use super::files::Lock;
+use crate::{
+    EncryptionContext, Health, KeyId, KeyInfo, KeyPage, KmsError, KmsOperation,
+    PLAINTEXT_BYTES_MAX, Provider, Result, SuppliedBy, Traits, Wrapped,
+};
+use async_trait::async_trait;
+use parking_lot::RwLock;
+use secretum_crypto::{ClockRef, SecretBytes};
+use std::sync::Arc;
+
+/// Its name in ciphertexts and configurations.
+pub const NAME: &str = "age";
+
+/// Keys of age in files.
+#[derive(Debug, Clone)]
+pub struct AgeProvider {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    key: KeyId,
+    files: AgeFiles,
+    armor: bool,
+    keys: RwLock<Arc<Keys>>,
+    clock: ClockRef,
+}
+
+impl AgeProvider {
+    /// Reads the files. They are one key, by the name `key`; each set of recipients is a version of
+    /// it.
+    ///
+    /// With `armor` the age files are text.
+    ///
+    /// **Errors**: [`KmsError::File`], [`KmsError::FileRights`], [`KmsError::FileContent`].
+    pub fn open(key: KeyId, files: AgeFiles, armor: bool, clock: ClockRef) -> Result<Self> {
+        let keys = RwLock::new(Arc::new(files.read()?));
+        Ok(Self {
+            inner: Arc::new(Inner {
+                key,
+                files,
+                armor,
+                keys,
+                clock,
+            }),
+        })
+    }
+
+    fn check(&self, key: &KeyId) -> Result<()> {
+        if *key == self.inner.key {
+            return Ok(());
+        }
+        Err(KmsError::KeyNotFound {
+            provider: NAME,
+            key: key.clone(),
+        })
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.inner.keys.read())
+    }
+}
+
+impl Inner {
+    fn decrypt(&self, wrapped: &Wrapped) -> Result<SecretBytes> {
+        let keys = Arc::clone(&self.keys.read());
+        if keys.identities.is_empty() {
+            return Err(KmsError::NotConfigured {
+                provider: NAME,
+                what: "a private key",
+                remedy: "name its file as private_key_path",
+            });
+        }
+        let identities = keys.identities.iter().map(Identity::as_age);
+        file::open(identities, &wrapped.bytes).map_err(|fault| match fault {
+            file::Fault::NoKey => KmsError::KeyVersionNotFound {
+                provider: NAME,
+                key: wrapped.key.clone(),
+                version: wrapped.version.clone(),
+            },
+            file::Fault::Damaged => KmsError::NotAuthentic {
+                key: wrapped.key.clone(),
+            },
+        })
+    }
+
+    fn rotate(&self) -> Result<KeyInfo> {
+        let private = self.files.private.as_deref();
+        let _lock = Lock::of(private.ok_or(KmsError::NotConfigured {
+            provider: NAME,
+            what: "a private key",
+            remedy: "name its file as private_key_path",
+        })?)?;
+        let keys = Arc::new(self.files.rotate(self.clock.now())?);
+        let info = self.info(&keys);
+        *self.keys.write() = keys;
+        Ok(info)
+    }
+
+    fn info(&self, keys: &Keys) -> KeyInfo {
+        KeyInfo {
+            key: self.key.clone(),
+            version: keys.version(),
+            enabled: !keys.recipients.is_empty(),
+            rotated_at: None,
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for AgeProvider {
+    fn traits(&self) -> Traits {
+        Traits {
+            name: NAME,
+            binds_context: false,
+            wrap_bytes_max: PLAINTEXT_BYTES_MAX,
+            data_keys: SuppliedBy::Layer,
+            re_encryption: SuppliedBy::Layer,
+            rotation: self.keys().is_rotatable(),
+            listing: true,
+        }
+    }
+
+    async fn wrap(&self, key: &KeyId, plaintext: &[u8], _: &EncryptionContext) -> Result<Wrapped> {
+        self.check(key)?;
+        let keys = self.keys();
+        let recipients = keys.recipients.iter().map(keys::Recipient::as_age);
+        Ok(Wrapped {
+            key: key.clone(),
+            version: keys.version(),
+            bytes: file::seal(recipients, plaintext, self.inner.armor)?,
+        })
+    }
+
+    async fn unwrap(&self, wrapped: &Wrapped, _: &EncryptionContext) -> Result<SecretBytes> {
+        match self.inner.decrypt(wrapped) {
+            // Another process may have rotated the key.
+            Err(KmsError::KeyVersionNotFound { .. }) => {
+                let read = Arc::new(self.inner.files.read()?);
+                *self.inner.keys.write() = read;
+                self.inner.decrypt(wrapped)
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn rotate(&self, key: &KeyId) -> Result<KeyInfo> {
+        self.check(key)?;
+        if !self.keys().is_rotatable() {
+            return Err(self.unsupported(
+                KmsOperation::RotateKey,
+                "SSH keys, and public keys alone, are rotated by hand: make a new pair, keep the old \
+                 private key for what it encrypted",
+            ));
+        }
+        let inner = Arc::clone(&self.inner);
+        // Waiting for another process's lock must not hold up a thread of the runtime.
+        let task = tokio::task::spawn_blocking(move || inner.rotate());
+        task.await.map_err(|error| KmsError::Unavailable {
+            provider: NAME,
+            reason: "its rotation was ended".to_owned(),
+            source: Some(crate::Cause::new(error)),
+        })?
+    }
+
+    async fn describe(&self, key: &KeyId) -> Result<KeyInfo> {
+        self.check(key)?;
+        Ok(self.inner.info(&self.keys()))
+    }
+
+    async fn list(&self, after: Option<&KeyId>, limit: usize) -> Result<KeyPage> {
+        Ok(KeyPage::of_sorted(
+            std::iter::once(&self.inner.key),
+            after,
+            limit,
+        ))
+    }
+
+    async fn health(&self) -> Result<Health> {
+        let keys = self.keys();
+        let health = Health::of(NAME).note(format!("{} recipients", keys.recipients.len()));
+        Ok(match keys.identities.len() {
+            0 => health.note("no private key: it encrypts, and decrypts nothing"),
+            count => health.note(format!("{count} private keys")),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

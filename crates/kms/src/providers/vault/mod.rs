@@ -1,0 +1,312 @@
+//! The transit engine of HashiCorp Vault, OpenBao and SecretumVault.
+//!
+//! The keys stay there. The context is sent as `associated_data`, its canonical bytes. Data keys of
+//! 128, 256 and 512 bits are made there; a ciphertext without a context is re-encrypted there too, one
+//! with a context by decrypting and encrypting, since OpenBao rewraps none of those.
+//!
+//! - `auth` says as whom, and what the login looks like;
+//! - `session` logs in, renews the token, and logs in again;
+//! - `wire` is the requests and answers, and what their errors mean.
+
+mod auth;
+mod session;
+mod wire;
+
+pub use self::auth::VaultAuth;
+
+use self::session::Session;
+use self::wire::{Ciphertexts, DataKey, Key, Keys, Plaintext};
+use crate::{
+    EncryptionContext, Health, KeyId, KeyInfo, KeyPage, KeyVersion, KmsError, Provider, Result,
+    SuppliedBy, Traits, Wrapped,
+};
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use parking_lot::Mutex;
+use secretum_client::{Client, ClientConfig, ClientError, Request};
+use secretum_crypto::{SecretBytes, SecretString, Timestamp};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// Its name in ciphertexts and configurations.
+pub const NAME: &str = "vault";
+
+/// The most bytes that go to the engine itself; more is encrypted here, under a data key.
+const WRAP_BYTES_MAX: usize = 64 << 10;
+
+/// The most keys of which it is remembered that they are there.
+const KNOWN_KEYS_MAX: usize = 1024;
+
+/// Keys of a transit engine.
+#[derive(Debug, Clone)]
+pub struct VaultProvider {
+    session: Arc<Session>,
+    mount: Arc<str>,
+    known: Arc<Mutex<HashSet<KeyId>>>,
+}
+
+impl VaultProvider {
+    /// Keys of the transit engine at `mount`. Nothing is sent yet.
+    ///
+    /// The client tries nothing twice: that is left to [`crate::RetryKms`].
+    ///
+    /// **Errors**: [`KmsError::Refused`], where a certificate or a setting cannot be used.
+    pub fn new(mut config: ClientConfig, auth: VaultAuth, mount: &str) -> Result<Self> {
+        config.retries_max = 0;
+        config.token = None;
+        let client = Client::new(config).map_err(unusable)?;
+        Ok(Self {
+            session: Session::new(client, auth),
+            mount: Arc::from(mount.trim_matches('/')),
+            known: Arc::default(),
+        })
+    }
+
+    fn path(&self, operation: &str, key: &KeyId) -> Result<String> {
+        // What has a slash would be another path.
+        if key.as_str().contains('/') {
+            return Err(not_found(key));
+        }
+        Ok(format!("{}/{operation}/{key}", self.mount))
+    }
+
+    async fn key(&self, key: &KeyId) -> Result<Key> {
+        let request = Request::get(self.path("keys", key)?);
+        let found: Option<Key> = self.session.find(request).await?;
+        let found = found.ok_or_else(|| not_found(key))?;
+        let mut known = self.known.lock();
+        if known.len() < KNOWN_KEYS_MAX {
+            known.insert(key.clone());
+        }
+        Ok(found)
+    }
+
+    /// Makes sure that the key is there: the engine would make one of a mistyped name.
+    async fn check(&self, key: &KeyId) -> Result<()> {
+        if self.known.lock().contains(key) {
+            return Ok(());
+        }
+        match self.key(key).await {
+            // Who may not read a key is not given the right to make one either.
+            Ok(_) | Err(KmsError::AccessDenied { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Why a ciphertext was refused, told by what the key is like.
+    async fn refusal(&self, wrapped: &Wrapped) -> KmsError {
+        let key = match self.key(&wrapped.key).await {
+            Ok(key) => key,
+            Err(KmsError::AccessDenied { .. }) => {
+                return KmsError::NotAuthentic {
+                    key: wrapped.key.clone(),
+                };
+            }
+            Err(error) => return error,
+        };
+        let version: Option<u64> = version(&wrapped.bytes);
+        let there = key.min_decryption_version.max(1)..=key.latest_version;
+        if version.is_some_and(|version| !there.contains(&version)) {
+            return KmsError::KeyVersionNotFound {
+                provider: NAME,
+                key: wrapped.key.clone(),
+                version: wrapped.version.clone(),
+            };
+        }
+        KmsError::NotAuthentic {
+            key: wrapped.key.clone(),
+        }
+    }
+
+    fn wrapped(&self, key: &KeyId, ciphertext: String) -> Result<Wrapped> {
+        let version = version(ciphertext.as_bytes());
+        let version = version.ok_or_else(|| KmsError::BadAnswer {
+            provider: NAME,
+            reason: "its ciphertext does not begin with vault:v and a version".to_owned(),
+        })?;
+        Ok(Wrapped {
+            key: key.clone(),
+            version: KeyVersion::from(version),
+            bytes: ciphertext.into_bytes(),
+        })
+    }
+}
+
+/// The version in `vault:v3:…`.
+fn version(ciphertext: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(ciphertext).ok()?;
+    let (version, _) = text.strip_prefix("vault:v")?.split_once(':')?;
+    version.parse().ok()
+}
+
+/// The engine's text of a ciphertext.
+///
+/// Its version is nothing that the engine authenticates: version 0 opens as version 1. So it must be the
+/// one that the ciphertext names, where it names one.
+fn own_text(wrapped: &Wrapped) -> Result<&str> {
+    let named = wrapped.version.as_str();
+    let text = std::str::from_utf8(&wrapped.bytes).ok();
+    let fits = text.filter(|_| {
+        let version = version(&wrapped.bytes).filter(|version| *version > 0);
+        version.is_some_and(|version| named.is_empty() || version.to_string() == named)
+    });
+    fits.ok_or_else(|| KmsError::NotAuthentic {
+        key: wrapped.key.clone(),
+    })
+}
+
+/// Adds the context to a body.
+fn bound(mut body: Value, context: &EncryptionContext) -> Value {
+    if !context.is_empty()
+        && let Some(fields) = body.as_object_mut()
+    {
+        let data = STANDARD.encode(context.canonical_bytes());
+        fields.insert("associated_data".to_owned(), Value::String(data));
+    }
+    body
+}
+
+/// The bytes of a plaintext in an answer.
+fn decoded(text: &SecretString) -> Result<SecretBytes> {
+    let bytes = STANDARD.decode(text.expose());
+    bytes
+        .map(SecretBytes::new)
+        .map_err(|_| KmsError::BadAnswer {
+            provider: NAME,
+            reason: "its plaintext is no base64".to_owned(),
+        })
+}
+
+fn not_found(key: &KeyId) -> KmsError {
+    KmsError::KeyNotFound {
+        provider: NAME,
+        key: key.clone(),
+    }
+}
+
+fn unusable(error: ClientError) -> KmsError {
+    KmsError::Refused {
+        provider: NAME,
+        reason: error.to_string(),
+    }
+}
+
+#[async_trait]
+impl Provider for VaultProvider {
+    fn traits(&self) -> Traits {
+        Traits {
+            name: NAME,
+            binds_context: true,
+            wrap_bytes_max: WRAP_BYTES_MAX,
+            data_keys: SuppliedBy::Provider,
+            re_encryption: SuppliedBy::Provider,
+            rotation: true,
+            listing: true,
+        }
+    }
+
+    async fn wrap(
+        &self,
+        key: &KeyId,
+        plaintext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Wrapped> {
+        self.check(key).await?;
+        let text = Zeroizing::new(STANDARD.encode(plaintext));
+        let body = bound(json!({ "plaintext": text.as_str() }), context);
+        let request = Request::post(self.path("encrypt", key)?);
+        let made: Ciphertexts = self.session.ask(request, &body).await?;
+        self.wrapped(key, made.ciphertext)
+    }
+
+    async fn unwrap(&self, wrapped: &Wrapped, context: &EncryptionContext) -> Result<SecretBytes> {
+        let path = self.path("decrypt", &wrapped.key)?;
+        let text = own_text(wrapped)?;
+        let body = bound(json!({ "ciphertext": text }), context);
+        let opened = self.session.ask(Request::post(path), &body).await;
+        match opened {
+            Ok(Plaintext { plaintext }) => decoded(&plaintext),
+            Err(KmsError::Refused { .. }) => Err(self.refusal(wrapped).await),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn generate(
+        &self,
+        key: &KeyId,
+        len: usize,
+        context: &EncryptionContext,
+    ) -> Result<Option<(SecretBytes, Wrapped)>> {
+        if !matches!(len, 16 | 32 | 64) {
+            return Ok(None);
+        }
+        self.check(key).await?;
+        let body = bound(json!({ "bits": len * 8 }), context);
+        let request = Request::post(self.path("datakey/plaintext", key)?);
+        let made: DataKey = self.session.ask(request, &body).await?;
+        let plaintext = decoded(&made.plaintext)?;
+        Ok(Some((plaintext, self.wrapped(key, made.ciphertext)?)))
+    }
+
+    async fn rewrap(
+        &self,
+        wrapped: &Wrapped,
+        context: &EncryptionContext,
+        new_key: &KeyId,
+        new_context: &EncryptionContext,
+    ) -> Result<Option<Wrapped>> {
+        if wrapped.key != *new_key || !context.is_empty() || !new_context.is_empty() {
+            return Ok(None);
+        }
+        let path = self.path("rewrap", new_key)?;
+        let body = json!({ "ciphertext": own_text(wrapped)? });
+        match self.session.ask(Request::post(path), &body).await {
+            Ok(Ciphertexts { ciphertext }) => self.wrapped(new_key, ciphertext).map(Some),
+            Err(KmsError::Refused { .. }) => Err(self.refusal(wrapped).await),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn rotate(&self, key: &KeyId) -> Result<KeyInfo> {
+        self.key(key).await?;
+        let path = format!("{}/rotate", self.path("keys", key)?);
+        self.session.order(Request::post(path), &json!({})).await?;
+        self.describe(key).await
+    }
+
+    async fn describe(&self, key: &KeyId) -> Result<KeyInfo> {
+        let found = self.key(key).await?;
+        let made = found.keys.get(&found.latest_version.to_string());
+        Ok(KeyInfo {
+            key: key.clone(),
+            version: KeyVersion::from(found.latest_version),
+            enabled: found.supports_encryption,
+            rotated_at: made
+                .and_then(Value::as_i64)
+                .map(Timestamp::from_unix_seconds),
+        })
+    }
+
+    async fn list(&self, after: Option<&KeyId>, limit: usize) -> Result<KeyPage> {
+        let request = Request::list(format!("{}/keys", self.mount));
+        let found: Option<Keys> = self.session.find(request).await?;
+        let names = found.map(|found| found.keys).unwrap_or_default();
+        let mut keys: Vec<KeyId> = names
+            .into_iter()
+            .filter_map(|name| KeyId::new(name).ok())
+            .collect();
+        keys.sort();
+        Ok(KeyPage::of_sorted(keys.iter(), after, limit))
+    }
+
+    async fn health(&self) -> Result<Health> {
+        let version = self.session.health().await?;
+        Ok(Health::of(NAME).note(format!("version {version}")))
+    }
+}
+
+#[cfg(test)]
+mod tests;

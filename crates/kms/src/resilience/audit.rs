@@ -1,0 +1,206 @@
+//! [`AuditedKms`]: a record of every call, and its numbers.
+
+use super::{Call, KmsMetrics, Wrapper};
+use crate::{KeyManagementService, KmsError, KmsOperation, Result};
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use secretum_crypto::{ClockRef, Timestamp};
+use serde::{Serialize, Serializer};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+/// The outcome of a call whose caller went away before it ended.
+const CANCELLED: &str = "cancelled";
+
+/// One call: who, what, which key, how it ended. Never a plaintext, a ciphertext or the value of a
+/// context.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KmsAuditEvent {
+    /// When it began.
+    pub timestamp: Timestamp,
+    /// Who asked, where that is known.
+    pub caller: Option<String>,
+    /// What was asked for.
+    #[serde(serialize_with = "operation_name")]
+    pub operation: KmsOperation,
+    /// The provider.
+    pub provider: &'static str,
+    /// The key.
+    pub key: Option<String>,
+    /// The keys of the context.
+    pub context_keys: Vec<String>,
+    /// `ok`, `cancelled`, or the kind of the error ([`KmsError::kind`]).
+    pub outcome: &'static str,
+    /// How long it took.
+    #[serde(rename = "duration_us", serialize_with = "microseconds")]
+    pub duration: Duration,
+}
+
+fn operation_name<S: Serializer>(
+    operation: &KmsOperation,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(operation.name())
+}
+
+fn microseconds<S: Serializer>(
+    duration: &Duration,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+}
+
+/// Why a sink did not take a record.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct SinkError(pub String);
+
+/// Takes audit records.
+#[async_trait]
+pub trait KmsAuditSink: Send + Sync + fmt::Debug {
+    /// Takes a record; returns when it is as safe as the sink makes it.
+    ///
+    /// **Errors**: [`SinkError`]. Where no sink takes a record, the result of the call is withheld.
+    async fn record(&self, event: &KmsAuditEvent) -> std::result::Result<(), SinkError>;
+}
+
+/// Records every call, counts it, and gives it a tracing span.
+#[derive(Debug, Clone)]
+pub struct AuditedKms {
+    inner: Arc<dyn KeyManagementService>,
+    sinks: Arc<[Arc<dyn KmsAuditSink>]>,
+    metrics: Arc<KmsMetrics>,
+    clock: ClockRef,
+    caller: Option<Arc<str>>,
+}
+
+impl AuditedKms {
+    /// Calls of this service are recorded. Without a sink they are counted only.
+    pub fn new(
+        inner: Arc<dyn KeyManagementService>,
+        sinks: Vec<Arc<dyn KmsAuditSink>>,
+        metrics: Arc<KmsMetrics>,
+        clock: ClockRef,
+    ) -> Self {
+        Self {
+            inner,
+            sinks: sinks.into(),
+            metrics,
+            clock,
+            caller: None,
+        }
+    }
+
+    /// The same service, as this caller asks for it.
+    #[must_use]
+    pub fn for_caller(&self, caller: &str) -> Self {
+        Self {
+            caller: Some(Arc::from(caller)),
+            ..self.clone()
+        }
+    }
+
+    fn begin(&self, call: Call<'_>) -> Record {
+        let keys = call.context.into_iter().flat_map(|context| context.keys());
+        let event = KmsAuditEvent {
+            timestamp: self.clock.now(),
+            caller: self.caller.as_deref().map(str::to_owned),
+            operation: call.operation,
+            provider: self.inner.capabilities().provider,
+            key: call.key.map(|key| key.as_str().to_owned()),
+            context_keys: keys.map(str::to_owned).collect(),
+            outcome: CANCELLED,
+            duration: Duration::ZERO,
+        };
+        Record {
+            event: Some(event),
+            began: Instant::now(),
+            sinks: Arc::clone(&self.sinks),
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
+}
+
+/// The record of a call under way. One that is dropped before its end is recorded as cancelled.
+struct Record {
+    event: Option<KmsAuditEvent>,
+    began: Instant,
+    sinks: Arc<[Arc<dyn KmsAuditSink>]>,
+    metrics: Arc<KmsMetrics>,
+}
+
+impl Record {
+    fn close(&mut self, outcome: &'static str) -> Option<KmsAuditEvent> {
+        let mut event = self.event.take()?;
+        event.outcome = outcome;
+        event.duration = self.began.elapsed();
+        self.metrics.count(event.operation, outcome, event.duration);
+        Some(event)
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let Some(event) = self.close(CANCELLED) else {
+            return;
+        };
+        let sinks = Arc::clone(&self.sinks);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(error) = take(&sinks, &event).await {
+                    tracing::error!(%error, "the record of a cancelled call was not taken");
+                }
+            });
+        }
+    }
+}
+
+/// Hands a record to every sink; one of them must take it.
+async fn take(sinks: &[Arc<dyn KmsAuditSink>], event: &KmsAuditEvent) -> Result<()> {
+    let mut taken = sinks.is_empty();
+    let mut reasons = Vec::new();
+    for sink in sinks {
+        match sink.record(event).await {
+            Ok(()) => taken = true,
+            Err(error) => reasons.push(error.to_string()),
+        }
+    }
+    if taken {
+        return Ok(());
+    }
+    Err(KmsError::Audit {
+        reason: reasons.join("; "),
+    })
+}
+
+impl Wrapper for AuditedKms {
+    fn inner(&self) -> &dyn KeyManagementService {
+        self.inner.as_ref()
+    }
+
+    async fn around<'a, T, A>(&self, call: Call<'_>, attempt: A) -> Result<T>
+    where
+        T: Send + 'a,
+        A: Fn() -> BoxFuture<'a, Result<T>> + Send + Sync,
+    {
+        let mut record = self.begin(call);
+        let span = tracing::info_span!(
+            "kms",
+            operation = call.operation.name(),
+            provider = self.inner.capabilities().provider,
+            key = call.key.map(|key| key.as_str()),
+        );
+        let outcome = attempt().instrument(span).await;
+        let told = match &outcome {
+            Ok(_) => "ok",
+            Err(error) => error.kind(),
+        };
+        if let Some(event) = record.close(told) {
+            take(&self.sinks, &event).await?;
+        }
+        outcome
+    }
+}

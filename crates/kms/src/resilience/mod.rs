@@ -1,0 +1,42 @@
+//! Wrappers that keep an application going while a key service does not.
+//!
+//! Each is a [`KeyManagementService`] over another one. [`ResilientKms`] puts them together in the one
+//! order in which they make sense, outermost first:
+//!
+//! 1. **audit and metrics** ([`AuditedKms`]): every call, also one that a cache answers or a limit
+//!    refuses;
+//! 2. **rate limit** ([`RateLimitKms`]): what the application may ask for, cached or not;
+//! 3. **cache** ([`CachedKms`]): opened data keys; it answers while the service rests;
+//! 4. **circuit breaker** ([`CircuitBreakerKms`]): gives a failing service a rest. It counts a call
+//!    that failed after all its tries as one;
+//! 5. **retry** ([`RetryKms`]): tries again what may pass, within a deadline;
+//! 6. **timeout** ([`TimeoutKms`]): bounds each try;
+//! 7. the provider.
+
+mod audit;
+mod breaker;
+mod cache;
+mod flights;
+mod metrics;
+mod rate_limit;
+mod retry;
+mod stack;
+mod timeout;
+mod wrapper;
+
+pub use self::audit::{AuditedKms, KmsAuditEvent, KmsAuditSink, SinkError};
+pub use self::breaker::{CircuitBreakerConfig, CircuitBreakerKms, CircuitState};
+pub use self::cache::{CacheStats, CachedKms, KmsCacheConfig};
+pub use self::metrics::{DURATION_BUCKETS_US, KmsMetrics, KmsMetricsSnapshot, OperationMetrics};
+pub use self::rate_limit::{RateLimitConfig, RateLimitKms};
+pub use self::retry::{RetryConfig, RetryKms};
+pub use self::stack::{Observers, ResilientKms, ResilientKmsConfig};
+pub use self::timeout::TimeoutKms;
+pub use self::wrapper::{Call, Wrapper};
+
+#[cfg(doc)]
+use crate::KeyManagementService;
+
+#[cfg(feature = "local")]
+#[cfg(test)]
+mod tests;

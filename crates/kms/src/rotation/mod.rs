@@ -1,0 +1,302 @@
+//! [`KeyRotationManager`]: a new version of a key, and every data key wrapped under it.
+//!
+//! The data keys stand in a store of the caller ([`DataKeyStore`]), beside what they encrypted. A
+//! rotation goes through it in batches:
+//!
+//! 1. what is meant is written down: the version that is there now;
+//! 2. the key is rotated;
+//! 3. each data key of an older version is wrapped anew, the new form opened and compared with the
+//!    old one, and put in its place only if the old one still stands there;
+//! 4. behind each batch it is written down how far it came.
+//!
+//! Stopped anywhere, it goes on from what is written down: the key is not rotated a second time, and no
+//! data key is lost, since the old form is replaced by one that was opened, or by none.
+
+mod state;
+mod store;
+
+pub use self::state::{KeyRotationResult, RotationProgress, RotationState};
+pub use self::store::{DataKeyStore, StoreError, StoredDataKey};
+
+use crate::{KeyId, KeyManagementService, KeyVersion, KmsError};
+use secretum_crypto::ClockRef;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The most ids of data keys that a report names.
+pub const FAILURES_TOLD_MAX: usize = 100;
+
+/// The most data keys of a batch.
+pub const BATCH_MAX: usize = 1000;
+
+/// How often it is looked whether a rotation is due.
+const CHECK_EVERY: Duration = Duration::from_secs(60);
+
+/// Why a rotation stopped. It goes on when it is asked for again.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum RotationError {
+    /// The key service failed.
+    #[error("the rotation of `{key}` stopped, and goes on when it is started again: {source}")]
+    Kms {
+        /// The key.
+        key: KeyId,
+        /// Why.
+        #[source]
+        source: KmsError,
+    },
+    /// The store failed.
+    #[error("the rotation of `{key}` stopped, and goes on when it is started again: {source}")]
+    Store {
+        /// The key.
+        key: KeyId,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+}
+
+/// Rotates keys, on demand and by schedule, and wraps stored data keys anew.
+#[derive(Debug, Clone)]
+pub struct KeyRotationManager {
+    kms: Arc<dyn KeyManagementService>,
+    store: Arc<dyn DataKeyStore>,
+    clock: ClockRef,
+    batch: usize,
+}
+
+/// What became of one data key.
+enum Rewrapped {
+    Done,
+    /// It was under the newest version already, or somebody else replaced it.
+    Untouched,
+    /// It cannot be wrapped anew: it does not open.
+    Failed,
+}
+
+impl KeyRotationManager {
+    /// Rotates keys of this service, whose data keys stand in this store.
+    pub fn new(
+        kms: Arc<dyn KeyManagementService>,
+        store: Arc<dyn DataKeyStore>,
+        clock: ClockRef,
+    ) -> Self {
+        Self {
+            kms,
+            store,
+            clock,
+            batch: 100,
+        }
+    }
+
+    /// The same, with so many data keys in a batch: 1 to [`BATCH_MAX`]. Default: 100.
+    #[must_use]
+    pub fn with_batch(self, batch: usize) -> Self {
+        Self {
+            batch: batch.clamp(1, BATCH_MAX),
+            ..self
+        }
+    }
+
+    /// Rotates a key and wraps its data keys anew, or goes on where such a rotation stopped; tells of
+    /// its progress behind each batch.
+    ///
+    /// **Errors**: [`RotationError`], where the service or the store fails.
+    pub async fn rotate(
+        &self,
+        key: &KeyId,
+        progress: &(dyn Fn(&RotationProgress) + Sync),
+    ) -> Result<KeyRotationResult, RotationError> {
+        let mut state = self.load(key).await?;
+        let mut under_way = match state.under_way.take() {
+            Some(under_way) => under_way,
+            None => {
+                let before = self.kms.key_info(key).await.map_err(of_kms(key))?;
+                RotationProgress::rotating(before.version.as_str())
+            }
+        };
+        if under_way.version.is_none() {
+            state.under_way = Some(under_way.clone());
+            self.save(key, &state).await?;
+            under_way.version = Some(self.new_version(key, &under_way.from).await?);
+        }
+        self.rewrap_all(key, state, under_way, progress).await
+    }
+
+    /// Wraps the data keys of older versions under the newest one, without a rotation: what another
+    /// program, or the service itself, has rotated.
+    ///
+    /// **Errors**: [`RotationError`], where the service or the store fails.
+    pub async fn rewrap(
+        &self,
+        key: &KeyId,
+        progress: &(dyn Fn(&RotationProgress) + Sync),
+    ) -> Result<KeyRotationResult, RotationError> {
+        let state = self.load(key).await?;
+        if state.under_way.is_some() {
+            return self.rotate(key, progress).await;
+        }
+        let now = self.kms.key_info(key).await.map_err(of_kms(key))?;
+        let mut under_way = RotationProgress::rotating(now.version.as_str());
+        under_way.version = Some(now.version.as_str().to_owned());
+        self.rewrap_all(key, state, under_way, progress).await
+    }
+
+    /// Rotates a key where its last rotation is so long ago, or stopped. A key that is seen for the
+    /// first time begins to age now.
+    ///
+    /// **Errors**: [`RotationError`], where the service or the store fails.
+    pub async fn rotate_if_due(
+        &self,
+        key: &KeyId,
+        every: Duration,
+        progress: &(dyn Fn(&RotationProgress) + Sync),
+    ) -> Result<Option<KeyRotationResult>, RotationError> {
+        let mut state = self.load(key).await?;
+        let now = self.clock.now();
+        let due = match (&state.under_way, state.rotated_at) {
+            (Some(_), _) => true,
+            (None, Some(rotated_at)) => now.since(rotated_at) >= every,
+            (None, None) => {
+                state.rotated_at = Some(now);
+                self.save(key, &state).await?;
+                false
+            }
+        };
+        if !due {
+            return Ok(None);
+        }
+        self.rotate(key, progress).await.map(Some)
+    }
+
+    /// Rotates these keys by schedule until `stop` is done. A rotation that fails is logged, and gone on
+    /// with a minute later.
+    pub async fn run(&self, keys: &[KeyId], every: Duration, stop: impl Future<Output = ()>) {
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let round = async {
+                for key in keys {
+                    if let Err(error) = self.rotate_if_due(key, every, &|_| ()).await {
+                        tracing::error!(%error, "a scheduled rotation stopped");
+                    }
+                }
+                tokio::time::sleep(CHECK_EVERY.min(every)).await;
+            };
+            tokio::select! {
+                () = &mut stop => return,
+                () = round => {}
+            }
+        }
+    }
+
+    /// Rotates, unless a run that stopped did so already.
+    async fn new_version(&self, key: &KeyId, from: &str) -> Result<String, RotationError> {
+        let now = self.kms.key_info(key).await.map_err(of_kms(key))?;
+        if now.version.as_str() != from {
+            return Ok(now.version.as_str().to_owned());
+        }
+        let rotated = self.kms.rotate_key(key).await.map_err(of_kms(key))?;
+        Ok(rotated.version.as_str().to_owned())
+    }
+
+    async fn rewrap_all(
+        &self,
+        key: &KeyId,
+        mut state: RotationState,
+        mut under_way: RotationProgress,
+        progress: &(dyn Fn(&RotationProgress) + Sync),
+    ) -> Result<KeyRotationResult, RotationError> {
+        loop {
+            state.under_way = Some(under_way.clone());
+            self.save(key, &state).await?;
+            let after = under_way.after.as_deref();
+            let page = self.store.page(after, self.batch).await;
+            let page = page.map_err(of_store(key))?;
+            let Some(last) = page.last() else {
+                break;
+            };
+            let after = last.id.clone();
+            for stored in &page {
+                let outcome = self.rewrap_one(key, &under_way, stored).await?;
+                under_way.count(&outcome, &stored.id);
+            }
+            under_way.after = Some(after);
+            progress(&under_way);
+        }
+        state.under_way = None;
+        state.rotated_at = Some(self.clock.now());
+        self.save(key, &state).await?;
+        Ok(under_way.into_result(key))
+    }
+
+    async fn rewrap_one(
+        &self,
+        key: &KeyId,
+        under_way: &RotationProgress,
+        stored: &StoredDataKey,
+    ) -> Result<Rewrapped, RotationError> {
+        let (old, context) = (&stored.wrapped, &stored.context);
+        let newest = under_way.version.clone().and_then(KeyVersion::new);
+        if old.key() != key || Some(old.key_version()) == newest.as_ref() {
+            return Ok(Rewrapped::Untouched);
+        }
+        let anew = async {
+            let new = self.kms.re_encrypt(old, context, key, context).await?;
+            // Whatever the service answered: what replaces the old form must open, and to the same.
+            let one = self.kms.decrypt(old, context).await?;
+            let other = self.kms.decrypt(&new, context).await?;
+            Ok((one == other).then_some(new))
+        };
+        let new = match anew.await {
+            Ok(Some(new)) => new,
+            Ok(None) => return Ok(Rewrapped::Failed),
+            Err(error) if concerns_one_data_key(&error) => return Ok(Rewrapped::Failed),
+            Err(error) => return Err(of_kms(key)(error)),
+        };
+        let replaced = self.store.replace(&stored.id, old, &new).await;
+        Ok(match replaced.map_err(of_store(key))? {
+            true => Rewrapped::Done,
+            false => Rewrapped::Untouched,
+        })
+    }
+
+    async fn load(&self, key: &KeyId) -> Result<RotationState, RotationError> {
+        let state = self.store.load(key).await.map_err(of_store(key))?;
+        Ok(state.unwrap_or_default())
+    }
+
+    async fn save(&self, key: &KeyId, state: &RotationState) -> Result<(), RotationError> {
+        self.store.save(key, state).await.map_err(of_store(key))
+    }
+}
+
+/// Whether an error says something of this data key, and nothing of the others.
+fn concerns_one_data_key(error: &KmsError) -> bool {
+    matches!(
+        error,
+        KmsError::NotAuthentic { .. }
+            | KmsError::KeyVersionNotFound { .. }
+            | KmsError::OtherProvider { .. }
+            | KmsError::Format(_)
+    )
+}
+
+fn of_kms(key: &KeyId) -> impl Fn(KmsError) -> RotationError + use<> {
+    let key = key.clone();
+    move |source| RotationError::Kms {
+        key: key.clone(),
+        source,
+    }
+}
+
+fn of_store(key: &KeyId) -> impl Fn(StoreError) -> RotationError + use<> {
+    let key = key.clone();
+    move |source| RotationError::Store {
+        key: key.clone(),
+        source,
+    }
+}
+
+#[cfg(feature = "local")]
+#[cfg(test)]
+mod tests;

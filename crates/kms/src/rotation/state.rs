@@ -1,0 +1,96 @@
+//! What is written down of a rotation, and what is told of it.
+
+use super::{FAILURES_TOLD_MAX, Rewrapped};
+use crate::KeyId;
+use secretum_crypto::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What a store keeps of the rotations of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RotationState {
+    /// When the last one ended.
+    #[serde(default)]
+    pub rotated_at: Option<Timestamp>,
+    /// The one that is under way, or stopped.
+    #[serde(default)]
+    pub under_way: Option<RotationProgress>,
+}
+
+/// How far a rotation came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotationProgress {
+    /// The version when it began.
+    pub from: String,
+    /// The version that data keys are wrapped under; `None` until the key is rotated.
+    pub version: Option<String>,
+    /// The last data key that was looked at.
+    pub after: Option<String>,
+    /// Data keys that were wrapped anew.
+    pub rewrapped: u64,
+    /// Data keys that needed nothing.
+    pub untouched: u64,
+    /// Data keys that could not be wrapped anew. They stay as they are.
+    pub failed: u64,
+    /// The ids of the first [`FAILURES_TOLD_MAX`] of those.
+    pub failures: Vec<String>,
+}
+
+/// What a rotation did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyRotationResult {
+    /// The key.
+    pub key: KeyId,
+    /// The version when it began.
+    pub from: String,
+    /// The version that data keys are wrapped under now.
+    pub version: String,
+    /// Data keys that were wrapped anew.
+    pub rewrapped: u64,
+    /// Data keys that needed nothing.
+    pub untouched: u64,
+    /// Data keys that could not be wrapped anew, and stay as they are.
+    pub failed: u64,
+    /// The ids of the first [`FAILURES_TOLD_MAX`] of those.
+    pub failures: Vec<String>,
+}
+
+impl RotationProgress {
+    /// A rotation that has not begun.
+    pub(super) fn rotating(from: &str) -> Self {
+        Self {
+            from: from.to_owned(),
+            version: None,
+            after: None,
+            rewrapped: 0,
+            untouched: 0,
+            failed: 0,
+            failures: Vec::new(),
+        }
+    }
+
+    pub(super) fn count(&mut self, outcome: &Rewrapped, id: &str) {
+        match outcome {
+            Rewrapped::Done => self.rewrapped += 1,
+            Rewrapped::Untouched => self.untouched += 1,
+            Rewrapped::Failed => {
+                self.failed += 1;
+                if self.failures.len() < FAILURES_TOLD_MAX {
+                    self.failures.push(id.to_owned());
+                }
+            }
+        }
+    }
+
+    pub(super) fn into_result(self, key: &KeyId) -> KeyRotationResult {
+        KeyRotationResult {
+            key: key.clone(),
+            version: self.version.unwrap_or_default(),
+            from: self.from,
+            rewrapped: self.rewrapped,
+            untouched: self.untouched,
+            failed: self.failed,
+            failures: self.failures,
+        }
+    }
+}
