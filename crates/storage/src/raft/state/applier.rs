@@ -193,8 +193,9 @@ impl Applier {
         self.show()
     }
 
+    /// Whatever the node has met meanwhile: who waits for the save must be told.
     fn finish_save(&mut self) -> Result<()> {
-        self.layers()?.finish()?;
+        self.layers.as_mut().map_or(Ok(()), Layers::finish)?;
         self.show()
     }
 
