@@ -362,3 +362,43 @@ def test_the_command_line_enables_a_socket(cli, name, listener):
     assert "hmac_accessor=false" in cli.ok("audit", "list", "-detailed").out
     until(lambda: peer.records("sys/audit"), "records")
     cli.ok("audit", "disable", name)
+
+
+HEADERS = "sys/config/auditing/request-headers"
+
+
+def test_request_headers_are_recorded(node, wire, kv1, name):
+    clear, hidden = f"X-Clear-{name}", f"X-Hidden-{name}"
+    for header, hmac in ((clear, False), (hidden, True)):
+        wire.post(f"{HEADERS}/{header}", {"hmac": hmac}).expect(204)
+    assert wire.get(f"{HEADERS}/{clear}").expect(200).data == {clear: {"hmac": False}}
+    listed = wire.get(HEADERS).expect(200)
+    assert listed.data["headers"][hidden.lower()] == {"hmac": True}
+    headers = {clear: "seen", hidden: "planted-value-header", "X-Other": "planted-value-other"}
+    wire.call("GET", f"{kv1}/with-headers", headers=headers).expect(404)
+    for record in of(node.audit_log, f"{kv1}/with-headers"):
+        shown = record["request"]["headers"]
+        assert shown[clear.lower()] == ["seen"]
+        hashed = wire.put("sys/audit-hash/file", {"input": "planted-value-header"}).data["hash"]
+        assert shown[hidden.lower()] == [hashed]
+        assert "x-other" not in shown
+    for header in (clear, hidden):
+        wire.delete(f"{HEADERS}/{header}").expect(204)
+    wire.call("GET", f"{kv1}/without-headers", headers=headers).expect(404)
+    for record in of(node.audit_log, f"{kv1}/without-headers"):
+        assert clear.lower() not in (record["request"].get("headers") or {})
+    assert wire.get(f"{HEADERS}/{clear}").status == 400
+
+
+def test_request_headers_take_sudo(wire, token_with):
+    token = token_with(f'path "{HEADERS}*" {{ capabilities = ["create", "read", "update"] }}')
+    assert wire.get(HEADERS, token=token).status == 403
+    assert wire.post(f"{HEADERS}/x-a", {"hmac": True}, token=token).status == 403
+
+
+@only_secretum("OpenBao shows tokens in the clear where it is told to")
+@pytest.mark.parametrize("header", ["x-vault-token", "Authorization", "a%20b", "x" * 129])
+def test_impossible_headers_are_refused(wire, header):
+    answer = wire.post(f"{HEADERS}/{header}", {"hmac": False})
+    assert answer.status == 400 and answer.error
+    assert header.lower() not in wire.get(HEADERS).data["headers"]

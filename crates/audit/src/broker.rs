@@ -208,6 +208,7 @@ mod tests {
                 remote_address: "127.0.0.1",
                 data: None,
                 clear_keys: &[],
+                headers: &[],
                 wrap_ttl_seconds: 0,
             },
         }

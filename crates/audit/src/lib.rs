@@ -27,7 +27,8 @@ pub use conceal::conceal;
 pub use device::{Device, DeviceConfig, Sent};
 pub use options::DeviceOptions;
 pub use record::{
-    AuthPart, AuthWords, Decision, ErrorPart, Issued, Record, RequestPart, ResponsePart, Subject,
+    AuthPart, AuthWords, Decision, ErrorPart, Issued, Record, RecordedHeader, RequestPart,
+    ResponsePart, Subject,
 };
 
 use std::path::PathBuf;

@@ -112,8 +112,21 @@ pub struct RequestPart<'a> {
     pub data: Option<&'a RawValue>,
     /// Top-level keys of the body that stay clear.
     pub clear_keys: &'a [String],
+    /// Those of its headers that are recorded.
+    pub headers: &'a [RecordedHeader],
     /// Life of the wrapping token asked for, in seconds; 0 for none.
     pub wrap_ttl_seconds: u64,
+}
+
+/// A header of a request that is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedHeader {
+    /// Its name, in lower case.
+    pub name: String,
+    /// Its values; it may stand more than once.
+    pub values: Vec<String>,
+    /// Whether the values are concealed.
+    pub concealed: bool,
 }
 
 /// What was answered.
@@ -285,7 +298,29 @@ impl Line<'_> {
         if request.wrap_ttl_seconds > 0 {
             self.member("wrap_ttl", &request.wrap_ttl_seconds);
         }
+        self.headers(request.headers);
         self.data(request.data, request.clear_keys);
+        self.raw("}");
+    }
+
+    fn headers(&mut self, headers: &[RecordedHeader]) {
+        if headers.is_empty() {
+            return;
+        }
+        for (number, header) in headers.iter().enumerate() {
+            self.raw(if number == 0 { ",\"headers\":{" } else { "," });
+            self.json(&header.name);
+            self.raw(":[");
+            for (number, value) in header.values.iter().enumerate() {
+                self.raw(if number == 0 { "" } else { "," });
+                if header.concealed {
+                    self.form.text(value, &mut self.out);
+                } else {
+                    self.json(value);
+                }
+            }
+            self.raw("]");
+        }
         self.raw("}");
     }
 
@@ -341,6 +376,7 @@ mod tests {
                 remote_address: "",
                 data: None,
                 clear_keys: &[],
+                headers: &[],
                 wrap_ttl_seconds: 0,
             },
         };

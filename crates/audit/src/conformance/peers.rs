@@ -30,11 +30,31 @@ enum Ear {
     Datagrams(UnixDatagram),
 }
 
-/// What a peer heard, by connection; `None` for what has ended.
+/// What a peer heard.
 #[derive(Default)]
 struct Hearing {
     ear: Option<Ear>,
-    connections: Vec<(Option<Box<dyn Read + Send>>, Vec<u8>)>,
+    connections: Vec<Heard>,
+}
+
+/// What came over one connection, or in one datagram.
+struct Heard {
+    /// `None` when it has ended.
+    stream: Option<Box<dyn Read + Send>>,
+    text: Vec<u8>,
+}
+
+impl Heard {
+    fn over(stream: impl Read + Send + 'static) -> Self {
+        Self {
+            stream: Some(Box::new(stream)),
+            text: Vec::new(),
+        }
+    }
+
+    fn datagram(text: Vec<u8>) -> Self {
+        Self { stream: None, text }
+    }
 }
 
 impl Hearing {
@@ -44,18 +64,18 @@ impl Hearing {
             Some(Ear::Tcp(ear)) => {
                 while let Ok((stream, _)) = ear.accept() {
                     stream.set_nonblocking(true).unwrap();
-                    self.connections.push((Some(Box::new(stream)), Vec::new()));
+                    self.connections.push(Heard::over(stream));
                 }
             }
             Some(Ear::Unix(ear)) => {
                 while let Ok((stream, _)) = ear.accept() {
                     stream.set_nonblocking(true).unwrap();
-                    self.connections.push((Some(Box::new(stream)), Vec::new()));
+                    self.connections.push(Heard::over(stream));
                 }
             }
             Some(Ear::Udp(ear)) => {
                 while let Ok(read) = ear.recv(&mut block) {
-                    self.connections.push((None, block[..read].to_vec()));
+                    (self.connections).push(Heard::datagram(block[..read].to_vec()));
                 }
             }
             Some(Ear::Datagrams(ear)) => {
@@ -68,12 +88,12 @@ impl Hearing {
                     );
                     text.drain(..head + 3);
                     text.push(b'\n');
-                    self.connections.push((None, text));
+                    self.connections.push(Heard::datagram(text));
                 }
             }
             None => {}
         }
-        for (stream, text) in &mut self.connections {
+        for Heard { stream, text } in &mut self.connections {
             while let Some(open) = stream {
                 match open.read(&mut block) {
                     Ok(0) => *stream = None,
@@ -180,7 +200,7 @@ impl Harness for Peer {
 
     fn lines(&self) -> Vec<String> {
         let hearing = self.hearing.lock();
-        let texts = hearing.connections.iter().map(|(_, text)| text.as_slice());
+        let texts = hearing.connections.iter().map(|own| own.text.as_slice());
         let text: Vec<u8> = texts.collect::<Vec<_>>().concat();
         let text = String::from_utf8_lossy(&text);
         // A line is there when its end is.
@@ -196,7 +216,7 @@ impl Harness for Peer {
         if full {
             // The peer ends: it was stopped, or its machine was.
             hearing.ear = None;
-            hearing.connections.iter_mut().for_each(|own| own.0 = None);
+            (hearing.connections.iter_mut()).for_each(|own| own.stream = None);
         } else {
             let _ = std::fs::remove_file(&self.address);
             hearing.ear = Some(unwaiting(bind(self.speech, &self.address)));

@@ -72,6 +72,10 @@ impl SocketOptions {
                 Ok(stream) => {
                     stream.set_write_timeout(Some(self.write_timeout))?;
                     stream.set_nodelay(true)?;
+                    // A machine that is gone acknowledges nothing: then the connection is lost.
+                    let unanswered = u32::try_from(self.write_timeout.as_millis());
+                    let unanswered = unanswered.unwrap_or(u32::MAX);
+                    rustix::net::sockopt::set_tcp_user_timeout(&stream, unanswered)?;
                     return Ok(stream);
                 }
                 Err(error) => last = error,

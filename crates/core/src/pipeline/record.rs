@@ -179,6 +179,7 @@ impl Flow<'_> {
                 remote_address: &spelled.address,
                 data: self.request.body.as_deref().or(spelled.query.as_deref()),
                 clear_keys: clear.unwrap_or_default(),
+                headers: &self.request.headers,
                 wrap_ttl_seconds: self.request.wrap_ttl.map_or(0, |ttl| ttl.0),
             },
         };
