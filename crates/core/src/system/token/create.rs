@@ -72,7 +72,7 @@ struct Wanted {
 enum Way {
     Child,
     Orphan,
-    ByRole(String, Role),
+    ByRole(String, Box<Role>),
 }
 
 impl Way {
@@ -409,6 +409,6 @@ impl Handle<CreateByRole> for TokenEngine {
         let found = System::of(context)?.active.roles.find(&name).await?;
         let (role, _) =
             found.ok_or_else(|| Fault::invalid(format!("unknown role {}", name.escape_debug())))?;
-        create(context, wanted, Way::ByRole(name, role)).await
+        create(context, wanted, Way::ByRole(name, Box::new(role))).await
     }
 }
