@@ -1,7 +1,7 @@
 //! [`Broker`]: hands every record to every device.
 
 use crate::device::Sent;
-use crate::{AuditError, Device, FileOptions, Record, Subject};
+use crate::{AuditError, Device, DeviceOptions, Record, Subject};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use parking_lot::RwLock;
@@ -68,12 +68,13 @@ impl Broker {
         Arc::clone(&self.devices.read())
     }
 
-    /// The path of another device than `path` that writes to this file.
-    pub fn writer_of(&self, file: &FileOptions, path: &str) -> Option<String> {
+    /// The path of another device than `path` that writes where these options say, and cannot share
+    /// that.
+    pub fn other_than(&self, path: &str, options: &DeviceOptions) -> Option<String> {
         let devices = self.devices.read();
         let other = devices
             .iter()
-            .find(|own| own.path() != path && own.writes_to(file));
+            .find(|own| own.path() != path && own.excludes(options));
         other.map(|other| other.path().to_owned())
     }
 
@@ -114,7 +115,7 @@ impl Entry<'_> {
         }
         let lines = devices.iter().zip(&self.rendered);
         let mut sent = lines.map(|(device, subject)| {
-            let line = record.render(subject, &device.key().key);
+            let line = record.render(subject, device.form());
             device.send(&line).map_err(refused)
         });
         match devices.len() {
@@ -130,7 +131,7 @@ impl Entry<'_> {
 }
 
 fn render(subject: &Subject<'_>, devices: &[Arc<Device>]) -> Vec<Vec<u8>> {
-    let rendered = devices.iter().map(|device| subject.render(device.key()));
+    let rendered = devices.iter().map(|device| subject.render(device.form()));
     rendered.collect()
 }
 
@@ -173,8 +174,7 @@ fn refused(error: AuditError) -> AuditError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::Queue;
-    use crate::writer::Writer;
+    use crate::sink::stdout::Stdout;
     use crate::{DeviceConfig, RequestPart};
     use secretum_crypto::Timestamp;
     use std::collections::BTreeMap;
@@ -182,16 +182,16 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    fn options(path: &Path) -> BTreeMap<String, String> {
-        BTreeMap::from([("file_path".to_owned(), path.display().to_string())])
+    fn options(path: &Path) -> Result<DeviceOptions, AuditError> {
+        let options = BTreeMap::from([("file_path".to_owned(), path.display().to_string())]);
+        DeviceOptions::read("file", &options, None)
     }
 
     async fn device(name: &str, path: &Path) -> Result<Device, AuditError> {
-        let file = FileOptions::read(&options(path), None)?;
         let config = DeviceConfig {
             path: name,
             hmac_key: b"key",
-            file,
+            options: options(path)?,
         };
         Device::open(config).await
     }
@@ -208,6 +208,7 @@ mod tests {
                 remote_address: "127.0.0.1",
                 data: None,
                 clear_keys: &[],
+                headers: &[],
                 wrap_ttl_seconds: 0,
             },
         }
@@ -237,7 +238,7 @@ mod tests {
         let broker = Broker::default();
         assert!(write(&broker).await.is_ok());
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
-        broker.add(Device::with_queue("full/", on(full.unwrap())));
+        broker.add(Device::on_sink("full/", Stdout::on(full.unwrap())));
         assert!(write(&broker).await.is_err());
         broker.add(device("file/", &path).await.unwrap());
         assert!(write(&broker).await.is_ok());
@@ -246,18 +247,13 @@ mod tests {
         assert_eq!(lines(&path), 1);
     }
 
-    fn on(file: std::fs::File) -> Queue {
-        let options = FileOptions::read(&options(Path::new("/x")), None).unwrap();
-        Queue::start("odd/", Writer::on(options, file)).unwrap()
-    }
-
     #[tokio::test]
     async fn a_device_that_hangs_refuses_at_once_until_it_answers_again() {
         let (mut reader, mut pipe) = std::io::pipe().unwrap();
         pipe.write_all(&[b'x'; 1 << 16]).unwrap();
         let broker = Broker::default();
         let pipe = std::fs::File::from(std::os::fd::OwnedFd::from(pipe));
-        broker.add(Device::with_queue("pipe/", on(pipe)));
+        broker.add(Device::on_sink("pipe/", Stdout::on(pipe)));
         // The clock jumps to the end of the patience.
         tokio::time::pause();
         assert!(write(&broker).await.is_err());
@@ -315,9 +311,12 @@ mod tests {
             ("b/", "y", None),
             ("a/", "x", None),
         ] {
-            let file = options(&folder.path().join(file));
-            let file = FileOptions::read(&file, None).unwrap();
-            assert_eq!(broker.writer_of(&file, name), shared, "{name} {file:?}");
+            let options = options(&folder.path().join(file)).unwrap();
+            assert_eq!(
+                broker.other_than(name, &options),
+                shared,
+                "{name} {options:?}"
+            );
         }
     }
 

@@ -1,16 +1,13 @@
 //! [`Device`]: one place that records go to.
 
 use crate::AuditError;
-use crate::file::{FileId, FileOptions};
+use crate::form::Form;
+use crate::options::{DeviceOptions, Target};
 use crate::queue::{PATIENCE, Queue};
+use crate::sink::{Opened, Place};
 use crate::writer::Writer;
 use futures::FutureExt;
-use parking_lot::Mutex;
-use secretum_crypto::HmacKey;
-use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -26,75 +23,62 @@ pub struct DeviceConfig<'a> {
     pub path: &'a str,
     /// The key of its HMACs.
     pub hmac_key: &'a [u8],
-    /// Where it writes.
-    pub file: FileOptions,
+    /// Where it writes, and how.
+    pub options: DeviceOptions,
 }
 
-/// One place that records go to: a key, and a queue to the thread that writes a file.
+/// One place that records go to: how it tells of them, and a queue to the thread that writes them.
 #[derive(Debug)]
 pub struct Device {
     path: String,
-    key: DeviceKey,
+    form: Form,
     queue: Queue,
-    file: PathBuf,
-    /// What the file is that the thread writes now.
-    id: Arc<Mutex<FileId>>,
-}
-
-/// The key of a device, and a number that no other device of this process has.
-#[derive(Debug)]
-pub(crate) struct DeviceKey {
-    pub(crate) number: u64,
-    pub(crate) key: HmacKey,
-}
-
-impl DeviceKey {
-    pub(crate) fn new(key: &[u8]) -> Self {
-        static DEVICES: AtomicU64 = AtomicU64::new(0);
-        Self {
-            number: DEVICES.fetch_add(1, Ordering::Relaxed),
-            key: HmacKey::new(key),
-        }
-    }
+    place: Place,
 }
 
 impl Device {
     /// Opens the device. Its task runs on the runtime of the caller, and ends with the device. Where
     /// the file's last writer is about to end, it waits for that.
     ///
-    /// **Errors**: [`AuditError::File`], [`AuditError::Option`], [`AuditError::InUse`].
+    /// **Errors**: [`AuditError::File`], [`AuditError::Option`], [`AuditError::InUse`],
+    /// [`AuditError::Unreachable`]. A peer that does not listen is none: it may come later.
     pub async fn open(config: DeviceConfig<'_>) -> Result<Self, AuditError> {
-        let writer = writer(&config.file).await?;
-        let (file, id) = (writer.path().to_owned(), writer.file_id());
-        let queue = Queue::start(config.path, writer).map_err(|source| AuditError::File {
-            path: file.clone(),
-            source: source.into(),
+        let DeviceOptions { target, form, .. } = config.options;
+        let opened = patiently(&target, Target::open).await?;
+        Self::on(config.path, Form::new(config.hmac_key, form), opened)
+    }
+
+    /// A device on a sink that is open.
+    pub(crate) fn on(path: &str, form: Form, opened: Opened) -> Result<Self, AuditError> {
+        let writer = Writer::new(opened, &form.options.prefix);
+        let place = writer.place();
+        let queue = Queue::start(path, writer).map_err(|source| AuditError::Unreachable {
+            place: path.to_owned(),
+            reason: format!("there is no thread for it: {source}"),
         })?;
         Ok(Self {
-            path: config.path.to_owned(),
-            key: DeviceKey::new(config.hmac_key),
+            path: path.to_owned(),
+            form,
             queue,
-            file,
-            id,
+            place,
         })
     }
 
-    /// Whether a device could be opened on this file; leaves the file as it is, or empty.
+    /// Whether a device with these options could write now; leaves a file as it is, or empty.
     ///
-    /// **Errors**: as [`Self::open`].
-    pub async fn try_file(file: &FileOptions) -> Result<(), AuditError> {
-        writer(file).await.map(drop)
+    /// **Errors**: as [`Self::open`], and where a peer does not listen.
+    pub async fn try_open(options: &DeviceOptions) -> Result<(), AuditError> {
+        if options.skips_test() {
+            return Ok(());
+        }
+        patiently(&options.target, Target::try_open).await
     }
 
+    /// A device on a sink that is open and that devices can share.
     #[cfg(test)]
-    pub(crate) fn with_queue(path: &str, queue: Queue) -> Self {
-        Self {
-            path: path.to_owned(),
-            key: DeviceKey::new(b"key"),
-            queue,
-            file: PathBuf::new(),
-            id: Arc::default(),
-        }
+    pub(crate) fn on_sink(path: &str, sink: impl crate::sink::Sink + 'static) -> Self {
+        let form = Form::new(b"key", crate::form::FormOptions::default());
+        Self::on(path, form, Opened::elsewhere(sink)).unwrap()
     }
 
     /// Its path, with a slash at its end.
@@ -102,9 +86,10 @@ impl Device {
         &self.path
     }
 
-    /// Whether it writes to this file, or will when it is opened anew.
-    pub fn writes_to(&self, file: &FileOptions) -> bool {
-        file.is_at(*self.id.lock(), &self.file)
+    /// Whether it writes where a device with these options would, or will when it is opened anew, and
+    /// the two cannot share that.
+    pub fn excludes(&self, options: &DeviceOptions) -> bool {
+        options.target.is_at(&self.place)
     }
 
     /// Refuses what comes from here on. What was accepted is written, and then its file is free.
@@ -118,19 +103,20 @@ impl Device {
         ended.is_ok()
     }
 
-    /// The key of its HMACs.
-    pub(crate) fn key(&self) -> &DeviceKey {
-        &self.key
+    /// How it tells of what it records.
+    pub(crate) fn form(&self) -> &Form {
+        &self.form
     }
 
     /// A text as this device shows it.
     pub fn hash(&self, text: &str) -> String {
-        format!("hmac-sha256:{}", self.key.key.sign_hex(text.as_bytes()))
+        format!("hmac-sha256:{}", self.form.key.sign_hex(text.as_bytes()))
     }
 
-    /// Opens its file anew, after it was moved away.
+    /// Opens its file anew, after it was moved away; connects its peer anew.
     ///
-    /// **Errors**: [`AuditError::File`], [`AuditError::Option`]: it then goes on as it was;
+    /// **Errors**: [`AuditError::File`], [`AuditError::Option`], [`AuditError::Unreachable`]: it then
+    /// goes on as it was;
     /// [`AuditError::TimedOut`] where it hangs: it does so when it answers again.
     pub async fn reopen(&self) -> Result<(), AuditError> {
         match tokio::time::timeout(PATIENCE, self.queue.reopen()).await {
@@ -148,22 +134,38 @@ impl Device {
     }
 }
 
-/// A writer on a file, once the file is free.
-async fn writer(file: &FileOptions) -> Result<Writer, AuditError> {
+/// Opens a target, once its file is free. A peer may keep a thread waiting, but not this.
+async fn patiently<T: Send + 'static>(
+    target: &Target,
+    open: fn(&Target) -> Result<T, AuditError>,
+) -> Result<T, AuditError> {
     let until = Instant::now() + PATIENCE;
     loop {
-        match Writer::open(file.clone()) {
-            Err(AuditError::InUse { .. }) if Instant::now() < until => {
+        let own = target.clone();
+        let opening = tokio::task::spawn_blocking(move || open(&own));
+        let opened = tokio::time::timeout(PATIENCE, opening).await;
+        match opened.map_err(|_| "it does not answer".to_owned()) {
+            Ok(Ok(Err(AuditError::InUse { .. }))) if Instant::now() < until => {
                 tokio::time::sleep(CLAIM_PAUSE).await;
             }
-            opened => return opened,
+            Ok(Ok(opened)) => return opened,
+            Ok(Err(ended)) => return Err(unreachable(target, ended.to_string())),
+            Err(reason) => return Err(unreachable(target, reason)),
         }
+    }
+}
+
+fn unreachable(target: &Target, reason: String) -> AuditError {
+    AuditError::Unreachable {
+        place: target.to_string(),
+        reason,
     }
 }
 
 /// A record in the queue of a device: ready when the system took it.
 ///
-/// **Errors**: [`AuditError::Busy`], [`AuditError::TimedOut`], [`AuditError::File`].
+/// **Errors**: [`AuditError::Busy`], [`AuditError::TimedOut`], [`AuditError::File`],
+/// [`AuditError::Unreachable`].
 #[derive(Debug)]
 pub struct Sent(oneshot::Receiver<Result<(), AuditError>>);
 

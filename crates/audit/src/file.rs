@@ -1,10 +1,12 @@
 //! [`FileOptions`]: where a file device writes, and what it must not touch.
 
+pub(crate) mod sink;
+
 use crate::AuditError;
 use std::collections::BTreeMap;
-use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,19 +20,30 @@ impl FileId {
     }
 }
 
+/// The mode of a new file.
+const MODE: u32 = 0o600;
+
+/// How a record begins.
+const FIRST: &[u8] = b"{\"timestamp\":";
+
 /// Where a file device writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FileOptions {
+pub(crate) struct FileOptions {
     path: PathBuf,
+    /// What a new file gets.
     mode: u32,
+    prefix: String,
+    /// Whether a file that is there gets it too.
+    sets_mode: bool,
 }
 
 impl FileOptions {
-    /// Reads the options `file_path` (or `path`) and `mode` (octal, 0600).
+    /// Reads the options `file_path` (or `path`) and `mode` (octal; 0600 for new files where it is not
+    /// given, and where it is 0000, which leaves others as they are).
     ///
     /// **Errors**: [`AuditError::Option`] that names the option; also where `directory` is given and
     /// the file is not below it.
-    pub fn read(
+    pub(crate) fn read(
         options: &BTreeMap<String, String>,
         directory: Option<&Path>,
     ) -> Result<Self, AuditError> {
@@ -48,17 +61,28 @@ impl FileOptions {
         {
             return refuse(format!("file_path must be below `{}`", directory.display()));
         }
-        let mode = options.get("mode").map_or("0600", String::as_str);
-        match u32::from_str_radix(mode, 8) {
-            Ok(mode) if mode <= 0o777 && mode & 0o111 == 0 => Ok(Self { path, mode }),
-            _ => refuse(format!(
-                "mode must be octal and without execute bits, not `{mode}`"
-            )),
+        let prefix = options.get("prefix").cloned().unwrap_or_default();
+        let given = options.get("mode").filter(|mode| !mode.is_empty());
+        let mode = given.map_or(Ok(0), |mode| u32::from_str_radix(mode, 8));
+        match mode {
+            Ok(0) => Ok(Self {
+                path,
+                mode: MODE,
+                prefix,
+                sets_mode: false,
+            }),
+            Ok(mode) if mode <= 0o777 && mode & 0o111 == 0 => Ok(Self {
+                path,
+                mode,
+                prefix,
+                sets_mode: true,
+            }),
+            _ => refuse("mode must be octal, at most 0666, and without execute bits".to_owned()),
         }
     }
 
     /// The file.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -95,16 +119,34 @@ impl FileOptions {
             .open(&self.path)
             .map_err(|source| self.failed(source))?;
         let facts = file.metadata().map_err(|source| self.failed(source))?;
-        let mut first = [0; 13];
-        let foreign = facts.len() > 0
-            && (file.read_exact(&mut first).is_err() || &first != b"{\"timestamp\":");
+        let foreign = facts.len() > 0 && !self.begins_as_a_log(&mut file);
         if !facts.is_file() || facts.mode() & 0o111 != 0 || foreign {
             return Err(AuditError::Option(format!(
                 "`{}` exists and is no audit log: choose another file",
                 self.path.display()
             )));
         }
+        if self.sets_mode && facts.mode() & 0o777 != self.mode {
+            let mode = Permissions::from_mode(self.mode);
+            file.set_permissions(mode)
+                .map_err(|source| self.failed(source))?;
+        }
         Ok(file)
+    }
+
+    /// Whether the first line is a record, behind the device's prefix or without one.
+    fn begins_as_a_log(&self, file: &mut File) -> bool {
+        let mut first = vec![0; self.prefix.len() + FIRST.len()];
+        let mut read = 0;
+        while let Some(rest) = first.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            match file.read(rest) {
+                Ok(bytes) if bytes > 0 => read += bytes,
+                _ => break,
+            }
+        }
+        let first = first.get(..read).unwrap_or_default();
+        let behind = first.strip_prefix(self.prefix.as_bytes());
+        first.starts_with(FIRST) || behind.is_some_and(|first| first.starts_with(FIRST))
     }
 
     pub(crate) fn failed(&self, source: std::io::Error) -> AuditError {

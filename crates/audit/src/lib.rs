@@ -2,26 +2,33 @@
 //!
 //! A [`Subject`] borrows from a request, a [`Record`] from its answer. Each [`Device`] writes them in its own words:
 //! every sensitive string becomes an HMAC under the device's key ([`conceal()`]), and each line is
-//! chained to the one before. The [`Broker`] lets a request go on once one device took its record.
+//! chained to the one before. What is below that is a sink: where bytes go. The [`Broker`] lets a
+//! request go on once one device took its record.
 //!
 //! Owns: records, their concealment, the chain, devices. Must not know: policies, engines, storage.
 
 mod broker;
+mod chain;
 mod conceal;
 #[cfg(test)]
 mod conformance;
 mod device;
+mod elide;
 mod file;
+mod form;
+mod options;
 mod queue;
 mod record;
+mod sink;
 mod writer;
 
 pub use broker::{Broker, Entry, Pending};
 pub use conceal::conceal;
 pub use device::{Device, DeviceConfig, Sent};
-pub use file::FileOptions;
+pub use options::DeviceOptions;
 pub use record::{
-    AuthPart, AuthWords, Decision, ErrorPart, Issued, Record, RequestPart, ResponsePart, Subject,
+    AuthPart, AuthWords, Decision, ErrorPart, Issued, Record, RecordedHeader, RequestPart,
+    ResponsePart, Subject,
 };
 
 use std::path::PathBuf;
@@ -54,6 +61,14 @@ pub enum AuditError {
         /// The system's error.
         #[source]
         source: Arc<std::io::Error>,
+    },
+    /// What the device writes to does not take it.
+    #[error("nothing can be written to `{place}`: {reason}")]
+    Unreachable {
+        /// The address, path or name.
+        place: String,
+        /// Why, in the words of the system.
+        reason: String,
     },
     /// The device's file is being written by another.
     #[error(

@@ -37,8 +37,18 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub(crate) fn push(&mut self, line: &[u8]) {
-        self.text.extend_from_slice(line);
+        self.push_with(|text| text.extend_from_slice(line));
+    }
+
+    /// Adds what this writes behind the others.
+    pub(crate) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.text);
         self.ends.push(self.text.len());
+    }
+
+    /// All of them, one behind the other.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -52,7 +62,7 @@ impl Lines {
             .filter_map(|(start, end)| self.text.get(start..*end))
     }
 
-    fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.text.clear();
         self.text.shrink_to(KEPT_BYTES_MAX);
         self.ends.clear();

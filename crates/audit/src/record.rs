@@ -1,9 +1,9 @@
 //! [`Subject`] and [`Record`]: what one line of an audit log tells.
 
-use crate::conceal::{conceal, conceal_text};
-use crate::device::DeviceKey;
+use crate::elide;
+use crate::form::Form;
 use parking_lot::Mutex;
-use secretum_crypto::{HmacKey, Timestamp};
+use secretum_crypto::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -74,14 +74,14 @@ const WORDS_MAX: usize = 4;
 const WORDS_BYTES_MAX: usize = 1_024;
 
 impl AuthWords {
-    fn of(&self, key: &DeviceKey) -> Option<Arc<[u8]>> {
+    fn of(&self, form: &Form) -> Option<Arc<[u8]>> {
         let words = self.0.lock();
         let mut known = words.iter();
-        let (_, found) = known.find(|(number, _)| *number == key.number)?;
+        let (_, found) = known.find(|(number, _)| *number == form.number)?;
         Some(Arc::clone(found))
     }
 
-    fn remember(&self, key: &DeviceKey, made: &[u8]) {
+    fn remember(&self, form: &Form, made: &[u8]) {
         if made.len() > WORDS_BYTES_MAX {
             return;
         }
@@ -89,7 +89,7 @@ impl AuthWords {
         if words.len() >= WORDS_MAX {
             words.remove(0);
         }
-        words.push((key.number, Arc::from(made)));
+        words.push((form.number, Arc::from(made)));
     }
 }
 
@@ -112,8 +112,21 @@ pub struct RequestPart<'a> {
     pub data: Option<&'a RawValue>,
     /// Top-level keys of the body that stay clear.
     pub clear_keys: &'a [String],
+    /// Those of its headers that are recorded.
+    pub headers: &'a [RecordedHeader],
     /// Life of the wrapping token asked for, in seconds; 0 for none.
     pub wrap_ttl_seconds: u64,
+}
+
+/// A header of a request that is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedHeader {
+    /// Its name, in lower case.
+    pub name: String,
+    /// Its values; it may stand more than once.
+    pub values: Vec<String>,
+    /// Whether the values are concealed.
+    pub concealed: bool,
 }
 
 /// What was answered.
@@ -123,6 +136,8 @@ pub struct ResponsePart<'a> {
     pub status: &'a str,
     /// The answer; its strings are concealed.
     pub data: Option<&'a RawValue>,
+    /// Whether it answers a listing.
+    pub is_list: bool,
     /// Whether the answer is concealed as one string, its JSON text, in `data_digest`: for what is
     /// large and tells nothing that is stored.
     pub as_digest: bool,
@@ -155,19 +170,19 @@ pub struct Decision<'a> {
 }
 
 impl Subject<'_> {
-    /// The subject under a device's key, as it stands in every record of it.
-    pub(crate) fn render(&self, key: &DeviceKey) -> Vec<u8> {
+    /// The subject as a device shows it in every record of it.
+    pub(crate) fn render(&self, form: &Form) -> Vec<u8> {
         let mut line = Line {
-            key: &key.key,
+            form,
             out: Vec::with_capacity(LINE_BYTES),
         };
         match &self.auth {
             None => line.raw(",\"auth\":{}"),
-            Some(auth) => match auth.words.of(key) {
+            Some(auth) => match auth.words.of(form) {
                 Some(words) => line.out.extend_from_slice(&words),
                 None => {
                     line.auth(auth);
-                    auth.words.remember(key, &line.out);
+                    auth.words.remember(form, &line.out);
                 }
             },
         }
@@ -177,11 +192,11 @@ impl Subject<'_> {
 }
 
 impl Record<'_> {
-    /// The record of a rendered subject under a device's key, up to where sequence and chain are
+    /// The record of a rendered subject as a device shows it, up to where sequence and chain are
     /// added: no closing brace.
-    pub(crate) fn render(&self, subject: &[u8], key: &HmacKey) -> Vec<u8> {
+    pub(crate) fn render(&self, subject: &[u8], form: &Form) -> Vec<u8> {
         let mut line = Line {
-            key,
+            form,
             out: Vec::with_capacity(subject.len() + LINE_BYTES),
         };
         line.raw("{\"timestamp\":");
@@ -216,7 +231,7 @@ const LINE_BYTES: usize = 768;
 
 /// A line in the making.
 struct Line<'k> {
-    key: &'k HmacKey,
+    form: &'k Form,
     out: Vec<u8>,
 }
 
@@ -241,17 +256,19 @@ impl Line<'_> {
     fn concealed(&mut self, name: &str, text: &str) {
         self.raw(",\"");
         self.raw(name);
-        self.raw("\":\"");
-        if !text.is_empty() {
-            conceal_text(text, self.key, &mut self.out);
-        }
-        self.raw("\"");
+        self.raw("\":");
+        self.form.text(text, &mut self.out);
+    }
+
+    fn accessor(&mut self, accessor: &str) {
+        self.raw(",\"accessor\":");
+        self.form.accessor(accessor, &mut self.out);
     }
 
     fn data(&mut self, data: Option<&RawValue>, clear: &[String]) {
         if let Some(data) = data {
             self.raw(",\"data\":");
-            conceal(data.get(), self.key, clear, &mut self.out);
+            self.form.json(data.get(), clear, &mut self.out);
         }
     }
 
@@ -259,7 +276,7 @@ impl Line<'_> {
         self.raw(",\"auth\":{\"display_name\":");
         self.json(auth.display_name);
         self.concealed("client_token", auth.client_token);
-        self.concealed("accessor", auth.accessor);
+        self.accessor(auth.accessor);
         self.member("policies", auth.policies);
         self.member("entity_id", auth.entity_id);
         self.member("token_type", auth.token_type);
@@ -281,7 +298,29 @@ impl Line<'_> {
         if request.wrap_ttl_seconds > 0 {
             self.member("wrap_ttl", &request.wrap_ttl_seconds);
         }
+        self.headers(request.headers);
         self.data(request.data, request.clear_keys);
+        self.raw("}");
+    }
+
+    fn headers(&mut self, headers: &[RecordedHeader]) {
+        if headers.is_empty() {
+            return;
+        }
+        for (number, header) in headers.iter().enumerate() {
+            self.raw(if number == 0 { ",\"headers\":{" } else { "," });
+            self.json(&header.name);
+            self.raw(":[");
+            for (number, value) in header.values.iter().enumerate() {
+                self.raw(if number == 0 { "" } else { "," });
+                if header.concealed {
+                    self.form.text(value, &mut self.out);
+                } else {
+                    self.json(value);
+                }
+            }
+            self.raw("]");
+        }
         self.raw("}");
     }
 
@@ -290,6 +329,10 @@ impl Line<'_> {
         self.json(response.status);
         match response.data {
             Some(data) if response.as_digest => self.concealed("data_digest", data.get()),
+            Some(data) if response.is_list && self.form.options.elide_list_responses => {
+                let elided = elide::without_names(data);
+                self.data(elided.as_deref().or(Some(data)), response.clear_keys);
+            }
             data => self.data(data, response.clear_keys),
         }
         if !response.warnings.is_empty() {
@@ -299,7 +342,7 @@ impl Line<'_> {
             self.raw(",\"auth\":{\"policies\":");
             self.json(issued.policies);
             self.concealed("client_token", issued.client_token);
-            self.concealed("accessor", issued.accessor);
+            self.accessor(issued.accessor);
             self.raw("}");
         }
         self.raw("}");
@@ -309,8 +352,9 @@ impl Line<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::form::FormOptions;
 
-    fn rendered(words: &AuthWords, policies: &[String], key: &DeviceKey) -> String {
+    fn rendered(words: &AuthWords, policies: &[String], key: &Form) -> String {
         let metadata = BTreeMap::new();
         let subject = Subject {
             auth: Some(AuthPart {
@@ -332,6 +376,7 @@ mod tests {
                 remote_address: "",
                 data: None,
                 clear_keys: &[],
+                headers: &[],
                 wrap_ttl_seconds: 0,
             },
         };
@@ -344,7 +389,7 @@ mod tests {
         let long = ["x".repeat(WORDS_BYTES_MAX)];
         for round in 0..3 {
             for number in 0..=u8::try_from(WORDS_MAX).unwrap() {
-                let key = DeviceKey::new(&[number]);
+                let key = Form::new(&[number], FormOptions::default());
                 let fresh = rendered(&AuthWords::default(), &[], &key);
                 assert_eq!(rendered(&words, &[], &key), fresh, "round {round}");
                 assert_eq!(rendered(&words, &[], &key), fresh, "round {round}");
@@ -357,7 +402,8 @@ mod tests {
             assert_eq!(words.0.lock().len(), WORDS_MAX);
         }
         let unbounded = AuthWords::default();
-        rendered(&unbounded, &long, &DeviceKey::new(b"key"));
+        let key = Form::new(b"key", FormOptions::default());
+        rendered(&unbounded, &long, &key);
         assert!(unbounded.0.lock().is_empty());
     }
 }

@@ -1,5 +1,6 @@
 //! [`Active`]: what an unsealed vault holds in memory.
 
+use crate::audited_headers::AuditedHeaders;
 use crate::audits::Audits;
 use crate::feed::{self, Followed};
 use crate::mounts::Mounts;
@@ -30,6 +31,7 @@ pub(crate) struct Active {
     pub(crate) roles: Roles,
     pub(crate) policies: Policies,
     pub(crate) audits: Audits,
+    pub(crate) audited_headers: AuditedHeaders,
     pub(crate) followed: Followed,
     pub(crate) turns: Turns,
     /// Requests and tasks that still use this.
@@ -56,6 +58,7 @@ impl Active {
             tokens: Tokens::new(&core, Arc::clone(&storage))?,
             roles: Roles::new(Arc::clone(&storage)),
             policies: Policies::new(Arc::clone(&storage), Arc::clone(&core.config.clock)),
+            audited_headers: AuditedHeaders::new(Arc::clone(&storage)),
             audits: Audits::new(core.config.audit_directory.clone(), Arc::clone(&storage)),
             followed: Followed::new(revision),
             turns: Turns::new(),
@@ -77,6 +80,7 @@ impl Active {
         self.tokens.forget_all();
         self.policies.forget_all();
         self.mounts.reload_all().await?;
+        self.audited_headers.reload().await?;
         self.audits.reload_all().await
     }
 

@@ -3,10 +3,10 @@
 //! A device's record is `sys/audit/<path>`, its HMAC key in it. A device that cannot be opened keeps
 //! the vault sealed: what must be recorded cannot be.
 
+use crate::CoreError;
 use crate::active::Active;
-use crate::{CoreError, limits};
 use parking_lot::Mutex;
-use secretum_audit::{AuditError, Broker, Device, DeviceConfig, FileOptions};
+use secretum_audit::{AuditError, Broker, Device, DeviceConfig, DeviceOptions};
 use secretum_crypto::Key256;
 use secretum_engine::{Fault, to_json, unreadable};
 use secretum_storage::{Batch, Entry, Key, PageOf, Precondition, Revision, Storage, StorageError};
@@ -86,20 +86,15 @@ impl Audits {
         }
     }
 
-    /// Checks a new device and gives what must be committed to have it.
+    /// Checks a new device and gives what must be committed to have it, and what its maker should know.
     ///
-    /// **Errors**: [`Fault::Invalid`] where its options are wrong or its file cannot be written.
+    /// **Errors**: [`Fault::Invalid`] where its type or options are wrong, its file cannot be written,
+    /// or its peer does not listen.
     pub(crate) async fn prepare(
         &self,
         active: &Active,
         mut record: AuditRecord,
-    ) -> Result<Batch, Fault> {
-        if record.kind != "file" {
-            return Err(Fault::invalid(format!(
-                "`{}` is not a type of audit device: use `file`",
-                limits::shortened(&record.kind)
-            )));
-        }
+    ) -> Result<(Batch, Vec<&'static str>), Fault> {
         // Two additions at once know nothing of each other: the later one begins again.
         let guard = Key::try_from(ADDITIONS)?;
         let seen = self.storage.get(&guard).await?;
@@ -113,10 +108,10 @@ impl Audits {
         }
         let key = Key256::random(&*active.core.config.rng).map_err(Fault::internal)?;
         record.hmac_key = Zeroizing::new(hex::encode(key.expose()));
-        // Opening its file says whether every request could be recorded; nothing is written yet.
+        // Opening it says whether every request could be recorded; nothing is written yet.
         let wrong = |error: AuditError| Fault::invalid(error.to_string());
-        let file = self.file(&record).map_err(wrong)?;
-        if let Some(other) = self.broker.writer_of(&file, &record.path) {
+        let options = self.options(&record).map_err(wrong)?;
+        if let Some(other) = self.broker.other_than(&record.path, &options) {
             return Err(Fault::invalid(format!(
                 "the audit device `{other}` writes to this file already"
             )));
@@ -125,12 +120,13 @@ impl Audits {
         if self.storage.get(&place).await?.is_some() {
             return Err(Fault::invalid("path already in use"));
         }
-        Device::try_file(&file).await.map_err(wrong)?;
-        Ok(Batch::new().put_if(guard, expect, Vec::new()).put_if(
+        Device::try_open(&options).await.map_err(wrong)?;
+        let batch = Batch::new().put_if(guard, expect, Vec::new()).put_if(
             place,
             Precondition::Absent,
             to_json(&record)?,
-        ))
+        );
+        Ok((batch, options.warnings()))
     }
 
     /// What must be committed to lose a device; `None` where there is none.
@@ -193,7 +189,7 @@ impl Audits {
         self.opened.lock().contains_key(path)
     }
 
-    /// Opens the files of all devices anew.
+    /// Opens the files of all devices anew, and connects their peers anew.
     ///
     /// **Errors**: [`CoreError::Audit`] for the first that cannot; it goes on as it was.
     pub(crate) async fn reopen_all(&self) -> Result<(), CoreError> {
@@ -221,20 +217,27 @@ impl Audits {
             path: record.path.clone(),
             source,
         })?;
+        for warning in self
+            .options(&record)
+            .into_iter()
+            .flat_map(|own| own.warnings())
+        {
+            tracing::warn!(device = record.path, warning, "an audit device is open");
+        }
         self.broker.add(device);
         self.opened.lock().insert(record.path, entry.revision);
         Ok(())
     }
 
-    fn file(&self, record: &AuditRecord) -> Result<FileOptions, AuditError> {
-        FileOptions::read(&record.options, self.directory.as_deref())
+    fn options(&self, record: &AuditRecord) -> Result<DeviceOptions, AuditError> {
+        DeviceOptions::read(&record.kind, &record.options, self.directory.as_deref())
     }
 
     async fn open(&self, record: &AuditRecord) -> Result<Device, AuditError> {
-        let file = self.file(record)?;
+        let options = self.options(record)?;
         // Its record was removed and made again: the device of the first one is to free the file.
         let older = self.broker.device(&record.path);
-        if let Some(older) = older.filter(|older| older.writes_to(&file)) {
+        if let Some(older) = older.filter(|older| older.excludes(&options)) {
             older.close();
         }
         let hmac_key = hex::decode(record.hmac_key.as_str())
@@ -243,7 +246,7 @@ impl Audits {
         let config = DeviceConfig {
             path: &record.path,
             hmac_key: &hmac_key,
-            file,
+            options,
         };
         Device::open(config).await
     }

@@ -104,6 +104,7 @@ async fn apply_key(active: &Active, key: &Key) -> Result<(), crate::CoreError> {
         }
         "policy" => active.policies.forget(rest),
         "mount" => active.mounts.reload(rest).await?,
+        "audit-header" => active.audited_headers.reload().await?,
         "audit" => active.audits.reload(rest).await?,
         _ => {}
     }

@@ -9,6 +9,7 @@
 //! HTTP.
 
 mod active;
+mod audited_headers;
 mod audits;
 mod cache;
 mod error;
@@ -30,6 +31,7 @@ mod turns;
 pub use error::CoreError;
 pub use lifecycle::{NodeState, Status};
 pub use request::{Outcome, Request, Response};
+pub use secretum_audit::RecordedHeader;
 
 use active::Active;
 use parking_lot::RwLock;
@@ -117,6 +119,13 @@ impl Core {
     /// The kind of engine of this name.
     pub(crate) fn kind(&self, name: &str) -> Option<&EngineKind> {
         self.config.kinds.iter().find(|kind| kind.name() == name)
+    }
+
+    /// What of a request's headers is recorded; `values` gives what stands there under a name, which is
+    /// in lower case. It is asked for those names only that are configured.
+    pub fn recorded_headers(&self, values: impl Fn(&str) -> Vec<String>) -> Vec<RecordedHeader> {
+        let active = self.active();
+        active.map_or_else(Vec::new, |active| active.audited_headers.of(values))
     }
 
     fn active(&self) -> Option<Arc<Active>> {

@@ -2,6 +2,7 @@
 
 use crate::system;
 use secretum_api::{RequestPath, fields::Seconds};
+use secretum_audit::RecordedHeader;
 use secretum_crypto::SecretString;
 use secretum_engine::{Fault, RawReply, Recorded, Shape, Verb};
 use serde_json::value::RawValue;
@@ -25,6 +26,8 @@ pub struct Request {
     pub remote_address: Option<IpAddr>,
     /// The life of the wrapping token it asks for.
     pub wrap_ttl: Option<Seconds>,
+    /// Those of its headers that are recorded.
+    pub headers: Vec<RecordedHeader>,
 }
 
 impl Request {

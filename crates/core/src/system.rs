@@ -10,6 +10,7 @@ mod keys;
 mod lifecycle;
 mod mounts;
 mod policies;
+mod request_headers;
 mod token;
 mod tools;
 pub(crate) mod wrapping;
@@ -27,6 +28,10 @@ use std::sync::{Arc, Weak};
 
 /// The kind of the `sys` mount.
 pub(crate) const KIND: &str = "system";
+
+/// Where it is told which headers are recorded.
+const REQUEST_HEADERS: &str = "config/auditing/request-headers";
+const REQUEST_HEADER: &str = "config/auditing/request-headers/{header}";
 
 /// What the system engines get beyond what every engine gets.
 #[derive(Debug)]
@@ -180,6 +185,12 @@ fn audit_rows(routes: Routes<Sys>) -> Routes<Sys> {
         .on::<audit::DisableDevice>(Verb::Delete, "audit/{path+}", Access::Sudo)
         .on::<audit::Hash>(Verb::Write, "audit-hash/{path+}", Access::Token)
         .shape(Shape::Lifted)
+        .on::<request_headers::ListHeaders>(Verb::Read, REQUEST_HEADERS, Access::Sudo)
+        .shape(Shape::Lifted)
+        .on::<request_headers::ReadHeader>(Verb::Read, REQUEST_HEADER, Access::Sudo)
+        .shape(Shape::Lifted)
+        .on::<request_headers::WriteHeader>(Verb::Write, REQUEST_HEADER, Access::Sudo)
+        .on::<request_headers::DeleteHeader>(Verb::Delete, REQUEST_HEADER, Access::Sudo)
 }
 
 /// The rows of `sys`, prepared.

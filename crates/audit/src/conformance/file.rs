@@ -1,13 +1,14 @@
 //! The file device.
 
 use super::{Harness, run};
-use crate::queue::Queue;
-use crate::writer::Writer;
-use crate::{Device, DeviceConfig, FileOptions};
+use crate::file::FileOptions;
+use crate::file::sink::FileSink;
+use crate::{Device, DeviceConfig, DeviceOptions};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -33,17 +34,18 @@ impl AuditFile {
     }
 }
 
-fn options(path: &Path) -> FileOptions {
-    let options = BTreeMap::from([("file_path".to_owned(), path.display().to_string())]);
-    FileOptions::read(&options, None).unwrap()
+fn options(path: &Path) -> BTreeMap<String, String> {
+    BTreeMap::from([("file_path".to_owned(), path.display().to_string())])
 }
 
 impl Harness for AuditFile {
+    const RESUMES: bool = true;
+
     async fn open(&self) -> Device {
         let config = DeviceConfig {
             path: "file/",
             hmac_key: b"key",
-            file: options(&self.path),
+            options: DeviceOptions::read("file", &options(&self.path), None).unwrap(),
         };
         Device::open(config).await.unwrap()
     }
@@ -79,8 +81,9 @@ impl Harness for AuditFile {
         let (mut reader, mut pipe) = std::io::pipe().unwrap();
         pipe.write_all(&[b'x'; 1 << 16]).unwrap();
         let pipe = std::fs::File::from(std::os::fd::OwnedFd::from(pipe));
-        let writer = Writer::on(options(&self.path), pipe);
-        let device = Device::with_queue("pipe/", Queue::start("pipe/", writer).unwrap());
+        let name = format!("/proc/self/fd/{}", pipe.as_raw_fd());
+        let options = FileOptions::read(&options(Path::new(&name)), None).unwrap();
+        let device = Device::on_sink("pipe/", FileSink::on(options, pipe));
         let answer = move || {
             std::thread::spawn(move || std::io::copy(&mut reader.by_ref(), &mut std::io::sink()));
         };

@@ -27,11 +27,13 @@ pub(crate) enum Command {
 ///
 /// The server writes below its audit directory only.
 ///
-///   audit enable file file_path=audit.log
+///   audit enable file file_path=/var/log/secretum/audit.log
+///   audit enable syslog tag=secretum facility=AUTH
+///   audit enable socket address=logs.example:9090 socket_type=tcp
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Enable {
-    /// file, stdout, syslog, socket and the like
+    /// file, syslog or socket
     #[arg(value_name = "TYPE")]
     kind: String,
     /// Options of the device

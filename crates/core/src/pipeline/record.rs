@@ -6,7 +6,7 @@ use secretum_audit::{
     AuditError, AuthPart, Decision, Entry, ErrorPart, Issued, Pending, Record, RequestPart,
     ResponsePart, Subject,
 };
-use secretum_engine::{Fault, Recorded};
+use secretum_engine::{Fault, Recorded, Verb};
 use serde_json::value::{RawValue, to_raw_value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -97,6 +97,7 @@ impl<'f> Trail<'f> {
         let response = ResponsePart {
             status: "ok",
             data: reply.data.as_deref(),
+            is_list: matches!(self.flow.request.verb, Verb::List | Verb::Scan),
             as_digest: *recorded == Recorded::Digest,
             clear_keys: config.map_or(&[], |config| &config.audit_non_hmac_response_keys),
             warnings: &reply.warnings,
@@ -133,6 +134,7 @@ impl<'f> Trail<'f> {
 const REFUSED: ResponsePart<'_> = ResponsePart {
     status: "error",
     data: None,
+    is_list: false,
     as_digest: false,
     clear_keys: &[],
     warnings: &[],
@@ -177,6 +179,7 @@ impl Flow<'_> {
                 remote_address: &spelled.address,
                 data: self.request.body.as_deref().or(spelled.query.as_deref()),
                 clear_keys: clear.unwrap_or_default(),
+                headers: &self.request.headers,
                 wrap_ttl_seconds: self.request.wrap_ttl.map_or(0, |ttl| ttl.0),
             },
         };

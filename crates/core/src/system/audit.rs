@@ -18,13 +18,15 @@ pub(crate) struct ListDevices {}
 pub(crate) struct EnableDevice {
     /// Path of the device.
     path: String,
-    /// Its type: `file`.
+    /// Its type: `file`, `syslog` or `socket`.
     #[serde(rename = "type", default)]
     kind: String,
     /// A text for people.
     #[serde(default)]
     description: String,
-    /// Its options; for `file`: `file_path`, `mode`.
+    /// Its options; for `file`: `file_path`, `mode`; for `syslog`: `facility`, `tag`, `address`; for
+    /// `socket`: `address`, `socket_type`, `write_timeout`; for all: `log_raw`, `hmac_accessor`,
+    /// `elide_list_responses`, `prefix`, `format`, `skip_test`.
     #[serde(default)]
     options: KeyValues,
     /// Whether it belongs to this cluster alone.
@@ -121,7 +123,9 @@ impl Handle<EnableDevice> for Sys {
             request.local,
         );
         let active = &System::of(context)?.active;
-        Ok(Reply::wrote(active.audits.prepare(active, record).await?))
+        let (batch, warnings) = active.audits.prepare(active, record).await?;
+        let reply = Reply::wrote(batch);
+        Ok(warnings.into_iter().fold(reply, Reply::warn))
     }
 }
 

@@ -8,7 +8,7 @@ use hyper::{Method, Request as HttpRequest};
 use percent_encoding::percent_decode_str;
 use secretum_api::RequestPath;
 use secretum_api::fields::{Seconds, parse_duration};
-use secretum_core::Request;
+use secretum_core::{RecordedHeader, Request};
 use secretum_crypto::{SecretString, SystemRng, random_uuid};
 use secretum_engine::{Fault, QUERY_PAIRS_MAX, Verb};
 use std::net::IpAddr;
@@ -60,6 +60,7 @@ pub(super) async fn read(
         token,
         remote_address: Some(peer),
         wrap_ttl,
+        headers: recorded_headers(vault, &head.headers),
     };
     let mut held = Held::default();
     if matches!(verb, Verb::Write | Verb::Patch | Verb::Delete) {
@@ -187,6 +188,15 @@ fn token(headers: &HeaderMap) -> Result<Option<SecretString>, Fault> {
             .then(|| token.trim().to_owned())
     });
     Ok(bearer.map(SecretString::new))
+}
+
+/// Those that audit records show.
+fn recorded_headers(vault: &Vault, headers: &HeaderMap) -> Vec<RecordedHeader> {
+    vault.core.recorded_headers(|name| {
+        let values = headers.get_all(name).iter();
+        let values = values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        values.collect()
+    })
 }
 
 /// There is the root namespace only.

@@ -371,6 +371,7 @@ async fn nothing_secret_shows_in_debug() {
         token: Some(secretum_crypto::SecretString::new(vault.root.clone())),
         remote_address: None,
         wrap_ttl: None,
+        headers: Vec::new(),
     };
     let shown = format!("{create:?}");
     let response = vault.core.handle(create).await;
@@ -491,4 +492,60 @@ async fn a_file_that_goes_from_device_to_device_under_load_keeps_one_chain() {
         .collect();
     let expected: Vec<_> = (0..sequences.len() as u64).map(Some).collect();
     assert_eq!(sequences, expected);
+}
+
+/// A request's headers as the server hands them in.
+fn headers_of(vault: &Vault, sent: &[(&str, &str)]) -> Vec<secretum_core::RecordedHeader> {
+    vault.core.recorded_headers(|name| {
+        let own = sent.iter().filter(|(own, _)| *own == name);
+        own.map(|(_, value)| (*value).to_owned()).collect()
+    })
+}
+
+#[tokio::test]
+async fn configured_headers_outlive_a_seal_and_others_are_not_collected() {
+    let vault = Vault::open().await;
+    assert!(headers_of(&vault, &[("x-a", "1")]).is_empty());
+    for (name, hmac) in [("X-A", false), ("x-b", true)] {
+        let path = format!("sys/config/auditing/request-headers/{name}");
+        vault.write(&path, json!({"hmac": hmac})).await.unwrap();
+    }
+    let sent = [("x-a", "1"), ("x-b", "2"), ("x-a", "3"), ("x-c", "4")];
+    let shown = |vault: &Vault| -> Vec<(String, Vec<String>, bool)> {
+        let headers = headers_of(vault, &sent).into_iter();
+        headers
+            .map(|own| (own.name, own.values, own.concealed))
+            .collect()
+    };
+    let wanted = [
+        (
+            "x-a".to_owned(),
+            vec!["1".to_owned(), "3".to_owned()],
+            false,
+        ),
+        ("x-b".to_owned(), vec!["2".to_owned()], true),
+    ];
+    assert_eq!(shown(&vault), wanted);
+    vault.core.seal().await;
+    assert!(shown(&vault).is_empty());
+    vault.unseal().await;
+    assert_eq!(shown(&vault), wanted);
+}
+
+#[tokio::test]
+async fn recorded_headers_end_at_their_number() {
+    let vault = Vault::open().await;
+    let add = async |number: usize| {
+        let path = format!("sys/config/auditing/request-headers/x-{number}");
+        vault.write(&path, json!({"hmac": true})).await
+    };
+    for number in 0..64 {
+        add(number).await.unwrap();
+    }
+    assert!(matches!(add(64).await, Err(Fault::Invalid(_))));
+    // One that is there can be changed, and one that went makes room.
+    add(63).await.unwrap();
+    let gone = "sys/config/auditing/request-headers/x-0";
+    vault.ask(Verb::Delete, gone).await.unwrap();
+    add(64).await.unwrap();
 }

@@ -86,6 +86,7 @@ pub(crate) fn ask(verb: Verb, path: &str) -> Ask {
             token: None,
             remote_address: Some([192, 0, 2, 7].into()),
             wrap_ttl: None,
+            headers: Vec::new(),
         },
     }
 }
