@@ -33,9 +33,9 @@ pub struct RaftConfig {
     /// How much of the log is kept below the newest checkpoint, in bytes, so that a node that was
     /// away for a while catches up without a snapshot. Default: 32 MiB.
     pub log_keep_bytes: u64,
-    /// The applied state is made durable after so many bytes of writes. Default: 4 MiB.
+    /// The applied state is made durable after so many bytes of writes. Default: 8 MiB.
     pub checkpoint_bytes: u64,
-    /// The applied state is made durable so long after a write. Default: 250 ms.
+    /// The applied state is made durable so long after a write. Default: 500 ms.
     pub checkpoint_interval: Duration,
     /// How many bytes of writes may be under way at once; further writers wait. Default: 32 MiB.
     pub in_flight_bytes_max: u32,
@@ -56,8 +56,8 @@ impl RaftConfig {
             log_cache_bytes: 4 * 1024 * 1024,
             log_segment_bytes: 16 * 1024 * 1024,
             log_keep_bytes: 32 * 1024 * 1024,
-            checkpoint_bytes: 4 * 1024 * 1024,
-            checkpoint_interval: Duration::from_millis(250),
+            checkpoint_bytes: 8 * 1024 * 1024,
+            checkpoint_interval: Duration::from_millis(500),
             in_flight_bytes_max: 32 * 1024 * 1024,
         }
     }
