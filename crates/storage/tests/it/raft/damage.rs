@@ -77,12 +77,11 @@ async fn a_flipped_byte_of_the_log_is_refused_by_name() {
     let disk = blank();
     let storage = open(&disk, without_checkpoints()).await.unwrap();
     write(&storage, &disk, 0, 0..6).await.unwrap();
-    // The mark behind a commit is written after the answer: one more makes sure of the first six.
-    let sure = disk.image();
-    let path = log_files(&sure).pop().unwrap();
-    let synced = sure.content(&path).len();
+    let path = log_files(&disk).pop().unwrap();
+    let synced = disk.image().content(&path).len();
     write(&storage, &disk, 0, 6..7).await.unwrap();
-    let image = disk.image();
+    // Until its mark stands behind it, damage near the end cannot be told from a torn write.
+    let image = marked(&disk, &path).await;
     drop(storage.close().await);
     let whole = image.content(&path);
     for at in (0..synced.min(whole.len())).step_by(7) {
@@ -109,22 +108,27 @@ fn ends_with_mark(log: &[u8]) -> bool {
         .is_some_and(|mark| mark.starts_with(b"SVFR\0\0\0\0"))
 }
 
+/// The disk once the mark is written behind the last commit: the process lives on for a moment after
+/// the answer.
+async fn marked(disk: &SimulatedDisk, log: &Path) -> SimulatedDisk {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let image = disk.image();
+        if ends_with_mark(&image.content(log)) {
+            return image;
+        }
+        assert!(Instant::now() < deadline, "the log has no mark");
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flipped_byte_of_the_last_acknowledged_record_is_refused_by_name() {
     let disk = blank();
     let storage = open(&disk, without_checkpoints()).await.unwrap();
     write(&storage, &disk, 0, 0..5).await.unwrap();
     let path = log_files(&disk).pop().unwrap();
-    // The process lives on for a moment after the answer.
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let image = loop {
-        let image = disk.image();
-        if ends_with_mark(&image.content(&path)) {
-            break image;
-        }
-        assert!(Instant::now() < deadline, "the log has no mark");
-        tokio::task::yield_now().await;
-    };
+    let image = marked(&disk, &path).await;
     drop(storage.close().await);
     let whole = image.content(&path);
     for back in 25..400 {
