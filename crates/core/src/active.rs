@@ -56,7 +56,7 @@ impl Active {
         let active = Arc::new(Self {
             mounts: Mounts::new(Arc::clone(&core), Arc::clone(&storage)),
             tokens: Tokens::new(&core, Arc::clone(&storage))?,
-            roles: Roles::new(Arc::clone(&storage)),
+            roles: Roles::new(Arc::clone(&storage))?,
             policies: Policies::new(Arc::clone(&storage), Arc::clone(&core.config.clock)),
             audited_headers: AuditedHeaders::new(Arc::clone(&storage)),
             audits: Audits::new(core.config.audit_directory.clone(), Arc::clone(&storage)),

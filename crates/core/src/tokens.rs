@@ -130,7 +130,7 @@ impl Tokens {
 
     /// The batch token of this text. It ends with its parent, which is asked for each time.
     async fn find_batch(&self, text: &str) -> Result<Option<Arc<Token>>, Fault> {
-        let id = self.id_key.sign_hex(text.as_bytes());
+        let id = self.id(text);
         let token = match self.cache.get(&*id) {
             Ok(token) => token,
             Err(ticket) => {

@@ -6,8 +6,8 @@ use super::record::TokenKind;
 use crate::limits::{check, check_life, check_names};
 use schemars::JsonSchema;
 use secretum_api::fields::AddressRange;
-use secretum_engine::{Fault, LIST_PAGE, Record, expect, to_json, unreadable};
-use secretum_storage::{Batch, Key, PageOf, Storage, StorageError};
+use secretum_engine::{Fault, MountStorage, Record, expect, to_json};
+use secretum_storage::{Batch, Key, Storage, StorageError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -233,23 +233,21 @@ fn matches(glob: &str, text: &str) -> bool {
 /// The roles of a vault.
 #[derive(Debug)]
 pub(crate) struct Roles {
-    storage: Arc<dyn Storage>,
+    store: MountStorage,
 }
 
 impl Roles {
-    pub(crate) fn new(storage: Arc<dyn Storage>) -> Self {
-        Self { storage }
+    pub(crate) fn new(storage: Arc<dyn Storage>) -> Result<Self, StorageError> {
+        let store = MountStorage::new(storage, Key::try_from(FOLDER)?);
+        Ok(Self { store })
     }
 
     /// The role of this name, and its record.
     pub(crate) async fn find(&self, name: &str) -> Result<Option<(Role, Record)>, Fault> {
-        let Some(entry) = self.storage.get(&key(name)?).await? else {
-            return Ok(None);
-        };
-        let role =
-            serde_json::from_slice(&entry.value).map_err(|error| unreadable("role", &error))?;
-        let (value, revision) = (entry.value, entry.revision);
-        Ok(Some((role, Record { value, revision })))
+        match self.store.get(name).await? {
+            Some(record) => Ok(Some((record.json()?, record))),
+            None => Ok(None),
+        }
     }
 
     /// What stores a role in the place of what was read.
@@ -269,37 +267,18 @@ impl Roles {
             },
         )?;
         role.check()?;
-        Ok(Batch::new().put_if(key(name)?, expect(old), to_json(role)?))
+        Ok(Batch::new().put_if(self.store.key(name)?, expect(old), to_json(role)?))
     }
 
     /// What removes a role.
     pub(crate) fn remove(&self, name: &str) -> Result<Batch, Fault> {
-        Ok(Batch::new().delete(key(name)?))
+        Ok(Batch::new().delete(self.store.key(name)?))
     }
 
     /// Names of all roles, sorted.
     pub(crate) async fn names(&self) -> Result<Vec<String>, Fault> {
-        let (prefix, mut after) = (Key::try_from(FOLDER)?, None);
-        let mut names = Vec::new();
-        loop {
-            let page = self
-                .storage
-                .page(&prefix, after.as_ref(), LIST_PAGE, PageOf::Keys)
-                .await?;
-            for row in &page.rows {
-                let name = row.key.strip_prefix(&prefix).unwrap_or_default();
-                names.push(String::from_utf8_lossy(name).into_owned());
-            }
-            after = page.rows.last().map(|row| row.key.clone());
-            if !page.more {
-                return Ok(names);
-            }
-        }
+        self.store.children("", None, None).await
     }
-}
-
-fn key(name: &str) -> Result<Key, StorageError> {
-    Key::try_from(format!("{FOLDER}{name}"))
 }
 
 #[cfg(test)]
