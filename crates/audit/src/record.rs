@@ -147,6 +147,8 @@ pub struct ResponsePart<'a> {
     pub warnings: &'a [Cow<'static, str>],
     /// The token that was issued.
     pub issued: Option<Issued<'a>>,
+    /// Id of the lease of what was answered; empty without one.
+    pub lease_id: &'a str,
 }
 
 /// A token that was issued.
@@ -343,6 +345,11 @@ impl Line<'_> {
             self.json(issued.policies);
             self.concealed("client_token", issued.client_token);
             self.accessor(issued.accessor);
+            self.raw("}");
+        }
+        if !response.lease_id.is_empty() {
+            self.raw(",\"secret\":{\"lease_id\":");
+            self.json(response.lease_id);
             self.raw("}");
         }
         self.raw("}");

@@ -6,8 +6,8 @@ pub(crate) mod flags;
 pub(crate) mod normal;
 
 use crate::commands::{
-    audit, auth, generic, kv, login, operator, path_help, policy, print, secrets, server, status,
-    token, unwrap,
+    audit, auth, generic, kv, lease, login, operator, path_help, policy, print, secrets, server,
+    status, token, unwrap,
 };
 use clap::{ArgAction, Parser, Subcommand};
 
@@ -54,6 +54,13 @@ pub(crate) enum Command {
         disable_help_subcommand = true
     )]
     Kv(kv::Command),
+    /// Works with leases
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        disable_help_subcommand = true
+    )]
+    Lease(lease::Command),
     /// Works with tokens
     #[command(
         subcommand,

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod generic;
 pub(crate) mod kv;
+pub(crate) mod lease;
 pub(crate) mod login;
 pub(crate) mod mounts;
 pub(crate) mod operator;
@@ -97,6 +98,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Status(command) => command.run().await,
         Command::Unwrap(command) => command.run().await,
         Command::Kv(command) => command.run().await,
+        Command::Lease(command) => command.run().await,
         Command::Token(command) => command.run().await,
         Command::Policy(command) => command.run().await,
         Command::Secrets(command) => command.run().await,

@@ -1,13 +1,15 @@
-//! [`Sys`]: the system's own calls: seal, mounts, policies, audit, capabilities.
+//! [`Sys`]: the system's own calls: seal, mounts, policies, audit, capabilities, leases.
 
 mod audit;
 mod capabilities;
+mod leases;
 mod mounts;
 mod policies;
 mod seal;
 mod wrapping;
 
 pub use audit::{AuditDevice, EnableAudit};
+pub use leases::Leases;
 pub use mounts::{EnableMount, Mount, MountConfig, MountOf, TuneMount};
 pub use seal::{Health, Init, InitAnswer, KeyStatus, Leader, SealStatus};
 

@@ -177,13 +177,4 @@ impl<'a> Tokens<'a> {
             .done(Request::put(path).json(&which.body(None))?)
             .await
     }
-
-    /// Revokes all tokens and leases below a path.
-    ///
-    /// **Errors**: as [`Client::send`].
-    pub async fn revoke_prefix(&self, prefix: &str) -> Result<(), ClientError> {
-        self.client
-            .done(Request::put(format!("sys/leases/revoke-prefix/{prefix}")))
-            .await
-    }
 }

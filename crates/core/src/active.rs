@@ -3,6 +3,7 @@
 use crate::audited_headers::AuditedHeaders;
 use crate::audits::Audits;
 use crate::feed::{self, Followed};
+use crate::leases::{self, Leases};
 use crate::mounts::Mounts;
 use crate::policies::Policies;
 use crate::tokens::{Roles, Tokens};
@@ -29,6 +30,7 @@ pub(crate) struct Active {
     pub(crate) mounts: Mounts,
     pub(crate) tokens: Tokens,
     pub(crate) roles: Roles,
+    pub(crate) leases: Leases,
     pub(crate) policies: Policies,
     pub(crate) audits: Audits,
     pub(crate) audited_headers: AuditedHeaders,
@@ -56,6 +58,7 @@ impl Active {
         let active = Arc::new(Self {
             mounts: Mounts::new(Arc::clone(&core), Arc::clone(&storage)),
             tokens: Tokens::new(&core, Arc::clone(&storage))?,
+            leases: Leases::new(&core, Arc::clone(&storage))?,
             roles: Roles::new(Arc::clone(&storage))?,
             policies: Policies::new(Arc::clone(&storage), Arc::clone(&core.config.clock)),
             audited_headers: AuditedHeaders::new(Arc::clone(&storage)),
@@ -72,6 +75,7 @@ impl Active {
         active.reload().await?;
         active.spawn_follower(changes);
         active.spawn(janitor::run(Arc::clone(&active)));
+        active.spawn(leases::run(Arc::clone(&active)));
         Ok(active)
     }
 

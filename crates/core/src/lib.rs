@@ -18,6 +18,8 @@ mod feed;
 pub mod fuzzing;
 mod identity;
 mod janitor;
+mod leases;
+mod life;
 mod lifecycle;
 mod limits;
 mod mounts;

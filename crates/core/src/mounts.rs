@@ -17,7 +17,7 @@ pub(crate) use record::{MountRecord, NewMount};
 pub(crate) use settings::{MountConfig, MountSettings};
 
 use crate::active::Active;
-use crate::tokens::Lives;
+use crate::life::Lives;
 use crate::{Core, CoreError, limits, system};
 use parking_lot::RwLock;
 use secretum_crypto::{Rng, random_bytes, random_uuid};
@@ -55,6 +55,27 @@ impl Mount {
             return Ok(writes);
         }
         Ok(writes.require(record_key(&self.record.uuid)?, Precondition::Present))
+    }
+
+    /// Refuses what its engine wants written elsewhere.
+    ///
+    /// INVARIANT: an engine writes below its own prefix only.
+    pub(crate) fn check_writes(&self, writes: &Batch) -> Result<(), Fault> {
+        if self.record.is_system() {
+            return Ok(());
+        }
+        let prefix = format!("mount/{}/", self.record.uuid);
+        let strays = writes
+            .steps()
+            .iter()
+            .any(|step| !step.key.as_bytes().starts_with(prefix.as_bytes()));
+        if strays {
+            return Err(Fault::Internal(format!(
+                "`{}` wrote outside of its mount",
+                self.record.kind
+            )));
+        }
+        Ok(())
     }
 
     /// Whether a key is that of its record.
@@ -119,6 +140,22 @@ impl Mounts {
     /// The mount at exactly this path, which ends with a slash.
     pub(crate) fn at(&self, path: &str) -> Option<Arc<Mount>> {
         self.table.read().tree.get(path).cloned()
+    }
+
+    /// The mount of this UUID.
+    pub(crate) fn of(&self, uuid: &str) -> Option<Arc<Mount>> {
+        self.table.read().by_uuid.get(uuid).cloned()
+    }
+
+    /// All mounts below a folder, which is empty or ends with a slash, in the order of their paths.
+    pub(crate) fn below(&self, folder: &str) -> Vec<Arc<Mount>> {
+        let table = self.table.read();
+        let mut below: Vec<_> = (table.by_uuid.values())
+            .filter(|mount| mount.path.starts_with(folder))
+            .cloned()
+            .collect();
+        below.sort_unstable_by(|one, other| one.path.cmp(&other.path));
+        below
     }
 
     /// The lives that a mount of these settings gives: its own, else the system's.

@@ -7,6 +7,7 @@ mod capabilities;
 pub(crate) mod cubbyhole;
 mod internal;
 mod keys;
+mod leases;
 mod lifecycle;
 mod mounts;
 mod policies;
@@ -76,7 +77,7 @@ impl Engine for Sys {
     fn routes() -> Routes<Self> {
         let routes = lifecycle_rows(Routes::new());
         let routes = mount_rows(routes);
-        let routes = policy_rows(routes);
+        let routes = lease_rows(policy_rows(routes));
         audit_rows(routes)
             .on::<wrapping::Wrap>(Verb::Write, "wrapping/wrap", Access::Token)
             .whole_body("data")
@@ -175,6 +176,30 @@ fn policy_rows(routes: Routes<Sys>) -> Routes<Sys> {
         .shape(Shape::Lifted)
         .on::<capabilities::OfAccessor>(Verb::Write, "capabilities-accessor", Access::Token)
         .shape(Shape::Lifted)
+}
+
+fn lease_rows(routes: Routes<Sys>) -> Routes<Sys> {
+    let routes = routes
+        .on::<leases::Lookup>(Verb::Write, "leases/lookup", Access::Token)
+        .on::<leases::ListLeases>(Verb::List, "leases/lookup", Access::Sudo)
+        .on::<leases::ListLeases>(Verb::List, "leases/lookup/{prefix+}", Access::Sudo)
+        .on::<leases::Count>(Verb::Read, "leases/count", Access::Token)
+        .on::<leases::ListIrrevocable>(Verb::Read, "leases", Access::Token)
+        .on::<leases::Tidy>(Verb::Write, "leases/tidy", Access::Token);
+    // Each stands under its older path, too.
+    routes
+        .on::<leases::Renew>(Verb::Write, "leases/renew", Access::Token)
+        .on::<leases::Renew>(Verb::Write, "leases/renew/{url_lease_id+}", Access::Token)
+        .on::<leases::Renew>(Verb::Write, "renew", Access::Token)
+        .on::<leases::Renew>(Verb::Write, "renew/{url_lease_id+}", Access::Token)
+        .on::<leases::Revoke>(Verb::Write, "leases/revoke", Access::Token)
+        .on::<leases::Revoke>(Verb::Write, "leases/revoke/{url_lease_id+}", Access::Token)
+        .on::<leases::Revoke>(Verb::Write, "revoke", Access::Token)
+        .on::<leases::Revoke>(Verb::Write, "revoke/{url_lease_id+}", Access::Token)
+        .on::<leases::RevokePrefix>(Verb::Write, "leases/revoke-prefix/{prefix+}", Access::Sudo)
+        .on::<leases::RevokePrefix>(Verb::Write, "revoke-prefix/{prefix+}", Access::Sudo)
+        .on::<leases::RevokeForce>(Verb::Write, "leases/revoke-force/{prefix+}", Access::Sudo)
+        .on::<leases::RevokeForce>(Verb::Write, "revoke-force/{prefix+}", Access::Sudo)
 }
 
 fn audit_rows(routes: Routes<Sys>) -> Routes<Sys> {

@@ -8,11 +8,14 @@
 //! - `sys/expiry/<seconds, 16 hex digits>/<id>`, so that its time is found without a search;
 //! - `sys/revoke/<id>` while its children are being revoked; its maker's id, where it has one.
 //!
+//! - `sys/lease/<mount uuid>/<path>/<id>` where it lives for a time and an auth method issued it, so that
+//!   it is found among leases; its own are below `sys/token/lease/<id>/`.
+//!
 //! `sys/token/role/<name>` is a role, after which tokens are made.
 
 mod batch;
 mod issue;
-mod life;
+
 mod limits;
 mod record;
 #[cfg(feature = "fuzzing")]
@@ -21,8 +24,8 @@ mod revoke;
 mod role;
 mod tidy;
 
-pub(crate) use issue::{Issued, NewToken, auth};
-pub(crate) use life::{Life, Lives};
+pub(crate) use issue::{Issued, Issuer, NewToken, auth};
+
 pub(crate) use record::{TokenKind, TokenRecord};
 pub(crate) use role::{Role, RoleType, Roles};
 
@@ -309,8 +312,13 @@ impl Tokens {
     }
 }
 
-fn id_key(id: &str) -> Result<Key, StorageError> {
+pub(crate) fn id_key(id: &str) -> Result<Key, StorageError> {
     Key::try_from(format!("sys/token/id/{id}"))
+}
+
+/// Where a token stands among the leases; `folder` is its record's `lease`.
+fn lease_key(folder: &str, id: &str) -> Result<Key, StorageError> {
+    Key::try_from(format!("sys/lease/{folder}/{id}"))
 }
 
 fn child_key(parent: &str, id: &str) -> Result<Key, StorageError> {

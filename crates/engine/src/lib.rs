@@ -15,6 +15,8 @@ mod context;
 mod fault;
 mod input;
 mod kind;
+mod lease;
+mod list_page;
 mod mounted;
 pub mod openapi;
 mod operation;
@@ -28,6 +30,8 @@ pub use context::{Caller, Context};
 pub use fault::Fault;
 pub use input::{BODY_FIELDS_MAX, Body, Input, QUERY_PAIRS_MAX, read_object};
 pub use kind::{Class, EngineKind, Setup};
+pub use lease::{Lease, LeaseGrant, LeaseTerms, NewLease, ReplyLease};
+pub use list_page::ListPage;
 pub use mounted::{Mounted, MountedEngine, RowOutline};
 pub use operation::{Access, Operation, Verb};
 pub use pattern::RouteError;
@@ -36,6 +40,7 @@ pub use routes::{Routes, Row, RowId};
 pub use store::{LIST_NAMES_MAX, LIST_PAGE, MountStorage, Record, expect, to_json, unreadable};
 pub use table::{Matched, RouteTable};
 
+use secretum_storage::Batch;
 use std::future::Future;
 
 /// A secret engine or an auth method.
@@ -46,8 +51,33 @@ pub trait Engine: Send + Sync + Sized + 'static {
     /// One sentence for listings and help.
     const ABOUT: &'static str;
 
+    /// Whether its answers may be leases, or tokens: before its mount goes, these are ended.
+    const LEASES: bool = false;
+
     /// The rows of the engine.
     fn routes() -> Routes<Self>;
+
+    /// Ends what a lease stands for, and says what to write with its end. It may be called again for
+    /// one that it ended before, and for one whose answer nobody got.
+    fn revoke(&self, lease: &Lease) -> impl Future<Output = Result<Batch, Fault>> + Send {
+        let reason = format!("`{}` cannot end the lease of `{}`", Self::KIND, lease.path);
+        async { Err(Fault::Internal(reason)) }
+    }
+
+    /// How long a lease that is renewed now may live.
+    fn lease_terms(&self, lease: &Lease) -> impl Future<Output = Result<LeaseTerms, Fault>> + Send {
+        let terms = lease.terms;
+        async move { Ok(terms) }
+    }
+
+    /// Makes what a lease stands for last so many seconds from now, and says what to write with that.
+    fn renew(
+        &self,
+        _lease: &Lease,
+        _seconds: u64,
+    ) -> impl Future<Output = Result<Batch, Fault>> + Send {
+        async { Ok(Batch::new()) }
+    }
 }
 
 /// Answers one type of request.

@@ -3,9 +3,10 @@
 use crate::input::Input;
 use crate::openapi::Document;
 use crate::reply::{RawReply, Recorded, Shape};
-use crate::{Access, Context, Engine, Fault, Matched, RouteTable, RowId, Verb};
+use crate::{Access, Context, Engine, Fault, Lease, LeaseTerms, Matched, RouteTable, RowId, Verb};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use secretum_storage::Batch;
 use std::sync::Arc;
 
 /// What core needs to know of a row.
@@ -65,6 +66,18 @@ pub trait Mounted: Send + Sync + std::fmt::Debug {
         input: &'a Input<'a>,
         context: &'a Context,
     ) -> BoxFuture<'a, Result<RawReply, Fault>>;
+
+    /// Whether its answers may be leases, or tokens.
+    fn leases(&self) -> bool;
+
+    /// Ends what a lease stands for.
+    fn revoke<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<Batch, Fault>>;
+
+    /// How long a lease that is renewed now may live.
+    fn lease_terms<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<LeaseTerms, Fault>>;
+
+    /// Makes what a lease stands for last so many seconds from now.
+    fn renew<'a>(&'a self, lease: &'a Lease, seconds: u64) -> BoxFuture<'a, Result<Batch, Fault>>;
 
     /// Adds the rows to an OpenAPI document, below `prefix`; only those that match `path`, where one
     /// is given.
@@ -148,6 +161,22 @@ impl<E: Engine> Mounted for MountedEngine<E> {
             Some(row) => (row.handle)(&self.engine, input, context),
             None => lost_row(),
         }
+    }
+
+    fn leases(&self) -> bool {
+        E::LEASES
+    }
+
+    fn revoke<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<Batch, Fault>> {
+        self.engine.revoke(lease).boxed()
+    }
+
+    fn lease_terms<'a>(&'a self, lease: &'a Lease) -> BoxFuture<'a, Result<LeaseTerms, Fault>> {
+        self.engine.lease_terms(lease).boxed()
+    }
+
+    fn renew<'a>(&'a self, lease: &'a Lease, seconds: u64) -> BoxFuture<'a, Result<Batch, Fault>> {
+        self.engine.renew(lease, seconds).boxed()
     }
 
     fn describe(&self, document: &mut Document, prefix: &str, path: Option<&str>) {

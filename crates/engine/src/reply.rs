@@ -1,6 +1,6 @@
 //! [`Reply`]: what a handler answers and wants written.
 
-use crate::Fault;
+use crate::{Fault, NewLease, ReplyLease};
 use secretum_api::{Auth, WrapInfo};
 use secretum_storage::Batch;
 use serde::Serialize;
@@ -38,8 +38,10 @@ pub struct Reply<T> {
     pub warnings: Vec<Cow<'static, str>>,
     /// A token that the request issued or renewed.
     pub auth: Option<Box<Auth>>,
-    /// Whether `auth` is a new token, which is revoked where the answer cannot be recorded.
+    /// Whether token and lease are new ones, which are revoked where the answer cannot be recorded.
     pub issues: bool,
+    /// The lease of what was answered.
+    pub lease: Option<Box<ReplyLease>>,
     /// A wrapping token that stands for the answer.
     pub wrap_info: Option<Box<WrapInfo>>,
     /// The thing asked for is gone, and `data` tells of it: 404 with a full envelope.
@@ -77,6 +79,7 @@ impl<T> Reply<T> {
             warnings: Vec::new(),
             auth: None,
             issues: false,
+            lease: None,
             wrap_info: None,
             gone: false,
             accepted: false,
@@ -106,6 +109,18 @@ impl<T> Reply<T> {
             auth: Some(Box::new(auth)),
             ..Self::empty()
         }
+    }
+
+    /// An answer that is handed out for a time.
+    pub fn leased(data: T, lease: NewLease) -> Self {
+        Self::data(data).under(ReplyLease::Wanted(lease))
+    }
+
+    /// Puts the answer under a lease.
+    #[must_use]
+    pub fn under(mut self, lease: ReplyLease) -> Self {
+        self.lease = Some(Box::new(lease));
+        self
     }
 
     /// Adds what is to be written.
@@ -154,8 +169,10 @@ pub struct RawReply {
     pub warnings: Vec<Cow<'static, str>>,
     /// A token that the request issued or renewed.
     pub auth: Option<Box<Auth>>,
-    /// Whether `auth` is a new token, which is revoked where the answer cannot be recorded.
+    /// Whether token and lease are new ones, which are revoked where the answer cannot be recorded.
     pub issues: bool,
+    /// The lease of what was answered.
+    pub lease: Option<Box<ReplyLease>>,
     /// A wrapping token that stands for the answer.
     pub wrap_info: Option<Box<WrapInfo>>,
     /// The thing asked for is gone, and `data` tells of it.
@@ -185,6 +202,7 @@ impl RawReply {
             warnings: Vec::new(),
             auth: None,
             issues: false,
+            lease: None,
             wrap_info: None,
             gone: false,
             accepted: false,
@@ -194,7 +212,10 @@ impl RawReply {
 
     /// Whether there is anything to send.
     pub fn has_content(&self) -> bool {
-        self.data.is_some() || self.auth.is_some() || self.wrap_info.is_some()
+        self.data.is_some()
+            || self.auth.is_some()
+            || self.lease.is_some()
+            || self.wrap_info.is_some()
     }
 
     pub(crate) fn of<T: Serialize>(reply: Reply<T>, unknown: Vec<String>) -> Result<Self, Fault> {
@@ -214,6 +235,7 @@ impl RawReply {
             warnings,
             auth: reply.auth,
             issues: reply.issues,
+            lease: reply.lease,
             wrap_info: reply.wrap_info,
             gone: reply.gone,
             accepted: reply.accepted,

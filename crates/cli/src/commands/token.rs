@@ -7,6 +7,7 @@ use crate::failure::{During, Failure};
 use crate::output::{console, secret, structured};
 use crate::session::Session;
 use clap::{Args, Subcommand, ValueEnum};
+use secretum_client::sys::Leases;
 use secretum_client::token::{Revocation, Which};
 use secretum_client::{Json, Secret, SecretString};
 
@@ -162,7 +163,8 @@ impl Revoke {
         let session = Session::open(&self.connection)?;
         if let (Some(Mode::Path), Some(path)) = (self.mode, &self.token) {
             let path = flags::path(path)?;
-            let revoked = session.client.token().revoke_prefix(&path).await;
+            let below = Leases::Below(&path);
+            let revoked = session.client.sys().revoke_leases(below, true).await;
             revoked.during(|| "revoking token".to_owned())?;
         } else {
             let named = Named::of(&session, self.token.as_deref(), self.accessor)?;

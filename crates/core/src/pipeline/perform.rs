@@ -2,10 +2,13 @@
 
 use super::record::{Recording, Trail};
 use super::{Flow, Route};
+use crate::leases::{self, Leases, end_with};
 use crate::mounts::Mount;
 use crate::{Outcome, system};
-use secretum_engine::{Context, Fault, Input, RawReply, Recorded, RowId, Shape, Verb};
-use secretum_storage::StorageError;
+use secretum_engine::{
+    Context, Fault, Input, NewLease, RawReply, Recorded, ReplyLease, RowId, Shape, Verb,
+};
+use secretum_storage::{Batch, StorageError};
 
 /// How often a change is tried again because another request won the race for a key.
 pub(crate) const COMMIT_TRIES: usize = 32;
@@ -32,17 +35,22 @@ impl<'r> Flow<'r> {
         if !self.has_no_effect_before_commit() {
             recording.taken().await?;
         }
-        let mut issued = Vec::new();
+        let mut issued = Issued::default();
         let outcome = match self.answer(route, context, &mut recording).await {
             Ok(outcome) => {
-                issued.extend(issued_token(&outcome.reply));
-                self.wrap(outcome, &mut recording).await
+                issued = Issued::of(&outcome.reply);
+                match self.check_use_left(&issued) {
+                    Ok(()) => self.wrap(outcome, &mut recording).await,
+                    Err(refusal) => Err(refusal),
+                }
             }
             refused => refused,
         };
         if let Ok(outcome) = &outcome {
             let wrapping = outcome.reply.wrap_info.as_ref();
-            issued.extend(wrapping.map(|info| info.token.clone()));
+            issued
+                .tokens
+                .extend(wrapping.map(|info| info.token.clone()));
         } else {
             self.take_back(&issued).await;
         }
@@ -54,17 +62,31 @@ impl<'r> Flow<'r> {
     }
 
     /// Whether nothing happens before the core commits what the handler gives it: the handler may then
-    /// run while the record of its request is on its way. Handlers of the system act by themselves.
+    /// run while the record of its request is on its way. Handlers of the system act by themselves, and
+    /// what an engine hands out for a time may be made elsewhere.
     fn has_no_effect_before_commit(&self) -> bool {
         let is_read = matches!(
             self.request.verb,
             Verb::Read | Verb::List | Verb::Scan | Verb::Help
         );
-        is_read
-            || self
-                .mount
-                .as_ref()
-                .is_none_or(|(mount, _)| !mount.record.is_system())
+        match &self.mount {
+            Some((mount, _)) if mount.engine.leases() => false,
+            Some((mount, _)) => is_read || !mount.record.is_system(),
+            None => true,
+        }
+    }
+
+    /// Refuses to hand out what would end with this request: the token's last use is under way.
+    fn check_use_left(&self, issued: &Issued) -> Result<(), Fault> {
+        let identity = self.identity.as_ref();
+        let is_last = identity.is_ok_and(|identity| identity.token.record.num_uses < 0);
+        if is_last && issued.lease.is_some() {
+            return Err(Fault::invalid(
+                "Secret cannot be returned; token had one use left, so leased credentials were \
+                 immediately revoked.",
+            ));
+        }
+        Ok(())
     }
 
     /// Records the answer, and makes sure of both records.
@@ -171,19 +193,98 @@ impl<'r> Flow<'r> {
         let engine = &call.mount.engine;
         let mut reply = engine.call(call.row, call.input, call.context).await?;
         let writes = std::mem::take(&mut reply.writes);
-        if !writes.is_empty() {
-            check_writes(call.mount, &writes)?;
-            // INVARIANT: nothing is committed before the record of its request is taken.
-            recording.taken().await?;
-            match self.active.commit(call.mount.fence(writes)?).await {
-                // It went while this request was under way.
-                Err(StorageError::Conflict { key }) if call.mount.is_record(&key) => {
-                    return Err(self.no_handler());
-                }
-                committed => committed?,
-            };
+        call.mount.check_writes(&writes)?;
+        match reply.lease.take().map(|lease| *lease) {
+            Some(ReplyLease::Wanted(lease)) => {
+                let leased = self.commit_leased(call, recording, &mut reply, (writes, lease));
+                Box::pin(leased).await?;
+            }
+            granted => {
+                reply.lease = granted.map(Box::new);
+                self.commit(call, recording, writes).await?;
+            }
         }
         Ok(reply)
+    }
+
+    async fn commit(
+        &self,
+        call: &Call<'_>,
+        recording: &mut Recording<'_>,
+        writes: Batch,
+    ) -> Result<(), Fault> {
+        if writes.is_empty() {
+            return Ok(());
+        }
+        // INVARIANT: nothing is committed before the record of its request is taken.
+        recording.taken().await?;
+        match self.active.commit(call.mount.fence(writes)?).await {
+            // It went while this request was under way.
+            Err(StorageError::Conflict { key }) if call.mount.is_record(&key) => {
+                Err(self.no_handler())
+            }
+            committed => Ok(committed.map(drop)?),
+        }
+    }
+
+    /// Commits what a handler wants written, with the lease that it wants. Where that fails, what it
+    /// made is ended again: nobody would.
+    async fn commit_leased(
+        &self,
+        call: &Call<'_>,
+        recording: &mut Recording<'_>,
+        reply: &mut RawReply,
+        (writes, lease): (Batch, NewLease),
+    ) -> Result<(), Fault> {
+        let path = self.mount.as_ref().map_or("", |(_, path)| *path);
+        let leased = async {
+            let owner = &self.identity.as_ref().map_err(|_| Fault::Denied)?.token;
+            let lives = self.active.mounts.lives(&call.mount.record.settings.config);
+            let leases = &self.active.leases;
+            let issued = leases.prepare((call.mount, path), owner, &lease, lives)?;
+            self.commit(call, recording, writes.and(issued.writes))
+                .await
+                .map_err(|fault| self.why_no_lease(call.mount, fault))?;
+            Ok((issued.grant, issued.warning))
+        };
+        match leased.await {
+            Ok((grant, warning)) => {
+                reply.lease = Some(Box::new(ReplyLease::Granted(grant)));
+                reply.issues = true;
+                reply.warnings.extend(warning.map(Into::into));
+                Ok(())
+            }
+            Err(fault) => {
+                let unborn = Leases::unborn(path, &lease);
+                if let Err(error) = self.undo(call.mount, &unborn).await {
+                    tracing::error!(%error, mount = &*call.mount.path, "what an engine made for a lease that failed may go on");
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    async fn undo(&self, mount: &Mount, lease: &secretum_engine::Lease) -> Result<(), Fault> {
+        let writes = end_with(mount, lease).await?;
+        if !writes.is_empty() {
+            self.active.commit(writes).await?;
+        }
+        Ok(())
+    }
+
+    /// A lease is lost to others where its token has ended, or its mount is being disabled: trying
+    /// again would change nothing.
+    fn why_no_lease(&self, mount: &Mount, fault: Fault) -> Fault {
+        let Fault::Storage(StorageError::Conflict { key }) = &fault else {
+            return fault;
+        };
+        if leases::leaving_key(&mount.record.uuid).is_ok_and(|leaving| leaving == *key) {
+            return self.no_handler();
+        }
+        if key.as_bytes().starts_with(b"sys/token/id/") {
+            return Fault::Denied;
+        }
+        fault
     }
 
     pub(super) fn no_handler(&self) -> Fault {
@@ -193,14 +294,20 @@ impl<'r> Flow<'r> {
         )
     }
 
-    /// Takes back tokens whose caller will not get them.
-    async fn take_back(&self, issued: &[String]) {
+    /// Takes back what its caller will not get.
+    async fn take_back(&self, issued: &Issued) {
         let tokens = &self.active.tokens;
-        for token in issued {
+        for token in &issued.tokens {
             let id = tokens.id(token);
             if let Err(error) = Box::pin(tokens.revoke(self.active, &id)).await {
                 tracing::error!(%error, "a token that nobody got stays valid until its time is over");
             }
+        }
+        let place = issued.lease.as_ref();
+        if let Some(place) = place.and_then(|id| Leases::place(self.active, id))
+            && let Err(error) = Box::pin(self.active.leases.end_soon(self.active, &place)).await
+        {
+            tracing::error!(%error, "a lease that nobody got stays valid until its time is over");
         }
     }
 }
@@ -210,27 +317,26 @@ pub(crate) fn contended() -> Fault {
     Fault::Unavailable("too many requests change the same thing at once: try again".into())
 }
 
-/// The token that an answer issued, where it is a new one.
-fn issued_token(reply: &RawReply) -> Option<String> {
-    let auth = reply.auth.as_ref().filter(|_| reply.issues);
-    auth.map(|auth| auth.client_token.clone())
+/// What an answer hands out that was not there before.
+#[derive(Debug, Default)]
+struct Issued {
+    tokens: Vec<String>,
+    /// Id of the lease.
+    lease: Option<String>,
 }
 
-/// INVARIANT: an engine writes below its own prefix only.
-fn check_writes(mount: &Mount, writes: &secretum_storage::Batch) -> Result<(), Fault> {
-    if mount.record.is_system() {
-        return Ok(());
+impl Issued {
+    fn of(reply: &RawReply) -> Self {
+        if !reply.issues {
+            return Self::default();
+        }
+        let lease = match reply.lease.as_deref() {
+            Some(ReplyLease::Granted(grant)) => Some(grant.id.clone()),
+            _ => None,
+        };
+        Self {
+            tokens: (reply.auth.iter().map(|auth| auth.client_token.clone())).collect(),
+            lease,
+        }
     }
-    let prefix = format!("mount/{}/", mount.record.uuid);
-    let strays = writes
-        .steps()
-        .iter()
-        .any(|step| !step.key.as_bytes().starts_with(prefix.as_bytes()));
-    if strays {
-        return Err(Fault::Internal(format!(
-            "`{}` wrote outside of its mount",
-            mount.record.kind
-        )));
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use secretum_audit::{
     AuditError, AuthPart, Decision, Entry, ErrorPart, Issued, Pending, Record, RequestPart,
     ResponsePart, Subject,
 };
-use secretum_engine::{Fault, Recorded, Verb};
+use secretum_engine::{Fault, Recorded, ReplyLease, Verb};
 use serde_json::value::{RawValue, to_raw_value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -102,6 +102,10 @@ impl<'f> Trail<'f> {
             clear_keys: config.map_or(&[], |config| &config.audit_non_hmac_response_keys),
             warnings: &reply.warnings,
             issued: issued.or(wrapping),
+            lease_id: match reply.lease.as_deref() {
+                Some(ReplyLease::Granted(grant)) => &grant.id,
+                Some(ReplyLease::Wanted(_)) | None => "",
+            },
         };
         self.send(Some(response), None)
     }
@@ -139,6 +143,7 @@ const REFUSED: ResponsePart<'_> = ResponsePart {
     clear_keys: &[],
     warnings: &[],
     issued: None,
+    lease_id: "",
 };
 
 /// What a [`Subject`] borrows from beyond the request.

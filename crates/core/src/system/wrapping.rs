@@ -6,13 +6,15 @@
 use super::{Sys, System};
 use crate::Outcome;
 use crate::active::Active;
-use crate::tokens::{Issued, Life, NewToken, Token, TokenRecord};
+use crate::life::Life;
+use crate::tokens::{Issued, NewToken, Token, TokenRecord};
 use schemars::JsonSchema;
 use secretum_api::fields::{JsonObject, Seconds};
 use secretum_api::{Auth, WrapInfo};
 use secretum_crypto::Timestamp;
 use secretum_engine::{
-    Context, Fault, Handle, RawReply, Recorded, Reply, Shape, to_json, unreadable,
+    Context, Fault, Handle, LeaseGrant, RawReply, Recorded, Reply, ReplyLease, Shape, to_json,
+    unreadable,
 };
 use secretum_storage::{Batch, Key, Precondition, StorageError};
 use serde::{Deserialize, Serialize};
@@ -41,6 +43,8 @@ struct Kept {
     auth: Option<Auth>,
     warnings: Vec<String>,
     refresh_seconds: u64,
+    #[serde(default)]
+    lease: Option<LeaseGrant>,
 }
 
 /// Puts an answer behind a token.
@@ -61,6 +65,10 @@ pub(crate) async fn wrap(
         auth: reply.auth.map(|auth| *auth),
         warnings: reply.warnings.iter().map(ToString::to_string).collect(),
         refresh_seconds: reply.refresh_seconds,
+        lease: match reply.lease.map(|lease| *lease) {
+            Some(ReplyLease::Granted(grant)) => Some(grant),
+            _ => None,
+        },
     };
     let (info, writes) = keep(active, &kept)?;
     active.commit(writes).await?;
@@ -206,7 +214,8 @@ impl Handle<Unwrap> for Sys {
             .refresh_after(kept.refresh_seconds);
         reply.data = kept.data.map(Unwrapped);
         // Nobody can have it but by this answer.
-        reply.issues = kept.auth.is_some();
+        reply.issues = kept.auth.is_some() || kept.lease.is_some();
+        reply.lease = (kept.lease).map(|grant| Box::new(ReplyLease::Granted(grant)));
         reply.auth = kept.auth.map(Box::new);
         Ok(kept.warnings.into_iter().fold(reply, Reply::warn))
     }

@@ -1,10 +1,12 @@
 //! Issuing and renewing tokens.
 
-use super::life::{Bounds, Given, Life, Lives};
 use super::record::AccessorRecord;
 use super::record::TokenKind;
 use super::revoke::revoke_key;
-use super::{Token, TokenRecord, Tokens, child_key, expiry_key, id_key, limits};
+use super::{Token, TokenRecord, Tokens, child_key, expiry_key, id_key, lease_key, limits};
+use crate::active::Active;
+use crate::leases::{Stored, leaving_key};
+use crate::life::{Bounds, Given, Life, Lives};
 use secretum_api::Auth;
 use secretum_api::fields::AddressRange;
 use secretum_crypto::{SecretString, random_base62};
@@ -39,6 +41,28 @@ pub(crate) struct NewToken {
     /// The role that makes it; empty without one.
     pub(crate) role: String,
     pub(crate) bound_cidrs: Vec<AddressRange>,
+    /// The mount that issues it; `None` for what is no login.
+    pub(crate) issuer: Option<Issuer>,
+}
+
+/// Where a token is issued.
+#[derive(Debug)]
+pub(crate) struct Issuer {
+    /// UUID of the mount.
+    pub(crate) mount: String,
+    /// The path, relative to it.
+    pub(crate) path: String,
+}
+
+impl Issuer {
+    /// The mount that a path belongs to.
+    pub(crate) fn at(active: &Active, path: &str) -> Option<Self> {
+        let (mount, path) = active.mounts.find(path)?;
+        Some(Self {
+            mount: mount.record.uuid.clone(),
+            path: path.to_owned(),
+        })
+    }
 }
 
 /// A token that was made.
@@ -78,6 +102,7 @@ impl NewToken {
             kind: TokenKind::Service,
             role: String::new(),
             bound_cidrs: Vec::new(),
+            issuer: None,
         }
     }
 
@@ -163,6 +188,10 @@ impl Tokens {
             kind: new.kind,
             role: new.role,
             bound_cidrs: new.bound_cidrs,
+            lease: (new
+                .issuer
+                .filter(|_| expires.is_some() && new.kind == TokenKind::Service))
+            .map(|issuer| format!("{}/{}", issuer.mount, issuer.path)),
         };
         let (text, batch) = match (record.kind, new.text) {
             (TokenKind::Batch, _) => (self.batch.seal(&record, &*self.rng)?, Batch::new()),
@@ -198,6 +227,12 @@ impl Tokens {
             .put(self.accessor_key(&record.accessor)?, to_json(&accessor)?);
         if let Some(expires) = record.expires {
             batch = batch.put(expiry_key(expires, &id)?, Vec::new());
+        }
+        if let Some(lease) = &record.lease {
+            let (mount, _) = lease.split_once('/').unwrap_or_default();
+            batch = batch
+                .put(lease_key(lease, &id)?, Stored::Token.to_bytes()?)
+                .require(leaving_key(mount)?, Precondition::Absent);
         }
         if let Some(parent) = parent {
             batch = batch

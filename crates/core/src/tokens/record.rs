@@ -1,6 +1,6 @@
 //! [`TokenRecord`]: a token as it is stored.
 
-use super::life::Bounds;
+use crate::life::Bounds;
 use secretum_api::fields::AddressRange;
 use secretum_crypto::Timestamp;
 use secretum_engine::{Fault, unreadable};
@@ -75,6 +75,9 @@ pub(crate) struct TokenRecord {
     /// Where it can be used from; anywhere where there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) bound_cidrs: Vec<AddressRange>,
+    /// UUID of the mount that issued it and the path there, where it stands among leases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lease: Option<String>,
 }
 
 impl TokenRecord {
@@ -170,6 +173,7 @@ mod tests {
             kind: TokenKind::Service,
             role: String::new(),
             bound_cidrs: Vec::new(),
+            lease: None,
         }
     }
 

@@ -7,7 +7,7 @@
 //! ended, too. So whoever finds that list empty knows that the whole tree is gone, however many work on
 //! it at once: requests, and the janitor.
 
-use super::{Tokens, child_key, expiry_key, id_key};
+use super::{Tokens, child_key, expiry_key, id_key, lease_key};
 use crate::CoreError;
 use crate::active::Active;
 use crate::pipeline::{COMMIT_TRIES, contended};
@@ -203,6 +203,9 @@ impl Tokens {
         {
             batch = batch.delete(wrapping::key(&token.id)?);
         }
+        if let Some(lease) = &token.record.lease {
+            batch = batch.delete(lease_key(lease, &token.id)?);
+        }
         if let Some(expires) = expires {
             batch = batch.delete(expiry_key(*expires, &token.id)?);
         }
@@ -253,6 +256,7 @@ impl Tokens {
         }
         if children.is_empty() {
             self.empty_cubbyhole(active, &node.id).await?;
+            active.leases.end_those_of(active, &node.id).await?;
             let maker = String::from_utf8_lossy(&mark.value);
             // A token of the same text may have come and gone since: this is not the end of that one.
             let mut batch =

@@ -42,7 +42,12 @@ impl Tokens {
     pub(crate) async fn tidy(&self, active: &Active) {
         tracing::info!("tidying of tokens begins");
         let mut found = Found::default();
-        match self.tidy_all(active, &mut found).await {
+        let tidied = self.tidy_all(active, &mut found).await;
+        // A token that is gone may be left among the leases.
+        if active.leases.begin_tidying() {
+            active.leases.tidy(active).await;
+        }
+        match tidied {
             Ok(()) => tracing::info!(?found, "tidying of tokens is done"),
             Err(error) => tracing::warn!(%error, ?found, "tidying of tokens was given up"),
         }

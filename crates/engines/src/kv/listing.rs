@@ -29,27 +29,3 @@ pub(crate) struct ScanSecrets {
     #[serde(default)]
     pub(super) limit: Option<i64>,
 }
-
-/// The part of a listing that a client asks for.
-pub(super) struct Page {
-    after: Option<String>,
-    /// `None` for the whole listing, sorted.
-    pub(super) limit: Option<usize>,
-}
-
-impl Page {
-    /// Reads `after` and `limit`; a limit below one is none, as clients expect.
-    pub(super) fn of(after: Option<String>, limit: Option<i64>) -> Self {
-        let limit = limit
-            .and_then(|limit| usize::try_from(limit).ok())
-            .filter(|limit| *limit > 0);
-        Self {
-            after: after.filter(|after| !after.is_empty()),
-            limit,
-        }
-    }
-
-    pub(super) fn after(&self) -> Option<&str> {
-        self.after.as_deref()
-    }
-}

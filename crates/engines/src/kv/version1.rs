@@ -3,13 +3,13 @@
 //! A secret is stored at `v1/<path>` with the time of its write, so that an upgrade to version 2
 //! knows when its first version was made.
 
-use crate::kv::listing::{ListSecrets, Page, ScanSecrets};
+use crate::kv::listing::{ListSecrets, ScanSecrets};
 use crate::kv::{KvError, SecretPath, version2};
 use schemars::JsonSchema;
 use secretum_api::fields::{JsonObject, Seconds};
 use secretum_engine::{
-    Access, Context, Engine, Exists, Fault, Handle, Input, Listing, MountStorage, Reply, Routes,
-    Setup, Verb, listing, to_json,
+    Access, Context, Engine, Exists, Fault, Handle, Input, ListPage, Listing, MountStorage, Reply,
+    Routes, Setup, Verb, listing, to_json,
 };
 use secretum_storage::{Batch, Precondition};
 use serde::{Deserialize, Serialize};
@@ -163,7 +163,7 @@ impl Handle<ListSecrets> for Kv1 {
     type Error = KvError;
 
     async fn handle(&self, request: ListSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
-        let page = Page::of(request.after, request.limit);
+        let page = ListPage::of(request.after, request.limit);
         let folder = key(request.path.as_str());
         Ok(listing(
             self.store
@@ -178,7 +178,7 @@ impl Handle<ScanSecrets> for Kv1 {
     type Error = KvError;
 
     async fn handle(&self, request: ScanSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
-        let page = Page::of(request.after, request.limit);
+        let page = ListPage::of(request.after, request.limit);
         let folder = key(request.path.as_str());
         let paths = self.store.descendants(&folder, page.after(), page.limit);
         Ok(listing(paths.await?)?)

@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use secretum_api::Envelope;
 use secretum_core::{Outcome, Response};
-use secretum_engine::{Fault, RawReply, Shape};
+use secretum_engine::{Fault, RawReply, ReplyLease, Shape};
 use secretum_storage::StorageError;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -72,7 +72,12 @@ pub(super) fn json(status: StatusCode, body: Vec<u8>) -> HttpResponse {
 
 fn success(id: &str, reply: &RawReply, shape: Shape) -> serde_json::Result<HttpResponse> {
     if !reply.has_content() && reply.warnings.is_empty() {
-        return Ok(json(StatusCode::NO_CONTENT, Vec::new()));
+        let status = if reply.accepted {
+            StatusCode::ACCEPTED
+        } else {
+            StatusCode::NO_CONTENT
+        };
+        return Ok(json(status, Vec::new()));
     }
     let status = match (reply.gone, reply.accepted) {
         (true, _) => StatusCode::NOT_FOUND,
@@ -94,12 +99,16 @@ fn success(id: &str, reply: &RawReply, shape: Shape) -> serde_json::Result<HttpR
 }
 
 fn envelope<'a>(id: &'a str, reply: &'a RawReply) -> Envelope<'a> {
+    let lease = match reply.lease.as_deref() {
+        Some(ReplyLease::Granted(grant)) => Some(grant),
+        Some(ReplyLease::Wanted(_)) | None => None,
+    };
     Envelope {
         // What a wrapping token stands for is found by its own request.
         request_id: if reply.wrap_info.is_some() { "" } else { id },
-        lease_id: "",
-        renewable: false,
-        lease_duration: reply.refresh_seconds,
+        lease_id: lease.map_or("", |lease| &lease.id),
+        renewable: lease.is_some_and(|lease| lease.renewable),
+        lease_duration: lease.map_or(reply.refresh_seconds, |lease| lease.duration_seconds),
         data: reply.data.as_deref(),
         wrap_info: reply.wrap_info.as_deref(),
         warnings: Some(reply.warnings.as_slice()).filter(|warnings| !warnings.is_empty()),

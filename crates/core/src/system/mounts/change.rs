@@ -2,10 +2,13 @@
 
 use super::tune::{Settings, idle, refuse_plugin_version};
 use super::{Sys, System, folder, handler, mount_at};
-use crate::mounts::{MountSettings, Mounts, NewMount};
+use crate::active::Active;
+use crate::leases::{Force, How, Place, leaving_key};
+use crate::mounts::{Mount, MountSettings, Mounts, NewMount};
 use schemars::JsonSchema;
 use secretum_api::fields::KeyValues;
 use secretum_engine::{Class, Context, Fault, Handle, Reply};
+use secretum_storage::Batch;
 use serde::Deserialize;
 
 /// Enables a secret engine.
@@ -125,7 +128,30 @@ async fn disable(context: &Context, class: Class, path: &str) -> Result<Reply<()
     if mount.record.is_system() {
         return Err(Fault::invalid(format!("cannot unmount \"{}\"", mount.path)));
     }
+    if mount.engine.leases() {
+        end_leases(&system.active, &mount).await?;
+    }
     Ok(Reply::wrote(Mounts::prepare_removal(change, &mount)?))
+}
+
+/// Ends all that a mount handed out. From here on it hands out nothing more, also where it stays since
+/// something could not be ended.
+async fn end_leases(active: &Active, mount: &Mount) -> Result<(), Fault> {
+    let fence = Batch::new().put(leaving_key(&mount.record.uuid)?, Vec::new());
+    active.commit(fence).await?;
+    let all = Place::folder(&mount.record.uuid, "")?;
+    let ended = active
+        .leases
+        .revoke_below(active, &all, How::Now(Force::No))
+        .await;
+    ended.map(drop).map_err(|fault| match fault {
+        Fault::Unavailable(told) => Fault::invalid(format!(
+            "{told}; the mount hands out nothing more, and stays until it is disabled again: give its \
+             leases up with sys/leases/revoke-force/{} where they cannot be ended",
+            mount.path
+        )),
+        other => other,
+    })
 }
 
 handler!(EnableMount, (), ask, context => enable(context, Class::Secret, ask.0).await);

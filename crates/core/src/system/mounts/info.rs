@@ -1,7 +1,7 @@
 //! What may be told of a mount.
 
+use crate::life::Lives;
 use crate::mounts::{Mount, MountConfig};
-use crate::tokens::Lives;
 use schemars::JsonSchema;
 use secretum_engine::Class;
 use serde::Serialize;

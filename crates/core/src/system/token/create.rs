@@ -1,9 +1,10 @@
 //! Creating tokens.
 
 use super::{System, TokenEngine};
+use crate::life::{Life, Lives};
 use crate::limits::check_life;
 use crate::system::wrapping;
-use crate::tokens::{Life, Lives, NewToken, Role, RoleType, Token, TokenKind};
+use crate::tokens::{Issuer, NewToken, Role, RoleType, Token, TokenKind};
 use schemars::JsonSchema;
 use secretum_api::fields::{CommaList, KeyValues, Seconds};
 use secretum_crypto::SecretString;
@@ -124,7 +125,12 @@ async fn create(context: &Context, wanted: Wanted, way: Way) -> Result<Reply<()>
     };
     let lives = system.active.mounts.lives_at(&path);
     let new = wanted.token(caller, policies, lives, way)?;
-    let new = NewToken { parent, ..new };
+    let issuer = Issuer::at(&system.active, &new.path);
+    let new = NewToken {
+        parent,
+        issuer,
+        ..new
+    };
     let chosen = new.text.as_ref().map(SecretString::duplicate);
     let issued = tokens.prepare_auth(new)?;
     if let Some(text) = &chosen
@@ -287,6 +293,7 @@ impl Wanted {
             explicit_max_ttl: self.explicit_max_ttl.0,
             period: self.period.0,
             renewable: kind == TokenKind::Service && self.renewable.unwrap_or(true),
+            issuer: None,
         })
     }
 

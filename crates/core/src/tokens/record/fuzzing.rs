@@ -1,7 +1,7 @@
 //! What must hold of any bytes in the place of a token.
 
 use super::{AccessorRecord, TokenRecord};
-use crate::tokens::life::Lives;
+use crate::life::Lives;
 use secretum_crypto::Timestamp;
 
 /// A token that is read is the same when it is written and read again, and can be asked about its

@@ -3,9 +3,9 @@
 //! A mount that was of version 1 has names in two places until each secret is written again.
 
 use super::{Kv2, meta};
-use crate::kv::listing::{ListSecrets, Page, ScanSecrets};
+use crate::kv::listing::{ListSecrets, ScanSecrets};
 use crate::kv::{KvError, version1};
-use secretum_engine::{Context, Fault, Handle, Listing, Reply, listing};
+use secretum_engine::{Context, Fault, Handle, ListPage, Listing, Reply, listing};
 use std::collections::BTreeSet;
 
 /// How far down a listing looks.
@@ -22,7 +22,7 @@ impl Handle<ListSecrets> for Kv2 {
     type Error = KvError;
 
     async fn handle(&self, request: ListSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
-        let page = Page::of(request.after, request.limit);
+        let page = ListPage::of(request.after, request.limit);
         self.names(request.path.as_str(), &page, Depth::One).await
     }
 }
@@ -32,7 +32,7 @@ impl Handle<ScanSecrets> for Kv2 {
     type Error = KvError;
 
     async fn handle(&self, request: ScanSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
-        let page = Page::of(request.after, request.limit);
+        let page = ListPage::of(request.after, request.limit);
         self.names(request.path.as_str(), &page, Depth::All).await
     }
 }
@@ -41,7 +41,7 @@ impl Kv2 {
     async fn names(
         &self,
         folder: &str,
-        page: &Page,
+        page: &ListPage,
         depth: Depth,
     ) -> Result<Reply<Listing>, KvError> {
         let names = match page.limit {

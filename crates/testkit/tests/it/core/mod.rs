@@ -4,6 +4,7 @@ mod audit;
 mod authorize;
 mod batch;
 mod commits;
+mod leases;
 mod lifecycle;
 mod limits;
 mod lives;

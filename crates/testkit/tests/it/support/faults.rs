@@ -74,6 +74,12 @@ impl Faulty {
         self.read_yields.store(yields, Ordering::SeqCst);
     }
 
+    /// Takes a key away, behind everybody's back.
+    pub(crate) async fn remove(&self, key: &str) {
+        let batch = Batch::new().delete(Key::try_from(key).unwrap());
+        self.inner.commit(batch).await.unwrap();
+    }
+
     /// Puts something else in the place of a value, behind everybody's back.
     pub(crate) async fn overwrite(&self, key: &str, value: &'static [u8]) {
         let key = Key::try_from(key).unwrap();

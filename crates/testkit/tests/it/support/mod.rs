@@ -1,6 +1,7 @@
 //! What the tests share: a vault in process, a storage with faults, an engine made for tests.
 
 pub(crate) mod faults;
+pub(crate) mod lender;
 pub(crate) mod probe;
 pub(crate) mod vault;
 

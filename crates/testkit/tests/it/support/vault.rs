@@ -1,11 +1,11 @@
 //! [`Vault`]: a core over a faulty storage, with the engines of the house and the probe.
 
 use super::faults::Faulty;
-use super::probe;
+use super::{lender, probe};
 use secretum_api::{Auth, RequestPath, fields::Seconds};
 use secretum_core::{Core, CoreConfig, NodeState, Request, Response};
 use secretum_crypto::{SecretString, SystemRng, TestClock, Timestamp};
-use secretum_engine::{Fault, Verb};
+use secretum_engine::{Fault, LeaseGrant, ReplyLease, Verb};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,6 +40,8 @@ pub(crate) struct Answer {
     pub(crate) auth: Option<Auth>,
     pub(crate) warnings: Vec<String>,
     pub(crate) gone: bool,
+    /// The lease of what was answered.
+    pub(crate) lease: Option<LeaseGrant>,
     /// The token that stands for the answer.
     pub(crate) wrap_token: Option<String>,
 }
@@ -54,6 +56,7 @@ pub(crate) struct Ask {
 pub(crate) fn core(storage: &Arc<Faulty>, clock: &Arc<TestClock>) -> Arc<Core> {
     let mut kinds = secretum_engines::all().unwrap();
     kinds.push(probe::kind());
+    kinds.push(lender::kind());
     Core::new(CoreConfig {
         storage: Arc::clone(storage) as _,
         storage_kind: "inmem",
@@ -131,6 +134,10 @@ fn answer(response: Response) -> Result<Answer, Fault> {
         auth: reply.auth.map(|auth| *auth),
         warnings: reply.warnings.iter().map(ToString::to_string).collect(),
         gone: reply.gone,
+        lease: reply.lease.map(|lease| match *lease {
+            ReplyLease::Granted(grant) => grant,
+            ReplyLease::Wanted(lease) => panic!("{lease:?} was not made"),
+        }),
         wrap_token: reply.wrap_info.map(|info| info.token),
     })
 }

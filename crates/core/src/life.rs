@@ -1,4 +1,4 @@
-//! How long tokens live: what is asked for, within what a mount allows.
+//! How long tokens and leases live: what is asked for, within what a mount allows.
 
 use secretum_api::fields::{Seconds, short_duration};
 
@@ -24,13 +24,13 @@ pub(crate) enum Life {
 
 /// What bounds the life of one token, in seconds; 0 where it does not.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     /// The longest from birth to end, whatever is renewed.
-    pub(super) explicit_max: u64,
+    pub(crate) explicit_max: u64,
     /// What each renewal gives, without end.
-    pub(super) period: u64,
+    pub(crate) period: u64,
     /// How old it is.
-    pub(super) age: u64,
+    pub(crate) age: u64,
 }
 
 /// A life that was given.
@@ -44,7 +44,7 @@ pub(crate) struct Given {
 
 impl Lives {
     /// The life that a token gets which asks for so many seconds, 0 for the default.
-    pub(super) fn give(self, asked: u64, bounds: Bounds) -> Given {
+    pub(crate) fn give(self, asked: u64, bounds: Bounds) -> Given {
         let most = match bounds.explicit_max {
             0 => self.max,
             explicit => explicit.min(self.max),
