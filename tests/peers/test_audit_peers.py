@@ -15,6 +15,11 @@ from node import dev_node, only_secretum, until
 HMAC = re.compile(r"hmac-sha256:[0-9a-f]{64}")
 
 
+def of_path(record, path):
+    """Whether this is the record of a request of a path, and no head."""
+    return record["type"] != "head" and record["request"]["path"] == path
+
+
 class Listener:
     """Collects lines at an address, until it is closed; `again` listens there anew."""
 
@@ -68,7 +73,7 @@ class Listener:
     def records(self, path):
         lines = self.text.decode().splitlines(keepends=True)
         whole = [json.loads(line) for line in lines if line.endswith("\n")]
-        return [record for record in whole if record["request"]["path"] == path]
+        return [record for record in whole if of_path(record, path)]
 
 
 @pytest.fixture
@@ -191,7 +196,7 @@ def log_device(node, name, **options):
 
 def of(file, path):
     records = [json.loads(line[line.index("{") :]) for line in file.read_text().splitlines()]
-    return [record for record in records if record["request"]["path"] == path]
+    return [record for record in records if of_path(record, path)]
 
 
 @only_secretum("OpenBao says nothing")
@@ -307,7 +312,7 @@ class Rsyslog:
             return []
         parts = [line.split(maxsplit=3) for line in self.log.read_text().splitlines()]
         found = [(part[:3], json.loads(part[3])) for part in parts if len(part) == 4]
-        return [(head, record) for head, record in found if record["request"]["path"] == path]
+        return [(head, record) for head, record in found if of_path(record, path)]
 
 
 @pytest.fixture

@@ -38,6 +38,11 @@ impl Chain {
         chain.unwrap_or_default()
     }
 
+    /// The hash over all lines so far, and the number of the next.
+    pub(crate) fn end(&self) -> (&[u8; 32], u64) {
+        (&self.head, self.sequence)
+    }
+
     /// Ends the line that stands in `text` from `start` on: adds its sequence, and the hash over the
     /// head before and the line up to there.
     pub(crate) fn seal(&mut self, start: usize, text: &mut Vec<u8>) {

@@ -52,12 +52,13 @@ pub(crate) fn conceal_text(text: &str, key: &HmacKey, out: &mut Vec<u8>) {
     push_hex(&key.sign(text.as_bytes()), out);
 }
 
-/// Writes the 32 bytes of a tag or hash in lower-case hex.
-pub(crate) fn push_hex(bytes: &[u8; 32], out: &mut Vec<u8>) {
-    let mut digits = [0; 64];
+/// Writes the bytes of a tag, hash or signature in lower-case hex.
+pub(crate) fn push_hex<const BYTES: usize>(bytes: &[u8; BYTES], out: &mut Vec<u8>) {
+    let mut digits = [[0; 2]; BYTES];
+    let digits = digits.as_flattened_mut();
     // Its only error is a length that does not fit.
-    if hex::encode_to_slice(bytes, &mut digits).is_ok() {
-        out.extend_from_slice(&digits);
+    if hex::encode_to_slice(bytes, digits).is_ok() {
+        out.extend_from_slice(digits);
     }
 }
 

@@ -2,11 +2,14 @@
 
 use crate::AuditError;
 use crate::form::Form;
+use crate::head::{Signer, signing_key};
 use crate::options::{DeviceOptions, Target};
 use crate::queue::{PATIENCE, Queue};
 use crate::sink::{Opened, Place};
 use crate::writer::Writer;
 use futures::FutureExt;
+use secretum_crypto::ClockRef;
+use secretum_crypto::ed25519::PUBLIC_KEY_BYTES;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -25,6 +28,8 @@ pub struct DeviceConfig<'a> {
     pub hmac_key: &'a [u8],
     /// Where it writes, and how.
     pub options: DeviceOptions,
+    /// The time, for its heads.
+    pub clock: ClockRef,
 }
 
 /// One place that records go to: how it tells of them, and a queue to the thread that writes them.
@@ -34,6 +39,7 @@ pub struct Device {
     form: Form,
     queue: Queue,
     place: Place,
+    public_key: [u8; PUBLIC_KEY_BYTES],
 }
 
 impl Device {
@@ -45,12 +51,27 @@ impl Device {
     pub async fn open(config: DeviceConfig<'_>) -> Result<Self, AuditError> {
         let DeviceOptions { target, form, .. } = config.options;
         let opened = patiently(&target, Target::open).await?;
-        Self::on(config.path, Form::new(config.hmac_key, form), opened)
+        let key = signing_key(config.hmac_key).map_err(|error| {
+            AuditError::Option(format!("there is no key for its heads: {error}"))
+        })?;
+        let signer = Signer::new(key, config.clock);
+        Self::on(
+            config.path,
+            Form::new(config.hmac_key, form),
+            opened,
+            signer,
+        )
     }
 
     /// A device on a sink that is open.
-    pub(crate) fn on(path: &str, form: Form, opened: Opened) -> Result<Self, AuditError> {
-        let writer = Writer::new(opened, &form.options.prefix);
+    pub(crate) fn on(
+        path: &str,
+        form: Form,
+        opened: Opened,
+        signer: Signer,
+    ) -> Result<Self, AuditError> {
+        let public_key = signer.public_key();
+        let writer = Writer::new(opened, &form.options.prefix, signer);
         let place = writer.place();
         let queue = Queue::start(path, writer).map_err(|source| AuditError::Unreachable {
             place: path.to_owned(),
@@ -61,6 +82,7 @@ impl Device {
             form,
             queue,
             place,
+            public_key,
         })
     }
 
@@ -78,7 +100,9 @@ impl Device {
     #[cfg(test)]
     pub(crate) fn on_sink(path: &str, sink: impl crate::sink::Sink + 'static) -> Self {
         let form = Form::new(b"key", crate::form::FormOptions::default());
-        Self::on(path, form, Opened::elsewhere(sink)).unwrap()
+        let clock = std::sync::Arc::new(secretum_crypto::SystemClock);
+        let signer = Signer::new(signing_key(b"key").unwrap(), clock);
+        Self::on(path, form, Opened::elsewhere(sink), signer).unwrap()
     }
 
     /// Its path, with a slash at its end.
@@ -106,6 +130,13 @@ impl Device {
     /// How it tells of what it records.
     pub(crate) fn form(&self) -> &Form {
         &self.form
+    }
+
+    /// The public half of the key that signs the heads of its log, 32 bytes.
+    ///
+    /// **Source**: RFC 8032, Ed25519.
+    pub fn public_key(&self) -> &[u8] {
+        &self.public_key
     }
 
     /// A text as this device shows it.

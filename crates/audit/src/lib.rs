@@ -16,15 +16,18 @@ mod device;
 mod elide;
 mod file;
 mod form;
+mod head;
 mod options;
 mod queue;
 mod record;
 mod sink;
+pub mod verify;
 mod writer;
 
 pub use broker::{Broker, Entry, Pending};
 pub use conceal::conceal;
 pub use device::{Device, DeviceConfig, Sent};
+pub use head::HeadState;
 pub use options::DeviceOptions;
 pub use record::{
     AuthPart, AuthWords, Decision, ErrorPart, Issued, Record, RecordedHeader, RequestPart,

@@ -8,12 +8,12 @@ use crate::AuditError;
 use crate::writer::Writer;
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
 
 /// How many records may wait for a device.
-const RECORDS_MAX: usize = 4_096;
+pub(crate) const RECORDS_MAX: usize = 4_096;
 
 /// How many bytes of records may wait for a device, beyond a single record.
 const BYTES_MAX: usize = 64 << 20;
@@ -49,6 +49,11 @@ impl Lines {
     /// All of them, one behind the other.
     pub(crate) fn text(&self) -> &[u8] {
         &self.text
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -330,7 +335,20 @@ impl Shared {
 
 /// Serves until the queue is gone.
 fn write_all(mut writer: Writer, jobs: &Receiver<Job>) {
-    while let Ok(job) = jobs.recv() {
+    loop {
+        let job = match writer.head_due_in() {
+            Some(time) => match jobs.recv_timeout(time) {
+                Err(RecvTimeoutError::Timeout) => {
+                    writer.sign();
+                    continue;
+                }
+                received => received.ok(),
+            },
+            None => jobs.recv().ok(),
+        };
+        let Some(job) = job else {
+            return writer.close();
+        };
         let Job {
             lines,
             reopen,

@@ -20,6 +20,14 @@ pub(crate) trait Sink: Send {
     /// **Errors**: [`Unwritten`], which says of all of them what became of them.
     fn write(&mut self, lines: &Lines) -> Result<(), Unwritten>;
 
+    /// Follows the place where it moved; whether what is written next stands somewhere else than what was
+    /// written before.
+    ///
+    /// **Errors**: as the kind says, where nothing can be written.
+    fn moves_on(&mut self) -> Result<bool, AuditError> {
+        Ok(false)
+    }
+
     /// Begins anew with what stands at the place now, after that was moved away or replaced.
     ///
     /// **Errors**: as the kind says; it then goes on as it was.

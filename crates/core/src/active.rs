@@ -62,7 +62,11 @@ impl Active {
             roles: Roles::new(Arc::clone(&storage))?,
             policies: Policies::new(Arc::clone(&storage), Arc::clone(&core.config.clock)),
             audited_headers: AuditedHeaders::new(Arc::clone(&storage)),
-            audits: Audits::new(core.config.audit_directory.clone(), Arc::clone(&storage)),
+            audits: Audits::new(
+                core.config.audit_directory.clone(),
+                Arc::clone(&storage),
+                Arc::clone(&core.config.clock),
+            ),
             followed: Followed::new(revision),
             turns: Turns::new(),
             tasks: TaskTracker::new(),

@@ -7,7 +7,7 @@ use crate::CoreError;
 use crate::active::Active;
 use parking_lot::Mutex;
 use secretum_audit::{AuditError, Broker, Device, DeviceConfig, DeviceOptions};
-use secretum_crypto::Key256;
+use secretum_crypto::{ClockRef, Key256};
 use secretum_engine::{Fault, to_json, unreadable};
 use secretum_storage::{Batch, Entry, Key, PageOf, Precondition, Revision, Storage, StorageError};
 use serde::{Deserialize, Serialize};
@@ -74,15 +74,21 @@ pub(crate) struct Audits {
     opened: Mutex<BTreeMap<String, Revision>>,
     directory: Option<PathBuf>,
     storage: Arc<dyn Storage>,
+    clock: ClockRef,
 }
 
 impl Audits {
-    pub(crate) fn new(directory: Option<PathBuf>, storage: Arc<dyn Storage>) -> Self {
+    pub(crate) fn new(
+        directory: Option<PathBuf>,
+        storage: Arc<dyn Storage>,
+        clock: ClockRef,
+    ) -> Self {
         Self {
             broker: Broker::default(),
             opened: Mutex::default(),
             directory,
             storage,
+            clock,
         }
     }
 
@@ -247,6 +253,7 @@ impl Audits {
             path: &record.path,
             hmac_key: &hmac_key,
             options,
+            clock: Arc::clone(&self.clock),
         };
         Device::open(config).await
     }

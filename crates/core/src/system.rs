@@ -210,6 +210,7 @@ fn audit_rows(routes: Routes<Sys>) -> Routes<Sys> {
         .on::<audit::DisableDevice>(Verb::Delete, "audit/{path+}", Access::Sudo)
         .on::<audit::Hash>(Verb::Write, "audit-hash/{path+}", Access::Token)
         .shape(Shape::Lifted)
+        .on::<audit::ReadKey>(Verb::Read, "audit-key/{path+}", Access::Token)
         .on::<request_headers::ListHeaders>(Verb::Read, REQUEST_HEADERS, Access::Sudo)
         .shape(Shape::Lifted)
         .on::<request_headers::ReadHeader>(Verb::Read, REQUEST_HEADER, Access::Sudo)

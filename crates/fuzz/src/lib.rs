@@ -41,6 +41,7 @@ const fn target(name: &'static str, run: fn(&[u8])) -> Target {
 /// Every target.
 pub const TARGETS: &[Target] = &[
     target("audit_conceal", audit::conceal),
+    target("audit_verify", audit::verify),
     target("barrier_keyring", barrier::keyring),
     target("barrier_records", barrier::records),
     target("client_answer", client::answer),

@@ -46,6 +46,7 @@ impl Harness for AuditFile {
             path: "file/",
             hmac_key: b"key",
             options: DeviceOptions::read("file", &options(&self.path), None).unwrap(),
+            clock: std::sync::Arc::new(secretum_crypto::SystemClock),
         };
         Device::open(config).await.unwrap()
     }

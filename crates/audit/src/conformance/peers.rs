@@ -194,6 +194,7 @@ impl Harness for Peer {
             path: "peer/",
             hmac_key: b"key",
             options,
+            clock: std::sync::Arc::new(secretum_crypto::SystemClock),
         };
         Device::open(config).await.unwrap()
     }

@@ -22,6 +22,8 @@ pub(crate) struct FileSink {
     id: Arc<Mutex<FileId>>,
     /// A failed write may have left part of a line.
     torn: bool,
+    /// What is written next stands in another file, or behind part of a line.
+    is_new: bool,
     /// It was moved away, and none could be opened in its place.
     is_stuck: bool,
 }
@@ -45,6 +47,7 @@ impl FileSink {
             file,
             id,
             torn,
+            is_new: false,
             is_stuck: false,
         };
         Ok(Opened {
@@ -63,6 +66,7 @@ impl FileSink {
             file,
             id: Arc::new(Mutex::new(FileId::of(&facts))),
             torn: false,
+            is_new: false,
             is_stuck: false,
         }
     }
@@ -105,6 +109,7 @@ impl FileSink {
                 refused => {
                     let error = refused.err().unwrap_or_else(|| ErrorKind::WriteZero.into());
                     self.torn |= partly > 0 && self.cut_off(partly).is_err();
+                    self.is_new |= self.torn;
                     return Err(self.options.failed(error));
                 }
             }
@@ -119,8 +124,12 @@ impl FileSink {
 }
 
 impl Sink for FileSink {
+    fn moves_on(&mut self) -> Result<bool, AuditError> {
+        self.follow()?;
+        Ok(std::mem::take(&mut self.is_new))
+    }
+
     fn write(&mut self, lines: &Lines) -> Result<(), Unwritten> {
-        self.follow().map_err(Unwritten::Nothing)?;
         let written = if self.torn {
             self.write_all(&[b"\n", lines.text()].concat())
         } else {
@@ -143,6 +152,7 @@ impl Sink for FileSink {
         let whole = last_line_end(&mut file, facts.len()).map_err(failed)?;
         *self.id.lock() = FileId::of(&facts);
         (self.file, self.torn) = (file, whole < facts.len());
+        self.is_new = true;
         Ok(())
     }
 }

@@ -50,6 +50,10 @@ fn failed(error: &std::io::Error) -> AuditError {
 }
 
 impl Sink for Stdout {
+    fn moves_on(&mut self) -> Result<bool, AuditError> {
+        Ok(self.torn)
+    }
+
     fn write(&mut self, lines: &Lines) -> Result<(), Unwritten> {
         self.mend()
             .map_err(|error| Unwritten::Nothing(failed(&error)))?;

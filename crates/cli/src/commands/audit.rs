@@ -1,5 +1,7 @@
 //! `audit`: where requests are recorded.
 
+mod verify;
+
 use crate::arguments::data;
 use crate::arguments::flags::Connection;
 use crate::commands::mounts::{self, Column, Kind};
@@ -21,6 +23,8 @@ pub(crate) enum Command {
     /// What it recorded stays; its texts can no longer be found by hash.
     #[command(mut_arg("path", |path| path.help("Name of the device")))]
     Disable(mounts::Disable),
+    Key(verify::Key),
+    Verify(verify::Verify),
 }
 
 /// Makes an audit device
@@ -58,6 +62,8 @@ impl Command {
             Self::List(command) => command.run::<Audit>().await,
             Self::Enable(command) => command.run().await,
             Self::Disable(command) => command.run::<Audit>().await,
+            Self::Key(command) => command.run().await,
+            Self::Verify(command) => command.run(),
         }
     }
 }

@@ -63,6 +63,18 @@ impl Sys<'_> {
             .await
     }
 
+    /// The public key that the heads of a device's log are signed with, in hex.
+    ///
+    /// **Errors**: as [`crate::Client::send`].
+    pub async fn audit_key(&self, path: &str) -> Result<String, ClientError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            public_key: String,
+        }
+        let request = Request::get(format!("sys/audit-key/{path}"));
+        Ok(self.client.data::<Answer>(request).await?.public_key)
+    }
+
     /// A text as a device's log shows it, for searching the log.
     ///
     /// **Errors**: as [`crate::Client::send`].

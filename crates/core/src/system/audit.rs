@@ -8,6 +8,7 @@ use secretum_api::fields::KeyValues;
 use secretum_engine::{Context, Fault, Handle, Reply};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Lists the audit devices.
 #[derive(Deserialize, JsonSchema)]
@@ -39,6 +40,22 @@ pub(crate) struct EnableDevice {
 pub(crate) struct DisableDevice {
     /// Path of the device.
     path: String,
+}
+
+/// Gives the public key that the heads of a device's log are signed with, for those who verify it.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct ReadKey {
+    /// Path of the device.
+    path: String,
+}
+
+/// A public key.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct PublicKey {
+    /// The key, 32 bytes in hex.
+    public_key: String,
+    /// `ed25519`.
+    algorithm: &'static str,
 }
 
 /// Shows a text as an audit device would, to find it in its log.
@@ -141,6 +158,25 @@ impl Handle<DisableDevice> for Sys {
     }
 }
 
+fn device(context: &Context, path: &str) -> Result<Arc<secretum_audit::Device>, Fault> {
+    let active = &System::of(context)?.active;
+    let device = active.audits.broker.device(&folder(path)?);
+    device.ok_or_else(|| Fault::invalid("unknown audit backend"))
+}
+
+impl Handle<ReadKey> for Sys {
+    type Data = PublicKey;
+    type Error = Fault;
+
+    async fn handle(&self, request: ReadKey, context: &Context) -> Result<Reply<PublicKey>, Fault> {
+        let device = device(context, &request.path)?;
+        Ok(Reply::data(PublicKey {
+            public_key: hex::encode(device.public_key()),
+            algorithm: "ed25519",
+        }))
+    }
+}
+
 impl Handle<Hash> for Sys {
     type Data = Hashed;
     type Error = Fault;
@@ -149,12 +185,7 @@ impl Handle<Hash> for Sys {
         if request.input.is_empty() {
             return Err(Fault::invalid("the \"input\" parameter is empty"));
         }
-        let device = System::of(context)?
-            .active
-            .audits
-            .broker
-            .device(&folder(&request.path)?);
-        let device = device.ok_or_else(|| Fault::invalid("unknown audit backend"))?;
+        let device = device(context, &request.path)?;
         Ok(Reply::data(Hashed {
             hash: device.hash(&request.input),
         }))

@@ -27,6 +27,7 @@ macro_rules! replayed {
 // Together they take about ten seconds without optimization, so the slow ones get fewer.
 replayed! {
     audit_conceal: 20_000,
+    audit_verify: 20_000,
     barrier_keyring: 20_000,
     barrier_records: 1_500,
     client_answer: 20_000,

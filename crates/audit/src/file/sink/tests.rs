@@ -1,10 +1,12 @@
 //! The file device's sink, below the writer that chains its lines.
 
 use super::*;
+use crate::head::{Signer, signing_key};
+use crate::verify::{Report, Verifier};
 use crate::writer::Writer;
-use secretum_crypto::Sha256;
+use secretum_crypto::SystemClock;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const LINE: &[u8] = br#"{"timestamp":"t""#;
 
@@ -21,25 +23,32 @@ fn options(path: &Path) -> FileOptions {
     FileOptions::read(&options, None).unwrap()
 }
 
-fn open(path: &Path) -> Writer {
-    Writer::new(FileSink::open(options(path)).unwrap(), "")
+fn signer() -> Signer {
+    Signer::new(signing_key(b"key").unwrap(), Arc::new(SystemClock))
 }
 
-/// The sequences of a file, each line's chain checked against the line before.
-fn sequences(path: &PathBuf) -> Vec<u64> {
-    let text = std::fs::read_to_string(path).unwrap();
-    let mut head = [0; 32];
-    let mut sequences = Vec::new();
-    for line in text.lines().filter(|line| line.contains("\"chain\"")) {
-        let record: serde_json::Value = serde_json::from_str(line).unwrap();
-        let mut hash = Sha256::new();
-        hash.update(&head);
-        hash.update(line.split(",\"chain\"").next().unwrap().as_bytes());
-        head = hash.finish();
-        assert_eq!(record["chain"], hex::encode(head));
-        sequences.push(record["sequence"].as_u64().unwrap());
+fn open(path: &Path) -> Writer {
+    Writer::new(FileSink::open(options(path)).unwrap(), "", signer())
+}
+
+/// What the verifier says of files that follow each other, with the key of their heads.
+fn verified(paths: &[&Path]) -> Report {
+    let key = signing_key(b"key").unwrap().public_key();
+    let mut verifier = Verifier::new(vec![key.to_vec()]);
+    for path in paths {
+        let file = File::open(path).unwrap();
+        verifier
+            .read(&path.display().to_string(), file, |_| ())
+            .unwrap();
     }
-    sequences
+    let report = verifier.finish();
+    assert_eq!(report.told, []);
+    report
+}
+
+/// How many records the files hold, which follow each other.
+fn records(paths: &[&Path]) -> u64 {
+    verified(paths).records
 }
 
 /// The longest that a file may become.
@@ -71,7 +80,7 @@ fn a_file_that_was_full_goes_on_with_a_whole_line() {
     file.set_len(0).unwrap();
     writer.write(&lines(1)).unwrap();
     writer.write(&lines(2)).unwrap();
-    assert_eq!(sequences(&path), [0, 1, 2]);
+    assert_eq!(records(&[&path]), 3);
 }
 
 #[test]
@@ -81,9 +90,9 @@ fn the_chain_goes_on_where_the_file_ends() {
     for opened in 0..3_u64 {
         let mut writer = open(&path);
         writer.write(&lines(2)).unwrap();
-        assert_eq!(sequences(&path).len() as u64, 2 * (opened + 1));
+        assert_eq!(records(&[&path]), 2 * (opened + 1));
     }
-    assert_eq!(sequences(&path), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(verified(&[&path]).not_closed, 2);
 }
 
 #[test]
@@ -101,13 +110,10 @@ fn the_chain_goes_on_in_the_file_behind_a_moved_one() {
     writer.write(&lines(2)).unwrap();
     writer.reopen().unwrap();
     writer.write(&lines(1)).unwrap();
-    assert_eq!(sequences(&moved), [0, 1, 2]);
-    let whole = folder.path().join("whole");
-    let both = [&moved, &path]
-        .map(|path| std::fs::read(path).unwrap())
-        .concat();
-    std::fs::write(&whole, both).unwrap();
-    assert_eq!(sequences(&whole), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(records(&[&moved]), 3);
+    assert_eq!(records(&[&moved, &path]), 6);
+    // The second begins with a head, which says from where it goes on.
+    assert_eq!(records(&[&path]), 3);
 }
 
 #[test]
@@ -121,19 +127,11 @@ fn a_moved_or_deleted_file_is_noticed_without_a_word() {
     writer.write(&lines(1)).unwrap();
     std::fs::rename(&path, &moved).unwrap();
     writer.write(&lines(1)).unwrap();
-    assert_eq!(sequences(&moved), [0]);
-    assert!(
-        std::fs::read_to_string(&path)
-            .unwrap()
-            .contains("\"sequence\":1")
-    );
+    assert_eq!(records(&[&moved]), 1);
+    assert_eq!(records(&[&moved, &path]), 2);
     std::fs::remove_file(&path).unwrap();
     writer.write(&lines(1)).unwrap();
-    assert!(
-        std::fs::read_to_string(&path)
-            .unwrap()
-            .contains("\"sequence\":2")
-    );
+    assert_eq!(records(&[&path]), 1);
 }
 
 #[test]
@@ -149,17 +147,13 @@ fn a_file_that_none_can_follow_goes_on_while_it_can_be_found() {
     std::fs::create_dir(&path).unwrap();
     assert!(writer.reopen().is_err());
     writer.write(&lines(1)).unwrap();
-    assert_eq!(sequences(&moved), [0, 1]);
+    assert_eq!(records(&[&moved]), 2);
     // Records in a file without a name are none.
     std::fs::remove_file(&moved).unwrap();
     assert!(writer.write(&lines(1)).is_err());
     std::fs::remove_dir(&path).unwrap();
     writer.write(&lines(1)).unwrap();
-    assert!(
-        std::fs::read_to_string(&path)
-            .unwrap()
-            .contains("\"sequence\":2")
-    );
+    assert_eq!(records(&[&path]), 1);
 }
 
 #[test]
@@ -180,23 +174,21 @@ fn a_file_gets_the_mode_that_was_asked_for() {
 fn a_file_with_a_prefix_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.log");
-    for prefix in ["", "vault: ", "vault: "] {
+    for prefix in ["vault: ", "vault: "] {
         let options = BTreeMap::from([
             ("file_path".to_owned(), path.display().to_string()),
             ("prefix".to_owned(), prefix.to_owned()),
         ]);
         let options = FileOptions::read(&options, None).unwrap();
-        let mut writer = Writer::new(FileSink::open(options).unwrap(), prefix);
+        let mut writer = Writer::new(FileSink::open(options).unwrap(), prefix, signer());
         writer.write(&lines(1)).unwrap();
     }
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(
         text.lines()
-            .nth(2)
-            .unwrap()
-            .starts_with("vault: {\"timestamp\"")
+            .all(|line| line.starts_with("vault: {\"timestamp\""))
     );
-    assert!(text.contains("\"sequence\":2"));
+    assert_eq!(records(&[&path]), 2);
 }
 
 #[test]
@@ -217,7 +209,8 @@ fn a_torn_line_stays_apart_and_breaks_no_chain() {
         whole
     );
     open(&path).write(&lines(1)).unwrap();
-    assert_eq!(sequences(&path), [0, 1, 2]);
+    let report = verified(&[&path]);
+    assert_eq!((report.records, report.torn), (3, 1));
 }
 
 #[test]
@@ -226,5 +219,8 @@ fn a_log_without_a_chain_begins_one() {
     let path = folder.path().join("audit.log");
     std::fs::write(&path, "{\"timestamp\":\"t\"}\n").unwrap();
     open(&path).write(&lines(1)).unwrap();
-    assert_eq!(sequences(&path), [0]);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (_, own) = text.split_once('\n').unwrap();
+    std::fs::write(&path, own).unwrap();
+    assert_eq!(verified(&[&path]).first_sequence, Some(0));
 }

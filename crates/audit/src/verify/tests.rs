@@ -1,0 +1,258 @@
+//! Every way to falsify a log, and that each is found.
+
+use super::*;
+use crate::head::{Signer, signing_key};
+use crate::queue::Lines;
+use crate::sink::{Opened, Sink, Unwritten};
+use crate::writer::Writer;
+use parking_lot::Mutex;
+use proptest::prelude::*;
+use secretum_crypto::TestClock;
+use std::sync::Arc;
+
+const KEY: &[u8] = b"the key of the device";
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Sink for Log {
+    fn write(&mut self, lines: &Lines) -> Result<(), Unwritten> {
+        self.0.lock().extend_from_slice(lines.text());
+        Ok(())
+    }
+}
+
+fn clock() -> Arc<TestClock> {
+    Arc::new(TestClock::new(Timestamp::from_unix_seconds(1_800_000_000)))
+}
+
+fn signer(clock: &Arc<TestClock>) -> Signer {
+    Signer::new(signing_key(KEY).unwrap(), Arc::clone(clock) as _)
+}
+
+fn record(clock: &TestClock, number: usize) -> Vec<u8> {
+    let time = secretum_crypto::Clock::now(clock).to_rfc3339();
+    format!(r#"{{"timestamp":"{time}","type":"request","number":{number}"#).into_bytes()
+}
+
+/// A log of a device that wrote batches of records, a head behind some, and ended.
+fn log(batches: &[usize]) -> Vec<String> {
+    let (log, clock) = (Log::default(), clock());
+    let mut writer = Writer::new(Opened::elsewhere(log.clone()), "", signer(&clock));
+    let mut number = 0;
+    for (at, batch) in batches.iter().enumerate() {
+        let mut lines = Lines::default();
+        for _ in 0..*batch {
+            lines.push(&record(&clock, number));
+            number += 1;
+        }
+        writer.write(&lines).unwrap();
+        if at % 2 == 1 {
+            writer.sign();
+        }
+    }
+    writer.close();
+    let text = String::from_utf8(log.0.lock().clone()).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn verify(lines: &[String]) -> Report {
+    verify_with(vec![signing_key(KEY).unwrap().public_key().to_vec()], lines)
+}
+
+fn verify_with(keys: Vec<Vec<u8>>, lines: &[String]) -> Report {
+    let mut verifier = Verifier::new(keys);
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    verifier.read("log", text.as_bytes(), |_| ()).unwrap();
+    verifier.finish()
+}
+
+/// What somebody does who can compute the chain anew.
+fn rechained(lines: &[String]) -> Vec<String> {
+    let mut before = [0; 32];
+    (lines.iter())
+        .map(|text| {
+            let line = Line::of(format!("{text}\n").as_bytes(), 0)
+                .unwrap()
+                .chain_behind(&before);
+            before = line;
+            let (body, _) = text.rsplit_once(",\"chain\"").unwrap();
+            format!("{body},\"chain\":\"{}\"}}", hex::encode(before))
+        })
+        .collect()
+}
+
+#[test]
+fn a_whole_log_is_whole() {
+    let report = verify(&log(&[3, 1, 4, 1]));
+    assert_eq!(report.told, []);
+    assert_eq!((report.records, report.heads, report.uncovered), (9, 4, 0));
+    assert!(report.is_closed);
+    assert_eq!(
+        (report.first_sequence, report.last_sequence),
+        (Some(0), Some(12))
+    );
+}
+
+#[test]
+fn a_head_follows_a_thousand_records() {
+    let report = verify(&log(&[600, 399, 1, 2_500, 1]));
+    assert_eq!(report.told, []);
+    // It opens; two were asked for; one was due; it closes.
+    assert_eq!(report.heads, 5);
+}
+
+#[test]
+fn another_key_signed_nothing() {
+    let lines = log(&[3]);
+    let other = signing_key(b"other").unwrap().public_key().to_vec();
+    let report = verify_with(vec![other.clone()], &lines);
+    assert_eq!(report.findings, report.heads);
+    assert_eq!(verify_with(Vec::new(), &lines).findings, 0);
+    // One that two devices wrote after each other has heads of both.
+    let own = signing_key(KEY).unwrap().public_key().to_vec();
+    assert_eq!(verify_with(vec![other, own], &lines).findings, 0);
+}
+
+#[test]
+fn every_alteration_is_found_where_it_is() {
+    let lines = log(&[2, 3, 2]);
+    for (at, line) in lines.iter().enumerate() {
+        for place in 0..line.len() {
+            let mut altered = line.clone().into_bytes();
+            altered[place] ^= 1;
+            let Ok(altered) = String::from_utf8(altered) else {
+                continue;
+            };
+            let mut log = lines.clone();
+            log[at] = altered;
+            let report = verify(&log);
+            assert!(report.findings > 0, "line {at}, byte {place}");
+            // A line feed in the middle makes one line more.
+            let near = report.told[0].line as usize;
+            assert!(
+                (at + 1..=at + 2).contains(&near),
+                "line {at}, byte {place}: {report:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_chain_that_was_made_anew_is_found_by_the_next_head() {
+    let lines = log(&[2, 3, 2]);
+    for at in 0..lines.len() {
+        if lines[at].contains("\"head\"") {
+            continue;
+        }
+        let mut altered = lines.clone();
+        altered[at] = altered[at].replace("request", "nothing");
+        let report = verify(&rechained(&altered));
+        assert!(report.findings > 0, "line {at}");
+        let mut removed = lines.clone();
+        removed.remove(at);
+        assert!(verify(&rechained(&removed)).findings > 0, "line {at}");
+    }
+}
+
+#[test]
+fn what_was_cut_off_behind_the_last_head_is_counted() {
+    let lines = log(&[2, 3, 2]);
+    let report = verify(&lines[..lines.len() - 1]);
+    assert_eq!(
+        (report.findings, report.uncovered, report.is_closed),
+        (0, 2, false)
+    );
+    let without_beginning = verify(&lines[1..]);
+    assert_eq!(
+        without_beginning.told[0].what,
+        What::NoBeginning { sequence: 1 }
+    );
+}
+
+#[test]
+fn heads_that_were_taken_out_are_missed() {
+    let clock = clock();
+    let mut lines: Vec<String> = Vec::new();
+    let text = |sequence: usize, clock: &TestClock| {
+        let record = String::from_utf8(record(clock, sequence)).unwrap();
+        format!(
+            "{record},\"sequence\":{sequence},\"chain\":\"{}\"}}",
+            "0".repeat(64)
+        )
+    };
+    let opened = log(&[1])[0].clone();
+    lines.push(opened.clone());
+    lines.extend((1..=6_000).map(|sequence| text(sequence, &clock)));
+    let report = verify(&rechained(&lines));
+    let [finding] = &report.told[..] else {
+        panic!("{report:?}");
+    };
+    assert!(
+        matches!(finding.what, What::TooManyUncovered { .. }),
+        "{finding:?}"
+    );
+    let first = text(1, &clock);
+    clock.advance(Duration::from_secs(61));
+    let report = verify(&rechained(&[opened, first, text(2, &clock)]));
+    let what = &report.told[0].what;
+    assert_eq!(
+        *what,
+        What::TooLongUncovered {
+            sequence: 2,
+            seconds: 61
+        }
+    );
+}
+
+#[test]
+fn a_device_that_knows_nothing_of_the_one_before_begins_anew() {
+    let mut lines = log(&[2]);
+    lines.extend(log(&[3]));
+    let report = verify(&lines);
+    assert_eq!(
+        (report.findings, report.records, report.not_closed),
+        (0, 5, 0)
+    );
+    // Without the head that closed the first.
+    lines.remove(3);
+    assert_eq!(verify(&lines).not_closed, 1);
+}
+
+#[test]
+fn a_line_of_somebody_else_is_found() {
+    for (at, findings, torn) in [(1, 1, 0), (0, 0, 1)] {
+        let mut lines = log(&[3]);
+        lines.insert(at, "{\"timestamp\":\"half of a li".to_owned());
+        let report = verify(&lines);
+        // What stands before a head that opens may be what a crash left.
+        assert_eq!((report.findings, report.torn), (findings, torn));
+    }
+    let mut lines = log(&[3]);
+    lines.push("the end".to_owned());
+    assert_eq!(verify(&lines).told[0].what, What::Foreign);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_was_removed_or_reordered_is_found(
+        batches in proptest::collection::vec(1..5_usize, 2..8),
+        one: prop::sample::Index,
+        other: prop::sample::Index,
+    ) {
+        let lines = log(&batches);
+        // The last may be cut off: that is counted, not found.
+        let within = lines.len() - 1;
+        let (one, other) = (one.index(within), other.index(within));
+        let mut removed = lines.clone();
+        removed.remove(one);
+        prop_assert!(verify(&removed).findings > 0, "{one}");
+        if one != other {
+            let mut swapped = lines;
+            swapped.swap(one, other);
+            prop_assert!(verify(&swapped).findings > 0, "{one} {other}");
+        }
+    }
+}

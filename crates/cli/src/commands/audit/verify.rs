@@ -1,0 +1,240 @@
+//! `audit key` and `audit verify`: whether a log is as its device wrote it.
+
+use crate::arguments::flags::{self, Connection};
+use crate::failure::{During, Failure};
+use crate::output::{Format, console, structured};
+use crate::session::Session;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+use flate2::read::MultiGzDecoder;
+use indicatif::{ProgressBar, ProgressStyle};
+use secretum_audit::verify::{Report, Verifier, first_sequence};
+use secretum_client::{Json, Object};
+use std::fs::File;
+use std::io::{Chain, Cursor, Read};
+use std::path::{Path, PathBuf};
+
+/// Bytes of a public key.
+const KEY_BYTES: usize = 32;
+
+/// How a file begins that gzip packed.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// The exit code where something was found.
+const FOUND: u8 = 2;
+
+/// Prints the public key of an audit device, with which its log is verified.
+#[derive(Args)]
+pub(crate) struct Key {
+    /// Name of the device
+    path: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Says whether the log of an audit device is as it was written
+///
+/// It needs no server and no secret: the files, and the public key of the device, which `audit key` prints.
+/// Files that follow each other are put in order; those that gzip packed are read as they are.
+///
+///   audit verify -public-key=6f1d… /var/log/secretum/audit.log*
+///   audit verify -public-key=@audit.pub audit.log.2.gz audit.log.1 audit.log
+///
+/// It ends with 0 where nothing is wrong, with 2 where something was altered, removed, put in or
+/// reordered, and with 1 where the log could not be read.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Verify {
+    /// Files of the log; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The device's public key, in hex or base64; @FILE takes it from a file. More than one where
+    /// devices wrote the log one after the other
+    #[arg(long, value_name = "KEY", required_unless_present = "chain_only")]
+    public_key: Vec<String>,
+    /// Check no signatures: who can write the log can make its chain anew
+    #[arg(long, conflicts_with = "public_key")]
+    chain_only: bool,
+    /// The log must begin with its first record, not with the first that was kept
+    #[arg(long)]
+    from_start: bool,
+    /// How the outcome is shown
+    #[arg(long, value_enum, default_value_t, env = "VAULT_FORMAT")]
+    format: Format,
+}
+
+impl Key {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let path = flags::path(&self.path)?;
+        let session = Session::open(&self.connection)?;
+        let key = session.client.sys().audit_key(&path).await;
+        let key = key.during(|| "reading the public key".to_owned())?;
+        if session.style.is_table() {
+            return console::line(&key);
+        }
+        let object: Object = [("public_key", key)].into_iter().collect();
+        structured(&object.into(), session.style.format)
+    }
+}
+
+impl Verify {
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let keys = self.public_key.iter().map(|key| public_key(key));
+        let keys = keys.collect::<Result<_, _>>()?;
+        let files = ordered(self.files)?;
+        let progress = progress(&files);
+        let mut verifier = Verifier::new(keys);
+        for file in &files {
+            let read = verifier.read(&file.display().to_string(), open(file)?, |bytes| {
+                progress.inc(bytes);
+            });
+            read.map_err(|error| unreadable(file, &error))?;
+        }
+        progress.finish_and_clear();
+        let report = verifier.finish();
+        let begins_late = self.from_start && report.first_sequence.is_some_and(|first| first > 0);
+        match self.format {
+            Format::Table | Format::Raw => {
+                console::out(&told(&report, files.len(), begins_late, self.chain_only))?;
+            }
+            format => {
+                let value = Json::from_value(&report).map_err(Failure::display)?;
+                structured(&value, format)?;
+            }
+        }
+        if report.findings > 0 || begins_late {
+            return Err(Failure::Silent(FOUND));
+        }
+        if report.first_sequence.is_none() {
+            return Err(Failure::local("there is no record in what was read"));
+        }
+        Ok(())
+    }
+}
+
+/// A public key as it was given.
+fn public_key(given: &str) -> Result<Vec<u8>, Failure> {
+    let text = match given.strip_prefix('@') {
+        Some(file) => std::fs::read_to_string(file)
+            .map_err(|error| Failure::local(format!("cannot read `{file}`: {error}")))?,
+        None => given.to_owned(),
+    };
+    let text = text.trim();
+    let key = hex::decode(text).or_else(|_| STANDARD.decode(text));
+    key.ok()
+        .filter(|key| key.len() == KEY_BYTES)
+        .ok_or_else(|| {
+            Failure::local(format!(
+                "the public key is {KEY_BYTES} bytes in hex or base64, as `audit key` prints it"
+            ))
+        })
+}
+
+/// The files in the order of their records, whatever order they were named in.
+fn ordered(files: Vec<PathBuf>) -> Result<Vec<PathBuf>, Failure> {
+    if files.len() < 2 {
+        return Ok(files);
+    }
+    let mut ordered = Vec::with_capacity(files.len());
+    for file in files {
+        let first = first_sequence(open(&file)?).map_err(|error| unreadable(&file, &error))?;
+        ordered.push((first, file));
+    }
+    // Stable: files of devices that begin anew stay as they were named.
+    ordered.sort_by_key(|(first, _)| *first);
+    Ok(ordered.into_iter().map(|(_, file)| file).collect())
+}
+
+fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
+    Failure::local(format!("cannot read `{}`: {error}", file.display()))
+}
+
+/// What a file holds, unpacked where gzip packed it.
+fn open(file: &Path) -> Result<Box<dyn Read>, Failure> {
+    if file == Path::new("-") {
+        return unpacked(std::io::stdin()).map_err(|error| unreadable(file, &error));
+    }
+    let opened = File::open(file).and_then(unpacked);
+    opened.map_err(|error| unreadable(file, &error))
+}
+
+fn unpacked(mut input: impl Read + 'static) -> std::io::Result<Box<dyn Read>> {
+    let mut begin = Vec::new();
+    (&mut input)
+        .take(GZIP.len() as u64)
+        .read_to_end(&mut begin)?;
+    let is_packed = begin == GZIP;
+    let whole: Chain<Cursor<Vec<u8>>, _> = Cursor::new(begin).chain(input);
+    Ok(if is_packed {
+        Box::new(MultiGzDecoder::new(whole))
+    } else {
+        Box::new(whole)
+    })
+}
+
+/// A bar on a terminal, where the files are long enough to wait for.
+fn progress(files: &[PathBuf]) -> ProgressBar {
+    const WORTH_A_BAR: u64 = 64 << 20;
+    let sizes = files.iter().map(std::fs::metadata);
+    let bytes: u64 = sizes
+        .map(|facts| facts.map_or(0, |facts| facts.len()))
+        .sum();
+    if bytes < WORTH_A_BAR {
+        return ProgressBar::hidden();
+    }
+    let style = "{bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+    let style =
+        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(bytes).with_style(style)
+}
+
+/// What people are told.
+fn told(report: &Report, files: usize, begins_late: bool, chain_only: bool) -> String {
+    let mut lines: Vec<String> = (report.told.iter())
+        .map(|finding| format!("{}:{}: {}", finding.file, finding.line, finding.what))
+        .collect();
+    let more = report.findings.saturating_sub(report.told.len() as u64);
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
+    let (first, last) = (
+        report.first_sequence.unwrap_or(0),
+        report.last_sequence.unwrap_or(0),
+    );
+    if begins_late {
+        lines.push(format!(
+            "the log begins with number {first}: what stood before it is missing"
+        ));
+    }
+    lines.push(format!(
+        "{} records and {} heads in {files} {}, numbers {first} to {last}",
+        report.records,
+        report.heads,
+        if files == 1 { "file" } else { "files" },
+    ));
+    if report.uncovered > 0 {
+        lines.push(format!(
+            "{} records stand behind the last head: nothing is signed yet that covers them",
+            report.uncovered
+        ));
+    }
+    if report.torn + report.not_closed > 0 {
+        lines.push(format!(
+            "{} times a device ended without its last head, and {} lines were torn: crashes, unless \
+             something was cut off",
+            report.not_closed, report.torn
+        ));
+    }
+    if chain_only {
+        lines.push("signatures were not checked".to_owned());
+    }
+    lines.push(match report.findings {
+        0 if !begins_late => "Success! The log is as it was written.".to_owned(),
+        found => format!(
+            "The log is not as it was written: {} findings",
+            found + u64::from(begins_late)
+        ),
+    });
+    lines.join("\n") + "\n"
+}
