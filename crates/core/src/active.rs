@@ -3,15 +3,17 @@
 use crate::audited_headers::AuditedHeaders;
 use crate::audits::Audits;
 use crate::feed::{self, Followed};
-use crate::leases::{self, Leases};
+use crate::leases::{self, Leases, Place};
+use crate::mounts::Mount;
 use crate::mounts::Mounts;
 use crate::policies::Policies;
+use crate::quotas::Quotas;
 use crate::tokens::{Roles, Tokens};
 use crate::turns::Turns;
 use crate::{Core, CoreError, janitor};
 use parking_lot::Mutex;
 use secretum_engine::Fault;
-use secretum_storage::{Batch, Revision, Storage, StorageError};
+use secretum_storage::{Batch, Change, Revision, Step, Storage, StorageError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +33,7 @@ pub(crate) struct Active {
     pub(crate) tokens: Tokens,
     pub(crate) roles: Roles,
     pub(crate) leases: Leases,
+    pub(crate) quotas: Quotas,
     pub(crate) policies: Policies,
     pub(crate) audits: Audits,
     pub(crate) audited_headers: AuditedHeaders,
@@ -59,6 +62,7 @@ impl Active {
             mounts: Mounts::new(Arc::clone(&core), Arc::clone(&storage)),
             tokens: Tokens::new(&core, Arc::clone(&storage))?,
             leases: Leases::new(&core, Arc::clone(&storage))?,
+            quotas: Quotas::new(Arc::clone(&storage), Arc::clone(&core.config.clock)),
             roles: Roles::new(Arc::clone(&storage))?,
             policies: Policies::new(Arc::clone(&storage), Arc::clone(&core.config.clock)),
             audited_headers: AuditedHeaders::new(Arc::clone(&storage)),
@@ -78,6 +82,7 @@ impl Active {
         });
         active.reload().await?;
         active.spawn_follower(changes);
+        active.quotas.count_leases(&active);
         active.spawn(janitor::run(Arc::clone(&active)));
         active.spawn(leases::run(Arc::clone(&active)));
         Ok(active)
@@ -89,14 +94,36 @@ impl Active {
         self.policies.forget_all();
         self.mounts.reload_all().await?;
         self.audited_headers.reload().await?;
+        self.quotas.reload().await?;
         self.audits.reload_all().await
     }
 
     /// Commits a batch and waits until this node's caches have followed it.
     pub(crate) async fn commit(&self, batch: Batch) -> Result<Revision, StorageError> {
+        let leases = self.leases_of(&batch);
         let revision = self.storage.commit(batch).await?;
+        for (mount, place, is_there) in leases {
+            self.quotas.lease_changed(&mount.path, &place, is_there);
+        }
         self.followed.reach(revision).await?;
         Ok(revision)
+    }
+
+    /// The leases that come and go with a batch, where a quota counts them.
+    fn leases_of(&self, batch: &Batch) -> Vec<(Arc<Mount>, Place, bool)> {
+        if !self.quotas.counts_leases() {
+            return Vec::new();
+        }
+        let changed = |step: &Step| {
+            let is_there = match step.change {
+                Change::Put(_) => true,
+                Change::Delete => false,
+                Change::Keep => return None,
+            };
+            let place = Place::of(&step.key)?;
+            Some((self.mounts.of(&place.mount)?, place, is_there))
+        };
+        batch.steps().iter().filter_map(changed).collect()
     }
 
     /// Waits until what this node reads is as new as any answer given before.

@@ -3,6 +3,7 @@
 
 use crate::active::Active;
 use secretum_storage::{ChangeFeed, Changed, Key, Revision, StorageError};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// How far this node's caches have followed the storage.
@@ -53,7 +54,7 @@ impl Followed {
 }
 
 /// Follows the feed until it ends or fails; a vault that cannot follow it must not go on.
-pub(crate) async fn follow(active: &Active, mut feed: ChangeFeed) -> Result<(), StorageError> {
+pub(crate) async fn follow(active: &Arc<Active>, mut feed: ChangeFeed) -> Result<(), StorageError> {
     loop {
         match feed.next().await {
             Ok(Some(changed)) => {
@@ -75,7 +76,7 @@ pub(crate) async fn follow(active: &Active, mut feed: ChangeFeed) -> Result<(), 
     }
 }
 
-async fn apply(active: &Active, changed: &Changed) -> Result<(), StorageError> {
+async fn apply(active: &Arc<Active>, changed: &Changed) -> Result<(), StorageError> {
     for key in changed.keys.iter() {
         if let Err(error) = apply_key(active, key).await {
             return Err(StorageError::Stopped {
@@ -86,14 +87,17 @@ async fn apply(active: &Active, changed: &Changed) -> Result<(), StorageError> {
     Ok(())
 }
 
-async fn apply_key(active: &Active, key: &Key) -> Result<(), crate::CoreError> {
+async fn apply_key(active: &Arc<Active>, key: &Key) -> Result<(), crate::CoreError> {
     let Ok(text) = std::str::from_utf8(key.as_bytes()) else {
         return Ok(());
     };
-    let Some((kind, rest)) = text
-        .strip_prefix("sys/")
-        .and_then(|rest| rest.split_once('/'))
-    else {
+    let Some(text) = text.strip_prefix("sys/") else {
+        return Ok(());
+    };
+    let Some((kind, rest)) = text.split_once('/') else {
+        if text == "quota-config" {
+            active.quotas.reload().await?;
+        }
         return Ok(());
     };
     match kind {
@@ -105,6 +109,10 @@ async fn apply_key(active: &Active, key: &Key) -> Result<(), crate::CoreError> {
         "policy" => active.policies.forget(rest),
         "mount" => active.mounts.reload(rest).await?,
         "audit-header" => active.audited_headers.reload().await?,
+        "quota" => {
+            active.quotas.reload().await?;
+            active.quotas.count_leases(active);
+        }
         "audit" => active.audits.reload(rest).await?,
         _ => {}
     }

@@ -25,6 +25,7 @@ mod limits;
 mod mounts;
 mod pipeline;
 mod policies;
+mod quotas;
 mod request;
 mod system;
 mod tokens;

@@ -18,11 +18,12 @@ pub(crate) use perform::{COMMIT_TRIES, contended};
 use crate::active::Active;
 use crate::identity::Identity;
 use crate::mounts::Mount;
+use crate::quotas::Asked;
 use crate::system::{self, System};
 use crate::{Core, Outcome, Request, Response};
 use authorize::Granted;
 use secretum_engine::{
-    Body, Class, Context, Fault, Input, Matched, Operation, Recorded, RowId, Shape, Verb,
+    Body, Class, Context, Fault, Input, Matched, Operation, RateFacts, Recorded, RowId, Shape, Verb,
 };
 use std::sync::Arc;
 
@@ -37,17 +38,23 @@ impl Core {
             // handler, in one place.
             request.query.clear();
         }
-        let outcome = self.outcome(&request).await;
+        let mut rate_limit = None;
+        let outcome = self.outcome(&request, &mut rate_limit).await;
         if let Err(fault) = &outcome {
             log_failure(&request, fault);
         }
         Response {
             request_id: request.id,
+            rate_limit,
             outcome,
         }
     }
 
-    async fn outcome(&self, request: &Request) -> Result<Outcome, Fault> {
+    async fn outcome(
+        &self,
+        request: &Request,
+        rate_limit: &mut Option<RateFacts>,
+    ) -> Result<Outcome, Fault> {
         if let Some(body) = &request.body {
             check_depth(body.get())?;
         }
@@ -58,7 +65,7 @@ impl Core {
         let _under_way = active.enter()?;
         tokio::select! {
             biased;
-            outcome = serve(&active, request) => outcome,
+            outcome = serve(&active, request, rate_limit) => outcome,
             // A seal that waited long enough ends what is left: nothing of it may come to life again
             // with the next unseal.
             () = active.ending.cancelled() => Err(Fault::Sealed),
@@ -142,9 +149,15 @@ fn log_failure(request: &Request, fault: &Fault) {
     }
 }
 
-async fn serve(active: &Arc<Active>, request: &Request) -> Result<Outcome, Fault> {
+async fn serve(
+    active: &Arc<Active>,
+    request: &Request,
+    rate_limit: &mut Option<RateFacts>,
+) -> Result<Outcome, Fault> {
     active.read_point().await?;
-    Flow::new(active, request).run().await
+    let flow = Flow::new(active, request);
+    *rate_limit = flow.check_rate().await?;
+    flow.run().await
 }
 
 /// A request on its way, and what the steps found out.
@@ -167,6 +180,25 @@ impl<'r> Flow<'r> {
             active,
             request,
         }
+    }
+
+    /// Whether a quota lets the request pass, before anything is looked up for it.
+    async fn check_rate(&self) -> Result<Option<RateFacts>, Fault> {
+        let (mount, below) =
+            (self.mount.as_ref()).map_or(("", ""), |(mount, below)| (&*mount.path, *below));
+        let quotas = &self.active.quotas;
+        let admitted = quotas.admit(&Asked {
+            mount,
+            below,
+            path: self.request.path.as_str(),
+            address: self.request.remote_address,
+        });
+        if let Err(refusal) = &admitted
+            && quotas.are_refusals_recorded()
+        {
+            Box::pin(self.record_refusal(refusal)).await?;
+        }
+        admitted
     }
 
     async fn run(mut self) -> Result<Outcome, Fault> {

@@ -4,7 +4,7 @@ use crate::system;
 use secretum_api::{RequestPath, fields::Seconds};
 use secretum_audit::RecordedHeader;
 use secretum_crypto::SecretString;
-use secretum_engine::{Fault, RawReply, Recorded, Shape, Verb};
+use secretum_engine::{Fault, RateFacts, RawReply, Recorded, Shape, Verb};
 use serde_json::value::RawValue;
 use std::net::IpAddr;
 
@@ -53,6 +53,8 @@ impl std::fmt::Debug for Request {
 pub struct Response {
     /// Id of the request.
     pub request_id: String,
+    /// What a rate limit allows the caller, where it is to be told.
+    pub rate_limit: Option<RateFacts>,
     /// The answer, or why there is none.
     pub outcome: Result<Outcome, Fault>,
 }

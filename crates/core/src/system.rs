@@ -2,6 +2,24 @@
 //!
 //! They get more than others do: [`System`], with the vault's tables and the caller's identity.
 
+/// Implements a handler of `Sys` in one line.
+macro_rules! handler {
+    ($request:ty, $data:ty, $ask:ident, $context:ident => $body:expr) => {
+        impl Handle<$request> for Sys {
+            type Data = $data;
+            type Error = Fault;
+
+            async fn handle(
+                &self,
+                $ask: $request,
+                $context: &Context,
+            ) -> Result<Reply<$data>, Fault> {
+                $body
+            }
+        }
+    };
+}
+
 mod audit;
 mod capabilities;
 pub(crate) mod cubbyhole;
@@ -11,6 +29,7 @@ mod leases;
 mod lifecycle;
 mod mounts;
 mod policies;
+mod quotas;
 mod request_headers;
 mod token;
 mod tools;
@@ -77,7 +96,7 @@ impl Engine for Sys {
     fn routes() -> Routes<Self> {
         let routes = lifecycle_rows(Routes::new());
         let routes = mount_rows(routes);
-        let routes = lease_rows(policy_rows(routes));
+        let routes = quota_rows(lease_rows(policy_rows(routes)));
         audit_rows(routes)
             .on::<wrapping::Wrap>(Verb::Write, "wrapping/wrap", Access::Token)
             .whole_body("data")
@@ -200,6 +219,20 @@ fn lease_rows(routes: Routes<Sys>) -> Routes<Sys> {
         .on::<leases::RevokePrefix>(Verb::Write, "revoke-prefix/{prefix+}", Access::Sudo)
         .on::<leases::RevokeForce>(Verb::Write, "leases/revoke-force/{prefix+}", Access::Sudo)
         .on::<leases::RevokeForce>(Verb::Write, "revoke-force/{prefix+}", Access::Sudo)
+}
+
+fn quota_rows(routes: Routes<Sys>) -> Routes<Sys> {
+    routes
+        .on::<quotas::ReadConfig>(Verb::Read, "quotas/config", Access::Token)
+        .on::<quotas::WriteConfig>(Verb::Write, "quotas/config", Access::Token)
+        .on::<quotas::ListRates>(Verb::List, "quotas/rate-limit", Access::Token)
+        .on::<quotas::ReadRate>(Verb::Read, "quotas/rate-limit/{name}", Access::Token)
+        .on::<quotas::WriteRate>(Verb::Write, "quotas/rate-limit/{name}", Access::Token)
+        .on::<quotas::DeleteRate>(Verb::Delete, "quotas/rate-limit/{name}", Access::Token)
+        .on::<quotas::ListCounts>(Verb::List, "quotas/lease-count", Access::Token)
+        .on::<quotas::ReadCount>(Verb::Read, "quotas/lease-count/{name}", Access::Token)
+        .on::<quotas::WriteCount>(Verb::Write, "quotas/lease-count/{name}", Access::Token)
+        .on::<quotas::DeleteCount>(Verb::Delete, "quotas/lease-count/{name}", Access::Token)
 }
 
 fn audit_rows(routes: Routes<Sys>) -> Routes<Sys> {

@@ -3,6 +3,19 @@
 use secretum_storage::StorageError;
 use std::borrow::Cow;
 
+/// What a rate limit allows a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateFacts {
+    /// How many requests at once.
+    pub limit: u64,
+    /// How many of them are left.
+    pub remaining: u64,
+    /// When there is room again, in seconds; 0 where there is.
+    pub wait_seconds: u64,
+    /// Whether the caller is to be told.
+    pub shows: bool,
+}
+
 /// Why a request was refused. The text of every variant but [`Fault::Internal`] and
 /// [`Fault::Storage`] is meant for the caller.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +42,17 @@ pub enum Fault {
     /// The path does not take this verb.
     #[error("unsupported operation")]
     Unsupported,
+    /// The caller asked more than a quota allows.
+    #[error("request path \"{path}\": rate limit quota exceeded")]
+    TooMany {
+        /// The path.
+        path: String,
+        /// The quota, and when to come again.
+        facts: RateFacts,
+    },
+    /// There are as many leases as a quota allows.
+    #[error("lease count quota exceeded")]
+    TooManyLeases,
     /// The body is not of the media type that the verb needs.
     #[error("{0}")]
     MediaType(Cow<'static, str>),

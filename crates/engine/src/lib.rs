@@ -27,7 +27,7 @@ mod store;
 mod table;
 
 pub use context::{Caller, Context};
-pub use fault::Fault;
+pub use fault::{Fault, RateFacts};
 pub use input::{BODY_FIELDS_MAX, Body, Input, QUERY_PAIRS_MAX, read_object};
 pub use kind::{Class, EngineKind, Setup};
 pub use lease::{Lease, LeaseGrant, LeaseTerms, NewLease, ReplyLease};

@@ -4,9 +4,10 @@ use super::record::{Recording, Trail};
 use super::{Flow, Route};
 use crate::leases::{self, Leases, end_with};
 use crate::mounts::Mount;
+use crate::quotas::Room;
 use crate::{Outcome, system};
 use secretum_engine::{
-    Context, Fault, Input, NewLease, RawReply, Recorded, ReplyLease, RowId, Shape, Verb,
+    Class, Context, Fault, Input, NewLease, RawReply, Recorded, ReplyLease, RowId, Shape, Verb,
 };
 use secretum_storage::{Batch, StorageError};
 
@@ -201,10 +202,24 @@ impl<'r> Flow<'r> {
             }
             granted => {
                 reply.lease = granted.map(Box::new);
+                let _room = self.room_for_token(&reply)?;
                 self.commit(call, recording, writes).await?;
             }
         }
         Ok(reply)
+    }
+
+    /// Room for a token that an auth method issues for a time, where a quota counts it.
+    fn room_for_token(&self, reply: &RawReply) -> Result<Option<Room>, Fault> {
+        let is_counted = reply.issues
+            && (reply.auth.as_ref())
+                .is_some_and(|auth| auth.lease_duration > 0 && !auth.accessor.is_empty());
+        match &self.mount {
+            Some((mount, path)) if is_counted && mount.record.class() == Class::Auth => {
+                self.active.quotas.room_for_lease(&mount.path, path)
+            }
+            _ => Ok(None),
+        }
     }
 
     async fn commit(
@@ -242,6 +257,7 @@ impl<'r> Flow<'r> {
             let lives = self.active.mounts.lives(&call.mount.record.settings.config);
             let leases = &self.active.leases;
             let issued = leases.prepare((call.mount, path), owner, &lease, lives)?;
+            let _room = self.active.quotas.room_for_lease(&call.mount.path, path)?;
             self.commit(call, recording, writes.and(issued.writes))
                 .await
                 .map_err(|fault| self.why_no_lease(call.mount, fault))?;

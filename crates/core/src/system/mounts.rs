@@ -17,25 +17,6 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Implements a handler of `Sys` in one line.
-macro_rules! handler {
-    ($request:ty, $data:ty, $ask:ident, $context:ident => $body:expr) => {
-        impl Handle<$request> for Sys {
-            type Data = $data;
-            type Error = Fault;
-
-            async fn handle(
-                &self,
-                $ask: $request,
-                $context: &Context,
-            ) -> Result<Reply<$data>, Fault> {
-                $body
-            }
-        }
-    };
-}
-use handler;
-
 /// Lists the secret engines.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ListMounts {}

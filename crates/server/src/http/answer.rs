@@ -3,10 +3,10 @@
 use super::body::Refusal;
 use bytes::Bytes;
 use hyper::StatusCode;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use secretum_api::Envelope;
 use secretum_core::{Outcome, Response};
-use secretum_engine::{Fault, RawReply, ReplyLease, Shape};
+use secretum_engine::{Fault, RateFacts, RawReply, ReplyLease, Shape};
 use secretum_storage::StorageError;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -17,12 +17,32 @@ pub(crate) type HttpResponse = hyper::Response<Bytes>;
 
 /// The response of an answer.
 pub(super) fn of(response: Response) -> HttpResponse {
-    match response.outcome {
+    let rate_limit = match &response.outcome {
+        Err(Fault::TooMany { facts, .. }) => Some(*facts),
+        _ => response.rate_limit,
+    };
+    let mut answer = match response.outcome {
         Err(fault) => refused_as(&fault, Some(&response.request_id)),
         Ok(Outcome { reply, shape, .. }) => match success(&response.request_id, &reply, shape) {
             Ok(response) => response,
             Err(error) => refused(&Fault::internal(error)),
         },
+    };
+    if let Some(facts) = rate_limit {
+        tell_of_limit(&facts, answer.headers_mut());
+    }
+    answer
+}
+
+/// Tells of a rate limit, and when to come again.
+fn tell_of_limit(facts: &RateFacts, headers: &mut HeaderMap) {
+    if facts.wait_seconds > 0 {
+        headers.insert(RETRY_AFTER, facts.wait_seconds.into());
+    }
+    if facts.shows {
+        headers.insert("x-ratelimit-limit", facts.limit.into());
+        headers.insert("x-ratelimit-remaining", facts.remaining.into());
+        headers.insert("x-ratelimit-reset", facts.wait_seconds.into());
     }
 }
 
@@ -174,6 +194,7 @@ fn status(fault: &Fault) -> StatusCode {
         Fault::Unsupported => StatusCode::METHOD_NOT_ALLOWED,
         Fault::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Fault::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        Fault::TooMany { .. } | Fault::TooManyLeases => StatusCode::TOO_MANY_REQUESTS,
         Fault::Sealed | Fault::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         Fault::Storage(error) => storage_status(error),
         _ => StatusCode::INTERNAL_SERVER_ERROR,

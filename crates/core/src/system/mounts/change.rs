@@ -1,7 +1,7 @@
 //! Enabling and disabling mounts.
 
 use super::tune::{Settings, idle, refuse_plugin_version};
-use super::{Sys, System, folder, handler, mount_at};
+use super::{Sys, System, folder, mount_at};
 use crate::active::Active;
 use crate::leases::{Force, How, Place, leaving_key};
 use crate::mounts::{Mount, MountSettings, Mounts, NewMount};

@@ -1,7 +1,7 @@
 //! Reading and changing the settings of mounts.
 
 use super::info::ConfigInfo;
-use super::{Sys, System, handler, mount_at};
+use super::{Sys, System, mount_at};
 use crate::mounts::MountSettings;
 use schemars::JsonSchema;
 use secretum_api::fields::{CommaList, JsonObject, KeyValues, Seconds};

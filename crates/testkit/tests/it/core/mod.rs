@@ -11,6 +11,7 @@ mod lives;
 mod mounts;
 mod openapi;
 mod policies;
+mod quotas;
 mod revoke;
 mod tokens;
 mod tools;
