@@ -88,7 +88,7 @@ impl Core {
         let mut root = None;
         let made = self
             .barrier
-            .initialize(config, || {
+            .initialize(config, |_| {
                 let (token, contents) = self.furnish(root_token)?;
                 root = Some(token);
                 Ok::<_, CoreError>(contents)
