@@ -4,6 +4,7 @@
 
 mod audit;
 mod capabilities;
+mod ceremonies;
 pub(crate) mod cubbyhole;
 mod internal;
 mod keys;
@@ -17,7 +18,7 @@ pub(crate) mod wrapping;
 
 use crate::active::Active;
 use crate::identity::Identity;
-use crate::{Core, CoreError, Request};
+use crate::{Core, CoreError, OpenCeremonies, Request};
 use secretum_crypto::SecretString;
 use secretum_engine::{
     Access, Context, Engine, Fault, MountStorage, Mounted, MountedEngine, Recorded, RouteTable,
@@ -194,8 +195,9 @@ fn audit_rows(routes: Routes<Sys>) -> Routes<Sys> {
 }
 
 /// The rows of `sys`, prepared.
-pub(crate) fn table() -> Result<Arc<RouteTable<Sys>>, CoreError> {
-    Ok(Arc::new(RouteTable::new(Sys::routes())?))
+pub(crate) fn table(open: OpenCeremonies) -> Result<Arc<RouteTable<Sys>>, CoreError> {
+    let routes = ceremonies::rows(Sys::routes(), open);
+    Ok(Arc::new(RouteTable::new(routes)?))
 }
 
 /// The engine of `sys`, for a core.

@@ -21,7 +21,7 @@ mod revoke;
 mod role;
 mod tidy;
 
-pub(crate) use issue::{Issued, NewToken, auth};
+pub(crate) use issue::{Issued, NewToken, auth, token_length};
 pub(crate) use life::{Life, Lives};
 pub(crate) use record::{TokenKind, TokenRecord};
 pub(crate) use role::{Role, RoleType, Roles};

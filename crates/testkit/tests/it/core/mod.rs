@@ -3,6 +3,7 @@
 mod audit;
 mod authorize;
 mod batch;
+mod ceremonies;
 mod commits;
 mod lifecycle;
 mod limits;
