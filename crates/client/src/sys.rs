@@ -2,12 +2,14 @@
 
 mod audit;
 mod capabilities;
+mod ceremonies;
 mod mounts;
 mod policies;
 mod seal;
 mod wrapping;
 
 pub use audit::{AuditDevice, EnableAudit};
+pub use ceremonies::{Ceremony, NewShares, Rekey, RekeyStatus, RootStatus};
 pub use mounts::{EnableMount, Mount, MountConfig, MountOf, TuneMount};
 pub use seal::{Health, Init, InitAnswer, KeyStatus, Leader, SealStatus};
 
