@@ -5,6 +5,7 @@
 mod audit;
 mod capabilities;
 mod ceremonies;
+mod cluster;
 pub(crate) mod cubbyhole;
 mod internal;
 mod keys;
@@ -128,6 +129,9 @@ fn lifecycle_rows(routes: Routes<Sys>) -> Routes<Sys> {
         .shape(Shape::Bare)
         .on::<lifecycle::ReadLeader>(Verb::Read, "leader", Access::Public)
         .shape(Shape::Bare)
+        .on::<cluster::StepDown>(Verb::Write, "step-down", Access::Sudo)
+        .on::<cluster::ReadHaStatus>(Verb::Read, "ha-status", Access::Token)
+        .shape(Shape::Lifted)
 }
 
 fn mount_rows(routes: Routes<Sys>) -> Routes<Sys> {
@@ -152,6 +156,9 @@ fn mount_rows(routes: Routes<Sys>) -> Routes<Sys> {
         .shape(Shape::Lifted)
         .on::<mounts::TuneAuth>(Verb::Write, "auth/{path+}/tune", Access::Sudo)
         .whole_body("settings")
+        .on::<mounts::Remount>(Verb::Write, "remount", Access::Sudo)
+        .shape(Shape::Lifted)
+        .on::<mounts::ReadRemount>(Verb::Read, "remount/status/{migration_id}", Access::Token)
 }
 
 fn policy_rows(routes: Routes<Sys>) -> Routes<Sys> {
