@@ -51,7 +51,21 @@ impl PgpKey {
             key,
         };
         own.encrypting(now)?;
+        own.try_out(now)?;
         Ok(own)
+    }
+
+    /// Encrypts nothing for nobody: what a key cannot do is told when it is read, and not when shares
+    /// are to be handed out. The message is thrown away, so it needs no randomness.
+    fn try_out(&self, now: Timestamp) -> Result<()> {
+        let rng = ChaCha20Rng::from_seed([0; 32]);
+        let nothing = SecretBytes::new(Vec::new());
+        let tried = self.encrypt_with(&nothing, now, rng);
+        tried.map(drop).map_err(|_| {
+            CryptoError::PgpKey(
+                "its part for encryption is of a kind that is not served, or damaged",
+            )
+        })
     }
 
     /// The fingerprint of the primary key, in lower-case hex.
@@ -72,7 +86,15 @@ impl PgpKey {
         // The crate wants a generator that cannot fail, so what can fail comes first.
         let mut seed = Zeroizing::new([0; 32]);
         rng.fill(seed.as_mut_slice())?;
-        let rng = ChaCha20Rng::from_seed(*seed);
+        self.encrypt_with(plaintext, now, ChaCha20Rng::from_seed(*seed))
+    }
+
+    fn encrypt_with(
+        &self,
+        plaintext: &SecretBytes,
+        now: Timestamp,
+        rng: ChaCha20Rng,
+    ) -> Result<Vec<u8>> {
         match self.encrypting(now)? {
             Encrypting::Primary(key) => encrypt(&key.primary_key, plaintext, rng),
             Encrypting::Subkey(key) => encrypt(&key.key, plaintext, rng),

@@ -92,6 +92,8 @@ fn fingerprints_are_those_that_gnupg_shows() {
 #[test]
 fn keys_that_nothing_may_be_encrypted_for_are_refused() {
     assert!(refusal(key!("sign.asc"), now()).contains("no part for encryption"));
+    // ElGamal is no part of RFC 9580 any more.
+    assert!(refusal(key!("elgamal.asc"), now()).contains("a kind that is not served"));
     assert_eq!(refusal(key!("revoked.asc"), now()), "it is revoked");
     assert_eq!(refusal(key!("expired.asc"), now()), "it has expired");
     assert!(PgpKey::parse(key!("expired.asc"), at("2020-06-01T00:00:00Z")).is_ok());
