@@ -62,16 +62,24 @@ fn faults_of_single_keys() {
             "a.hcl:5:19: `audit_directory` cannot be `/absent`: there is no such folder; make it",
         ),
         (
+            "audit_directory = \"/dev/null\"",
+            "a.hcl:5:19: `audit_directory` cannot be `/dev/null`: it is no folder",
+        ),
+    ] {
+        assert_eq!(fault_of(line), [said]);
+    }
+}
+
+#[test]
+fn faults_of_open_ceremonies() {
+    for (line, said) in [
+        (
             "enable_unauthenticated_access = \"rekey\"",
             "a.hcl:5:33: `enable_unauthenticated_access` must be a list of `generate-root` and `rekey`, not `rekey`",
         ),
         (
             "enable_unauthenticated_access = [\"everything\"]",
             "a.hcl:5:33: `enable_unauthenticated_access` must be a list of `generate-root` and `rekey`, not a list",
-        ),
-        (
-            "audit_directory = \"/dev/null\"",
-            "a.hcl:5:19: `audit_directory` cannot be `/dev/null`: it is no folder",
         ),
     ] {
         assert_eq!(fault_of(line), [said]);
