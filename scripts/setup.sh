@@ -70,6 +70,7 @@ need_peers() {
     local wanted=tests/peers/requirements.txt stamp=.venv/installed-requirements.txt
     need_command openssl openssl
     need_command curl curl
+    need_command gpg gnupg
     # Users may not have its folder in their PATH.
     [ -x /usr/sbin/rsyslogd ] || need_command rsyslogd rsyslog
     if cmp --silent "$wanted" "$stamp"; then

@@ -4,7 +4,7 @@
     SECRETUM_BIN=target/debug/secretum python -m pytest tests/peers
     PEERS_SERVER=bao python -m pytest tests/peers      # the tests themselves, against OpenBao
 
-`openssl`, `curl` and `rsyslogd` are needed too. The tests that fill up a disk of their own need root, or a system
+`openssl`, `curl`, `gpg` and `rsyslogd` are needed too. The tests that fill up a disk of their own need root, or a system
 that lets users have namespaces.
 """
 

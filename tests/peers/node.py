@@ -99,6 +99,12 @@ def settings(directory, port, certificates, storage="raft"):
         }
     else:
         listener["tls_disable"] = True
+    if IS_BAO:
+        # It serves these paths only where nobody needs a token for them.
+        listener |= {
+            "disable_unauthed_rekey_endpoints": False,
+            "disable_unauthed_generate_root_endpoints": False,
+        }
     audit_rule = (
         {"unsafe_allow_api_audit_creation": True} if IS_BAO else {AUDIT_DIRECTORY_KEY: str(audit)}
     )

@@ -55,7 +55,7 @@ async fn unsealed() -> Barrier {
         Arc::new(SystemRng),
     );
     let seal = SealConfig::shamir(1, 1).unwrap();
-    let made = barrier.initialize(seal, || Ok::<_, BarrierError>(Batch::new()));
+    let made = barrier.initialize(seal, |_| Ok::<_, BarrierError>(Batch::new()));
     for share in made.await.unwrap().shares {
         barrier.unseal(share).await.unwrap();
     }

@@ -17,11 +17,13 @@ mod folders;
 mod keyring;
 mod names;
 mod record;
+mod rekey;
 mod seal;
 mod view;
 
 pub use error::BarrierError;
 pub use keyring::{KeyStatus, ROTATE_AFTER_ENCRYPTIONS, RotationConfig};
+pub use rekey::{NewSeal, Rekeyed};
 pub use seal::{Initialized, SealConfig, SealStatus};
 
 use keyring::Keyring;

@@ -5,15 +5,15 @@
 //! share is the unseal key itself.
 
 use crate::keyring::{KEYRING_KEY, Keyring};
-use crate::{Barrier, BarrierError, Open, Result, record};
-use secretum_crypto::{Aes256Gcm, CryptoError, Key256, SecretBytes, random_uuid, shamir};
+use crate::{Barrier, BarrierError, Open, Result};
+use secretum_crypto::{CryptoError, Key256, SecretBytes, random_uuid, shamir};
 use secretum_storage::{Batch, Key, Precondition, Revision, Storage, StorageError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-const CONFIG_KEY: &str = "core/seal";
-const ROOT_KEY: &str = "core/root";
+pub(crate) const CONFIG_KEY: &str = "core/seal";
+pub(crate) const ROOT_KEY: &str = "core/root";
 const KEY_BYTES: usize = 32;
 
 /// The stored, public description of the seal.
@@ -104,15 +104,15 @@ pub(crate) struct Progress {
 impl Barrier {
     /// Makes a vault in an empty storage, with what it starts with, in one commit; leaves it sealed.
     ///
-    /// `contents` is called while the barrier holds the new keys, so that it can derive its own, and
-    /// must not read or write the storage.
+    /// `contents` is called with the shares while the barrier holds the new keys, so that it can
+    /// derive its own, and must not read or write the storage.
     ///
     /// **Errors**: [`BarrierError::AlreadyInitialized`], also where another call was first; those of
     /// `contents`. The storage is then as it was.
     pub async fn initialize<E: From<BarrierError>>(
         &self,
         mut config: SealConfig,
-        contents: impl FnOnce() -> Result<Batch, E>,
+        contents: impl FnOnce(&[SecretBytes]) -> Result<Batch, E>,
     ) -> Result<Initialized, E> {
         if self.seal_config().await?.is_some() {
             return Err(BarrierError::AlreadyInitialized.into());
@@ -122,7 +122,7 @@ impl Barrier {
         let (open, core_records, shares) = self.conceive(&config)?;
         let open = Arc::new(open);
         *self.open.write() = Some(Arc::clone(&open));
-        let contents = contents();
+        let contents = contents(&shares);
         self.seal();
         let contents = self.seal_batch(&open, contents?);
         let batch = core_records.and(contents.map_err(BarrierError::from)?);
@@ -138,15 +138,8 @@ impl Barrier {
         let unseal = Key256::random(&*self.rng)?;
         let root = Key256::random(&*self.rng)?;
         let keyring = Keyring::generate(self.clock.now(), &*self.rng)?;
-        let sealed_root = record::seal(
-            &Aes256Gcm::new(&unseal)?,
-            0,
-            ROOT_KEY.as_bytes(),
-            root.expose(),
-            &*self.rng,
-        )?;
-        let text =
-            serde_json::to_vec(config).map_err(|_| BarrierError::Damaged { key: CONFIG_KEY })?;
+        let sealed_root = self.seal_root(&root, &unseal)?;
+        let text = config_text(config)?;
         let absent = Precondition::Absent;
         let sealed_keyring = keyring.seal(&root, &*self.rng)?;
         let records = Batch::new()
@@ -236,17 +229,13 @@ impl Barrier {
     }
 
     async fn open_with(&self, unseal: &Key256) -> Result<()> {
-        let entry = self.inner.get(&Key::try_from(ROOT_KEY)?).await?;
-        let entry = entry.ok_or(BarrierError::Damaged { key: ROOT_KEY })?;
-        let root = record::open(&Aes256Gcm::new(unseal)?, ROOT_KEY.as_bytes(), &entry.value)
-            .map_err(|_| BarrierError::WrongShares)?;
-        let root = Key256::from_slice(SecretBytes::new(root).expose())?;
+        let root = self.open_root(unseal).await?;
         let open = self.read_keyring(&root).await?;
         *self.open.write() = Some(Arc::new(open));
         Ok(())
     }
 
-    fn split(&self, config: &SealConfig, unseal: &Key256) -> Result<Vec<SecretBytes>> {
+    pub(crate) fn split(&self, config: &SealConfig, unseal: &Key256) -> Result<Vec<SecretBytes>> {
         let secret = SecretBytes::new(unseal.expose().to_vec());
         if config.shares == 1 {
             return Ok(vec![secret]);
@@ -256,12 +245,17 @@ impl Barrier {
     }
 }
 
-fn combine(shares: &[SecretBytes]) -> Result<Key256> {
+pub(crate) fn combine(shares: &[SecretBytes]) -> Result<Key256> {
     let wrong = |_: CryptoError| BarrierError::WrongShares;
     match shares {
         [only] => Key256::from_slice(only.expose()).map_err(wrong),
         _ => Key256::from_slice(shamir::combine(shares).map_err(wrong)?.expose()).map_err(wrong),
     }
+}
+
+/// A seal's description as it is stored.
+pub(crate) fn config_text(config: &SealConfig) -> Result<Vec<u8>> {
+    serde_json::to_vec(config).map_err(|_| BarrierError::Damaged { key: CONFIG_KEY })
 }
 
 fn cluster_suffix(cluster_id: &str) -> &str {

@@ -4,6 +4,7 @@ pub(crate) mod data;
 pub(crate) mod fault;
 pub(crate) mod flags;
 pub(crate) mod normal;
+pub(crate) mod pgp_key;
 
 use crate::commands::{
     audit, auth, generic, kv, lease, login, operator, path_help, policy, print, secrets, server,

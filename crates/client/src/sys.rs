@@ -2,6 +2,7 @@
 
 mod audit;
 mod capabilities;
+mod ceremonies;
 mod leases;
 mod mounts;
 mod policies;
@@ -9,6 +10,7 @@ mod seal;
 mod wrapping;
 
 pub use audit::{AuditDevice, EnableAudit};
+pub use ceremonies::{Ceremony, NewShares, Rekey, RekeyStatus, RootStatus};
 pub use leases::Leases;
 pub use mounts::{EnableMount, Mount, MountConfig, MountOf, TuneMount};
 pub use seal::{Health, Init, InitAnswer, KeyStatus, Leader, SealStatus};

@@ -2,6 +2,7 @@
 
 use crate::audited_headers::AuditedHeaders;
 use crate::audits::Audits;
+use crate::ceremonies::Ceremonies;
 use crate::feed::{self, Followed};
 use crate::leases::{self, Leases, Place};
 use crate::mounts::Mount;
@@ -39,6 +40,7 @@ pub(crate) struct Active {
     pub(crate) audited_headers: AuditedHeaders,
     pub(crate) followed: Followed,
     pub(crate) turns: Turns,
+    pub(crate) ceremonies: Ceremonies,
     /// Requests and tasks that still use this.
     pub(crate) tasks: TaskTracker,
     /// Tells the tasks to end.
@@ -73,6 +75,7 @@ impl Active {
             ),
             followed: Followed::new(revision),
             turns: Turns::new(),
+            ceremonies: Ceremonies::default(),
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
             requests: TaskTracker::new(),

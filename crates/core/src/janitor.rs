@@ -30,6 +30,8 @@ pub(crate) async fn run(active: Arc<Active>) {
             () = active.ending.cancelled() => return,
             () = tokio::time::sleep(rest) => {}
         }
+        let now = active.core.config.clock.now();
+        active.ceremonies.expire(now);
         // Each job goes on whatever the others meet.
         tried(active.tokens.expire(&active).await);
         tried(active.tokens.finish_revocations(&active).await);

@@ -12,10 +12,12 @@ mod active;
 mod audited_headers;
 mod audits;
 mod cache;
+mod ceremonies;
 mod error;
 mod feed;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod holders;
 mod identity;
 mod janitor;
 mod leases;
@@ -71,6 +73,18 @@ pub struct CoreConfig {
     pub cluster_address: String,
     /// Name of the cluster; one is made at init where it is empty.
     pub cluster_name: String,
+    /// Which ceremonies take part in without a token.
+    pub open_ceremonies: OpenCeremonies,
+}
+
+/// Ceremonies that are open to who has no token: their shares are then all that protects them, and a
+/// stranger can disturb them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OpenCeremonies {
+    /// `sys/rekey` and `sys/rekey-recovery-key`.
+    pub rekey: bool,
+    /// `sys/generate-root`.
+    pub generate_root: bool,
 }
 
 /// The vault.
@@ -107,7 +121,7 @@ impl Core {
         let storage = Arc::clone(&config.storage);
         let barrier = Barrier::new(storage, Arc::clone(&config.clock), Arc::clone(&config.rng));
         let token = system::token_engine()?;
-        let table = system::table()?;
+        let table = system::table(config.open_ceremonies)?;
         Ok(Arc::new_cyclic(|this| Self {
             system: system::engine(Weak::clone(this), table),
             token,
@@ -129,6 +143,14 @@ impl Core {
     pub fn recorded_headers(&self, values: impl Fn(&str) -> Vec<String>) -> Vec<RecordedHeader> {
         let active = self.active();
         active.map_or_else(Vec::new, |active| active.audited_headers.of(values))
+    }
+
+    /// Encrypts shares and tokens for their holders.
+    pub(crate) fn envelope(&self) -> holders::Envelope {
+        holders::Envelope {
+            clock: Arc::clone(&self.config.clock),
+            rng: Arc::clone(&self.config.rng),
+        }
     }
 
     fn active(&self) -> Option<Arc<Active>> {

@@ -1,11 +1,14 @@
 //! Init, unseal and seal: the transitions between a vault that is not there, sealed, and active.
 
 use crate::active::Active;
+use crate::holders::Holders;
 use crate::mounts::Mounts;
 use crate::tokens::{NewToken, Tokens};
 use crate::{Core, CoreError, policies};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use secretum_barrier::{SealConfig, SealStatus};
-use secretum_crypto::{SecretBytes, SecretString};
+use secretum_crypto::{PgpKey, SecretBytes, SecretString};
 use secretum_engine::Fault;
 use secretum_storage::{Batch, Storage};
 use std::sync::Arc;
@@ -31,10 +34,19 @@ pub struct Status {
     pub seal: SealStatus,
 }
 
+/// For whom what init gives is encrypted.
+#[derive(Debug, Default)]
+pub(crate) struct Receivers {
+    pub(crate) shares: Holders,
+    pub(crate) root_token: Option<PgpKey>,
+}
+
 /// What init gives, once.
 #[derive(Debug)]
 pub(crate) struct Birth {
+    /// As they are handed out.
     pub(crate) shares: Vec<SecretBytes>,
+    /// The token, or base64 of what its holder alone opens.
     pub(crate) root_token: SecretString,
 }
 
@@ -61,8 +73,9 @@ impl Core {
         &self,
         config: SealConfig,
         root_token: Option<SecretString>,
+        receivers: Receivers,
     ) -> Result<Birth, CoreError> {
-        self.whole(|this| async move { this.initialize_now(config, root_token).await })
+        self.whole(|this| async move { this.initialize_now(config, root_token, &receivers).await })
             .await
     }
 
@@ -83,20 +96,35 @@ impl Core {
         &self,
         config: SealConfig,
         root_token: Option<SecretString>,
+        receivers: &Receivers,
     ) -> Result<Birth, CoreError> {
         let _transition = self.transition.lock().await;
-        let mut root = None;
-        let made = self
-            .barrier
-            .initialize(config, || {
+        let mut birth = None;
+        self.barrier
+            .initialize(config, |shares| {
                 let (token, contents) = self.furnish(root_token)?;
-                root = Some(token);
+                // Before anything is stored: no vault may be there whose shares nobody got.
+                birth = Some(self.hand_out(receivers, shares, token)?);
                 Ok::<_, CoreError>(contents)
             })
             .await?;
+        Ok(birth.ok_or(Fault::Sealed)?)
+    }
+
+    fn hand_out(
+        &self,
+        receivers: &Receivers,
+        shares: &[SecretBytes],
+        token: SecretString,
+    ) -> Result<Birth, Fault> {
+        let envelope = self.envelope();
+        let root_token = match &receivers.root_token {
+            Some(key) => SecretString::new(STANDARD.encode(envelope.seal(key, &token)?)),
+            None => token,
+        };
         Ok(Birth {
-            shares: made.shares,
-            root_token: root.ok_or(Fault::Sealed)?,
+            shares: envelope.hand_out(&receivers.shares, shares)?,
+            root_token,
         })
     }
 
@@ -210,7 +238,7 @@ impl Core {
         root_token: Option<SecretString>,
     ) -> Result<(SecretBytes, SecretString), CoreError> {
         let birth = self
-            .initialize(SealConfig::shamir(1, 1)?, root_token)
+            .initialize(SealConfig::shamir(1, 1)?, root_token, Receivers::default())
             .await?;
         let share = birth
             .shares

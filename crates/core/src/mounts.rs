@@ -7,11 +7,14 @@
 //! feed.
 
 mod description;
+mod migrations;
 mod record;
 mod settings;
 mod tree;
 
 use description::Descriptions;
+pub(crate) use migrations::Migration;
+use migrations::Migrations;
 use record::RecordClass;
 pub(crate) use record::{MountRecord, NewMount};
 pub(crate) use settings::{MountConfig, MountSettings};
@@ -91,6 +94,7 @@ pub(crate) struct Mounts {
     storage: Arc<dyn Storage>,
     table: RwLock<Table>,
     descriptions: Descriptions,
+    pub(crate) migrations: Migrations,
 }
 
 #[derive(Debug, Default)]
@@ -114,6 +118,7 @@ impl Mounts {
             storage,
             table: RwLock::default(),
             descriptions: Descriptions::default(),
+            migrations: Migrations::default(),
         }
     }
 
@@ -231,6 +236,14 @@ impl Mounts {
         changed.settings.check()?;
         self.build(changed)?;
         Ok(change.0.put(record_key(&changed.uuid)?, to_json(changed)?))
+    }
+
+    /// What must be committed to have a mount at the path of this record, which is free.
+    ///
+    /// **Errors**: [`Fault::Invalid`] where the path is taken, malformed or reserved.
+    pub(crate) fn prepare_move(&self, change: Change, moved: &MountRecord) -> Result<Batch, Fault> {
+        self.check_path(&moved.path, &full_path(moved))?;
+        self.prepare_change(change, moved)
     }
 
     /// What must be committed to take a mount away; the janitor then deletes what it held.

@@ -22,6 +22,8 @@ macro_rules! handler {
 
 mod audit;
 mod capabilities;
+mod ceremonies;
+mod cluster;
 pub(crate) mod cubbyhole;
 mod internal;
 mod keys;
@@ -37,7 +39,7 @@ pub(crate) mod wrapping;
 
 use crate::active::Active;
 use crate::identity::Identity;
-use crate::{Core, CoreError, Request};
+use crate::{Core, CoreError, OpenCeremonies, Request};
 use secretum_crypto::SecretString;
 use secretum_engine::{
     Access, Context, Engine, Fault, MountStorage, Mounted, MountedEngine, Recorded, RouteTable,
@@ -147,6 +149,9 @@ fn lifecycle_rows(routes: Routes<Sys>) -> Routes<Sys> {
         .shape(Shape::Bare)
         .on::<lifecycle::ReadLeader>(Verb::Read, "leader", Access::Public)
         .shape(Shape::Bare)
+        .on::<cluster::StepDown>(Verb::Write, "step-down", Access::Sudo)
+        .on::<cluster::ReadHaStatus>(Verb::Read, "ha-status", Access::Token)
+        .shape(Shape::Lifted)
 }
 
 fn mount_rows(routes: Routes<Sys>) -> Routes<Sys> {
@@ -171,6 +176,9 @@ fn mount_rows(routes: Routes<Sys>) -> Routes<Sys> {
         .shape(Shape::Lifted)
         .on::<mounts::TuneAuth>(Verb::Write, "auth/{path+}/tune", Access::Sudo)
         .whole_body("settings")
+        .on::<mounts::Remount>(Verb::Write, "remount", Access::Sudo)
+        .shape(Shape::Lifted)
+        .on::<mounts::ReadRemount>(Verb::Read, "remount/status/{migration_id}", Access::Token)
 }
 
 fn policy_rows(routes: Routes<Sys>) -> Routes<Sys> {
@@ -253,8 +261,9 @@ fn audit_rows(routes: Routes<Sys>) -> Routes<Sys> {
 }
 
 /// The rows of `sys`, prepared.
-pub(crate) fn table() -> Result<Arc<RouteTable<Sys>>, CoreError> {
-    Ok(Arc::new(RouteTable::new(Sys::routes())?))
+pub(crate) fn table(open: OpenCeremonies) -> Result<Arc<RouteTable<Sys>>, CoreError> {
+    let routes = ceremonies::rows(Sys::routes(), open);
+    Ok(Arc::new(RouteTable::new(routes)?))
 }
 
 /// The engine of `sys`, for a core.

@@ -24,8 +24,7 @@ mod revoke;
 mod role;
 mod tidy;
 
-pub(crate) use issue::{Issued, Issuer, NewToken, auth};
-
+pub(crate) use issue::{Issued, Issuer, NewToken, auth, token_length};
 pub(crate) use record::{TokenKind, TokenRecord};
 pub(crate) use role::{Role, RoleType, Roles};
 

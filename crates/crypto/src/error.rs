@@ -71,6 +71,9 @@ pub enum CryptoError {
     /// The same share was given twice.
     #[error("a share was given twice")]
     DuplicateShare,
+    /// An OpenPGP key that nothing can be encrypted for.
+    #[error("the PGP key cannot be used: {0}")]
+    PgpKey(&'static str),
     /// A text is no RFC 3339 time.
     #[error("`{0}` is not a time in the form of RFC 3339, such as 2026-01-02T15:04:05Z")]
     Time(String),

@@ -1,7 +1,7 @@
 //! Cryptographic primitives, secret types, Shamir sharing, randomness and clock.
 //!
 //! Owns: every call of a cryptography library ([`aead`], [`siv`], [`hmac`], [`digest`],
-//! [`ed25519`]), the sharing of keys ([`shamir`]), the types that hold secrets in memory
+//! [`ed25519`], [`pgp`]), the sharing of keys ([`shamir`]), the types that hold secrets in memory
 //! ([`secret`]), and the two things that tests must be able to set: randomness ([`random`]) and
 //! time ([`clock`]).
 //!
@@ -14,6 +14,7 @@ pub mod digest;
 pub mod ed25519;
 mod error;
 pub mod hmac;
+pub mod pgp;
 pub mod random;
 pub mod secret;
 pub mod shamir;
@@ -24,6 +25,7 @@ pub use clock::{Clock, ClockRef, SystemClock, TestClock, Timestamp};
 pub use digest::{DigestAlgorithm, Sha256, sha256};
 pub use error::{CryptoError, Result};
 pub use hmac::{HmacKey, constant_time_eq, hkdf_sha256};
+pub use pgp::PgpKey;
 pub use random::{
     Rng, RngRef, SystemRng, TestRng, random_base62, random_bytes, random_secret, random_uuid,
 };

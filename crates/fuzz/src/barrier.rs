@@ -48,7 +48,7 @@ impl Vault {
     fn make() -> Option<Self> {
         let storage: Arc<dyn Storage> = MemoryStorage::new();
         let barrier = barrier(&storage);
-        let contents = || Ok::<_, BarrierError>(Batch::new());
+        let contents = |_: &[_]| Ok::<_, BarrierError>(Batch::new());
         let made = now(barrier.initialize(SealConfig::shamir(1, 1).ok()?, contents)).ok()?;
         let share = made.shares.first()?.expose().to_vec();
         now(barrier.unseal(SecretBytes::new(share.clone()))).ok()?;

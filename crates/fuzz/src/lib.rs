@@ -16,6 +16,7 @@ mod input;
 mod kms;
 mod kv;
 mod path;
+mod pgp;
 mod policy;
 #[path = "../../policy/tests/it/reference.rs"]
 mod reference;
@@ -55,6 +56,7 @@ pub const TARGETS: &[Target] = &[
     target("kms_stream", kms::stream),
     target("kv_records", kv::records),
     target("kv_requests", kv::requests),
+    target("pgp_key", pgp::key),
     target("policy", policy::run),
     target("policy_parameters", policy::parameters),
     target("raft_format", raft::format_file),

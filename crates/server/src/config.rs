@@ -42,6 +42,7 @@ pub use problem::Problem;
 pub use storage::{RaftStorage, Storage};
 pub use tls::{ClientCertificates, Tls, TlsVersion};
 
+use secretum_core::OpenCeremonies;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -117,6 +118,8 @@ pub struct Config {
     /// The only folder that audit devices made over the API may write to. Default: `None`; they
     /// may then write anywhere, but never through a link, nor to a file of something else.
     pub audit_directory: Option<PathBuf>,
+    /// Ceremonies that are open to who has no token. Default: none.
+    pub open_ceremonies: OpenCeremonies,
 }
 
 impl Config {
@@ -134,6 +137,7 @@ impl Config {
             log_level: LogLevel::default(),
             log_format: LogFormat::default(),
             audit_directory: None,
+            open_ceremonies: OpenCeremonies::default(),
         }
     }
 }

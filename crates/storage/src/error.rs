@@ -16,6 +16,20 @@ impl StorageError {
                 | Self::Sealed
         )
     }
+
+    /// Whether a commit that ended in this is sure to have changed nothing, and never will: after any
+    /// other failure a restart finds out.
+    pub fn applied_nothing(&self) -> bool {
+        matches!(
+            self,
+            Self::Conflict { .. }
+                | Self::KeyTooLong { .. }
+                | Self::BatchTooLarge { .. }
+                | Self::Full { .. }
+                | Self::ReadOnly { .. }
+                | Self::Sealed
+        )
+    }
 }
 
 /// Why a storage call failed.

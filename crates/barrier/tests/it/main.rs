@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod rekey;
+
 use secretum_barrier::{Barrier, BarrierError, RotationConfig, SealConfig};
 use secretum_crypto::{SecretBytes, SystemClock, SystemRng, TestClock, Timestamp};
 use secretum_storage::memory::MemoryStorage;
@@ -31,7 +33,7 @@ async fn initialize(
     config: SealConfig,
 ) -> Result<secretum_barrier::Initialized, BarrierError> {
     barrier
-        .initialize(config, || Ok::<_, BarrierError>(Batch::new()))
+        .initialize(config, |_| Ok::<_, BarrierError>(Batch::new()))
         .await
 }
 
@@ -112,7 +114,7 @@ async fn a_vault_is_made_whole_or_not_at_all() {
     let barrier = barrier(&storage);
     let config = || SealConfig::shamir(1, 1).unwrap();
     let refused = barrier
-        .initialize(config(), || Err::<Batch, _>(BarrierError::WrongShares))
+        .initialize(config(), |_| Err::<Batch, _>(BarrierError::WrongShares))
         .await;
     assert!(matches!(refused, Err(BarrierError::WrongShares)));
     let everything = key("");
@@ -120,7 +122,7 @@ async fn a_vault_is_made_whole_or_not_at_all() {
     assert!(page.unwrap().rows.is_empty() && barrier.is_sealed());
     let mut derived = None;
     let made = barrier
-        .initialize(config(), || {
+        .initialize(config(), |_| {
             derived = Some(barrier.derived_key("test")?);
             Ok::<_, BarrierError>(Batch::new().put(key("sys/x"), "value"))
         })

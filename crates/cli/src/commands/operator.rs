@@ -1,6 +1,9 @@
 //! `operator`: makes, opens, closes and cares for a vault.
 
+mod generate_root;
 mod init;
+mod rekey;
+mod share;
 
 use crate::arguments::flags::Connection;
 use crate::commands::status;
@@ -19,6 +22,9 @@ pub(crate) enum Command {
     Seal(Seal),
     Rotate(Rotate),
     KeyStatus(ShowKeyStatus),
+    Rekey(rekey::Rekey),
+    GenerateRoot(generate_root::GenerateRoot),
+    StepDown(StepDown),
 }
 
 /// Gives one unseal key; when enough have been given, the vault opens.
@@ -62,6 +68,15 @@ pub(crate) struct ShowKeyStatus {
     connection: Connection,
 }
 
+/// Has the active node hand the lead to another one.
+///
+/// A node that stands alone keeps it.
+#[derive(Args)]
+pub(crate) struct StepDown {
+    #[command(flatten)]
+    connection: Connection,
+}
+
 impl Command {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         match self {
@@ -70,6 +85,9 @@ impl Command {
             Self::Seal(command) => command.run().await,
             Self::Rotate(command) => command.run().await,
             Self::KeyStatus(command) => command.run().await,
+            Self::Rekey(command) => command.run().await,
+            Self::GenerateRoot(command) => command.run().await,
+            Self::StepDown(command) => command.run().await,
         }
     }
 }
@@ -126,6 +144,15 @@ impl ShowKeyStatus {
     async fn run(self) -> Result<(), Failure> {
         let session = Session::open(&self.connection)?;
         show_key_status(&session).await
+    }
+}
+
+impl StepDown {
+    async fn run(self) -> Result<(), Failure> {
+        let session = Session::open(&self.connection)?;
+        let stepped = session.client.sys().step_down().await;
+        stepped.during(|| "stepping down".to_owned())?;
+        secret::say(&session.style, "Success! Stepped down.")
     }
 }
 

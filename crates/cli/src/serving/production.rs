@@ -83,6 +83,7 @@ async fn start(
     core_config.default_lease_ttl = config.default_lease_ttl;
     core_config.max_lease_ttl = config.max_lease_ttl;
     core_config.audit_directory = config.audit_directory;
+    core_config.open_ceremonies = config.open_ceremonies;
     core_config.api_address = config
         .api_addr
         .map(|url| url.to_string())

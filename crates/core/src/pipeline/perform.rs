@@ -2,6 +2,7 @@
 
 use super::record::{Recording, Trail};
 use super::{Flow, Route};
+use crate::ceremonies::Confirmation;
 use crate::leases::{self, Leases, end_with};
 use crate::mounts::Mount;
 use crate::quotas::Room;
@@ -36,6 +37,7 @@ impl<'r> Flow<'r> {
         if !self.has_no_effect_before_commit() {
             recording.taken().await?;
         }
+        let confirmation = self.expect_confirmation();
         let mut issued = Issued::default();
         let outcome = match self.answer(route, context, &mut recording).await {
             Ok(outcome) => {
@@ -55,11 +57,26 @@ impl<'r> Flow<'r> {
         } else {
             self.take_back(&issued).await;
         }
-        if let Err(unrecorded) = self.close(trail, recording, &outcome).await {
+        let closed = self.close(trail, recording, &outcome).await;
+        if closed.is_err() {
             self.take_back(&issued).await;
-            return Err(unrecorded);
         }
+        if let Some(confirmation) = confirmation {
+            if outcome.is_ok() && closed.is_ok() {
+                confirmation.confirm();
+            } else {
+                confirmation.take_back().await;
+            }
+        }
+        closed?;
         outcome
+    }
+
+    /// What handlers of `sys` bring about by themselves waits for the record of their answer.
+    fn expect_confirmation(&self) -> Option<Confirmation> {
+        let (mount, _) = self.mount.as_ref()?;
+        let acts = self.request.verb == Verb::Write && mount.record.kind == system::KIND;
+        acts.then(|| Confirmation::expect(self.active, &self.request.id))
     }
 
     /// Whether nothing happens before the core commits what the handler gives it: the handler may then

@@ -2,11 +2,13 @@
 
 use super::Sys;
 use crate::error::barrier;
+use crate::lifecycle::Receivers;
 use crate::{Core, NodeState, Status};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use secretum_api::VAULT_API_VERSION;
+use secretum_api::fields::CommaList;
 use secretum_barrier::SealConfig;
 use secretum_crypto::{SecretBytes, SecretString};
 use secretum_engine::{Context, Fault, Handle, Reply};
@@ -26,10 +28,10 @@ pub(crate) struct Initialize {
     /// Number of shares that unseal.
     #[serde(default)]
     secret_threshold: u64,
-    /// PGP keys to encrypt the shares with.
+    /// PGP public keys in base64, one a share, to encrypt the shares with.
     #[serde(default)]
-    pgp_keys: Vec<String>,
-    /// PGP key to encrypt the root token with.
+    pgp_keys: CommaList,
+    /// PGP public key in base64 to encrypt the root token with.
     #[serde(default)]
     root_token_pgp_key: String,
 }
@@ -184,23 +186,22 @@ impl Handle<Initialize> for Sys {
     type Error = Fault;
 
     async fn handle(&self, request: Initialize, _: &Context) -> Result<Reply<InitKeys>, Fault> {
-        if !request.pgp_keys.is_empty() || !request.root_token_pgp_key.is_empty() {
-            return Err(Fault::invalid(
-                "PGP encryption of shares is not served by this version",
-            ));
-        }
+        let core = self.core()?;
         let config =
             SealConfig::shamir(request.secret_shares, request.secret_threshold).map_err(barrier)?;
-        let birth = self.core()?.initialize(config, None).await?;
+        let envelope = core.envelope();
+        let shares = envelope.holders(&request.pgp_keys.0, config.shares)?;
+        let root_token = match request.root_token_pgp_key.as_str() {
+            "" => None,
+            key => Some(envelope.key(key, "the PGP key of the root token")?),
+        };
+        let birth = core
+            .initialize(config, None, Receivers { shares, root_token })
+            .await?;
+        let shares = || birth.shares.iter();
         Ok(Reply::data(InitKeys {
-            keys: birth
-                .shares
-                .iter()
-                .map(|share| hex::encode(share.expose()))
-                .collect(),
-            keys_base64: birth
-                .shares
-                .iter()
+            keys: shares().map(|share| hex::encode(share.expose())).collect(),
+            keys_base64: shares()
                 .map(|share| STANDARD.encode(share.expose()))
                 .collect(),
             root_token: birth.root_token.expose().to_owned(),

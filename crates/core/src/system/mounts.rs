@@ -2,10 +2,12 @@
 
 mod change;
 mod info;
+mod remount;
 mod tune;
 
 pub(super) use change::{DisableAuth, DisableMount, EnableAuth, EnableMount};
 pub(super) use info::MountInfo;
+pub(super) use remount::{ReadRemount, Remount};
 pub(super) use tune::{ReadAuthTune, ReadMountTune, TuneAuth, TuneMount};
 
 use super::{Sys, System};

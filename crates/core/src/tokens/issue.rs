@@ -15,8 +15,16 @@ use secretum_storage::{Batch, Precondition};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// What a token that is stored begins with.
+const SERVICE_PREFIX: &str = "hvs.";
+
 /// Characters of a token behind its prefix: 166 bits.
 const TOKEN_CHARACTERS: usize = 28;
+
+/// Characters of a token that is stored, as it is made here.
+pub(crate) fn token_length() -> usize {
+    SERVICE_PREFIX.len() + TOKEN_CHARACTERS
+}
 
 const ACCESSOR_CHARACTERS: usize = 24;
 
@@ -198,7 +206,7 @@ impl Tokens {
             (TokenKind::Service, text) => {
                 let text = match text {
                     Some(text) => text,
-                    None => self.random("hvs.", TOKEN_CHARACTERS)?,
+                    None => self.random(SERVICE_PREFIX, TOKEN_CHARACTERS)?,
                 };
                 let batch = self.birth(&text, &record, new.parent.as_deref())?;
                 (text, batch)

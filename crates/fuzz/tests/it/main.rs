@@ -41,6 +41,7 @@ replayed! {
     kms_stream: 6_000,
     kv_records: 800,
     kv_requests: 6_000,
+    pgp_key: 600,
     policy: 20_000,
     policy_parameters: 20_000,
     raft_format: 20_000,

@@ -2,6 +2,7 @@
 
 use super::{ClientCertificates, Config, Listener, Storage, Tls};
 use secretum_api::fields::short_duration;
+use secretum_core::OpenCeremonies;
 use std::fmt::Display;
 
 /// The width of the names.
@@ -39,11 +40,21 @@ pub fn describe(config: &Config) -> String {
             or(audit_directory, "(none: audit files may stand anywhere)"),
         ),
     ]);
+    lines.extend(open_ceremonies(config.open_ceremonies));
     lines.concat()
 }
 
 fn line(name: &str, value: impl Display) -> String {
     format!("{name:NAME_WIDTH$} {value}\n")
+}
+
+/// What is open to everybody, where anything is.
+fn open_ceremonies(open: OpenCeremonies) -> Option<String> {
+    let names = [("generate-root", open.generate_root), ("rekey", open.rekey)];
+    let names = names.iter().filter(|(_, is_open)| *is_open);
+    let names: Vec<_> = names.map(|(name, _)| *name).collect();
+    let value = format!("{}, for who has no token", names.join(" and "));
+    (!names.is_empty()).then(|| line("enable_unauthenticated_access", value))
 }
 
 fn storage(storage: &Storage) -> String {

@@ -11,7 +11,8 @@ use super::{
     Placed, Problem, values,
 };
 use secretum_api::fields::short_duration;
-use secretum_hcl::{Body, Value};
+use secretum_core::OpenCeremonies;
+use secretum_hcl::{Body, Value, ValueKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,10 +35,12 @@ pub(crate) struct Draft {
     log_level: Option<Placed<LogLevel>>,
     log_format: Option<Placed<LogFormat>>,
     audit_directory: Option<Placed<PathBuf>>,
+    open_ceremonies: Option<Placed<OpenCeremonies>>,
 }
 
 const LEVEL: &str = "`trace`, `debug`, `info`, `warn` or `error`";
 const FORMAT: &str = "`standard` or `json`";
+const CEREMONIES: &str = "a list of `generate-root` and `rekey`";
 
 fn later<T>(field: &mut Option<T>, said: Option<T>) {
     if said.is_some() {
@@ -80,6 +83,8 @@ impl Draft {
             check_folder("audit_directory", directory, section.notices);
         }
         later(&mut self.audit_directory, directory);
+        let open = section.take("enable_unauthenticated_access", CEREMONIES, ceremonies);
+        later(&mut self.open_ceremonies, open);
         section.finish(UNSERVED);
     }
 
@@ -176,6 +181,10 @@ impl Draft {
                 .log_format
                 .map_or_else(LogFormat::default, |form| form.value),
             audit_directory: self.audit_directory.map(|directory| directory.value),
+            open_ceremonies: self
+                .open_ceremonies
+                .map(|open| open.value)
+                .unwrap_or_default(),
         })
     }
 }
@@ -217,6 +226,24 @@ fn level(value: &Value) -> Option<LogLevel> {
 
 fn format(value: &Value) -> Option<LogFormat> {
     LogFormat::of(value.as_str()?)
+}
+
+/// Ceremonies by the names of their paths.
+fn ceremonies(value: &Value) -> Option<OpenCeremonies> {
+    let ValueKind::List(names) = &value.kind else {
+        return None;
+    };
+    let mut open = OpenCeremonies::default();
+    for name in names {
+        match name.as_str()? {
+            "generate-root" => open.generate_root = true,
+            "rekey" => open.rekey = true,
+            // Of clusters that replicate others: there is nothing to open.
+            "generate-operation-token" => {}
+            _ => return None,
+        }
+    }
+    Some(open)
 }
 
 fn check_folder(key: &'static str, folder: &Placed<PathBuf>, notices: &mut Notices) {

@@ -403,3 +403,15 @@ fn what_is_in_force() {
         ]
     );
 }
+
+#[test]
+fn ceremonies_are_open_where_that_is_said() {
+    let open = |line: &str| good("a.hcl", &format!("{MEMORY}{OPEN}{line}\n")).open_ceremonies;
+    assert_eq!(open(""), secretum_core::OpenCeremonies::default());
+    let some = open("enable_unauthenticated_access = [\"generate-root\"]");
+    assert!(some.generate_root && !some.rekey);
+    let all = open(
+        "enable_unauthenticated_access = [\"rekey\", \"generate-root\", \"generate-operation-token\"]",
+    );
+    assert!(all.generate_root && all.rekey);
+}

@@ -35,6 +35,7 @@ impl House {
             default_lease_ttl: ttl,
             max_lease_ttl: ttl,
             audit_directory: None,
+            open_ceremonies: secretum_core::OpenCeremonies::default(),
             api_address: String::new(),
             cluster_address: String::new(),
             cluster_name: String::new(),

@@ -1,6 +1,7 @@
 //! `operator init`: makes the vault.
 
 use crate::arguments::flags::Connection;
+use crate::arguments::pgp_key;
 use crate::failure::{During, Failure};
 use crate::output::{console, structured};
 use crate::session::Session;
@@ -28,6 +29,13 @@ pub(crate) struct Init {
     /// How many of them open the vault (also: -t)
     #[arg(long, alias = "t", value_name = "COUNT", default_value_t = 3)]
     key_threshold: u64,
+    /// Files with PGP public keys, one an unseal key and in their order, to encrypt them for their
+    /// holders
+    #[arg(long, value_name = "FILES")]
+    pgp_keys: Option<String>,
+    /// File with a PGP public key, to encrypt the root token for its holder
+    #[arg(long, value_name = "FILE")]
+    root_token_pgp_key: Option<String>,
     /// How many recovery keys there are, where another service unseals
     #[arg(long, value_name = "COUNT", default_value_t = 5)]
     recovery_shares: u64,
@@ -57,8 +65,12 @@ impl Init {
         let ask = Ask {
             secret_shares: if recovery { 0 } else { self.key_shares },
             secret_threshold: if recovery { 0 } else { self.key_threshold },
-            pgp_keys: Vec::new(),
-            root_token_pgp_key: None,
+            pgp_keys: pgp_key::read_list(self.pgp_keys.as_deref())?,
+            root_token_pgp_key: self
+                .root_token_pgp_key
+                .as_deref()
+                .map(pgp_key::read)
+                .transpose()?,
             recovery_shares: recovery.then_some(self.recovery_shares),
             recovery_threshold: recovery.then_some(self.recovery_threshold),
             recovery_pgp_keys: Vec::new(),

@@ -136,7 +136,7 @@ async fn disable(context: &Context, class: Class, path: &str) -> Result<Reply<()
 
 /// Ends all that a mount handed out. From here on it hands out nothing more, also where it stays since
 /// something could not be ended.
-async fn end_leases(active: &Active, mount: &Mount) -> Result<(), Fault> {
+pub(super) async fn end_leases(active: &Active, mount: &Mount) -> Result<(), Fault> {
     let fence = Batch::new().put(leaving_key(&mount.record.uuid)?, Vec::new());
     active.commit(fence).await?;
     let all = Place::folder(&mount.record.uuid, "")?;
@@ -146,8 +146,8 @@ async fn end_leases(active: &Active, mount: &Mount) -> Result<(), Fault> {
         .await;
     ended.map(drop).map_err(|fault| match fault {
         Fault::Unavailable(told) => Fault::invalid(format!(
-            "{told}; the mount hands out nothing more, and stays until it is disabled again: give its \
-             leases up with sys/leases/revoke-force/{} where they cannot be ended",
+            "{told}; the mount hands out nothing more, and stays where it is until this is done again: \
+             give its leases up with sys/leases/revoke-force/{} where they cannot be ended",
             mount.path
         )),
         other => other,

@@ -71,6 +71,22 @@ fn faults_of_single_keys() {
 }
 
 #[test]
+fn faults_of_open_ceremonies() {
+    for (line, said) in [
+        (
+            "enable_unauthenticated_access = \"rekey\"",
+            "a.hcl:5:33: `enable_unauthenticated_access` must be a list of `generate-root` and `rekey`, not `rekey`",
+        ),
+        (
+            "enable_unauthenticated_access = [\"everything\"]",
+            "a.hcl:5:33: `enable_unauthenticated_access` must be a list of `generate-root` and `rekey`, not a list",
+        ),
+    ] {
+        assert_eq!(fault_of(line), [said]);
+    }
+}
+
+#[test]
 fn faults_of_stanzas() {
     for (line, said) in [
         (

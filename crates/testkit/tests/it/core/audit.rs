@@ -11,14 +11,14 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 /// A vault whose requests are recorded in a file.
-struct Recorded {
-    vault: Vault,
+pub(super) struct Recorded {
+    pub(super) vault: Vault,
     file: PathBuf,
     _folder: TempDir,
 }
 
 impl Recorded {
-    async fn open() -> Self {
+    pub(super) async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("audit.log");
         let vault = Vault::open().await;
@@ -31,7 +31,7 @@ impl Recorded {
         }
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         std::fs::read_to_string(&self.file).unwrap()
     }
 
@@ -79,7 +79,7 @@ impl Recorded {
     }
 
     /// Leaves room for so many bytes in the file; returns its length before.
-    fn fill(&self, room: u64) -> u64 {
+    pub(super) fn fill(&self, room: u64) -> u64 {
         let file = OpenOptions::new().write(true).open(&self.file).unwrap();
         let before = file.metadata().unwrap().len();
         file.set_len(longest(&self.file) - room).unwrap();
@@ -87,7 +87,7 @@ impl Recorded {
     }
 
     /// Gives the file its old length back.
-    fn empty(&self, length: u64) {
+    pub(super) fn empty(&self, length: u64) {
         let file = OpenOptions::new().write(true).open(&self.file).unwrap();
         file.set_len(length).unwrap();
     }

@@ -487,6 +487,19 @@ async fn a_mount_goes_when_its_leases_have_ended() {
 }
 
 #[tokio::test]
+async fn a_mount_that_moves_takes_no_lease_along() {
+    let lending = Lending::open("moved").await;
+    let vault = &lending.vault;
+    let lease = lending.borrow(json!({})).await;
+    let body = json!({"from": "lender", "to": "other"});
+    vault.write("sys/remount", body).await.unwrap();
+    assert_eq!(lending.world.lent(), 0);
+    assert!(lending.lookup(&lease).await.is_err());
+    let lent = vault.write("other/creds/a", json!({})).await.unwrap();
+    assert!(lent.lease.unwrap().id.starts_with("other/creds/a/"));
+}
+
+#[tokio::test]
 async fn what_was_made_for_a_lease_that_cannot_be_stored_is_ended() {
     let lending = Lending::open("not stored").await;
     lending.vault.storage.fail_commits_after(0);

@@ -35,6 +35,8 @@ pub(crate) struct Faulty {
     let_go: Arc<Semaphore>,
     /// Makes every feed end in an error.
     feed_broken: Arc<AtomicBool>,
+    /// Whether the next commit is made, where its answer is lost.
+    lose_next: Mutex<Option<bool>>,
 }
 
 impl Faulty {
@@ -51,6 +53,7 @@ impl Faulty {
             holds: Arc::new(watch::Sender::new(false)),
             let_go: Arc::new(Semaphore::new(0)),
             feed_broken: Arc::default(),
+            lose_next: Mutex::default(),
         })
     }
 
@@ -78,6 +81,23 @@ impl Faulty {
     pub(crate) async fn remove(&self, key: &str) {
         let batch = Batch::new().delete(Key::try_from(key).unwrap());
         self.inner.commit(batch).await.unwrap();
+    }
+
+    /// Makes the next commit, or not, and answers in either case that only a restart will tell.
+    pub(crate) fn lose_next_answer(&self, made: bool) {
+        *self.lose_next.lock() = Some(made);
+    }
+
+    /// A storage with what is in this one now.
+    pub(crate) async fn image(&self) -> Arc<Self> {
+        let (image, all) = (Self::new(), Key::try_from("").unwrap());
+        let page = self.inner.page(&all, None, 1_000_000, PageOf::Entries);
+        for row in page.await.unwrap().rows {
+            let value = row.entry.unwrap().value;
+            let batch = Batch::new().put(row.key, value);
+            image.inner.commit(batch).await.unwrap();
+        }
+        image
     }
 
     /// Puts something else in the place of a value, behind everybody's back.
@@ -223,6 +243,15 @@ impl Storage for Faulty {
         {
             return Err(StorageError::Full {
                 path: "/planted/data/directory".into(),
+            });
+        }
+        let lost = self.lose_next.lock().take();
+        if let Some(made) = lost {
+            if made {
+                self.inner.commit(batch).await?;
+            }
+            return Err(StorageError::Stopped {
+                reason: "the test lost the answer".to_owned(),
             });
         }
         if self.is_to_be_held(&batch) {

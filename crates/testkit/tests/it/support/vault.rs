@@ -3,7 +3,7 @@
 use super::faults::Faulty;
 use super::{lender, probe};
 use secretum_api::{Auth, RequestPath, fields::Seconds};
-use secretum_core::{Core, CoreConfig, NodeState, Request, Response};
+use secretum_core::{Core, CoreConfig, NodeState, OpenCeremonies, Request, Response};
 use secretum_crypto::{SecretString, SystemRng, TestClock, Timestamp};
 use secretum_engine::{Fault, LeaseGrant, ReplyLease, Verb};
 use serde_json::{Value, json};
@@ -54,10 +54,27 @@ pub(crate) struct Ask {
 
 /// A core that knows no vault yet.
 pub(crate) fn core(storage: &Arc<Faulty>, clock: &Arc<TestClock>) -> Arc<Core> {
+    Core::new(config(storage, clock)).unwrap()
+}
+
+/// The same, which lets strangers take part in ceremonies.
+pub(crate) fn core_open_to_strangers(storage: &Arc<Faulty>, clock: &Arc<TestClock>) -> Arc<Core> {
+    let open_ceremonies = OpenCeremonies {
+        rekey: true,
+        generate_root: true,
+    };
+    Core::new(CoreConfig {
+        open_ceremonies,
+        ..config(storage, clock)
+    })
+    .unwrap()
+}
+
+fn config(storage: &Arc<Faulty>, clock: &Arc<TestClock>) -> CoreConfig {
     let mut kinds = secretum_engines::all().unwrap();
     kinds.push(probe::kind());
     kinds.push(lender::kind());
-    Core::new(CoreConfig {
+    CoreConfig {
         storage: Arc::clone(storage) as _,
         storage_kind: "inmem",
         clock: Arc::clone(clock) as _,
@@ -66,11 +83,11 @@ pub(crate) fn core(storage: &Arc<Faulty>, clock: &Arc<TestClock>) -> Arc<Core> {
         default_lease_ttl: Duration::from_secs(DEFAULT_TTL),
         max_lease_ttl: Duration::from_secs(MAX_TTL),
         audit_directory: None,
+        open_ceremonies: OpenCeremonies::default(),
         api_address: "https://127.0.0.1:8200".to_owned(),
         cluster_address: "https://127.0.0.1:8201".to_owned(),
         cluster_name: String::new(),
-    })
-    .unwrap()
+    }
 }
 
 pub(crate) fn clock() -> Arc<TestClock> {
@@ -168,6 +185,17 @@ impl Vault {
             core,
             storage,
             clock,
+        }
+    }
+
+    /// Another core over another storage, known by the same shares: the vault after a crash.
+    pub(crate) fn on(storage: Arc<Faulty>, before: &Self) -> Self {
+        Self {
+            core: core(&storage, &before.clock),
+            storage,
+            clock: Arc::clone(&before.clock),
+            shares: before.shares.clone(),
+            root: before.root.clone(),
         }
     }
 

@@ -121,6 +121,8 @@ pub(super) const ONLY_IN: &[(&str, &str)] = &[
     ("hkdf", "crypto"),
     ("hmac", "crypto"),
     ("openssl", "crypto"),
+    ("pgp", "crypto"),
+    ("rand_chacha", "crypto"),
     ("ring", "crypto"),
     ("sha2", "crypto"),
     ("openraft", "storage"),
