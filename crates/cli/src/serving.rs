@@ -9,7 +9,7 @@ pub(crate) use floor::{Floor, run as run_floor};
 use crate::commands::server::ServerArguments;
 use crate::failure::Failure;
 use secretum_client::Environment;
-use secretum_core::{Core, CoreConfig, OpenCeremonies};
+use secretum_core::{Core, CoreConfig, NodeFacts, OpenCeremonies};
 use secretum_crypto::{SystemClock, SystemRng};
 use secretum_server::{ListenerConfig, Server, Signals, hardening, logging};
 use secretum_storage::Storage;
@@ -69,6 +69,10 @@ fn core_config(
         max_lease_ttl: DEFAULT_TTL,
         audit_directory: None,
         open_ceremonies: OpenCeremonies::default(),
+        node: NodeFacts {
+            log_levels: Arc::new(logging::ProcessLevels),
+            ..NodeFacts::default()
+        },
         api_address: String::new(),
         cluster_address: String::new(),
         cluster_name: String::new(),

@@ -3,6 +3,7 @@
 use crate::audited_headers::AuditedHeaders;
 use crate::audits::Audits;
 use crate::ceremonies::Ceremonies;
+use crate::cross_origin::CrossOrigin;
 use crate::feed::{self, Followed};
 use crate::leases::{self, Leases, Place};
 use crate::mounts::Mount;
@@ -11,7 +12,7 @@ use crate::policies::Policies;
 use crate::quotas::Quotas;
 use crate::tokens::{Roles, Tokens};
 use crate::turns::Turns;
-use crate::{Core, CoreError, janitor};
+use crate::{Core, CoreError, janitor, system};
 use parking_lot::Mutex;
 use secretum_engine::Fault;
 use secretum_storage::{Batch, Change, Revision, Step, Storage, StorageError};
@@ -33,6 +34,7 @@ pub(crate) struct Active {
     pub(crate) mounts: Mounts,
     pub(crate) tokens: Tokens,
     pub(crate) roles: Roles,
+    pub(crate) cross_origin: CrossOrigin,
     pub(crate) leases: Leases,
     pub(crate) quotas: Quotas,
     pub(crate) policies: Policies,
@@ -64,6 +66,7 @@ impl Active {
             mounts: Mounts::new(Arc::clone(&core), Arc::clone(&storage)),
             tokens: Tokens::new(&core, Arc::clone(&storage))?,
             leases: Leases::new(&core, Arc::clone(&storage))?,
+            cross_origin: CrossOrigin::new(Arc::clone(&storage)),
             quotas: Quotas::new(Arc::clone(&storage), Arc::clone(&core.config.clock)),
             roles: Roles::new(Arc::clone(&storage))?,
             policies: Policies::new(Arc::clone(&storage), Arc::clone(&core.config.clock)),
@@ -84,6 +87,7 @@ impl Active {
             core,
         });
         active.reload().await?;
+        system::node::note_version(&active).await?;
         active.spawn_follower(changes);
         active.quotas.count_leases(&active);
         active.spawn(janitor::run(Arc::clone(&active)));
@@ -98,6 +102,7 @@ impl Active {
         self.mounts.reload_all().await?;
         self.audited_headers.reload().await?;
         self.quotas.reload().await?;
+        self.cross_origin.reload().await?;
         self.audits.reload_all().await
     }
 

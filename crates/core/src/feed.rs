@@ -95,8 +95,10 @@ async fn apply_key(active: &Arc<Active>, key: &Key) -> Result<(), crate::CoreErr
         return Ok(());
     };
     let Some((kind, rest)) = text.split_once('/') else {
-        if text == "quota-config" {
-            active.quotas.reload().await?;
+        match text {
+            "quota-config" => active.quotas.reload().await?,
+            "cross-origin" => active.cross_origin.reload().await?,
+            _ => {}
         }
         return Ok(());
     };

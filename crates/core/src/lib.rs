@@ -13,18 +13,21 @@ mod audited_headers;
 mod audits;
 mod cache;
 mod ceremonies;
+mod cross_origin;
 mod error;
 mod feed;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod holders;
 mod identity;
+mod in_flight;
 mod janitor;
 mod leases;
 mod life;
 mod lifecycle;
 mod limits;
 mod mounts;
+mod node;
 mod pipeline;
 mod policies;
 mod quotas;
@@ -33,12 +36,15 @@ mod system;
 mod tokens;
 mod turns;
 
+pub use cross_origin::CrossOriginRules;
 pub use error::CoreError;
 pub use lifecycle::{NodeState, Status};
+pub use node::{LogLevels, NodeFacts};
 pub use request::{Outcome, Request, Response};
 pub use secretum_audit::RecordedHeader;
 
 use active::Active;
+use in_flight::InFlight;
 use parking_lot::RwLock;
 use secretum_barrier::Barrier;
 use secretum_crypto::{ClockRef, RngRef};
@@ -67,6 +73,8 @@ pub struct CoreConfig {
     pub max_lease_ttl: Duration,
     /// The only folder that audit devices may write to; `None` for any.
     pub audit_directory: Option<PathBuf>,
+    /// What the process tells of itself.
+    pub node: NodeFacts,
     /// Address of this node for its clients, as `sys/leader` tells it.
     pub api_address: String,
     /// Address of this node for its peers.
@@ -99,6 +107,8 @@ pub struct Core {
     system: Arc<dyn Mounted>,
     /// The `auth/token` engine.
     token: Arc<dyn Mounted>,
+    /// The requests under way.
+    in_flight: InFlight,
     /// This core, for tasks that outlive a call.
     this: Weak<Core>,
 }
@@ -128,6 +138,7 @@ impl Core {
             barrier: Arc::new(barrier),
             active: RwLock::default(),
             transition: Arc::default(),
+            in_flight: InFlight::default(),
             this: Weak::clone(this),
             config,
         }))
@@ -151,6 +162,12 @@ impl Core {
             clock: Arc::clone(&self.config.clock),
             rng: Arc::clone(&self.config.rng),
         }
+    }
+
+    /// Which pages of other origins may ask from a browser; none, where there are no rules or the vault
+    /// is sealed.
+    pub fn cross_origin(&self) -> Option<Arc<CrossOriginRules>> {
+        self.active()?.cross_origin.rules()
     }
 
     fn active(&self) -> Option<Arc<Active>> {

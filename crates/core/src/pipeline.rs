@@ -38,6 +38,8 @@ impl Core {
             // handler, in one place.
             request.query.clear();
         }
+        let now = self.config.clock.now();
+        let _listed = self.in_flight.list(&request, now);
         let mut rate_limit = None;
         let outcome = self.outcome(&request, &mut rate_limit).await;
         if let Err(fault) = &outcome {

@@ -30,9 +30,12 @@ mod keys;
 mod leases;
 mod lifecycle;
 mod mounts;
+pub(crate) mod node;
 mod policies;
 mod quotas;
+mod raw;
 mod request_headers;
+mod settings;
 mod token;
 mod tools;
 pub(crate) mod wrapping;
@@ -98,7 +101,7 @@ impl Engine for Sys {
     fn routes() -> Routes<Self> {
         let routes = lifecycle_rows(Routes::new());
         let routes = mount_rows(routes);
-        let routes = quota_rows(lease_rows(policy_rows(routes)));
+        let routes = node_rows(quota_rows(lease_rows(policy_rows(routes))));
         audit_rows(routes)
             .on::<wrapping::Wrap>(Verb::Write, "wrapping/wrap", Access::Token)
             .whole_body("data")
@@ -241,6 +244,38 @@ fn quota_rows(routes: Routes<Sys>) -> Routes<Sys> {
         .on::<quotas::ReadCount>(Verb::Read, "quotas/lease-count/{name}", Access::Token)
         .on::<quotas::WriteCount>(Verb::Write, "quotas/lease-count/{name}", Access::Token)
         .on::<quotas::DeleteCount>(Verb::Delete, "quotas/lease-count/{name}", Access::Token)
+}
+
+fn node_rows(routes: Routes<Sys>) -> Routes<Sys> {
+    const COUNTERS: Access = Access::Token;
+    routes
+        .on::<settings::ReadCors>(Verb::Read, "config/cors", Access::Sudo)
+        .shape(Shape::Lifted)
+        .on::<settings::WriteCors>(Verb::Write, "config/cors", Access::Sudo)
+        .on::<settings::DeleteCors>(Verb::Delete, "config/cors", Access::Sudo)
+        .on::<settings::ListUiHeaders>(Verb::List, "config/ui/headers", Access::Sudo)
+        .on::<settings::ReadUiHeader>(Verb::Read, "config/ui/headers/{header}", Access::Sudo)
+        .on::<settings::WriteUiHeader>(Verb::Write, "config/ui/headers/{header}", Access::Sudo)
+        .on::<settings::DeleteUiHeader>(Verb::Delete, "config/ui/headers/{header}", Access::Sudo)
+        .on::<settings::ReadConfiguration>(Verb::Read, "config/state/sanitized", Access::Token)
+        .on::<node::ReadInFlight>(Verb::Read, "in-flight-req", Access::Token)
+        .shape(Shape::Bare)
+        .on::<node::CountRequests>(Verb::Read, "internal/counters/requests", COUNTERS)
+        .on::<node::CountTokens>(Verb::Read, "internal/counters/tokens", COUNTERS)
+        .on::<node::CountEntities>(Verb::Read, "internal/counters/entities", COUNTERS)
+        .on::<node::ReadLoggers>(Verb::Read, "loggers", Access::Token)
+        .on::<node::WriteLoggers>(Verb::Write, "loggers", Access::Token)
+        .on::<node::ResetLoggers>(Verb::Delete, "loggers", Access::Token)
+        .on::<node::ReadLogger>(Verb::Read, "loggers/{name}", Access::Token)
+        .on::<node::WriteLogger>(Verb::Write, "loggers/{name}", Access::Token)
+        .on::<node::ResetLogger>(Verb::Delete, "loggers/{name}", Access::Token)
+        .on::<node::ReadHost>(Verb::Read, "host-info", Access::Token)
+        .on::<node::ListVersions>(Verb::List, "version-history", Access::Token)
+        .on::<raw::ReadRaw>(Verb::Read, "raw/{path+}", Access::Sudo)
+        .on::<raw::WriteRaw>(Verb::Write, "raw/{path+}", Access::Sudo)
+        .on::<raw::DeleteRaw>(Verb::Delete, "raw/{path+}", Access::Sudo)
+        .on::<raw::ListRaw>(Verb::List, "raw", Access::Sudo)
+        .on::<raw::ListRaw>(Verb::List, "raw/{path+}", Access::Sudo)
 }
 
 fn audit_rows(routes: Routes<Sys>) -> Routes<Sys> {

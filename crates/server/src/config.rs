@@ -22,6 +22,7 @@ mod names;
 mod notice;
 mod pem;
 mod problem;
+mod sanitized;
 mod section;
 mod stanza;
 mod storage;
@@ -39,6 +40,7 @@ pub use listener::{HttpTimes, Listener};
 pub use load::{ConfigFaults, Loaded};
 pub use notice::{Notice, Place, Placed, Severity};
 pub use problem::Problem;
+pub use sanitized::sanitized;
 pub use storage::{RaftStorage, Storage};
 pub use tls::{ClientCertificates, Tls, TlsVersion};
 
@@ -105,6 +107,8 @@ pub struct Config {
     pub cluster_name: Option<String>,
     /// Whether memory may be written to swap. Default: false.
     pub disable_mlock: bool,
+    /// Whether `sys/raw` reads and writes the storage as it is. Default: false.
+    pub raw_storage_endpoint: bool,
     /// The TTL of a lease or token that asks for none. Default: [`LEASE_TTL_DEFAULT`], or
     /// `max_lease_ttl` where that is shorter.
     pub default_lease_ttl: Duration,
@@ -132,6 +136,7 @@ impl Config {
             cluster_addr: None,
             cluster_name: None,
             disable_mlock: false,
+            raw_storage_endpoint: false,
             default_lease_ttl: LEASE_TTL_DEFAULT,
             max_lease_ttl: LEASE_TTL_DEFAULT,
             log_level: LogLevel::default(),

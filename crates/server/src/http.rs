@@ -3,6 +3,7 @@
 mod answer;
 mod ask;
 mod body;
+mod cross_origin;
 mod health;
 #[cfg(test)]
 mod tests;
@@ -37,11 +38,23 @@ impl Answers for Vault {
     ) -> impl Future<Output = HttpResponse> + Send + 'static {
         let vault = Arc::clone(self);
         async move {
+            let visitor = match cross_origin::visitor(&vault.core, request.headers()) {
+                Ok(visitor) => visitor,
+                Err(refusal) => return refusal,
+            };
+            if let Some(visitor) = &visitor
+                && let Some(answer) = visitor.preflight(request.method(), request.headers())
+            {
+                return answer;
+            }
             let head_only = request.method() == hyper::Method::HEAD;
             let mut response = match ask::read(&vault, request, peer).await {
                 Err(refusal) => answer::turned_away(&refusal),
                 Ok(asked) => vault.handle(asked).await,
             };
+            if let Some(visitor) = visitor {
+                visitor.admit(&mut response);
+            }
             if head_only {
                 answer::drop_body(&mut response);
             }

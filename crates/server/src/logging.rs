@@ -1,5 +1,9 @@
 //! Structured logs on standard error.
 
+use parking_lot::Mutex;
+use secretum_core::LogLevels;
+use secretum_engine::Fault;
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use tracing_subscriber::{EnvFilter, reload};
 
@@ -18,11 +22,53 @@ type SetLevel = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync
 
 static SET_LEVEL: OnceLock<SetLevel> = OnceLock::new();
 
+/// The parts of the server whose levels can be set apart; each is the crate of that name.
+const LOGGERS: [&str; 9] = [
+    "api", "audit", "barrier", "core", "crypto", "engine", "engines", "server", "storage",
+];
+
+/// The levels in force.
+static LEVELS: Mutex<Levels> = Mutex::new(Levels {
+    configured: String::new(),
+    all: None,
+    own: BTreeMap::new(),
+});
+
+#[derive(Debug)]
+struct Levels {
+    /// As it was configured.
+    configured: String,
+    /// As an operator set it.
+    all: Option<String>,
+    /// As an operator set it for a logger.
+    own: BTreeMap<&'static str, String>,
+}
+
+impl Levels {
+    fn of(&self, logger: &str) -> &str {
+        let all = self.all.as_ref().unwrap_or(&self.configured);
+        self.own.get(logger).unwrap_or(all)
+    }
+
+    fn filter(&self) -> EnvFilter {
+        let mut text = format!(
+            "{},openraft=error,hyper=warn,rustls=warn,h2=warn",
+            self.all.as_ref().unwrap_or(&self.configured)
+        );
+        for (logger, level) in &self.own {
+            text.push_str(&format!(",secretum_{logger}={level}"));
+        }
+        EnvFilter::try_new(text).unwrap_or_else(|_| EnvFilter::new("info,openraft=error"))
+    }
+}
+
 /// Starts logging at a level (`trace`, `debug`, `info`, `warn`, `error`, `off`). A second call does
 /// nothing.
 pub fn start(level: &str, format: Format) {
+    let mut levels = LEVELS.lock();
+    level.clone_into(&mut levels.configured);
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter(level))
+        .with_env_filter(levels.filter())
         .with_writer(std::io::stderr);
     // Only the first call of a process takes effect; tests make several.
     let (started, set_level): (_, SetLevel) = match format {
@@ -42,17 +88,78 @@ pub fn start(level: &str, format: Format) {
     }
 }
 
-/// Logs at another level from here on; one of those of [`start`].
+/// Logs at another level from here on, one of those of [`start`]; what an operator set goes on.
 pub fn set_level(level: &str) {
-    let set = SET_LEVEL.get().map(|set| set(filter(level)));
+    change(|levels| level.clone_into(&mut levels.configured));
+}
+
+fn change(change: impl FnOnce(&mut Levels)) {
+    let mut levels = LEVELS.lock();
+    change(&mut levels);
+    let set = SET_LEVEL.get().map(|set| set(levels.filter()));
+    drop(levels);
     if let Some(Err(error)) = set {
         tracing::error!(%error, "the log level cannot be changed");
     }
 }
 
-fn filter(level: &str) -> EnvFilter {
-    EnvFilter::try_new(format!(
-        "{level},openraft=error,hyper=warn,rustls=warn,h2=warn"
-    ))
-    .unwrap_or_else(|_| EnvFilter::new("info,openraft=error"))
+/// The levels of the process's log.
+#[derive(Debug)]
+pub struct ProcessLevels;
+
+impl LogLevels for ProcessLevels {
+    fn all(&self) -> Vec<(&'static str, String)> {
+        let levels = LEVELS.lock();
+        LOGGERS
+            .map(|logger| (logger, levels.of(logger).to_owned()))
+            .to_vec()
+    }
+
+    fn set(&self, logger: Option<&str>, level: &str) -> Result<(), Fault> {
+        let level = named_level(level)?;
+        match logger.map(known).transpose()? {
+            Some(logger) => change(|levels| {
+                levels.own.insert(logger, level.to_owned());
+            }),
+            None => change(|levels| {
+                levels.all = Some(level.to_owned());
+                levels.own.clear();
+            }),
+        }
+        Ok(())
+    }
+
+    fn reset(&self, logger: Option<&str>) -> Result<(), Fault> {
+        match logger.map(known).transpose()? {
+            Some(logger) => change(|levels| {
+                levels.own.remove(logger);
+            }),
+            None => change(|levels| {
+                levels.all = None;
+                levels.own.clear();
+            }),
+        }
+        Ok(())
+    }
+}
+
+fn known(logger: &str) -> Result<&'static str, Fault> {
+    let mut loggers = LOGGERS.iter();
+    let found = loggers.find(|own| **own == logger).copied();
+    found.ok_or_else(|| Fault::invalid(format!("logger {logger:?} not found")))
+}
+
+/// A level by any of the names that Vault has for it.
+fn named_level(level: &str) -> Result<&'static str, Fault> {
+    match level.trim().to_ascii_lowercase().as_str() {
+        "" => Err(Fault::invalid("level is empty")),
+        "trace" => Ok("trace"),
+        "debug" => Ok("debug"),
+        "notice" | "info" => Ok("info"),
+        "warn" | "warning" => Ok("warn"),
+        "err" | "error" => Ok("error"),
+        other => Err(Fault::invalid(format!(
+            "invalid level provided: unknown log level: {other}"
+        ))),
+    }
 }

@@ -80,10 +80,12 @@ async fn start(
         format!("{scheme}://{}", listener.address)
     });
     let mut core_config = core_config(storage, config.storage.type_name())?;
+    core_config.node.configuration = config::sanitized(&config);
     core_config.default_lease_ttl = config.default_lease_ttl;
     core_config.max_lease_ttl = config.max_lease_ttl;
     core_config.audit_directory = config.audit_directory;
     core_config.open_ceremonies = config.open_ceremonies;
+    core_config.node.raw_storage_endpoint = config.raw_storage_endpoint;
     core_config.api_address = config
         .api_addr
         .map(|url| url.to_string())

@@ -128,7 +128,7 @@ pub(crate) struct Leader {
 }
 
 /// When this program was built is not recorded, so that builds can be repeated bit by bit.
-const BUILD_DATE: &str = "";
+pub(super) const BUILD_DATE: &str = "";
 
 fn seal_state(core: &Core, status: Status) -> SealState {
     let seal = status.seal;

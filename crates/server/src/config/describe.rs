@@ -40,6 +40,8 @@ pub fn describe(config: &Config) -> String {
             or(audit_directory, "(none: audit files may stand anywhere)"),
         ),
     ]);
+    let raw = config.raw_storage_endpoint;
+    lines.extend(raw.then(|| line("raw_storage_endpoint", raw)));
     lines.extend(open_ceremonies(config.open_ceremonies));
     lines.concat()
 }

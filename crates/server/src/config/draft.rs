@@ -29,6 +29,7 @@ pub(crate) struct Draft {
     cluster_addr: Option<Placed<NodeUrl>>,
     cluster_name: Option<Placed<String>>,
     disable_mlock: Option<Placed<bool>>,
+    raw_storage_endpoint: Option<Placed<bool>>,
     default_lease_ttl: Option<Placed<Duration>>,
     max_lease_ttl: Option<Placed<Duration>>,
     default_max_request_duration: Option<Placed<Duration>>,
@@ -66,6 +67,8 @@ impl Draft {
         );
         later(&mut self.cluster_name, section.text("cluster_name"));
         later(&mut self.disable_mlock, section.flag("disable_mlock"));
+        let raw = section.flag("raw_storage_endpoint");
+        later(&mut self.raw_storage_endpoint, raw);
         later(
             &mut self.default_lease_ttl,
             section.duration("default_lease_ttl"),
@@ -172,6 +175,7 @@ impl Draft {
             cluster_addr: first([cluster_addr, self.cluster_addr, older_cluster_addr]),
             cluster_name: self.cluster_name.map(|name| name.value),
             disable_mlock: self.disable_mlock.is_some_and(|disable| disable.value),
+            raw_storage_endpoint: self.raw_storage_endpoint.is_some_and(|raw| raw.value),
             default_lease_ttl,
             max_lease_ttl,
             log_level: self

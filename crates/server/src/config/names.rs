@@ -52,7 +52,6 @@ pub(crate) const UNSERVED: &[&str] = &[
     "plugin_file_uid",
     "plugin_tmpdir",
     "post_unseal_trace_directory",
-    "raw_storage_endpoint",
     "remove_irrevocable_lease_after",
     "replication",
     "reporting",

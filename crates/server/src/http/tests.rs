@@ -36,6 +36,7 @@ impl House {
             max_lease_ttl: ttl,
             audit_directory: None,
             open_ceremonies: secretum_core::OpenCeremonies::default(),
+            node: secretum_core::NodeFacts::default(),
             api_address: String::new(),
             cluster_address: String::new(),
             cluster_name: String::new(),

@@ -3,7 +3,7 @@
 use super::faults::Faulty;
 use super::{lender, probe};
 use secretum_api::{Auth, RequestPath, fields::Seconds};
-use secretum_core::{Core, CoreConfig, NodeState, OpenCeremonies, Request, Response};
+use secretum_core::{Core, CoreConfig, NodeFacts, NodeState, OpenCeremonies, Request, Response};
 use secretum_crypto::{SecretString, SystemRng, TestClock, Timestamp};
 use secretum_engine::{Fault, LeaseGrant, ReplyLease, Verb};
 use serde_json::{Value, json};
@@ -84,6 +84,7 @@ fn config(storage: &Arc<Faulty>, clock: &Arc<TestClock>) -> CoreConfig {
         max_lease_ttl: Duration::from_secs(MAX_TTL),
         audit_directory: None,
         open_ceremonies: OpenCeremonies::default(),
+        node: NodeFacts::default(),
         api_address: "https://127.0.0.1:8200".to_owned(),
         cluster_address: "https://127.0.0.1:8201".to_owned(),
         cluster_name: String::new(),
