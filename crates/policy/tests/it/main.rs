@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cedar_decisions;
+mod cedar_properties;
 mod corpus;
 mod decisions;
 mod mounts;
