@@ -5,6 +5,7 @@ use crate::audits::Audits;
 use crate::feed::{self, Followed};
 use crate::mounts::Mounts;
 use crate::policies::Policies;
+use crate::policies::cedar::CedarPolicies;
 use crate::tokens::{Roles, Tokens};
 use crate::turns::Turns;
 use crate::{Core, CoreError, janitor};
@@ -30,6 +31,7 @@ pub(crate) struct Active {
     pub(crate) tokens: Tokens,
     pub(crate) roles: Roles,
     pub(crate) policies: Policies,
+    pub(crate) cedar: CedarPolicies,
     pub(crate) audits: Audits,
     pub(crate) audited_headers: AuditedHeaders,
     pub(crate) followed: Followed,
@@ -58,6 +60,7 @@ impl Active {
             tokens: Tokens::new(&core, Arc::clone(&storage))?,
             roles: Roles::new(Arc::clone(&storage))?,
             policies: Policies::new(Arc::clone(&storage), Arc::clone(&core.config.clock)),
+            cedar: CedarPolicies::new(Arc::clone(&storage)),
             audited_headers: AuditedHeaders::new(Arc::clone(&storage)),
             audits: Audits::new(core.config.audit_directory.clone(), Arc::clone(&storage)),
             followed: Followed::new(revision),
@@ -79,6 +82,7 @@ impl Active {
     pub(crate) async fn reload(&self) -> Result<(), CoreError> {
         self.tokens.forget_all();
         self.policies.forget_all();
+        self.cedar.reload_all().await?;
         self.mounts.reload_all().await?;
         self.audited_headers.reload().await?;
         self.audits.reload_all().await

@@ -12,6 +12,7 @@ mod active;
 mod audited_headers;
 mod audits;
 mod cache;
+mod decision;
 mod error;
 mod feed;
 #[cfg(feature = "fuzzing")]

@@ -4,6 +4,7 @@
 
 mod audit;
 mod capabilities;
+mod cedar_policies;
 pub(crate) mod cubbyhole;
 mod internal;
 mod keys;
@@ -169,6 +170,12 @@ fn policy_rows(routes: Routes<Sys>) -> Routes<Sys> {
         .shape(Shape::Lifted)
         .on::<policies::WritePolicy>(Verb::Write, "policies/acl/{name+}", Access::Token)
         .on::<policies::DeletePolicy>(Verb::Delete, "policies/acl/{name+}", Access::Token)
+        .on::<cedar_policies::ListCedar>(Verb::List, "policies/cedar", Access::Token)
+        .shape(Shape::Lifted)
+        .on::<cedar_policies::ReadCedar>(Verb::Read, "policies/cedar/{name+}", Access::Token)
+        .shape(Shape::Lifted)
+        .on::<cedar_policies::WriteCedar>(Verb::Write, "policies/cedar/{name+}", Access::Token)
+        .on::<cedar_policies::DeleteCedar>(Verb::Delete, "policies/cedar/{name+}", Access::Token)
         .on::<capabilities::OfToken>(Verb::Write, "capabilities", Access::Token)
         .shape(Shape::Lifted)
         .on::<capabilities::OfSelf>(Verb::Write, "capabilities-self", Access::Token)

@@ -46,6 +46,10 @@ pub trait Engine: Send + Sync + Sized + 'static {
     /// One sentence for listings and help.
     const ABOUT: &'static str;
 
+    /// First segments of paths that say what about a secret is meant, not which secret: the resource
+    /// that Cedar policies know goes without them.
+    const ASPECTS: &'static [&'static str] = &[];
+
     /// The rows of the engine.
     fn routes() -> Routes<Self>;
 }
