@@ -9,6 +9,7 @@ mod wrapping;
 
 pub use audit::{AuditDevice, EnableAudit};
 pub use mounts::{EnableMount, Mount, MountConfig, MountOf, TuneMount};
+pub use policies::Language;
 pub use seal::{Health, Init, InitAnswer, KeyStatus, Leader, SealStatus};
 
 use crate::Client;

@@ -133,16 +133,16 @@ impl Question<'_> {
 }
 
 /// What is asked for, as Cedar knows it.
-struct Place<'q> {
-    mount: Option<(&'q Mount, &'q str)>,
+pub(crate) struct Place<'q> {
+    pub(crate) mount: Option<(&'q Mount, &'q str)>,
     /// The whole path.
-    path: &'q str,
+    pub(crate) path: &'q str,
     /// Whether it names a folder, whose last slash does not count.
-    lists: bool,
+    pub(crate) lists: bool,
 }
 
 impl<'q> Place<'q> {
-    fn resource(&self) -> Resource<'q> {
+    pub(crate) fn resource(&self) -> Resource<'q> {
         let trimmed = |path: &'q str| match self.lists {
             true => path.strip_suffix('/').unwrap_or(path),
             false => path,

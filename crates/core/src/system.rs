@@ -11,6 +11,7 @@ mod keys;
 mod lifecycle;
 mod mounts;
 mod policies;
+mod policy_check;
 mod request_headers;
 mod token;
 mod tools;
@@ -176,6 +177,7 @@ fn policy_rows(routes: Routes<Sys>) -> Routes<Sys> {
         .shape(Shape::Lifted)
         .on::<cedar_policies::WriteCedar>(Verb::Write, "policies/cedar/{name+}", Access::Token)
         .on::<cedar_policies::DeleteCedar>(Verb::Delete, "policies/cedar/{name+}", Access::Token)
+        .on::<policy_check::CheckPolicies>(Verb::Write, "policies/check", Access::Sudo)
         .on::<capabilities::OfToken>(Verb::Write, "capabilities", Access::Token)
         .shape(Shape::Lifted)
         .on::<capabilities::OfSelf>(Verb::Write, "capabilities-self", Access::Token)

@@ -25,6 +25,7 @@ mod limits;
 mod parameters;
 mod prepared;
 mod statement;
+pub mod translate;
 mod vocabulary;
 
 pub use ask::{Ask, Caller, CallerEntity, Circumstances, Resource};

@@ -4,6 +4,7 @@
 
 mod cedar_decisions;
 mod cedar_properties;
+mod cedar_translation;
 mod corpus;
 mod decisions;
 mod mounts;
