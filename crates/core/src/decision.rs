@@ -282,7 +282,10 @@ pub(crate) fn capabilities(
     let mount = found.as_ref().map(|(mount, rest)| (&**mount, *rest));
     let around = circumstances(active, mount, address, None);
     let caller = token.cedar()?;
+    // As a request would have it.
+    let folder = format!("{}/", path.trim_end_matches('/'));
     let has = |capability: Capability, action: &str, lists: bool| {
+        let path = if lists { &folder } else { path };
         let place = Place { mount, path, lists };
         let ask = Ask {
             caller,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cedar_decisions;
+mod cedar_documentation;
 mod cedar_properties;
 mod cedar_translation;
 mod corpus;
