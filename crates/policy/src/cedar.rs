@@ -16,6 +16,7 @@
 //! Evaluation errors are never shown: they may repeat what a caller sent.
 
 mod ask;
+mod contexts;
 mod document;
 mod error;
 mod force;
@@ -24,6 +25,7 @@ mod heads;
 mod limits;
 mod parameters;
 mod prepared;
+mod reads;
 mod statement;
 pub mod translate;
 mod vocabulary;
@@ -33,6 +35,7 @@ pub use document::Document;
 pub use error::{CedarError, CedarProblem};
 pub use force::{Cedar, Unreadable, Verdict, Wanted};
 pub use format::format;
+use limits::CONTEXTS_MAX;
 pub use limits::{
     DEPTH_MAX, ID_BYTES_MAX, PARAMETERS_BYTES_MAX, PREPARED_MAX, STATEMENT_BYTES_MAX,
     STATEMENTS_MAX, TEXT_BYTES_MAX, TOTAL_TEXT_BYTES_MAX,

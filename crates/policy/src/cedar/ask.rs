@@ -1,13 +1,15 @@
 //! [`Ask`]: who asks for what, as entities.
 
+use super::contexts::{Around, Contexts};
 use super::parameters;
-use super::statement::{ANYBODY, principal_key, type_key};
+use super::reads::Reads;
+use super::statement::{ANYBODY, Head, ResourceKey, Statement, principal_key, type_key};
 use super::vocabulary::{Vocabulary, entity};
 use super::{Action, CedarProblem};
 use crate::Parameters;
 use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpression as Value};
 use secretum_crypto::Timestamp;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -25,7 +27,10 @@ pub enum CallerEntity {
 #[derive(Debug, Clone)]
 pub struct Caller {
     uid: EntityUid,
+    /// With everything that it is in.
     entity: Entity,
+    /// What it is in, by the keys of the index.
+    parents: HashMap<Box<str>, EntityUid>,
     /// The keys of the index under which statements may stand that concern it.
     keys: Vec<Box<str>>,
 }
@@ -54,10 +59,20 @@ impl Caller {
         let mut keys = vec![ANYBODY.into(), type_key(kind), principal_key(&uid)];
         keys.extend(parents.iter().map(principal_key));
         Ok(Self {
+            parents: parents
+                .iter()
+                .map(|uid| (principal_key(uid), uid.clone()))
+                .collect(),
             entity: Entity::new_no_attrs(uid.clone(), parents),
             uid,
             keys,
         })
+    }
+
+    /// The caller in those of its roles and groups alone that these heads name.
+    fn within<'s>(&self, heads: impl Iterator<Item = &'s Head>) -> Entity {
+        let named = heads.filter_map(|head| self.parents.get(&head.principal));
+        Entity::new_no_attrs(self.uid.clone(), named.cloned().collect())
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
@@ -161,14 +176,31 @@ pub(super) struct Asked {
 }
 
 impl Ask<'_> {
-    /// In Cedar's form, with the parameters where something looks at them; `None` where it has none.
-    pub(super) fn asked(&self, reads_parameters: bool) -> Option<Asked> {
+    /// In Cedar's form, with what something looks at; `None` where it has none.
+    ///
+    /// Of what is above the caller and the resource, only that is told which heads name, unless a
+    /// condition can ask for more.
+    pub(super) fn asked<'s>(
+        &self,
+        candidates: impl Iterator<Item = &'s Statement> + Clone,
+        contexts: &Contexts,
+    ) -> Option<Asked> {
+        let all = candidates.clone();
+        let reads = all.fold(Reads::default(), |all, one| all.with(one.reads));
+        let heads = candidates.map(|statement| &statement.head);
         let vocabulary = Vocabulary::get().ok()?;
         let action = self.action.entry()?;
         let secret = &vocabulary.types.secret;
         let resource = entity(secret, &self.resource.id);
         let above = self.resource.with_prefixes();
-        let above = above.filter(|id| *id != self.resource.id);
+        let named = |id: &&str| {
+            let mut heads = heads.clone();
+            reads.hierarchy
+                || heads.any(
+                    |head| matches!(&head.resource, ResourceKey::Within(named) if **named == **id),
+                )
+        };
+        let above = above.filter(|id| *id != self.resource.id).filter(named);
         let parents: Vec<EntityUid> = above.map(|id| entity(secret, id)).collect();
         let attributes = [
             ("path", self.resource.path),
@@ -177,22 +209,26 @@ impl Ask<'_> {
             ("namespace", "root"),
         ]
         .map(|(name, text)| (name.to_owned(), Value::new_string(text.to_owned())));
+        let attributes = attributes.into_iter().filter(|_| reads.resource);
         let secret = Entity::new_with_tags(resource.clone(), attributes, parents, []).ok()?;
-        let request = entity(&vocabulary.types.parameters, "request");
-        let tags = match self.around.parameters.filter(|_| reads_parameters) {
-            None => Some(Vec::new()),
-            Some(parameters) => parameters::tags(parameters),
+        let caller = match reads.hierarchy {
+            true => self.caller.entity.clone(),
+            false => self.caller.within(heads.clone()),
         };
-        let without_parameters = tags.is_none();
-        let tags = tags.unwrap_or_default();
-        let parameters = Entity::new_with_tags(request.clone(), [], [], tags).ok()?;
-        let all = [
-            self.caller.entity.clone(),
-            action.entity.clone(),
-            secret,
-            parameters,
-        ];
-        let context = self.context(request)?;
+        let mut all = vec![caller, action.entity.clone(), secret];
+        let mut without_parameters = false;
+        if reads.tags {
+            let tags = match self.around.parameters {
+                None => Some(Vec::new()),
+                Some(parameters) => parameters::tags(parameters),
+            };
+            without_parameters = tags.is_none();
+            let uid = entity(&vocabulary.types.parameters, PARAMETERS);
+            let tags = tags.unwrap_or_default();
+            all.push(Entity::new_with_tags(uid, [], [], tags).ok()?);
+        }
+        let around = self.around.of(reads);
+        let context = contexts.get(around, |around| around.context(vocabulary))?;
         let (principal, action) = (self.caller.uid.clone(), action.uid.clone());
         Some(Asked {
             request: Request::new(principal, action, resource, context, None).ok()?,
@@ -200,22 +236,66 @@ impl Ask<'_> {
             without_parameters,
         })
     }
+}
 
-    fn context(&self, parameters: EntityUid) -> Option<Context> {
-        let around = &self.around;
-        let mut pairs = Vec::with_capacity(6);
-        pairs.push(("ttl", duration(around.ttl)));
-        pairs.push(("time", Value::new_datetime(moment(around.time))));
-        if let Some(ip) = around.ip {
-            pairs.push(("ip", Value::new_ip(ip.to_canonical().to_string())));
+impl Circumstances<'_> {
+    /// That of it which is looked at.
+    fn of(&self, reads: Reads) -> Around {
+        let read = |attribute| reads.has(attribute);
+        Around {
+            attributes: reads.context,
+            ttl: if read(Reads::TTL) {
+                self.ttl
+            } else {
+                Duration::ZERO
+            },
+            millis: if read(Reads::TIME) {
+                self.time.unix_nanos().div_euclid(1_000_000)
+            } else {
+                0
+            },
+            ip: self.ip.filter(|_| read(Reads::IP)),
+            mfa: self.mfa && read(Reads::MFA),
+            wrap_ttl: if read(Reads::WRAP_TTL) {
+                self.wrap_ttl
+            } else {
+                Duration::ZERO
+            },
         }
-        pairs.push(("mfa", Value::new_bool(around.mfa)));
-        pairs.push(("parameters", Value::new_entity_uid(parameters)));
-        pairs.push(("wrap_ttl", duration(around.wrap_ttl)));
-        let pairs = pairs.into_iter();
+    }
+}
+
+impl Around {
+    fn context(&self, vocabulary: &Vocabulary) -> Option<Context> {
+        let parameters = || entity(&vocabulary.types.parameters, PARAMETERS);
+        let moment = || {
+            moment(Timestamp::from_unix_nanos(
+                self.millis.saturating_mul(1_000_000),
+            ))
+        };
+        let ip = self.ip.map(|ip| ip.to_canonical().to_string());
+        let makers: [(u8, &str, &dyn Fn() -> Option<Value>); 6] = [
+            (Reads::TTL, "ttl", &|| Some(duration(self.ttl))),
+            (Reads::TIME, "time", &|| Some(Value::new_datetime(moment()))),
+            (Reads::IP, "ip", &|| ip.as_ref().map(Value::new_ip)),
+            (Reads::MFA, "mfa", &|| Some(Value::new_bool(self.mfa))),
+            (Reads::PARAMETERS, "parameters", &|| {
+                Some(Value::new_entity_uid(parameters()))
+            }),
+            (Reads::WRAP_TTL, "wrap_ttl", &|| {
+                Some(duration(self.wrap_ttl))
+            }),
+        ];
+        let wanted = makers
+            .into_iter()
+            .filter(|(bit, ..)| self.attributes & bit != 0);
+        let pairs = wanted.filter_map(|(_, name, make)| Some((name, make()?)));
         Context::from_pairs(pairs.map(|(name, value)| (name.to_owned(), value))).ok()
     }
 }
+
+/// The id of the entity whose tags are the parameters.
+const PARAMETERS: &str = "request";
 
 /// A duration as Cedar counts it, in milliseconds; what is longer than it can count ends there.
 fn duration(of: Duration) -> Value {

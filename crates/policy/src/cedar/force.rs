@@ -1,6 +1,7 @@
 //! [`Cedar`]: the documents in force, and the decision.
 
 use super::ask::Asked;
+use super::contexts::Contexts;
 use super::heads::Heads;
 use super::prepared::Prepared;
 use super::statement::Statement;
@@ -18,6 +19,7 @@ pub struct Cedar {
     any: AtomicBool,
     documents: RwLock<Documents>,
     prepared: Prepared,
+    contexts: Contexts,
 }
 
 #[derive(Debug, Default)]
@@ -145,8 +147,8 @@ impl Cedar {
         if forbids.is_empty() && permits.is_empty() {
             return Ok(Verdict::Silent);
         }
-        let mut all = forbids.iter().chain(&permits);
-        let asked = ask.asked(all.any(|statement| statement.reads_parameters));
+        let all = forbids.iter().chain(&permits).map(|statement| &**statement);
+        let asked = ask.asked(all, &self.contexts);
         Ok(self.combined(asked.as_ref(), forbids, permits))
     }
 
@@ -190,7 +192,7 @@ impl Cedar {
         let Some(asked) = asked else {
             return Outcome::Erred;
         };
-        if statement.reads_parameters && asked.without_parameters {
+        if statement.reads.tags && asked.without_parameters {
             return Outcome::Erred;
         }
         let Some(set) = self.prepared.get(statement) else {

@@ -22,5 +22,8 @@ pub const ID_BYTES_MAX: usize = 256;
 /// statement looks at them.
 pub const PARAMETERS_BYTES_MAX: usize = 64 << 10;
 
+/// How many contexts are held.
+pub(super) const CONTEXTS_MAX: usize = 512;
+
 /// How many statements are held prepared for evaluation.
 pub const PREPARED_MAX: usize = 4_096;

@@ -1,5 +1,6 @@
 //! [`Statement`]: one `permit` or `forbid`, with what its head says.
 
+use super::reads::Reads;
 use super::vocabulary::Vocabulary;
 use super::{Action, CedarProblem};
 use cedar_policy::{
@@ -21,8 +22,7 @@ pub(super) struct Statement {
     pub(super) head: Head,
     /// As it was written. It is prepared when it is asked for first.
     pub(super) text: Box<str>,
-    /// Whether it can look at parameters.
-    pub(super) reads_parameters: bool,
+    pub(super) reads: Reads,
 }
 
 /// What a head says, as keys of the index.
@@ -74,8 +74,7 @@ impl Statement {
             id: id.into(),
             effect: policy.effect(),
             head: Head::of(policy, vocabulary),
-            // A name, unlike the text of a key, cannot be spelled with escapes.
-            reads_parameters: text.contains("hasTag") || text.contains("getTag"),
+            reads: Reads::of(policy, &text),
             text: text.into(),
         })
     }
