@@ -22,6 +22,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// That of the server.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const DECISIONS: usize = 20_000;
 const MATCHING: usize = 10;
 const PATH: &str = "secret/data/team/app/db";

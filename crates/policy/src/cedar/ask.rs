@@ -267,30 +267,29 @@ impl Circumstances<'_> {
 
 impl Around {
     fn context(&self, vocabulary: &Vocabulary) -> Option<Context> {
-        let parameters = || entity(&vocabulary.types.parameters, PARAMETERS);
-        let moment = || {
-            moment(Timestamp::from_unix_nanos(
-                self.millis.saturating_mul(1_000_000),
-            ))
+        let mut pairs = Vec::with_capacity(6);
+        let mut add = |attribute: u8, name: &str, make: &dyn Fn() -> Option<Value>| {
+            if self.attributes & attribute != 0 {
+                pairs.extend(make().map(|value| (name.to_owned(), value)));
+            }
         };
+        let parameters = || entity(&vocabulary.types.parameters, PARAMETERS);
+        let nanos = self.millis.saturating_mul(1_000_000);
         let ip = self.ip.map(|ip| ip.to_canonical().to_string());
-        let makers: [(u8, &str, &dyn Fn() -> Option<Value>); 6] = [
-            (Reads::TTL, "ttl", &|| Some(duration(self.ttl))),
-            (Reads::TIME, "time", &|| Some(Value::new_datetime(moment()))),
-            (Reads::IP, "ip", &|| ip.as_ref().map(Value::new_ip)),
-            (Reads::MFA, "mfa", &|| Some(Value::new_bool(self.mfa))),
-            (Reads::PARAMETERS, "parameters", &|| {
-                Some(Value::new_entity_uid(parameters()))
-            }),
-            (Reads::WRAP_TTL, "wrap_ttl", &|| {
-                Some(duration(self.wrap_ttl))
-            }),
-        ];
-        let wanted = makers
-            .into_iter()
-            .filter(|(bit, ..)| self.attributes & bit != 0);
-        let pairs = wanted.filter_map(|(_, name, make)| Some((name, make()?)));
-        Context::from_pairs(pairs.map(|(name, value)| (name.to_owned(), value))).ok()
+        add(Reads::TTL, "ttl", &|| Some(duration(self.ttl)));
+        add(Reads::TIME, "time", &|| {
+            let text = moment(Timestamp::from_unix_nanos(nanos));
+            Some(Value::new_datetime(text))
+        });
+        add(Reads::IP, "ip", &|| ip.as_ref().map(Value::new_ip));
+        add(Reads::MFA, "mfa", &|| Some(Value::new_bool(self.mfa)));
+        add(Reads::PARAMETERS, "parameters", &|| {
+            Some(Value::new_entity_uid(parameters()))
+        });
+        add(Reads::WRAP_TTL, "wrap_ttl", &|| {
+            Some(duration(self.wrap_ttl))
+        });
+        Context::from_pairs(pairs).ok()
     }
 }
 

@@ -1,6 +1,10 @@
 //! Policies: what is read, what is decided, and properties of any rules.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod cedar_decisions;
 mod cedar_documentation;
