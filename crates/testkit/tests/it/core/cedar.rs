@@ -1,8 +1,13 @@
 //! Cedar policies beside HCL ones.
 
-use crate::support::vault::{Vault, ask};
-use secretum_engine::{Fault, Verb};
+use crate::support::vault::{Vault, ask, clock};
+use secretum_crypto::SystemRng;
+use secretum_engine::{Fault, MountStorage, Setup, Verb};
+use secretum_storage::Key;
+use secretum_storage::memory::MemoryStorage;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
 
 const PERMIT_ALL: &str = "permit (principal, action, resource);";
 
@@ -229,6 +234,32 @@ async fn a_row_asks_for_its_own_action_and_goes_by_its_logical_path() {
         .await;
     assert!(matches!(unheard, Err(Fault::Internal(_))), "{unheard:?}");
     vault.read("database/unheard-of").await.unwrap();
+}
+
+#[test]
+fn every_action_of_an_engine_is_in_the_schema() {
+    let mut rows = 0;
+    for kind in secretum_engines::all().unwrap() {
+        for version in kind.versions() {
+            let prefix = Key::try_from("mount/x/").unwrap();
+            let options = [("version".to_owned(), version.to_owned())];
+            let setup = Setup {
+                store: MountStorage::new(MemoryStorage::new(), prefix),
+                options: options.into_iter().collect(),
+                default_lease_ttl: Duration::from_secs(60),
+                clock: clock(),
+                rng: Arc::new(SystemRng),
+            };
+            let engine = kind.build(setup).unwrap();
+            for row in engine.rows() {
+                rows += 1;
+                let action = engine.facts(row.id).unwrap().action;
+                let known = action.is_none_or(secretum_policy::cedar::is_action);
+                assert!(known, "{} {}", kind.name(), row.pattern);
+            }
+        }
+    }
+    assert!(rows > 0);
 }
 
 #[tokio::test]
@@ -486,5 +517,81 @@ async fn audit_records_tell_which_statement_decided() {
             assert_eq!(record["policy"], policy, "{record}");
             assert_eq!(record["cedar_policy"], cedar, "{record}");
         }
+    }
+}
+
+#[tokio::test]
+async fn who_may_ask_learns_what_decides_over_others() {
+    let vault = Vault::open().await;
+    vault
+        .policy("app", r#"path "probe/*" { capabilities = ["read"] }"#)
+        .await;
+    let text = "@id(\"closed\") forbid (principal, action, resource in Secret::\"secret/closed\");
+        permit (principal in Role::\"app\", action == Action::\"generate\", resource)
+        when { context.parameters.hasTag(\"why\") };";
+    vault.cedar("team", text).await;
+    let app = vault
+        .token_of(&vault.root, json!({"policies": "app"}))
+        .await;
+    let check = async |operation: &str, path: &str, parameters: Value| {
+        let accessor = &app.accessor;
+        let body = json!({"accessor": accessor, "operation": operation, "path": path, "parameters": parameters});
+        vault.write("sys/policies/check", body).await.unwrap().data
+    };
+    let told = check("read", "probe/token", json!({})).await;
+    assert_eq!(
+        told["policy"],
+        json!({"decision": "allow", "policy_id": "app:probe/*"})
+    );
+    let told = check("read", "probe/sudo", json!({})).await;
+    assert_eq!(
+        (&told["allowed"], &told["access"]),
+        (&json!(false), &json!("sudo"))
+    );
+    let told = check("read", "secret/data/closed/a", json!({})).await;
+    assert_eq!(
+        told["cedar_policy"],
+        json!({"decision": "deny", "policy_id": "closed"})
+    );
+    assert_eq!(told["cedar_resource"], "secret/closed/a");
+    // HCL permits the verb, whatever the row's own action is.
+    let told = check("read", "probe/creds/x", json!({})).await;
+    let (allowed, action) = (&told["allowed"], &told["cedar_action"]);
+    assert_eq!((allowed, action), (&json!(true), &json!("generate")));
+    assert_eq!(told["policy"]["policy_id"], "app:probe/*");
+    vault
+        .policy("app", r#"path "x" { capabilities = ["read"] }"#)
+        .await;
+    assert_eq!(
+        check("read", "probe/creds/x", json!({})).await["allowed"],
+        false
+    );
+    let told = check("read", "probe/creds/x", json!({"why": "x"})).await;
+    assert_eq!(
+        told["cedar_policy"],
+        json!({"decision": "allow", "policy_id": "team#2"})
+    );
+    assert_eq!(
+        check("read", "sys/health", json!({})).await["access"],
+        "public"
+    );
+    // It needs sudo, and asks for one token.
+    let own = json!({"operation": "read", "path": "probe/token"});
+    let refused = vault
+        .write_as(&app.client_token, "sys/policies/check", own)
+        .await;
+    assert!(matches!(refused, Err(Fault::Denied)));
+    for wrong in [
+        json!({"operation": "fly", "path": "a"}),
+        json!({"operation": "read", "path": "a/../b"}),
+        json!({"operation": "read", "path": "a", "ip": "nowhere"}),
+        json!({"operation": "read", "path": "a", "token": "hvs.unknown"}),
+        json!({"operation": "read", "path": "a", "token": "x", "accessor": "y"}),
+    ] {
+        let refused = vault.write("sys/policies/check", wrong.clone()).await;
+        assert!(
+            matches!(refused, Err(Fault::Invalid(_))),
+            "{wrong}: {refused:?}"
+        );
     }
 }
