@@ -220,6 +220,7 @@ mod tests {
             time: Timestamp::from_unix_seconds(0),
             response: None,
             decision: None,
+            cedar_decision: None,
             error: None,
         }
     }

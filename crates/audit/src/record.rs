@@ -26,8 +26,10 @@ pub struct Record<'a> {
     pub time: Timestamp,
     /// What was answered; `None` in a request's record, which is written before anything happens.
     pub response: Option<ResponsePart<'a>>,
-    /// The policy that decided.
+    /// The rule of an HCL policy that decided, where one did.
     pub decision: Option<Decision<'a>>,
+    /// The statement of a Cedar policy that decided, where one did.
+    pub cedar_decision: Option<Decision<'a>>,
     /// Why it was refused.
     pub error: Option<ErrorPart<'a>>,
 }
@@ -167,7 +169,7 @@ pub struct Issued<'a> {
 pub struct Decision<'a> {
     /// Whether it allowed.
     pub allowed: bool,
-    /// Its name, and the path of its rule.
+    /// Of HCL the policy's name and the path of the rule, of Cedar the id of the statement.
     pub policy_id: &'a str,
 }
 
@@ -213,10 +215,10 @@ impl Record<'_> {
             line.response(response);
         }
         if let Some(decision) = &self.decision {
-            line.raw(",\"policy\":{\"decision\":");
-            line.json(if decision.allowed { "allow" } else { "deny" });
-            line.member("policy_id", decision.policy_id);
-            line.raw("}");
+            line.decision("policy", decision);
+        }
+        if let Some(decision) = &self.cedar_decision {
+            line.decision("cedar_policy", decision);
         }
         if let Some(error) = &self.error {
             line.member("error", error.text.as_ref());
@@ -260,6 +262,15 @@ impl Line<'_> {
         self.raw(name);
         self.raw("\":");
         self.form.text(text, &mut self.out);
+    }
+
+    fn decision(&mut self, name: &str, decision: &Decision<'_>) {
+        self.raw(",\"");
+        self.raw(name);
+        self.raw("\":{\"decision\":");
+        self.json(if decision.allowed { "allow" } else { "deny" });
+        self.member("policy_id", decision.policy_id);
+        self.raw("}");
     }
 
     fn accessor(&mut self, accessor: &str) {

@@ -13,6 +13,7 @@ pub use audit::{AuditDevice, EnableAudit};
 pub use ceremonies::{Ceremony, NewShares, Rekey, RekeyStatus, RootStatus};
 pub use leases::Leases;
 pub use mounts::{EnableMount, Mount, MountConfig, MountOf, TuneMount};
+pub use policies::Language;
 pub use seal::{Health, Init, InitAnswer, KeyStatus, Leader, SealStatus};
 
 use crate::Client;

@@ -9,6 +9,7 @@ use crate::leases::{self, Leases, Place};
 use crate::mounts::Mount;
 use crate::mounts::Mounts;
 use crate::policies::Policies;
+use crate::policies::cedar::CedarPolicies;
 use crate::quotas::Quotas;
 use crate::tokens::{Roles, Tokens};
 use crate::turns::Turns;
@@ -38,6 +39,7 @@ pub(crate) struct Active {
     pub(crate) leases: Leases,
     pub(crate) quotas: Quotas,
     pub(crate) policies: Policies,
+    pub(crate) cedar: CedarPolicies,
     pub(crate) audits: Audits,
     pub(crate) audited_headers: AuditedHeaders,
     pub(crate) followed: Followed,
@@ -70,6 +72,7 @@ impl Active {
             quotas: Quotas::new(Arc::clone(&storage), Arc::clone(&core.config.clock)),
             roles: Roles::new(Arc::clone(&storage))?,
             policies: Policies::new(Arc::clone(&storage), Arc::clone(&core.config.clock)),
+            cedar: CedarPolicies::new(Arc::clone(&storage)),
             audited_headers: AuditedHeaders::new(Arc::clone(&storage)),
             audits: Audits::new(
                 core.config.audit_directory.clone(),
@@ -99,6 +102,7 @@ impl Active {
     pub(crate) async fn reload(&self) -> Result<(), CoreError> {
         self.tokens.forget_all();
         self.policies.forget_all();
+        self.cedar.reload_all().await?;
         self.mounts.reload_all().await?;
         self.audited_headers.reload().await?;
         self.quotas.reload().await?;

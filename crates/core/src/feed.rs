@@ -108,7 +108,10 @@ async fn apply_key(active: &Arc<Active>, key: &Key) -> Result<(), crate::CoreErr
                 active.tokens.forget(id);
             }
         }
-        "policy" => active.policies.forget(rest),
+        "policy" => match rest.strip_prefix("root/cedar/") {
+            Some(name) => active.cedar.reload(name).await?,
+            None => active.policies.forget(rest),
+        },
         "mount" => active.mounts.reload(rest).await?,
         "audit-header" => active.audited_headers.reload().await?,
         "quota" => {

@@ -14,6 +14,7 @@ mod audits;
 mod cache;
 mod ceremonies;
 mod cross_origin;
+mod decision;
 mod error;
 mod feed;
 #[cfg(feature = "fuzzing")]

@@ -16,12 +16,12 @@ mod record;
 pub(crate) use perform::{COMMIT_TRIES, contended};
 
 use crate::active::Active;
+use crate::decision::Finding;
 use crate::identity::Identity;
 use crate::mounts::Mount;
 use crate::quotas::Asked;
 use crate::system::{self, System};
 use crate::{Core, Outcome, Request, Response};
-use authorize::Granted;
 use secretum_engine::{
     Body, Class, Context, Fault, Input, Matched, Operation, RateFacts, Recorded, RowId, Shape, Verb,
 };
@@ -169,7 +169,7 @@ pub(crate) struct Flow<'r> {
     mount: Option<(Arc<Mount>, &'r str)>,
     identity: Result<Identity, Fault>,
     operation: Operation,
-    granted: Option<Granted>,
+    granted: Option<Finding>,
 }
 
 impl<'r> Flow<'r> {

@@ -3,6 +3,8 @@
 //! A policy is stored as its author wrote it, at `sys/policy/root/hcl/<name>`. What a token's
 //! policies grant together is prepared once per set of names and kept until a policy changes.
 
+pub(crate) mod cedar;
+
 use crate::CoreError;
 use crate::cache::Cache;
 use crate::system::wrapping;
@@ -78,23 +80,10 @@ impl Policies {
 
     /// Names of all policies, `root` among them, sorted.
     pub(crate) async fn names(&self) -> Result<Vec<String>, Fault> {
-        let (prefix, mut after) = (Key::try_from(FOLDER)?, None);
-        let mut names = vec!["root".to_owned()];
-        loop {
-            let page = self
-                .storage
-                .page(&prefix, after.as_ref(), LIST_PAGE, PageOf::Keys)
-                .await?;
-            for row in &page.rows {
-                let name = row.key.strip_prefix(&prefix).unwrap_or_default();
-                names.push(String::from_utf8_lossy(name).into_owned());
-            }
-            after = page.rows.last().map(|row| row.key.clone());
-            if !page.more {
-                names.sort_unstable();
-                return Ok(names);
-            }
-        }
+        let mut names = names_in(&*self.storage, FOLDER).await?;
+        names.push("root".to_owned());
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// What must be committed to have a policy.
@@ -165,6 +154,25 @@ impl Policies {
             ))
         })?;
         Ok(Some((Arc::new(policy), text.len())))
+    }
+}
+
+/// The names of the records in a folder.
+async fn names_in(storage: &dyn Storage, folder: &str) -> Result<Vec<String>, Fault> {
+    let (prefix, mut after) = (Key::try_from(folder)?, None);
+    let mut names = Vec::new();
+    loop {
+        let page = storage
+            .page(&prefix, after.as_ref(), LIST_PAGE, PageOf::Keys)
+            .await?;
+        for row in &page.rows {
+            let name = row.key.strip_prefix(&prefix).unwrap_or_default();
+            names.push(String::from_utf8_lossy(name).into_owned());
+        }
+        after = page.rows.last().map(|row| row.key.clone());
+        if !page.more {
+            return Ok(names);
+        }
     }
 }
 

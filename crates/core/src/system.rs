@@ -22,6 +22,7 @@ macro_rules! handler {
 
 mod audit;
 mod capabilities;
+mod cedar_policies;
 mod ceremonies;
 mod cluster;
 pub(crate) mod cubbyhole;
@@ -32,6 +33,7 @@ mod lifecycle;
 mod mounts;
 pub(crate) mod node;
 mod policies;
+mod policy_check;
 mod quotas;
 mod raw;
 mod request_headers;
@@ -200,6 +202,13 @@ fn policy_rows(routes: Routes<Sys>) -> Routes<Sys> {
         .shape(Shape::Lifted)
         .on::<policies::WritePolicy>(Verb::Write, "policies/acl/{name+}", Access::Token)
         .on::<policies::DeletePolicy>(Verb::Delete, "policies/acl/{name+}", Access::Token)
+        .on::<cedar_policies::ListCedar>(Verb::List, "policies/cedar", Access::Token)
+        .shape(Shape::Lifted)
+        .on::<cedar_policies::ReadCedar>(Verb::Read, "policies/cedar/{name+}", Access::Token)
+        .shape(Shape::Lifted)
+        .on::<cedar_policies::WriteCedar>(Verb::Write, "policies/cedar/{name+}", Access::Token)
+        .on::<cedar_policies::DeleteCedar>(Verb::Delete, "policies/cedar/{name+}", Access::Token)
+        .on::<policy_check::CheckPolicies>(Verb::Write, "policies/check", Access::Sudo)
         .on::<capabilities::OfToken>(Verb::Write, "capabilities", Access::Token)
         .shape(Shape::Lifted)
         .on::<capabilities::OfSelf>(Verb::Write, "capabilities-self", Access::Token)

@@ -36,8 +36,9 @@ use batch::BatchKey;
 use secretum_audit::AuthWords;
 use secretum_crypto::{ClockRef, HmacKey, RngRef, SecretString};
 use secretum_engine::{Caller, Fault, LIST_NAMES_MAX};
+use secretum_policy::cedar;
 use secretum_storage::{Batch, Key, Precondition, Revision, Storage, StorageError};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// How many tokens are held parsed. What one may carry is limited, so this bounds their memory, too:
 /// see [`limits`].
@@ -60,6 +61,8 @@ pub(crate) struct Token {
     pub(crate) caller: Arc<Caller>,
     /// How audit records tell of it.
     pub(crate) audit_words: AuthWords,
+    /// The caller as Cedar policies see it, made when one looks.
+    cedar: OnceLock<Option<cedar::Caller>>,
 }
 
 impl Token {
@@ -76,7 +79,18 @@ impl Token {
             revision,
             caller,
             audit_words: AuthWords::default(),
+            cedar: OnceLock::new(),
         })
+    }
+
+    /// The caller as Cedar policies see it.
+    ///
+    /// **Errors**: [`Fault::Internal`] where the schema of Cedar policies cannot be used.
+    pub(crate) fn cedar(&self) -> Result<&cedar::Caller, Fault> {
+        let (accessor, roles) = (&self.record.accessor, &self.record.policies);
+        let made = || cedar::Caller::new(None, accessor, roles, &[]).ok();
+        let unusable = || Fault::Internal("the Cedar schema cannot be used".to_owned());
+        self.cedar.get_or_init(made).as_ref().ok_or_else(unusable)
     }
 }
 

@@ -54,6 +54,10 @@ pub trait Engine: Send + Sync + Sized + 'static {
     /// Whether its answers may be leases, or tokens: before its mount goes, these are ended.
     const LEASES: bool = false;
 
+    /// First segments of paths that say what about a secret is meant, not which secret: the resource
+    /// that Cedar policies know goes without them.
+    const ASPECTS: &'static [&'static str] = &[];
+
     /// The rows of the engine.
     fn routes() -> Routes<Self>;
 

@@ -48,6 +48,10 @@ pub trait Mounted: Send + Sync + std::fmt::Debug {
     /// The row for a verb on a path relative to the mount.
     fn find<'p>(&self, verb: Verb, path: &'p str) -> Matched<'p>;
 
+    /// A path relative to the mount without what [`Engine::ASPECTS`] leave off: the path that Cedar
+    /// policies know.
+    fn logical<'p>(&self, path: &'p str) -> &'p str;
+
     /// The facts of a row.
     fn facts(&self, row: RowId) -> Option<RowFacts>;
 
@@ -123,6 +127,15 @@ impl<E: Engine> Mounted for MountedEngine<E> {
 
     fn find<'p>(&self, verb: Verb, path: &'p str) -> Matched<'p> {
         self.table.find(verb, path)
+    }
+
+    fn logical<'p>(&self, path: &'p str) -> &'p str {
+        let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+        if E::ASPECTS.contains(&first) {
+            rest
+        } else {
+            path
+        }
     }
 
     fn facts(&self, row: RowId) -> Option<RowFacts> {

@@ -97,7 +97,9 @@ impl<E: Engine> Routes<E> {
         routes
     }
 
-    /// The newest row's Cedar action.
+    /// The newest row's Cedar action, in the place of its verb's: one of those in the schema of
+    /// Cedar policies. Where it is none of them, the row is refused to everybody but root while there
+    /// is a Cedar policy.
     #[must_use]
     pub fn action(mut self, action: &'static str) -> Self {
         self.amend(|row| row.action = Some(action));

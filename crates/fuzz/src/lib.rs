@@ -8,6 +8,7 @@
 
 mod audit;
 mod barrier;
+mod cedar;
 mod client;
 mod config;
 mod fields;
@@ -45,6 +46,7 @@ pub const TARGETS: &[Target] = &[
     target("audit_verify", audit::verify),
     target("barrier_keyring", barrier::keyring),
     target("barrier_records", barrier::records),
+    target("cedar", cedar::run),
     target("client_answer", client::answer),
     target("config", config::run),
     target("fields", fields::run),

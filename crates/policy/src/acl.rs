@@ -133,13 +133,18 @@ impl Acl {
         if self.root {
             return vec!["root"];
         }
-        let entry = self.entry(path, Operation::List.lists());
-        let capabilities = entry.map_or(CapabilitySet::NONE, |entry| entry.capabilities);
+        let capabilities = self.capability_set(path);
         if capabilities.is_empty() {
             vec!["deny"]
         } else {
             capabilities.names()
         }
+    }
+
+    /// The capabilities over a path; of root, none.
+    pub fn capability_set(&self, path: &str) -> CapabilitySet {
+        let entry = self.entry(path, Operation::List.lists());
+        entry.map_or(CapabilitySet::NONE, |entry| entry.capabilities)
     }
 
     /// Every path that a rule speaks of, and its capabilities, sorted; `deny` alone where it denies.

@@ -26,6 +26,7 @@
 
 mod acl;
 mod capability;
+pub mod cedar;
 mod document;
 mod entry;
 mod error;

@@ -1,12 +1,15 @@
 //! `policy`: what tokens may do.
 
+mod check;
 mod format;
+mod translate;
 
 use crate::arguments::flags::Connection;
 use crate::failure::{During, Failure};
 use crate::output::{console, secret, structured};
 use crate::session::Session;
 use clap::{Args, Subcommand};
+use secretum_client::sys::Language;
 use secretum_client::{Json, Object};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -22,11 +25,34 @@ pub(crate) enum Command {
     Write(Write),
     Delete(Delete),
     Fmt(Fmt),
+    Check(check::Check),
+    Translate(translate::Translate),
+}
+
+/// Which language is meant.
+#[derive(Args)]
+#[group(skip)]
+struct InLanguage {
+    /// The policy is one in Cedar; they have names of their own
+    #[arg(long)]
+    cedar: bool,
+}
+
+impl InLanguage {
+    fn of(&self) -> Language {
+        if self.cedar {
+            Language::Cedar
+        } else {
+            Language::Hcl
+        }
+    }
 }
 
 /// Lists the names of all policies.
 #[derive(Args)]
 pub(crate) struct List {
+    #[command(flatten)]
+    language: InLanguage,
     #[command(flatten)]
     connection: Connection,
 }
@@ -37,12 +63,15 @@ pub(crate) struct Read {
     /// Name of the policy
     name: String,
     #[command(flatten)]
+    language: InLanguage,
+    #[command(flatten)]
     connection: Connection,
 }
 
 /// Writes a policy, over one of that name
 ///
 ///   policy write app app.hcl
+///   policy write -cedar app app.cedar
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Write {
@@ -52,25 +81,32 @@ pub(crate) struct Write {
     #[arg(value_name = "FILE")]
     source: String,
     #[command(flatten)]
+    language: InLanguage,
+    #[command(flatten)]
     connection: Connection,
 }
 
 /// Deletes a policy.
 ///
-/// Tokens that carry it lose what it granted.
+/// Tokens that carry it lose what it granted; one in Cedar is no longer in force.
 #[derive(Args)]
 pub(crate) struct Delete {
     /// Name of the policy
     name: String,
     #[command(flatten)]
+    language: InLanguage,
+    #[command(flatten)]
     connection: Connection,
 }
 
-/// Brings a file with a policy in HCL into its canonical form.
+/// Brings a file with a policy into its canonical form.
 ///
-/// Two spaces a level, one item a line; comments stay. What the policy means does not change.
+/// Two spaces a level, one item a line; comments stay. What the policy means does not change. A file
+/// that ends in .cedar holds Cedar, any other HCL.
 #[derive(Args)]
 pub(crate) struct Fmt {
+    #[command(flatten)]
+    language: InLanguage,
     /// File with the policy
     file: PathBuf,
 }
@@ -83,6 +119,8 @@ impl Command {
             Self::Write(command) => command.run().await,
             Self::Delete(command) => command.run().await,
             Self::Fmt(command) => command.run(),
+            Self::Check(command) => command.run().await,
+            Self::Translate(command) => command.run(),
         }
     }
 }
@@ -90,7 +128,7 @@ impl Command {
 impl List {
     async fn run(self) -> Result<(), Failure> {
         let session = Session::open(&self.connection)?;
-        let found = session.client.sys().policies().await;
+        let found = session.client.sys().policies_in(self.language.of()).await;
         let names = found.during(|| "listing policies".to_owned())?;
         if !session.style.is_table() {
             return structured(&Json::from(names), session.style.format);
@@ -103,7 +141,11 @@ impl Read {
     async fn run(self) -> Result<(), Failure> {
         let name = lower(&self.name);
         let session = Session::open(&self.connection)?;
-        let found = session.client.sys().policy(&name).await;
+        let found = session
+            .client
+            .sys()
+            .policy_in(self.language.of(), &name)
+            .await;
         let policy = found
             .during(|| format!("reading policy named {name}"))?
             .ok_or_else(|| Failure::Missing(format!("No policy named: {name}")))?;
@@ -120,7 +162,11 @@ impl Write {
         let name = lower(&self.name);
         let session = Session::open(&self.connection)?;
         let policy = text(&self.source)?;
-        let written = session.client.sys().put_policy(&name, &policy).await;
+        let written = session
+            .client
+            .sys()
+            .put_policy_in(self.language.of(), &name, &policy)
+            .await;
         let answer = written.during(|| "uploading policy".to_owned())?;
         if name != self.name.trim() {
             console::note(&format!(
@@ -138,7 +184,11 @@ impl Delete {
     async fn run(self) -> Result<(), Failure> {
         let name = lower(&self.name);
         let session = Session::open(&self.connection)?;
-        let deleted = session.client.sys().delete_policy(&name).await;
+        let deleted = session
+            .client
+            .sys()
+            .delete_policy_in(self.language.of(), &name)
+            .await;
         deleted.during(|| format!("deleting {name}"))?;
         secret::say(&session.style, &format!("Success! Deleted policy: {name}"))
     }
@@ -157,7 +207,13 @@ impl Fmt {
             .take(POLICY_BYTES_MAX)
             .read_to_string(&mut text)
             .map_err(failed)?;
-        let formatted = format::format(&text).map_err(|error| Failure::local(error.to_string()))?;
+        let is_cedar = self.file.extension().is_some_and(|end| end == "cedar");
+        let formatted = if is_cedar || self.language.cedar {
+            secretum_policy::cedar::format(&text)
+                .map_err(|error| Failure::local(format!("failed to parse policy: {error}")))?
+        } else {
+            format::format(&text).map_err(Failure::display)?
+        };
         if formatted != text {
             replace(&file, &formatted).map_err(failed)?;
         }

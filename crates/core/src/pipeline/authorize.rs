@@ -1,18 +1,12 @@
 //! Authorize: whether the caller may do this, and which policy decided.
 
 use super::{Flow, Route};
+use crate::decision::{Finding, Question};
 use secretum_engine::{Access, Body, Context, Fault, Input, Operation, Verb};
-use secretum_policy::{AccessRequest, Decision, Parameters};
+use secretum_policy::{AccessRequest, Parameters};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashMap;
-
-/// A decision, as the audit record tells it.
-#[derive(Debug)]
-pub(crate) struct Granted {
-    pub(crate) allowed: bool,
-    pub(crate) policy_id: String,
-}
 
 impl<'r> Flow<'r> {
     /// Decides; what was decided stays in the flow for the audit record.
@@ -43,25 +37,14 @@ impl<'r> Flow<'r> {
             });
         }
         let unknown = self.find_operation(route, context).await.err();
-        let decision = self.decide()?;
-        // A second factor cannot be proved yet: what needs one is refused.
-        let allowed = decision.allowed
-            && decision.mfa_methods.is_empty()
-            && match access {
-                Access::Public | Access::Token => true,
-                Access::Sudo => decision.sudo || decision.root,
-                Access::Root => decision.root,
-            };
-        let policy_id = match &decision.deciding {
-            _ if decision.root => "root".to_owned(),
-            Some(id) => format!("{}:{}", id.policy, id.path),
-            None => String::new(),
-        };
-        self.granted = Some(Granted { allowed, policy_id });
+        let mut found = self.decide(route, access)?;
+        found.allowed &= access != Access::Root || found.root;
+        let (allowed, page_limit) = (found.allowed, found.page_limit);
+        self.granted = Some(found);
         match unknown {
             _ if !allowed => Err(Fault::Denied),
             Some(fault) => Err(fault),
-            None => self.check_page(decision.page_limit),
+            None => self.check_page(page_limit),
         }
     }
 
@@ -114,7 +97,7 @@ impl<'r> Flow<'r> {
         Ok(())
     }
 
-    fn decide(&self) -> Result<Decision, Fault> {
+    fn decide(&self, route: &Route<'r>, access: Access) -> Result<Finding, Fault> {
         let identity = self.identity.as_ref().map_err(|_| Fault::Denied)?;
         let body = self.request.body.as_deref().map(Body::new).transpose();
         let body = match body {
@@ -123,15 +106,30 @@ impl<'r> Flow<'r> {
             Ok(None) | Err(_) => Vec::new(),
         };
         let fields = Fields::of(&body, &self.request.query);
-        Ok(identity.acl.decide(&AccessRequest {
-            path: self.request.path.as_str(),
-            operation: self.policy_operation(),
-            parameters: Some(&fields),
-            wrap_ttl: self
-                .request
-                .wrap_ttl
-                .map(secretum_api::fields::Seconds::duration),
-        }))
+        let wrap_ttl = self.request.wrap_ttl;
+        let question = Question {
+            acl: &identity.acl,
+            token: &identity.token,
+            mount: self.mount.as_ref().map(|(mount, rest)| (&**mount, *rest)),
+            request: AccessRequest {
+                path: self.request.path.as_str(),
+                operation: self.policy_operation(),
+                parameters: Some(&fields),
+                wrap_ttl: wrap_ttl.map(secretum_api::fields::Seconds::duration),
+            },
+            action: self.action(route),
+            sudo: access == Access::Sudo,
+            address: self.request.remote_address,
+        };
+        question.decide(self.active)
+    }
+
+    /// The Cedar action of the row, where it is not its verb's.
+    fn action(&self, route: &Route<'r>) -> Option<&'static str> {
+        match (route, &self.mount) {
+            (Route::Row { row, .. }, Some((mount, _))) => mount.engine.facts(*row)?.action,
+            _ => None,
+        }
     }
 
     fn policy_operation(&self) -> secretum_policy::Operation {

@@ -116,12 +116,21 @@ impl<'f> Trail<'f> {
         fault: Option<&Fault>,
     ) -> Result<Recording<'f>, Fault> {
         let flow = self.flow;
+        let granted = flow.granted.as_ref();
         let record = Record {
             time: flow.active.core.config.clock.now(),
             response,
-            decision: flow.granted.as_ref().map(|granted| Decision {
-                allowed: granted.allowed,
-                policy_id: &granted.policy_id,
+            decision: granted.and_then(|found| {
+                let policy_id = found.policy.as_deref()?;
+                let allowed = found.allowed;
+                Some(Decision { allowed, policy_id })
+            }),
+            cedar_decision: granted.and_then(|found| {
+                let cedar = found.cedar.as_ref()?;
+                Some(Decision {
+                    allowed: cedar.allowed,
+                    policy_id: &cedar.policy_id,
+                })
             }),
             error: fault.map(error_part),
         };

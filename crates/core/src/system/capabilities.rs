@@ -1,6 +1,7 @@
 //! `sys/capabilities`, `sys/capabilities-self`, `sys/capabilities-accessor`.
 
 use super::{Sys, System};
+use crate::decision;
 use crate::tokens::Token;
 use schemars::JsonSchema;
 use secretum_api::fields::CommaList;
@@ -8,6 +9,7 @@ use secretum_engine::{Context, Fault, Handle, Reply};
 use secretum_policy::Acl;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Tells what a token may do on paths.
@@ -52,37 +54,57 @@ pub(crate) struct OfAccessor {
 /// Capabilities by path; of a single path also under `capabilities`.
 type Capabilities = BTreeMap<String, Vec<&'static str>>;
 
+/// Whose capabilities are asked for, and from where: Cedar's answer may depend on that.
+struct Asker<'a> {
+    system: &'a System,
+    acl: &'a Acl,
+    token: &'a Token,
+    address: Option<IpAddr>,
+}
+
 fn capabilities(
-    acl: &Acl,
+    asker: &Asker<'_>,
     paths: CommaList,
     path: CommaList,
 ) -> Result<Reply<Capabilities>, Fault> {
     let paths = if paths.0.is_empty() { path.0 } else { paths.0 };
     let mut answer = Capabilities::new();
     if let [only] = paths.as_slice() {
-        answer.insert("capabilities".to_owned(), of(acl, only));
+        answer.insert("capabilities".to_owned(), of(asker, only)?);
     }
     if paths.is_empty() {
         return Err(Fault::invalid("paths must be supplied"));
     }
     for path in paths {
-        let found = of(acl, &path);
+        let found = of(asker, &path)?;
         answer.insert(path, found);
     }
     Ok(Reply::data(answer))
 }
 
-fn of(acl: &Acl, path: &str) -> Vec<&'static str> {
-    acl.capabilities(path.trim_start_matches('/'))
+fn of(asker: &Asker<'_>, path: &str) -> Result<Vec<&'static str>, Fault> {
+    let path = path.trim_start_matches('/');
+    let who = (asker.acl, asker.token);
+    decision::capabilities(&asker.system.active, who, path, asker.address)
 }
 
-async fn acl(
-    system: &System,
-    token: Option<Arc<Token>>,
+/// The same for a token that was looked up, if there is one.
+async fn capabilities_of(
+    found: Option<Arc<Token>>,
     unknown: &'static str,
-) -> Result<Arc<Acl>, Fault> {
-    let token = token.ok_or_else(|| Fault::invalid(unknown))?;
-    system.active.policies.acl(&token.record.policies).await
+    (paths, path): (CommaList, CommaList),
+    context: &Context,
+) -> Result<Reply<Capabilities>, Fault> {
+    let system = System::of(context)?;
+    let token = found.ok_or_else(|| Fault::invalid(unknown))?;
+    let acl = system.active.policies.acl(&token.record.policies).await?;
+    let asker = Asker {
+        system: &system,
+        acl: &acl,
+        token: &token,
+        address: context.remote_address,
+    };
+    capabilities(&asker, paths, path)
 }
 
 impl Handle<OfToken> for Sys {
@@ -92,11 +114,7 @@ impl Handle<OfToken> for Sys {
     async fn handle(&self, ask: OfToken, context: &Context) -> Result<Reply<Capabilities>, Fault> {
         let system = System::of(context)?;
         let token = system.active.tokens.find(&ask.token).await?;
-        capabilities(
-            &*acl(&system, token, "invalid token").await?,
-            ask.paths,
-            ask.path,
-        )
+        capabilities_of(token, "invalid token", (ask.paths, ask.path), context).await
     }
 }
 
@@ -106,7 +124,14 @@ impl Handle<OfSelf> for Sys {
 
     async fn handle(&self, ask: OfSelf, context: &Context) -> Result<Reply<Capabilities>, Fault> {
         let system = System::of(context)?;
-        capabilities(&system.identity()?.acl, ask.paths, ask.path)
+        let identity = system.identity()?;
+        let asker = Asker {
+            system: &system,
+            acl: &identity.acl,
+            token: &identity.token,
+            address: context.remote_address,
+        };
+        capabilities(&asker, ask.paths, ask.path)
     }
 }
 
@@ -121,10 +146,6 @@ impl Handle<OfAccessor> for Sys {
     ) -> Result<Reply<Capabilities>, Fault> {
         let system = System::of(context)?;
         let token = system.active.tokens.find_by_accessor(&ask.accessor).await?;
-        capabilities(
-            &*acl(&system, token, "invalid accessor").await?,
-            ask.paths,
-            ask.path,
-        )
+        capabilities_of(token, "invalid accessor", (ask.paths, ask.path), context).await
     }
 }

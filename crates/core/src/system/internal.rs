@@ -1,6 +1,7 @@
 //! `sys/internal`: OpenAPI, and the mounts a caller may know of.
 
 use super::{Sys, System};
+use crate::decision;
 use crate::mounts::{Mount, MountRecord};
 use schemars::JsonSchema;
 use secretum_engine::{Class, Context, Fault, Handle, Reply};
@@ -177,7 +178,10 @@ impl Handle<ReadUiMount> for Sys {
 /// Whether the caller has some right under a mount.
 fn may_see(system: &System, mount: &Mount) -> bool {
     let identity = system.identity.as_ref();
-    identity.is_some_and(|identity| identity.acl.any_right_below(&mount.path))
+    identity.is_some_and(|identity| {
+        let who = (&*identity.acl, &*identity.token);
+        decision::any_right_below(&system.active, who, &mount.path)
+    })
 }
 
 /// Whether a mount is shown to everybody.

@@ -63,8 +63,23 @@ pub(crate) struct LegacyPolicy {
 
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct PolicyText {
-    name: String,
-    policy: String,
+    pub(super) name: String,
+    pub(super) policy: String,
+}
+
+/// A policy as text, where it may be in base64.
+///
+/// **Errors**: [`Fault::Invalid`] where there is none.
+pub(super) fn as_text(given: String) -> Result<String, Fault> {
+    if given.is_empty() {
+        return Err(Fault::invalid("'policy' parameter not supplied or empty"));
+    }
+    // A policy holds quotes, braces or brackets, which no base64 does.
+    let text = STANDARD
+        .decode(given.trim())
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
+    Ok(text.unwrap_or(given))
 }
 
 /// The name as policies are known by, and the text.
@@ -138,15 +153,7 @@ impl Handle<WritePolicy> for Sys {
         } else {
             request.policy
         };
-        if given.is_empty() {
-            return Err(Fault::invalid("'policy' parameter not supplied or empty"));
-        }
-        // A policy holds quotes or braces, which no base64 does.
-        let text = STANDARD
-            .decode(given.trim())
-            .ok()
-            .and_then(|bytes| String::from_utf8(bytes).ok());
-        let text = text.unwrap_or(given);
+        let text = as_text(given)?;
         let policies = &System::of(context)?.active.policies;
         Ok(Reply::wrote(
             policies.prepare(&request.name.to_lowercase(), &text)?,

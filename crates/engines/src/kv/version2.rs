@@ -57,6 +57,9 @@ impl Kv2 {
 impl Engine for Kv2 {
     const KIND: &'static str = "kv";
     const ABOUT: &'static str = "Key-value secrets with versions";
+    const ASPECTS: &'static [&'static str] = &[
+        "data", "metadata", "delete", "undelete", "destroy", "subkeys",
+    ];
 
     fn routes() -> Routes<Self> {
         Routes::new()

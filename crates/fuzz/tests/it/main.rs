@@ -30,6 +30,7 @@ replayed! {
     audit_verify: 20_000,
     barrier_keyring: 20_000,
     barrier_records: 1_500,
+    cedar: 1_500,
     client_answer: 20_000,
     config: 8_000,
     fields: 20_000,

@@ -1,7 +1,15 @@
 //! Policies: what is read, what is decided, and properties of any rules.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
+mod cedar_decisions;
+mod cedar_documentation;
+mod cedar_properties;
+mod cedar_translation;
 mod corpus;
 mod decisions;
 mod mounts;

@@ -3,6 +3,7 @@
 mod audit;
 mod authorize;
 mod batch;
+mod cedar;
 mod ceremonies;
 mod cluster;
 mod commits;

@@ -2,6 +2,7 @@
 
 use parking_lot::Mutex;
 use schemars::JsonSchema;
+use secretum_api::fields::Seconds;
 use secretum_engine::{
     Access, Context, Engine, EngineKind, Fault, Handle, MountStorage, Reply, Routes, Setup, Verb,
     expect,
@@ -89,6 +90,17 @@ pub(crate) struct Hopeless {}
 #[schemars(transform = count_description)]
 pub(crate) struct Hello {}
 
+/// Answers with the name, as an engine that makes credentials would.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct Generate {
+    /// Name of the role.
+    name: String,
+    /// Life of what is made.
+    #[serde(default)]
+    #[expect(dead_code, reason = "policies look at it")]
+    ttl: Seconds,
+}
+
 thread_local! {
     static DESCRIPTIONS: Cell<usize> = const { Cell::new(0) };
 }
@@ -105,6 +117,7 @@ pub(crate) fn descriptions() -> usize {
 impl Engine for Probe {
     const KIND: &'static str = "probe";
     const ABOUT: &'static str = "An engine for tests";
+    const ASPECTS: &'static [&'static str] = &["creds"];
 
     fn routes() -> Routes<Self> {
         Routes::new()
@@ -116,6 +129,10 @@ impl Engine for Probe {
             .on::<Hello>(Verb::Read, "token", Access::Token)
             .on::<Hello>(Verb::Read, "sudo", Access::Sudo)
             .on::<Hello>(Verb::Read, "root", Access::Root)
+            .on::<Generate>(Verb::Read, "creds/{name}", Access::Token)
+            .action("generate")
+            .on::<Hello>(Verb::Read, "unheard-of", Access::Token)
+            .action("fly")
     }
 }
 
@@ -181,6 +198,15 @@ impl Handle<Hello> for Probe {
 
     async fn handle(&self, _: Hello, _: &Context) -> Result<Reply<String>, Fault> {
         Ok(Reply::data("hello".to_owned()))
+    }
+}
+
+impl Handle<Generate> for Probe {
+    type Data = String;
+    type Error = Fault;
+
+    async fn handle(&self, ask: Generate, _: &Context) -> Result<Reply<String>, Fault> {
+        Ok(Reply::data(ask.name))
     }
 }
 

@@ -264,6 +264,11 @@ impl Vault {
     }
 
     /// A new token of these settings, made by `parent`.
+    pub(crate) async fn cedar(&self, name: &str, text: &str) {
+        let path = format!("sys/policies/cedar/{name}");
+        self.write(&path, json!({"policy": text})).await.unwrap();
+    }
+
     pub(crate) async fn token_of(&self, parent: &str, settings: Value) -> Auth {
         let made = self
             .write_as(parent, "auth/token/create", settings)

@@ -107,7 +107,8 @@ const HTTP: &[&str] = &[
 
 /// Crates of others, and the one crate of ours that may use them.
 ///
-/// Only `crypto` calls a cryptography library, so that what is used, and how, is read in one place.
+/// Only `crypto` calls a cryptography library, and only `policy` calls Cedar, so that what is used, and
+/// how, is read in one place.
 pub(super) const ONLY_IN: &[(&str, &str)] = &[
     ("age", "kms"),
     ("aes", "crypto"),
@@ -125,6 +126,8 @@ pub(super) const ONLY_IN: &[(&str, &str)] = &[
     ("rand_chacha", "crypto"),
     ("ring", "crypto"),
     ("sha2", "crypto"),
+    ("cedar-policy", "policy"),
+    ("cedar-policy-formatter", "policy"),
     ("openraft", "storage"),
     ("redb", "storage"),
 ];

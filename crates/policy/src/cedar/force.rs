@@ -1,0 +1,406 @@
+//! [`Cedar`]: the documents in force, and the decision.
+
+use super::ask::Asked;
+use super::contexts::Contexts;
+use super::heads::Heads;
+use super::prepared::Prepared;
+use super::statement::Statement;
+use super::{Ask, Caller, CedarProblem, Document, TOTAL_TEXT_BYTES_MAX};
+use cedar_policy::{Authorizer, Effect};
+use parking_lot::RwLock;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The documents in force.
+#[derive(Debug, Default)]
+pub struct Cedar {
+    /// Whether there is anything at all; all that a request costs where there is not.
+    any: AtomicBool,
+    documents: RwLock<Documents>,
+    prepared: Prepared,
+    contexts: Contexts,
+}
+
+#[derive(Debug, Default)]
+struct Documents {
+    by_name: HashMap<Arc<str>, Document>,
+    text_bytes: usize,
+    /// Documents that were stored and cannot be read, and why.
+    unreadable: BTreeMap<String, String>,
+    forbids: Heads,
+    permits: Heads,
+    /// The document of each id.
+    ids: HashMap<Arc<str>, Arc<str>>,
+}
+
+/// What is to be found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Whether something forbids; the rest permits already.
+    Forbids,
+    /// Whether something forbids, else whether something permits.
+    Both,
+}
+
+/// What the documents say of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing.
+    Silent,
+    /// The statement of this id permits it, and none forbids it.
+    Permitted(Arc<str>),
+    /// The statement of this id forbids it.
+    Forbidden(Arc<str>),
+}
+
+/// A document in force cannot be read: nothing can be decided before it is written anew or deleted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the stored Cedar policy `{name}` cannot be read: {reason}; write it anew, or delete it")]
+pub struct Unreadable {
+    /// Its name.
+    pub name: String,
+    /// Why not.
+    pub reason: String,
+}
+
+impl Cedar {
+    /// Whether there is nothing in force.
+    pub fn is_empty(&self) -> bool {
+        // Whoever may rely on a change has been told of it through a lock, so no order is needed here.
+        !self.any.load(Ordering::Relaxed)
+    }
+
+    /// Puts a document in force, in the place of one of its name.
+    pub fn put(&self, document: Document) {
+        let mut documents = self.documents.write();
+        documents.remove(&document.name);
+        documents.insert(document);
+        self.any.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that a document is in force that cannot be read.
+    pub fn put_unreadable(&self, name: &str, reason: String) {
+        let mut documents = self.documents.write();
+        documents.remove(name);
+        documents.unreadable.insert(name.to_owned(), reason);
+        self.any.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes a document out of force.
+    pub fn remove(&self, name: &str) {
+        let mut documents = self.documents.write();
+        documents.remove(name);
+        let any = !documents.by_name.is_empty() || !documents.unreadable.is_empty();
+        self.any.store(any, Ordering::Relaxed);
+    }
+
+    /// Takes out of force what is not among these names.
+    pub fn retain(&self, names: &[String]) {
+        let gone: Vec<String> = {
+            let documents = self.documents.read();
+            let known = documents.by_name.keys().map(|name| (**name).to_owned());
+            let known = known.chain(documents.unreadable.keys().cloned());
+            known.filter(|name| !names.contains(name)).collect()
+        };
+        gone.iter().for_each(|name| self.remove(name));
+    }
+
+    /// Whether a document can come in force beside the others.
+    ///
+    /// **Errors**: [`CedarProblem::TotalTooLong`], [`CedarProblem::TakenId`].
+    pub fn check(&self, document: &Document) -> Result<(), CedarProblem> {
+        let documents = self.documents.read();
+        let old = documents.by_name.get(&document.name);
+        let others = documents.text_bytes - old.map_or(0, |old| old.text_bytes);
+        if others + document.text_bytes > TOTAL_TEXT_BYTES_MAX {
+            return Err(CedarProblem::TotalTooLong);
+        }
+        for statement in &document.statements {
+            let owner = documents.ids.get(&statement.id);
+            if let Some(owner) = owner.filter(|owner| **owner != document.name) {
+                return Err(CedarProblem::TakenId {
+                    id: statement.id.to_string(),
+                    document: owner.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What the documents say of a request.
+    ///
+    /// **Errors**: [`Unreadable`].
+    pub fn decide(&self, ask: &Ask<'_>, wanted: Wanted) -> Result<Verdict, Unreadable> {
+        if self.is_empty() {
+            return Ok(Verdict::Silent);
+        }
+        let (mut forbids, mut permits) = (Vec::new(), Vec::new());
+        {
+            let documents = self.documents.read();
+            documents.check_readable()?;
+            documents.forbids.candidates(ask, &mut forbids);
+            if wanted == Wanted::Both {
+                documents.permits.candidates(ask, &mut permits);
+            }
+        }
+        if forbids.is_empty() && permits.is_empty() {
+            return Ok(Verdict::Silent);
+        }
+        let all = forbids.iter().chain(&permits).map(|statement| &**statement);
+        let asked = ask.asked(all, &self.contexts);
+        Ok(self.combined(asked.as_ref(), forbids, permits))
+    }
+
+    /// Whether some request for this resource, or for one below it, may be permitted.
+    ///
+    /// Never says no where one would be; may say yes where a condition or a `forbid` says no.
+    pub fn may_permit_below(&self, caller: &Caller, id: &str) -> bool {
+        let id = id.strip_suffix('/').unwrap_or(id);
+        !self.is_empty() && self.documents.read().permits.any_below(caller.keys(), id)
+    }
+
+    /// Any `forbid` that is satisfied or errs forbids, else any `permit` that is satisfied permits.
+    fn combined(
+        &self,
+        asked: Option<&Asked>,
+        mut forbids: Vec<Arc<Statement>>,
+        mut permits: Vec<Arc<Statement>>,
+    ) -> Verdict {
+        // So that of several the same one decides each time.
+        forbids.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        permits.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        let is = |wanted: fn(Outcome) -> bool| {
+            move |statement: &&Arc<Statement>| wanted(self.outcome(asked, statement))
+        };
+        let forbids = forbids
+            .iter()
+            .find(is(|outcome| outcome != Outcome::Unsatisfied));
+        if let Some(statement) = forbids {
+            return Verdict::Forbidden(Arc::clone(&statement.id));
+        }
+        let permits = permits
+            .iter()
+            .find(is(|outcome| outcome == Outcome::Satisfied));
+        match permits {
+            Some(statement) => Verdict::Permitted(Arc::clone(&statement.id)),
+            None => Verdict::Silent,
+        }
+    }
+
+    fn outcome(&self, asked: Option<&Asked>, statement: &Statement) -> Outcome {
+        let Some(asked) = asked else {
+            return Outcome::Erred;
+        };
+        if statement.reads.tags && asked.without_parameters {
+            return Outcome::Erred;
+        }
+        let Some(set) = self.prepared.get(statement) else {
+            return Outcome::Erred;
+        };
+        let answer = Authorizer::new().is_authorized(&asked.request, &set, &asked.entities);
+        let diagnostics = answer.diagnostics();
+        if diagnostics.errors().next().is_some() {
+            Outcome::Erred
+        } else if diagnostics.reason().next().is_some() {
+            Outcome::Satisfied
+        } else {
+            Outcome::Unsatisfied
+        }
+    }
+}
+
+/// What came of the evaluation of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Satisfied,
+    Unsatisfied,
+    Erred,
+}
+
+impl Documents {
+    fn insert(&mut self, document: Document) {
+        for statement in &document.statements {
+            self.heads(statement.effect).insert(statement);
+            let owner = Arc::clone(&document.name);
+            self.ids.insert(Arc::clone(&statement.id), owner);
+        }
+        self.text_bytes += document.text_bytes;
+        self.by_name.insert(Arc::clone(&document.name), document);
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.unreadable.remove(name);
+        let Some(document) = self.by_name.remove(name) else {
+            return;
+        };
+        self.text_bytes -= document.text_bytes;
+        for statement in &document.statements {
+            self.heads(statement.effect).remove(statement);
+            let owner = self.ids.get(&statement.id);
+            if owner.is_some_and(|owner| *owner == document.name) {
+                self.ids.remove(&statement.id);
+            }
+        }
+    }
+
+    fn heads(&mut self, effect: Effect) -> &mut Heads {
+        match effect {
+            Effect::Forbid => &mut self.forbids,
+            Effect::Permit => &mut self.permits,
+        }
+    }
+
+    fn check_readable(&self) -> Result<(), Unreadable> {
+        match self.unreadable.first_key_value() {
+            None => Ok(()),
+            Some((name, reason)) => Err(Unreadable {
+                name: name.clone(),
+                reason: reason.clone(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Action, Circumstances, PREPARED_MAX, Resource};
+    use super::*;
+    use secretum_crypto::Timestamp;
+    use std::time::Duration;
+
+    fn document(name: &str, text: &str) -> Document {
+        Document::read(name, text).unwrap()
+    }
+
+    fn decide(cedar: &Cedar, role: &str, path: &str) -> Result<Verdict, Unreadable> {
+        let caller = Caller::new(None, "accessor", &[role.to_owned()], &[]).unwrap();
+        let ask = Ask {
+            caller: &caller,
+            action: Action::named("read").unwrap(),
+            resource: &Resource::new("secret/", path, path, "kv"),
+            around: Circumstances {
+                ttl: Duration::from_secs(60),
+                time: Timestamp::from_unix_seconds(1_800_000_000),
+                ip: None,
+                mfa: false,
+                wrap_ttl: Duration::ZERO,
+                parameters: None,
+            },
+        };
+        cedar.decide(&ask, Wanted::Both)
+    }
+
+    #[test]
+    fn a_document_takes_the_place_of_one_of_its_name_and_leaves_nothing_behind() {
+        let cedar = Cedar::default();
+        assert!(cedar.is_empty());
+        let text = |role: &str| {
+            format!(
+                "permit (principal in Role::\"{role}\", action in [Action::\"view\", Action::\"use\"],
+                         resource in Secret::\"secret/a\");
+                 forbid (principal is Token, action, resource == Secret::\"secret/a/no\");
+                 permit (principal, action == Action::\"fly\", resource);"
+            )
+        };
+        // The last statement can match nothing, and was stored by a version that knew the action.
+        let stored = |role| Document::read_stored("d", &text(role)).unwrap();
+        cedar.put(stored("one"));
+        let permitted = Ok(Verdict::Permitted("d#1".into()));
+        assert_eq!(decide(&cedar, "one", "a/b"), permitted);
+        assert_eq!(
+            decide(&cedar, "one", "a/no"),
+            Ok(Verdict::Forbidden("d#2".into()))
+        );
+        cedar.put(stored("two"));
+        assert_eq!(decide(&cedar, "one", "a/b"), Ok(Verdict::Silent));
+        assert_eq!(decide(&cedar, "two", "a/b"), permitted);
+        cedar.remove("d");
+        assert!(cedar.is_empty());
+        assert_eq!(decide(&cedar, "two", "a/b"), Ok(Verdict::Silent));
+        let left = cedar.documents.read();
+        assert!(left.forbids.is_empty() && left.permits.is_empty() && left.ids.is_empty());
+        assert_eq!(left.text_bytes, 0);
+    }
+
+    #[test]
+    fn a_document_that_cannot_be_read_decides_nothing_until_it_is_gone() {
+        let cedar = Cedar::default();
+        cedar.put(document("good", "permit (principal, action, resource);"));
+        cedar.put_unreadable("bad", "no Cedar".to_owned());
+        let error = decide(&cedar, "any", "a").unwrap_err();
+        assert_eq!(error.name, "bad");
+        cedar.put(document("bad", "permit (principal, action, resource);"));
+        assert!(decide(&cedar, "any", "a").is_ok());
+        cedar.put_unreadable("bad", "no Cedar".to_owned());
+        cedar.retain(&["good".to_owned()]);
+        assert!(decide(&cedar, "any", "a").is_ok());
+    }
+
+    #[test]
+    fn ids_and_bytes_are_shared_by_all_documents() {
+        let cedar = Cedar::default();
+        let mine = "@id(\"mine\") permit (principal, action, resource);";
+        cedar.put(document("one", mine));
+        let two = document("two", mine);
+        let taken = CedarProblem::TakenId {
+            id: "mine".to_owned(),
+            document: "one".to_owned(),
+        };
+        assert_eq!(cedar.check(&two), Err(taken));
+        assert_eq!(cedar.check(&document("one", mine)), Ok(()));
+        let mut large = document("three", "permit (principal, action, resource);");
+        large.text_bytes = TOTAL_TEXT_BYTES_MAX - mine.len();
+        assert_eq!(cedar.check(&large), Ok(()));
+        large.text_bytes += 1;
+        assert_eq!(cedar.check(&large), Err(CedarProblem::TotalTooLong));
+    }
+
+    #[test]
+    fn no_more_is_prepared_than_the_bound() {
+        let cedar = Cedar::default();
+        for at in 0..PREPARED_MAX / 100 + 10 {
+            let text: String = (0..100)
+                .map(|n| format!("permit (principal in Role::\"{at}-{n}\", action, resource);"))
+                .collect();
+            cedar.put(Document::read_stored(&format!("d{at}"), &text).unwrap());
+            for n in 0..100 {
+                let role = format!("{at}-{n}");
+                let id = format!("d{at}#{}", n + 1);
+                let expected = Ok(Verdict::Permitted(id.as_str().into()));
+                assert_eq!(decide(&cedar, &role, "a"), expected);
+            }
+        }
+        let held = cedar.prepared.len();
+        assert!((PREPARED_MAX / 2..=PREPARED_MAX).contains(&held), "{held}");
+    }
+
+    #[test]
+    fn a_mount_is_seen_by_who_may_do_something_below() {
+        let cedar = Cedar::default();
+        let text = "permit (principal in Role::\"deep\", action, resource in Secret::\"kv/a/b\");
+            permit (principal in Role::\"above\", action, resource in Secret::\"team\");
+            permit (principal in Role::\"like\", action, resource == Secret::\"kv-2/a\");
+            permit (principal in Role::\"all\", action, resource);
+            forbid (principal in Role::\"none\", action, resource);";
+        cedar.put(document("d", text));
+        for (role, mount, seen) in [
+            ("deep", "kv/", true),
+            ("deep", "kv-2/", false),
+            ("deep", "team/kv/", false),
+            ("above", "team/kv/", true),
+            ("above", "teams/", false),
+            ("like", "kv-2/", true),
+            ("like", "kv/", false),
+            ("all", "kv/", true),
+            ("none", "kv/", false),
+        ] {
+            let caller = Caller::new(None, "accessor", &[role.to_owned()], &[]).unwrap();
+            assert_eq!(
+                cedar.may_permit_below(&caller, mount),
+                seen,
+                "{role} {mount}"
+            );
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! HCL to Cedar: a policy as a document that says the same of every token with this one policy.
+//!
+//! In HCL one rule decides over a path, the one of highest priority; in Cedar every statement counts.
+//! So each rule becomes a statement that leaves out what rules of higher priority take from it. Paths
+//! are compared with `resource.path`, which is the path that HCL sees. LIST and SCAN look a path up
+//! without its last slash, too, and have statements of their own.
+//!
+//! What is made is held against the policy on generated requests (see [`proof`]) before it is handed
+//! out. What cannot be said in Cedar is named, and nothing is handed out.
+//!
+//! An action of an engine's own (`generate`, `sign`…) is no verb: a rule for the verb permits it in HCL,
+//! and a statement for the verb does not in Cedar.
+
+mod matcher;
+mod proof;
+
+use super::{CedarError, Document};
+use crate::{Capability, CapabilitySet, Policy, PolicyError, Rule};
+use matcher::{Kind, Matcher};
+use secretum_hcl::Position;
+use std::fmt::Write as _;
+
+/// A policy in Cedar.
+#[derive(Debug, Clone)]
+pub struct Translation {
+    /// The document.
+    pub text: String,
+    /// On how many requests it was held against the policy.
+    pub requests: usize,
+}
+
+/// Why a policy was not translated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TranslateError {
+    /// The text is no policy.
+    #[error("failed to parse policy: {0}")]
+    Hcl(#[from] PolicyError),
+    /// Cedar cannot say this.
+    #[error("{}", listed(.0))]
+    Unsayable(Vec<Unsayable>),
+    /// What came out is too long, or too much.
+    #[error("the policy is too long for one Cedar document: {0}")]
+    Cedar(#[from] CedarError),
+    /// What came out does not say the same.
+    #[error("the translation differs on `{operation} {path}` and is not handed out")]
+    Differs {
+        /// The operation.
+        operation: &'static str,
+        /// The path.
+        path: String,
+    },
+}
+
+/// A rule that Cedar cannot say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsayable {
+    /// Where it stands.
+    pub at: Position,
+    /// Its path.
+    pub path: String,
+    /// Why not.
+    pub why: &'static str,
+}
+
+fn listed(all: &[Unsayable]) -> String {
+    let lines = all.iter().map(|one| {
+        let Unsayable { at, path, why } = one;
+        format!(
+            "line {}, column {}: the rule of `{path}`: {why}",
+            at.line, at.column
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The policy of this name, in Cedar.
+///
+/// **Errors**: [`TranslateError`].
+pub fn translate(name: &str, hcl: &str) -> Result<Translation, TranslateError> {
+    let policy = Policy::parse(name, hcl)?;
+    let unsayable: Vec<Unsayable> = policy
+        .rules()
+        .iter()
+        .filter_map(|rule| unsayable(rule, policy.rules()))
+        .collect();
+    if !unsayable.is_empty() {
+        return Err(TranslateError::Unsayable(unsayable));
+    }
+    let mut text = String::new();
+    for kind in [Kind::Plain, Kind::Folder] {
+        let matchers = matcher::ordered(policy.rules(), kind);
+        for (at, matcher) in matchers.iter().enumerate() {
+            let before = matchers.get(..at).unwrap_or_default();
+            text.push_str(&statements(name, kind, matcher, before));
+        }
+    }
+    if text.is_empty() {
+        let nobody = "// This policy grants and denies nothing; a document must have a statement.\n\
+                      permit (principal, action, resource)\nwhen { false };\n";
+        text.push_str(nobody);
+    }
+    let document = Document::read(name, &text)?;
+    let requests = proof::compare(policy, document)?;
+    Ok(Translation { text, requests })
+}
+
+/// Why a rule cannot be said.
+fn unsayable(rule: &Rule, all: &[Rule]) -> Option<Unsayable> {
+    let same = all.iter().filter(|other| other.pattern == rule.pattern);
+    let (ends, twins) = same.fold((false, 0), |(ends, count), other| {
+        (ends || other.expiration.is_some(), count + 1)
+    });
+    let parameters = &rule.parameters;
+    let why = match &rule.pattern {
+        None => {
+            "a template is filled for each caller; write a statement that compares with \
+                 `principal` instead"
+        }
+        Some(pattern) if pattern.has_wildcards() && pattern.is_glob() => {
+            "no wildcard of Cedar ends at a slash, so `+` can't stand before a final `*`"
+        }
+        _ if !parameters.allowed.is_empty()
+            || !parameters.denied.is_empty()
+            || !parameters.required.is_empty() =>
+        {
+            "rules over parameters ignore capitals and speak of all parameters; write a statement with \
+             `context.parameters` instead"
+        }
+        _ if !rule.mfa_methods.is_empty() => {
+            "`mfa_methods` names methods; write a statement with `context.mfa` instead"
+        }
+        _ if rule.pagination_limit.is_some_and(|limit| limit > 0) => "Cedar has no limit of pages",
+        _ if ends && twins > 1 => "rules of one path end at different times",
+        Some(_) => return None,
+    };
+    Some(Unsayable {
+        at: rule.at,
+        path: rule.path.to_string(),
+        why,
+    })
+}
+
+/// The actions of a kind of request that have a capability of their own name.
+fn verbs(kind: Kind) -> &'static [Capability] {
+    match kind {
+        Kind::Plain => &[
+            Capability::Create,
+            Capability::Read,
+            Capability::Update,
+            Capability::Patch,
+            Capability::Delete,
+        ],
+        Kind::Folder => &[Capability::List, Capability::Scan],
+    }
+}
+
+/// What a rule says of a kind of request.
+fn statements(name: &str, kind: Kind, matcher: &Matcher, before: &[Matcher]) -> String {
+    let mut text = String::new();
+    if matcher.capabilities.denies() {
+        // Actions of an engine's own are denied, too, so it is said which are not meant.
+        let folder = "action in [Action::\"list\", Action::\"scan\"]";
+        let actions = match kind {
+            Kind::Plain => format!("!({folder})"),
+            Kind::Folder => folder.to_owned(),
+        };
+        let kept = matcher.less(before, |other| other.capabilities.denies());
+        let conditions = [vec![actions], kept].concat();
+        write_statement(&mut text, ("forbid", name, "action"), matcher, &conditions);
+        return text;
+    }
+    let granted: CapabilitySet = verbs(kind)
+        .iter()
+        .copied()
+        .filter(|verb| matcher.capabilities.contains(*verb))
+        .collect();
+    if !granted.is_empty() {
+        let kept = matcher.less(before, |other| other.gives(granted));
+        let conditions = [kept, matcher.wrapping()].concat();
+        write_statement(
+            &mut text,
+            ("permit", name, &head(granted)),
+            matcher,
+            &conditions,
+        );
+    }
+    let sudo = CapabilitySet::NONE.with(Capability::Sudo);
+    if matcher.capabilities.contains(Capability::Sudo) {
+        let mut conditions = matcher.less(before, |other| other.has_sudo());
+        if kind == Kind::Plain {
+            conditions.push("!(resource.path like \"*/\")".to_owned());
+        }
+        write_statement(
+            &mut text,
+            ("permit", name, &head(sudo)),
+            matcher,
+            &conditions,
+        );
+    }
+    text
+}
+
+/// The part of a head that names actions.
+fn head(actions: CapabilitySet) -> String {
+    let names: Vec<String> = actions
+        .iter()
+        .map(|action| format!("Action::\"{}\"", action.name()))
+        .collect();
+    match names.as_slice() {
+        [one] => format!("action == {one}"),
+        several => format!("action in [{}]", several.join(", ")),
+    }
+}
+
+fn write_statement(
+    text: &mut String,
+    (effect, name, action): (&str, &str, &str),
+    matcher: &Matcher,
+    conditions: &[String],
+) {
+    let resource = matcher.first_segment().map_or_else(
+        || "resource".to_owned(),
+        |segment| format!("resource in Secret::{segment:?}"),
+    );
+    let conditions = conditions.join(" &&\n  ");
+    // Writing to a string does not fail.
+    let _ = writeln!(
+        text,
+        "{effect} (\n  principal in Role::{name:?},\n  {action},\n  {resource}\n)\nwhen\n{{\n  {conditions}\n}};"
+    );
+}

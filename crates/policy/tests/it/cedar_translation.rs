@@ -1,0 +1,137 @@
+//! HCL to Cedar, and what cannot be said there.
+
+use proptest::prelude::*;
+use secretum_policy::cedar::translate::{TranslateError, translate};
+
+#[test]
+fn a_rule_becomes_a_statement() {
+    let hcl = r#"path "secret/data/app/*" { capabilities = ["read", "update"] }"#;
+    let made = translate("app", hcl).unwrap();
+    assert_eq!(
+        made.text,
+        r#"permit (
+  principal in Role::"app",
+  action in [Action::"read", Action::"update"],
+  resource in Secret::"secret"
+)
+when
+{
+  resource.path like "secret/data/app/*"
+};
+"#
+    );
+    assert!(made.requests > 100, "{}", made.requests);
+}
+
+#[test]
+fn what_a_rule_of_higher_priority_takes_is_left_out() {
+    let hcl = r#"
+        path "secret/*"        { capabilities = ["read", "list"] }
+        path "secret/a"        { capabilities = ["update"] }
+        path "secret/no/*"     { capabilities = ["deny"] }
+        path "secret/no/but"   { capabilities = ["read"] }
+        path "secret/more"     { capabilities = ["read", "list", "sudo"] }
+    "#;
+    let made = translate("app", hcl).unwrap();
+    let read = made
+        .text
+        .split("};")
+        .find(|text| text.contains("like \"secret/*\""))
+        .unwrap();
+    assert!(read.contains("!(resource.path == \"secret/a\")"), "{read}");
+    assert!(!read.contains("secret/more"), "{read}");
+    assert!(!read.contains("secret/no"), "a forbid says it: {read}");
+    assert!(made.text.contains("forbid ("));
+}
+
+#[test]
+fn the_shipped_policy_can_be_said() {
+    translate("default", secretum_policy::DEFAULT_POLICY).unwrap_err();
+    let mended = secretum_policy::DEFAULT_POLICY.replace("{{identity.entity.id}}", "e");
+    let mended = mended.replace("{{identity.entity.name}}", "n");
+    if let Err(error) = translate("default", &mended) {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn ends_and_bounds_and_plus_signs_are_said() {
+    for hcl in [
+        r#"path "a/+/c" { capabilities = ["read", "list"] } path "a/b/+" { capabilities = ["update"] }"#,
+        r#"path "a/+" { capabilities = ["list", "sudo"] } path "a/*" { capabilities = ["read"] }"#,
+        r#"path "a/*" { capabilities = ["read"] }
+           path "a/b" { capabilities = ["deny"] expiration = "2027-01-01T00:00:00Z" }"#,
+        r#"path "a/b" { capabilities = ["read"] min_wrapping_ttl = "1m" max_wrapping_ttl = "1h" }
+           path "a/*" { capabilities = ["read", "delete"] }"#,
+        r#"path "a/b*c/\"q\"" { capabilities = ["read"] } path "a/b*" { capabilities = ["list"] }"#,
+        r#"path "a" { capabilities = ["list"] } path "a/" { capabilities = ["scan"] }"#,
+        r#"path "*" { capabilities = ["create", "read", "update", "patch", "delete", "list", "scan", "sudo"] }"#,
+        r#"path "a" { capabilities = ["subscribe"] }"#,
+        "",
+    ] {
+        if let Err(error) = translate("app", hcl) {
+            panic!("{hcl}: {error}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_said_is_named_with_its_place() {
+    let hcl = r#"path "a" { capabilities = ["read"] }
+path "a/+/b*" { capabilities = ["read"] }
+path "b" { capabilities = ["update"] allowed_parameters = { "x" = [] } }
+path "c" { capabilities = ["update"] required_parameters = ["x"] }
+path "d/{{identity.entity.id}}" { capabilities = ["read"] }
+path "e" { capabilities = ["list"] pagination_limit = 5 }
+path "f" { capabilities = ["read"] mfa_methods = ["x"] }
+"#;
+    let TranslateError::Unsayable(found) = translate("app", hcl).unwrap_err() else {
+        panic!()
+    };
+    let lines: Vec<u32> = found.iter().map(|one| one.at.line).collect();
+    assert_eq!(lines, [2, 3, 4, 5, 6, 7]);
+    let broken = translate("app", "path").unwrap_err();
+    assert!(matches!(broken, TranslateError::Hcl(_)));
+}
+
+fn rule() -> impl Strategy<Value = String> {
+    let segment = prop::sample::select(vec!["a", "b", "ab", "+", "+", "c*", "+a"]);
+    let path = prop::collection::vec(segment, 1..4).prop_map(|segments| segments.join("/"));
+    let end = prop::sample::select(vec!["", "", "/", "*", "/*"]);
+    let words = prop::collection::vec(
+        prop::sample::select(vec![
+            "create", "read", "update", "list", "scan", "sudo", "deny",
+        ]),
+        0..4,
+    );
+    let more = prop::sample::select(vec![
+        "",
+        "",
+        "",
+        "min_wrapping_ttl = \"1m\"",
+        "max_wrapping_ttl = \"1m\"",
+        "expiration = \"2027-01-01T00:00:00Z\"",
+    ]);
+    (path, end, words, more).prop_map(|(path, end, words, more)| {
+        let end = if path.ends_with('+') && end == "*" {
+            ""
+        } else {
+            end
+        };
+        format!("path \"{path}{end}\" {{ capabilities = {words:?} {more} }}\n")
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20))]
+
+    /// The translation itself compares; that it refuses to differ would show here.
+    #[test]
+    fn any_rules_are_said_or_named(rules in prop::collection::vec(rule(), 1..6)) {
+        match translate("app", &rules.concat()) {
+            Ok(made) => prop_assert!(made.requests > 0),
+            Err(TranslateError::Unsayable(_)) => {}
+            Err(error) => prop_assert!(false, "{}: {error}", rules.concat()),
+        }
+    }
+}
