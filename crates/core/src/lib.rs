@@ -43,6 +43,7 @@ pub use lifecycle::{NodeState, Status};
 pub use node::{LogLevels, NodeFacts};
 pub use request::{Outcome, Request, Response};
 pub use secretum_audit::RecordedHeader;
+pub use system::system_rows;
 
 use active::Active;
 use in_flight::InFlight;

@@ -342,3 +342,21 @@ pub(crate) fn answers_while_sealed(request: &Request) -> bool {
     ];
     paths.contains(&request.path.as_str())
 }
+
+/// Verb and path of every row of the engines that every vault has.
+///
+/// **Errors**: [`CoreError::Routes`] where the rows of one are no table.
+pub fn system_rows() -> Result<Vec<(Verb, String)>, CoreError> {
+    fn of<E: Engine>(
+        mount: &'static str,
+        table: &RouteTable<E>,
+    ) -> impl Iterator<Item = (Verb, String)> {
+        let rows = table.rows().iter();
+        rows.map(move |row| (row.verb, format!("{mount}{}", row.pattern)))
+    }
+    let sys = table(OpenCeremonies::default())?;
+    let token = RouteTable::new(token::TokenEngine::routes())?;
+    let cubbyhole = RouteTable::new(cubbyhole::Cubbyhole::routes())?;
+    let rows = of("sys/", &*sys).chain(of("auth/token/", &token));
+    Ok(rows.chain(of("cubbyhole/", &cubbyhole)).collect())
+}

@@ -1,6 +1,6 @@
 //! [`EngineKind`]: what can be enabled.
 
-use crate::{Engine, Fault, MountStorage, Mounted, MountedEngine, RouteError, RouteTable};
+use crate::{Engine, Fault, MountStorage, Mounted, MountedEngine, RouteError, RouteTable, Verb};
 use secretum_crypto::{ClockRef, RngRef};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,7 +38,14 @@ pub struct EngineKind {
     about: &'static str,
     class: Class,
     /// By the `version` option of a mount; the first is the one without that option.
-    versions: Vec<(&'static str, Build)>,
+    versions: Vec<Version>,
+}
+
+/// An engine that serves mounts of a kind with a `version` option.
+struct Version {
+    name: &'static str,
+    build: Build,
+    rows: Vec<(Verb, &'static str)>,
 }
 
 impl EngineKind {
@@ -50,7 +57,7 @@ impl EngineKind {
             name: E::KIND,
             about: E::ABOUT,
             class: Class::Secret,
-            versions: vec![("", builder(build)?)],
+            versions: vec![version("", build)?],
         })
     }
 
@@ -62,7 +69,7 @@ impl EngineKind {
         version: &'static str,
         build: fn(Setup) -> Result<E, Fault>,
     ) -> Result<Self, RouteError> {
-        self.versions.push((version, builder(build)?));
+        self.versions.push(self::version(version, build)?);
         Ok(self)
     }
 
@@ -83,7 +90,13 @@ impl EngineKind {
 
     /// What the `version` option of a mount may be; empty where a mount need not say it.
     pub fn versions(&self) -> impl Iterator<Item = &'static str> + '_ {
-        self.versions.iter().map(|(version, _)| *version)
+        self.versions.iter().map(|version| version.name)
+    }
+
+    /// Verb and path, relative to the mount, of every row of a version.
+    pub fn rows(&self, version: &str) -> &[(Verb, &'static str)] {
+        let found = self.versions.iter().find(|own| own.name == version);
+        found.map_or(&[], |version| &version.rows)
     }
 
     /// Builds an engine for a mount.
@@ -93,10 +106,10 @@ impl EngineKind {
         let wanted = setup.options.get("version").map_or("", String::as_str);
         let chosen = match wanted {
             "" => self.versions.first(),
-            _ => self.versions.iter().find(|(version, _)| *version == wanted),
+            _ => self.versions.iter().find(|version| version.name == wanted),
         };
         match chosen {
-            Some((_, build)) => build(setup),
+            Some(version) => (version.build)(setup),
             None => Err(Fault::invalid(format!(
                 "`{wanted}` is not a version of `{}`",
                 self.name
@@ -105,14 +118,22 @@ impl EngineKind {
     }
 }
 
-fn builder<E: Engine>(build: fn(Setup) -> Result<E, Fault>) -> Result<Build, RouteError> {
+fn version<E: Engine>(
+    name: &'static str,
+    build: fn(Setup) -> Result<E, Fault>,
+) -> Result<Version, RouteError> {
     let table = Arc::new(RouteTable::new(E::routes())?);
-    Ok(Box::new(move |setup| {
-        Ok(Arc::new(MountedEngine::new(
-            build(setup)?,
-            Arc::clone(&table),
-        )))
-    }))
+    let rows = table.rows().iter().map(|row| (row.verb, row.pattern));
+    Ok(Version {
+        name,
+        rows: rows.collect(),
+        build: Box::new(move |setup| {
+            Ok(Arc::new(MountedEngine::new(
+                build(setup)?,
+                Arc::clone(&table),
+            )))
+        }),
+    })
 }
 
 impl std::fmt::Debug for EngineKind {

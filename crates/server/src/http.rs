@@ -40,7 +40,7 @@ impl Answers for Vault {
         async move {
             let visitor = match cross_origin::visitor(&vault.core, request.headers()) {
                 Ok(visitor) => visitor,
-                Err(refusal) => return refusal,
+                Err(refusal) => return answer::refused(&refusal),
             };
             if let Some(visitor) = &visitor
                 && let Some(answer) = visitor.preflight(request.method(), request.headers())

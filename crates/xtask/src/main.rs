@@ -1,10 +1,11 @@
-//! Repository chores: `cargo xtask verify`, `fix` and `bench`.
+//! Repository chores: `cargo xtask verify`, `fix`, `docs` and `bench`.
 //!
 //! Owns: the rules that hold between the crates ([`verify`]) and the measurements of a whole server
 //! ([`mod@bench`]). Must not know: any crate of this house, so that it builds in seconds and works when they
 //! do not.
 
 mod bench;
+mod docs;
 mod failure;
 mod fix;
 mod verify;
@@ -20,6 +21,7 @@ Usage: cargo xtask <COMMAND>
   verify [--fast]   check format, lints, floors, manifests, documentation, links and sizes;
                     changes nothing; --fast leaves out what compiles: lints and documentation
   fix               format, and apply what clippy can mend by itself
+  docs [--check]    make the pages that follow from the code; --check says whether they are current
   bench [--seconds N] [--quick] [--only NAME]
                     measure a production server, the bare HTTP stack, and OpenBao where `bao` is
                     installed; --seconds per measurement (10), --quick for a first look, --only
@@ -46,6 +48,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
     match command {
         "verify" => verify::run(&Workspace::open()?, rest),
         "fix" => fix::run(&Workspace::open()?, rest),
+        "docs" => docs::run(&Workspace::open()?, rest),
         "bench" => bench::run(&Workspace::open()?, rest),
         "help" | "--help" | "-h" => {
             eprint!("{USAGE}");

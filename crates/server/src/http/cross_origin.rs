@@ -2,7 +2,7 @@
 //!
 //! **Source**: the Fetch standard, section 3.3 (CORS protocol).
 
-use super::answer::{HttpResponse, refused};
+use super::answer::HttpResponse;
 use bytes::Bytes;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -28,8 +28,8 @@ pub(super) struct Visitor {
 
 /// Who asks from another origin; `None` where nobody does, or no rules say who may.
 ///
-/// **Errors**: the answer to a page that may not ask.
-pub(super) fn visitor(core: &Core, headers: &HeaderMap) -> Result<Option<Visitor>, HttpResponse> {
+/// **Errors**: [`Fault::DeniedBecause`] for a page that may not ask.
+pub(super) fn visitor(core: &Core, headers: &HeaderMap) -> Result<Option<Visitor>, Fault> {
     // Only browsers send it: all others pay one look.
     let Some(origin) = headers.get(ORIGIN) else {
         return Ok(None);
@@ -38,7 +38,7 @@ pub(super) fn visitor(core: &Core, headers: &HeaderMap) -> Result<Option<Visitor
         return Ok(None);
     };
     if !origin.to_str().is_ok_and(|origin| rules.allows(origin)) {
-        return Err(refused(&Fault::DeniedBecause("origin not allowed".into())));
+        return Err(Fault::DeniedBecause("origin not allowed".into()));
     }
     Ok(Some(Visitor {
         origin: origin.clone(),
