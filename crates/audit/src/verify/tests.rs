@@ -129,7 +129,7 @@ fn every_alteration_is_found_where_it_is() {
             let report = verify(&log);
             assert!(report.findings > 0, "line {at}, byte {place}");
             // A line feed in the middle makes one line more.
-            let near = report.told[0].line as usize;
+            let near = usize::try_from(report.told[0].line).unwrap();
             assert!(
                 (at + 1..=at + 2).contains(&near),
                 "line {at}, byte {place}: {report:?}"
