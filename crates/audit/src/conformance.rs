@@ -219,7 +219,7 @@ async fn check<H: Harness>(place: &H, numbers: std::ops::Range<usize>) {
             seen.push(usize::try_from(record["number"].as_u64().unwrap()).unwrap());
         }
     }
-    let mut verifier = Verifier::new(Vec::new());
+    let mut verifier = Verifier::new(Vec::new()).with_restarts();
     let text = lines.join("\n") + "\n";
     verifier.read("log", text.as_bytes(), |_| ()).unwrap();
     let report = verifier.finish();

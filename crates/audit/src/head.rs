@@ -26,8 +26,12 @@ const SIGNATURE: &[u8] = b",\"signature\":\"";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HeadState {
-    /// A device began to write here: after a start, in a new file, after a loss.
+    /// A device began to write here, and knows what it wrote before: in a new file, after a loss, or
+    /// nothing at all.
     Opened,
+    /// A device goes on behind lines that it found here after a start: it does not know that they are
+    /// its own, and does not vouch for those behind the last head.
+    Resumed,
     /// Records stand before it.
     Signed,
     /// The device ended.
@@ -38,6 +42,7 @@ impl HeadState {
     fn as_str(self) -> &'static str {
         match self {
             Self::Opened => "opened",
+            Self::Resumed => "resumed",
             Self::Signed => "signed",
             Self::Closed => "closed",
         }
@@ -51,7 +56,7 @@ pub(crate) struct Head {
     /// The chain before it, in hex.
     previous: String,
     /// In hex.
-    signature: String,
+    pub(crate) signature: String,
 }
 
 impl Head {
@@ -96,8 +101,8 @@ pub(crate) struct Signer {
     uncovered: u64,
     /// When the first of them was written.
     since: Option<Instant>,
-    /// Whether a head opened what stands at the place now.
-    is_opened: bool,
+    /// The head that what is written next must begin with, unless one stands there.
+    opens_with: Option<HeadState>,
 }
 
 impl Signer {
@@ -107,7 +112,7 @@ impl Signer {
             clock,
             uncovered: 0,
             since: None,
-            is_opened: false,
+            opens_with: Some(HeadState::Opened),
         }
     }
 
@@ -140,13 +145,18 @@ impl Signer {
 
     /// What stands at the place from here on begins with a head.
     pub(crate) fn begin_anew(&mut self) {
-        self.is_opened = false;
+        self.opens_with = self.opens_with.or(Some(HeadState::Opened));
+    }
+
+    /// What is written goes on behind lines that were found.
+    pub(crate) fn resume(&mut self) {
+        self.opens_with = Some(HeadState::Resumed);
     }
 
     /// Whether a head must stand before the next record, and why.
     pub(crate) fn due_before(&self) -> Option<HeadState> {
-        if !self.is_opened {
-            return Some(HeadState::Opened);
+        if self.opens_with.is_some() {
+            return self.opens_with;
         }
         (self.due_in() == Some(Duration::ZERO)).then_some(HeadState::Signed)
     }
@@ -169,7 +179,7 @@ impl Signer {
 
     /// A head was written.
     pub(crate) fn wrote_head(&mut self) {
-        self.is_opened = true;
+        self.opens_with = None;
         (self.uncovered, self.since) = (0, None);
     }
 
@@ -183,6 +193,6 @@ impl Signer {
 
     /// Whether there is anything to close.
     pub(crate) fn is_open(&self) -> bool {
-        self.is_opened
+        self.opens_with.is_none()
     }
 }

@@ -8,9 +8,10 @@ mod line;
 
 use crate::head::{HeadState, RECORDS_MAX};
 use crate::queue::RECORDS_MAX as BATCH_RECORDS_MAX;
-use line::{Line, timestamp_at};
+use line::{Line, is_torn, timestamp_at};
 use secretum_crypto::Timestamp;
 use serde::Serialize;
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read};
 use std::time::Duration;
 
@@ -73,6 +74,25 @@ pub enum What {
     /// It is no line of a log.
     #[error("it is no line of an audit log, or only part of one")]
     Foreign,
+    /// Nobody vouches for records before a restart.
+    #[error(
+        "{records} records before head {sequence} stand behind no other: what a crash left, or somebody \
+         put in while the server was down"
+    )]
+    Unvouched {
+        /// Its number.
+        sequence: u64,
+        /// How many.
+        records: u64,
+    },
+    /// A log begins again.
+    #[error(
+        "a log begins again at number 0: what stood before it is another log, or this one was put in"
+    )]
+    BeginsAgain,
+    /// A head that stands there already.
+    #[error("the beginning of a log stands here for the second time")]
+    Repeated,
     /// A head is not signed with the key.
     #[error(
         "the signature of head {sequence} is not of this key: what stands before it was made anew"
@@ -145,6 +165,10 @@ pub struct Report {
 #[derive(Debug)]
 pub struct Verifier {
     public_keys: Vec<Vec<u8>>,
+    /// Whether logs that begin anew with each start are read.
+    restarts: bool,
+    /// The signatures of heads that begin a log.
+    beginnings: HashSet<String>,
     report: Report,
     /// The chain behind the last line, and the number of the next.
     expected: Option<([u8; 32], u64)>,
@@ -164,6 +188,8 @@ impl Verifier {
     pub fn new(public_keys: Vec<Vec<u8>>) -> Self {
         Self {
             public_keys,
+            restarts: false,
+            beginnings: HashSet::new(),
             report: Report::default(),
             expected: None,
             fragment: None,
@@ -171,6 +197,14 @@ impl Verifier {
             lacks_heads: false,
             prefix: None,
         }
+    }
+
+    /// Lets the log begin anew with each start of the server, as those of devices do that do not know
+    /// what they wrote before.
+    #[must_use]
+    pub fn with_restarts(mut self) -> Self {
+        self.restarts = true;
+        self
     }
 
     /// Reads the next file of the log; `progress` is told of each piece that was read, in bytes.
@@ -223,7 +257,9 @@ impl Verifier {
             None => timestamp_at(text).unwrap_or_default(),
         };
         let Some(line) = Line::of(text, prefix) else {
-            if let Some((file, line)) = self.fragment.replace((file.to_owned(), number)) {
+            if !is_torn(text, prefix) {
+                self.find(file, number, What::Foreign);
+            } else if let Some((file, line)) = self.fragment.replace((file.to_owned(), number)) {
                 self.find(&file, line, What::Foreign);
             }
             return;
@@ -257,7 +293,8 @@ impl Verifier {
         let Some((file, number)) = self.fragment.take() else {
             return;
         };
-        let opens = (line.head.as_ref()).is_some_and(|head| head.state == HeadState::Opened);
+        let opens = (line.head.as_ref())
+            .is_some_and(|head| matches!(head.state, HeadState::Opened | HeadState::Resumed));
         if opens {
             self.report.torn += 1;
         } else {
@@ -327,6 +364,9 @@ impl Verifier {
                 } else if begins && previous == [0; 32] {
                     // A device that does not know what was written there before.
                     self.count_unclosed(head.state);
+                    if !self.restarts {
+                        self.find(file, number, What::BeginsAgain);
+                    }
                 } else if next == sequence {
                     self.find(file, number, What::OtherChain { sequence });
                 } else {
@@ -334,13 +374,21 @@ impl Verifier {
                 }
             }
         }
+        if head.state == HeadState::Resumed && self.report.uncovered > 0 {
+            let records = self.report.uncovered;
+            self.find(file, number, What::Unvouched { sequence, records });
+        }
+        if sequence == 0 && !self.beginnings.insert(head.signature.clone()) {
+            self.find(file, number, What::Repeated);
+        }
         (self.uncovered_since, self.lacks_heads) = (None, false);
         self.report.uncovered = 0;
         previous
     }
 
     fn count_unclosed(&mut self, state: HeadState) {
-        if state == HeadState::Opened && !self.report.is_closed {
+        let opens = matches!(state, HeadState::Opened | HeadState::Resumed);
+        if opens && self.report.last_sequence.is_some() && !self.report.is_closed {
             self.report.not_closed += 1;
         }
     }

@@ -20,7 +20,10 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// A writer on a sink, whose lines begin with a prefix.
-    pub(crate) fn new(opened: Opened, prefix: &str, signer: Signer) -> Self {
+    pub(crate) fn new(opened: Opened, prefix: &str, mut signer: Signer) -> Self {
+        if opened.chain != Chain::default() {
+            signer.resume();
+        }
         Self {
             sink: opened.sink,
             chain: opened.chain,

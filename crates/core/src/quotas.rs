@@ -92,8 +92,21 @@ impl<Q> Scopes<Q> {
         }
         let of_mount = self.of_mounts.entry(record.mount.clone()).or_default();
         of_mount.push((record.below.clone(), quota));
-        // The narrowest first.
-        of_mount.sort_by_key(|(below, _)| std::cmp::Reverse(below.len()));
+        // The narrowest first: the longest, and of two the one that is of that path alone.
+        of_mount.sort_by_key(|(below, _)| {
+            let longest = std::cmp::Reverse(below.trim_end_matches('*').len());
+            (longest, below.ends_with('*'))
+        });
+    }
+
+    /// The quota of a record.
+    fn of(&self, record: &QuotaRecord) -> Option<Arc<Q>> {
+        if record.mount.is_empty() {
+            return self.of_all.clone();
+        }
+        let mut of_mount = self.of_mounts.get(&record.mount)?.iter();
+        let found = of_mount.find(|(below, _)| *below == record.below);
+        found.map(|(_, quota)| Arc::clone(quota))
     }
 
     /// The quota that holds for a path of a mount.
@@ -145,10 +158,7 @@ impl Quotas {
     /// How many leases a quota counts.
     pub(crate) fn leases_of(&self, record: &QuotaRecord) -> Option<u64> {
         let table = self.table();
-        table
-            .leases
-            .find(&record.mount, record.below.trim_end_matches('*'))?
-            .count()
+        table.leases.of(record)?.count()
     }
 
     fn table(&self) -> Arc<Table> {
@@ -218,6 +228,9 @@ impl Quotas {
 
     /// Counts, behind the requests, the leases of quotas that are new.
     pub(crate) fn count_leases(&self, active: &Arc<Active>) {
+        if !self.counts_leases() {
+            return;
+        }
         let table = self.table();
         let of_mounts = table
             .leases
@@ -337,40 +350,43 @@ impl Quotas {
                     .map_err(|error| unreadable("quota", &error))?;
                 let name = row.key.strip_prefix(&prefix).unwrap_or_default();
                 let name = String::from_utf8_lossy(name).into_owned();
-                self.insert(&mut table, &old, (kind, name), record);
+                table.records.insert((kind, name), record);
             }
         }
+        table.go_on_from(&old);
         self.any.store(!table.records.is_empty(), Ordering::Relaxed);
         *self.table.write() = Arc::new(table);
         Ok(())
     }
+}
 
-    fn insert(&self, table: &mut Table, old: &Table, id: (Kind, String), record: QuotaRecord) {
-        let is_unchanged = old.records.get(&id) == Some(&record);
-        let below = record.below.trim_end_matches('*');
-        match record.limit {
-            Limit::Rate(limit) => {
-                let kept = old
-                    .rates
-                    .find(&record.mount, below)
-                    .filter(|_| is_unchanged);
-                let quota = kept
-                    .cloned()
-                    .unwrap_or_else(|| Arc::new(RateLimit::new(limit)));
-                table.rates.insert(&record, quota);
-            }
-            Limit::Leases { most } => {
-                let kept = old
-                    .leases
-                    .find(&record.mount, below)
-                    .filter(|_| is_unchanged);
-                let quota = kept
-                    .cloned()
-                    .unwrap_or_else(|| Arc::new(LeaseCount::new(most)));
-                table.leases.insert(&record, quota);
+impl Table {
+    /// The quotas of the records. One that did not change goes on with what it counted; those of leases
+    /// only where none changed, since which of them counts a lease depends on all.
+    fn go_on_from(&mut self, old: &Self) {
+        let of_leases = |table: &Self| -> Vec<_> {
+            let records = table.records.iter();
+            let of_leases = records.filter(|((kind, _), _)| *kind == Kind::LeaseCount);
+            of_leases
+                .map(|(id, record)| (id.clone(), record.clone()))
+                .collect()
+        };
+        let are_leases_unchanged = of_leases(self) == of_leases(old);
+        for (id, record) in &self.records {
+            let is_unchanged = old.records.get(id) == Some(record);
+            match record.limit {
+                Limit::Rate(limit) => {
+                    let kept = old.rates.of(record).filter(|_| is_unchanged);
+                    let quota = kept.unwrap_or_else(|| Arc::new(RateLimit::new(limit)));
+                    self.rates.insert(record, quota);
+                }
+                Limit::Leases { most } => {
+                    let kept = old.leases.of(record).filter(|_| are_leases_unchanged);
+                    let quota = kept.unwrap_or_else(|| Arc::new(LeaseCount::new(most)));
+                    self.leases.insert(record, quota);
+                }
             }
         }
-        table.records.insert(id, record);
     }
 }
 

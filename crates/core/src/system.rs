@@ -223,7 +223,7 @@ fn lease_rows(routes: Routes<Sys>) -> Routes<Sys> {
         .on::<leases::ListLeases>(Verb::List, "leases/lookup", Access::Sudo)
         .on::<leases::ListLeases>(Verb::List, "leases/lookup/{prefix+}", Access::Sudo)
         .on::<leases::Count>(Verb::Read, "leases/count", Access::Token)
-        .on::<leases::ListIrrevocable>(Verb::Read, "leases", Access::Token)
+        .on::<leases::ListIrrevocable>(Verb::Read, "leases", Access::Sudo)
         .on::<leases::Tidy>(Verb::Write, "leases/tidy", Access::Token);
     // Each stands under its older path, too.
     routes

@@ -37,6 +37,14 @@ pub(super) fn timestamp_at(text: &[u8]) -> Option<usize> {
     memchr::memmem::find(begin, TIMESTAMP)
 }
 
+/// Whether a text can be what a write that was cut off left of a line.
+pub(super) fn is_torn(text: &[u8], prefix: usize) -> bool {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    let record = text.get(prefix..).unwrap_or_default();
+    let begins = record.starts_with(TIMESTAMP) || TIMESTAMP.starts_with(record);
+    begins && !record.ends_with(b"}")
+}
+
 impl<'t> Line<'t> {
     /// Takes a line apart; `None` where it is no whole line of a log.
     pub(super) fn of(text: &'t [u8], prefix: usize) -> Option<Self> {

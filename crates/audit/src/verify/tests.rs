@@ -37,7 +37,13 @@ fn record(clock: &TestClock, number: usize) -> Vec<u8> {
 
 /// A log of a device that wrote batches of records, a head behind some, and ended.
 fn log(batches: &[usize]) -> Vec<String> {
+    log_at(0, batches)
+}
+
+/// The same, so many seconds later.
+fn log_at(seconds: u64, batches: &[usize]) -> Vec<String> {
     let (log, clock) = (Log::default(), clock());
+    clock.advance(Duration::from_secs(seconds));
     let mut writer = Writer::new(Opened::elsewhere(log.clone()), "", signer(&clock));
     let mut number = 0;
     for (at, batch) in batches.iter().enumerate() {
@@ -221,9 +227,14 @@ fn a_device_that_knows_nothing_of_the_one_before_begins_anew() {
 
 #[test]
 fn a_line_of_somebody_else_is_found() {
-    for (at, findings, torn) in [(1, 1, 0), (0, 0, 1)] {
+    for (at, line, findings, torn) in [
+        (1, "{\"timestamp\":\"half of a li", 1, 0),
+        (0, "{\"timestamp\":\"half of a li", 0, 1),
+        (0, "{\"timestamp\":\"whole\"}", 1, 0),
+        (0, "hello", 1, 0),
+    ] {
         let mut lines = log(&[3]);
-        lines.insert(at, "{\"timestamp\":\"half of a li".to_owned());
+        lines.insert(at, line.to_owned());
         let report = verify(&lines);
         // What stands before a head that opens may be what a crash left.
         assert_eq!((report.findings, report.torn), (findings, torn));

@@ -83,6 +83,8 @@ pub(crate) async fn run(active: Arc<Active>) {
             () = leases.due.notified() => {}
             () = tokio::time::sleep(REST) => {}
         }
+        // Also those that could not be counted the last time.
+        active.quotas.count_leases(&active);
         let round = tokio::select! {
             biased;
             // What an engine was about to end is due again after the next unseal.
@@ -156,6 +158,8 @@ impl Leases {
             }
             Err(Fault::Storage(error)) => Err(error.into()),
             Err(fault) => {
+                // It may have taken long to fail.
+                let now = self.clock.now().unix_seconds();
                 self.failing.failed(&place.mount, now);
                 self.put_off(active, &place, |record| failed(record, &fault, now))
                     .await

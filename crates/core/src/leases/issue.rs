@@ -56,6 +56,10 @@ impl Leases {
             token,
             issued: now.unix_seconds(),
             expires,
+            expires_max: match owner.record.kind {
+                TokenKind::Service => None,
+                TokenKind::Batch => owner.record.expires,
+            },
             due: Some(expires),
             last_renewal: None,
             ttl: new.terms.ttl,

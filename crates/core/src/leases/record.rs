@@ -23,6 +23,9 @@ pub(crate) struct LeaseRecord {
     pub(crate) token: Option<String>,
     pub(crate) issued: i64,
     pub(crate) expires: i64,
+    /// The latest end, where it belongs to a token of which nothing is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires_max: Option<i64>,
     /// When something is to be done: its end, or the next try to end it. It has no such time once no
     /// more is tried.
     pub(crate) due: Option<i64>,

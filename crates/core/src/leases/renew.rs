@@ -59,12 +59,18 @@ impl Leases {
             .mounts
             .lives(&mount.record.settings.config)
             .give(asked, bounds);
-        if given.seconds == 0 {
+        // A token of which nothing is kept ends it by its own end.
+        let most = record
+            .expires_max
+            .map(|most| most.saturating_sub(now.unix_seconds()));
+        let most = most.map_or(u64::MAX, |most| u64::try_from(most).unwrap_or(0));
+        let seconds = given.seconds.min(most);
+        if seconds == 0 {
             return Err(Fault::invalid("the lease has reached its maximum life"));
         }
-        let writes = checked(&mount, mount.engine.renew(&lease, given.seconds).await?)?;
+        let writes = checked(&mount, mount.engine.renew(&lease, seconds).await?)?;
         let index = self.index(&place);
-        let expires = now.unix_seconds().saturating_add_unsigned(given.seconds);
+        let expires = now.unix_seconds().saturating_add_unsigned(seconds);
         let mut batch = writes;
         if let Some(due) = record.due.filter(|due| *due != expires) {
             batch = batch.delete(index.due(due)?);
@@ -76,7 +82,7 @@ impl Leases {
         Ok(Renewal {
             grant: LeaseGrant {
                 id: id.to_owned(),
-                duration_seconds: given.seconds,
+                duration_seconds: seconds,
                 renewable,
             },
             writes: batch.put(index.due(expires)?, place.to_bytes()?).put_if(

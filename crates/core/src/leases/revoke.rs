@@ -153,7 +153,9 @@ impl Leases {
             for row in page.rows {
                 let Some(entry) = row.entry else { continue };
                 let place = Place::read(&entry.value)?;
-                if !self.end_soon(active, &place).await? {
+                self.end_soon(active, &place).await?;
+                // It is no lease of this token, or is gone.
+                if self.storage.get(&row.key).await?.is_some() {
                     active.commit(Batch::new().delete(row.key)).await?;
                 }
             }

@@ -312,7 +312,9 @@ impl<'r> Flow<'r> {
             return fault;
         };
         if leases::leaving_key(&mount.record.uuid).is_ok_and(|leaving| leaving == *key) {
-            return self.no_handler();
+            return Fault::Unavailable(
+                "the mount is being disabled or moved, and hands out nothing more".into(),
+            );
         }
         if key.as_bytes().starts_with(b"sys/token/id/") {
             return Fault::Denied;

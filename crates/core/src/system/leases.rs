@@ -348,9 +348,14 @@ async fn revoke_prefix(active: &Active, prefix: &str, how: How) -> Result<(), Fa
     match Below::of(active, &prefix) {
         Below::Inside(mount, folder) => drop(revoke(&mount, &folder).await?),
         Below::Mounts(mounts) => {
+            let mut failed = None;
+            // One that cannot be ended keeps none of another mount.
             for mount in mounts {
-                revoke(&mount, "").await?;
+                if let Err(fault) = revoke(&mount, "").await {
+                    failed.get_or_insert(fault);
+                }
             }
+            return failed.map_or(Ok(()), Err);
         }
     }
     Ok(())

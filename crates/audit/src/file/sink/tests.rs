@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::head::{Signer, signing_key};
-use crate::verify::{Report, Verifier};
+use crate::verify::{Finding, Report, Verifier, What};
 use crate::writer::Writer;
 use secretum_crypto::SystemClock;
 use std::collections::BTreeMap;
@@ -42,8 +42,43 @@ fn verified(paths: &[&Path]) -> Report {
             .unwrap();
     }
     let report = verifier.finish();
-    assert_eq!(report.told, []);
+    // Nobody closes these writers.
+    let mut told = report.told.iter().map(|finding| &finding.what);
+    assert!(
+        told.all(|what| matches!(what, What::Unvouched { .. })),
+        "{report:?}"
+    );
     report
+}
+
+#[test]
+fn nobody_vouches_for_what_was_put_in_while_no_device_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.log");
+    let mut writer = open(&path);
+    writer.write(&lines(1)).unwrap();
+    writer.close();
+    drop(writer);
+    // Somebody who can compute a chain.
+    let text = std::fs::read(&path).unwrap();
+    let mut chain = Chain::behind(&text);
+    let mut forged = text.clone();
+    let start = forged.len();
+    forged.extend_from_slice(LINE);
+    chain.seal(start, &mut forged);
+    std::fs::write(&path, &forged).unwrap();
+    open(&path).write(&lines(1)).unwrap();
+    let found = &verified(&[&path]).told;
+    assert!(matches!(
+        found[..],
+        [Finding {
+            what: What::Unvouched { records: 1, .. },
+            ..
+        }]
+    ));
+    std::fs::write(&path, &text).unwrap();
+    open(&path).write(&lines(1)).unwrap();
+    assert_eq!(verified(&[&path]).told, []);
 }
 
 /// How many records the files hold, which follow each other.

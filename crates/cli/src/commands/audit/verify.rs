@@ -59,6 +59,9 @@ pub(crate) struct Verify {
     /// The log must begin with its first record, not with the first that was kept
     #[arg(long)]
     from_start: bool,
+    /// The log begins anew with each start of the server, as those over syslog, sockets and stdout do
+    #[arg(long)]
+    restarts: bool,
     /// How the outcome is shown
     #[arg(long, value_enum, default_value_t, env = "VAULT_FORMAT")]
     format: Format,
@@ -85,6 +88,9 @@ impl Verify {
         let files = ordered(self.files)?;
         let progress = progress(&files);
         let mut verifier = Verifier::new(keys);
+        if self.restarts {
+            verifier = verifier.with_restarts();
+        }
         for file in &files {
             let read = verifier.read(&file.display().to_string(), open(file)?, |bytes| {
                 progress.inc(bytes);
@@ -135,6 +141,11 @@ fn public_key(given: &str) -> Result<Vec<u8>, Failure> {
 fn ordered(files: Vec<PathBuf>) -> Result<Vec<PathBuf>, Failure> {
     if files.len() < 2 {
         return Ok(files);
+    }
+    if files.iter().any(|file| file == Path::new("-")) {
+        return Err(Failure::local(
+            "standard input is read alone, without other files",
+        ));
     }
     let mut ordered = Vec::with_capacity(files.len());
     for file in files {
@@ -230,6 +241,9 @@ fn told(report: &Report, files: usize, begins_late: bool, chain_only: bool) -> S
         lines.push("signatures were not checked".to_owned());
     }
     lines.push(match report.findings {
+        0 if !begins_late && report.uncovered > 0 => {
+            "Success! The log is as it was written, up to the last head.".to_owned()
+        }
         0 if !begins_late => "Success! The log is as it was written.".to_owned(),
         found => format!(
             "The log is not as it was written: {} findings",

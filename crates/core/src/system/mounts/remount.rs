@@ -8,6 +8,7 @@ use crate::mounts::{Migration, Mount, MountRecord};
 use schemars::JsonSchema;
 use secretum_crypto::random_uuid;
 use secretum_engine::{Class, Context, Fault, Handle, Reply};
+use secretum_storage::Batch;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -65,11 +66,14 @@ async fn remount(context: &Context, ask: &Remount) -> Result<Reply<Moved>, Fault
         .at(&from)
         .ok_or_else(|| Fault::invalid(format!("no matching mount at \"{from}\"")))?;
     let moved = moved(&mount, &to)?;
-    let mut batch = active.mounts.prepare_move(change, &moved)?;
+    let batch = active.mounts.prepare_move(change, &moved)?;
     if mount.engine.leases() {
         // The ids of its leases begin with the path that it leaves.
-        end_leases(active, &mount).await?;
-        batch = batch.delete(leaving_key(&mount.record.uuid)?);
+        let ended = end_leases(active, &mount).await;
+        // It goes on to hand out, wherever it will be.
+        let again = Batch::new().delete(leaving_key(&mount.record.uuid)?);
+        active.commit(again).await?;
+        ended?;
     }
     let migration_id = random_uuid(&*context.rng).map_err(Fault::internal)?;
     let migration = Migration { from, to };

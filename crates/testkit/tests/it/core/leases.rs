@@ -216,6 +216,9 @@ async fn a_lease_ends_with_its_token_and_with_the_token_that_made_that() {
     // One of a batch token is its maker's, and no longer than the token.
     let short = lending.borrow_as(&batch.client_token, json!({})).await;
     assert_eq!(short.duration_seconds, 120);
+    lending.vault.clock.advance(Duration::from_secs(20));
+    let renewed = lending.renew(&short, 9_999).await.unwrap();
+    assert_eq!(renewed.duration_seconds, 100);
     let kept = lending.borrow(json!({})).await;
     assert_eq!(lending.world.lent(), 3);
     let body = json!({"token": parent});
