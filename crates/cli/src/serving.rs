@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use secretum_client::Environment;
 use secretum_core::{Core, CoreConfig, OpenCeremonies};
 use secretum_crypto::{SystemClock, SystemRng};
-use secretum_server::{ListenerConfig, Server, Signals, hardening, logging};
+use secretum_server::{ListenerConfig, Server, Signals, Supervisor, hardening, logging};
 use secretum_storage::Storage;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,15 +83,24 @@ async fn serve(
     signals: Signals,
     reload_level: impl Fn(),
 ) -> Result<(), Failure> {
+    let place = std::env::var_os("NOTIFY_SOCKET");
+    let supervisor = Supervisor::at(place.as_deref()).unwrap_or_else(|error| {
+        tracing::warn!(%error, "NOTIFY_SOCKET names no socket");
+        Supervisor::default()
+    });
+    supervisor.ready();
     let reload = async || {
+        supervisor.reloading();
         reload_level();
         server.reload_certificates();
         match core.reopen_audit().await {
             Ok(()) => tracing::info!("audit files are opened anew"),
             Err(error) => tracing::error!(%error, "an audit file cannot be opened anew"),
         }
+        supervisor.ready();
     };
     signals.until_stopped(reload).await;
+    supervisor.stopping();
     tracing::info!("ending: requests under way are finished");
     server.stop().await;
     core.shutdown().await.map_err(Failure::display)?;

@@ -24,6 +24,7 @@ mod leases;
 mod life;
 mod lifecycle;
 mod limits;
+mod metrics;
 mod mounts;
 mod pipeline;
 mod policies;
@@ -35,7 +36,8 @@ mod turns;
 
 pub use error::CoreError;
 pub use lifecycle::{NodeState, Status};
-pub use request::{Outcome, Request, Response};
+pub use metrics::{Measured, Metrics, Report};
+pub use request::{Outcome, Request, Response, VerifiedCertificates};
 pub use secretum_audit::RecordedHeader;
 
 use active::Active;
@@ -99,6 +101,7 @@ pub struct Core {
     system: Arc<dyn Mounted>,
     /// The `auth/token` engine.
     token: Arc<dyn Mounted>,
+    metrics: Metrics,
     /// This core, for tasks that outlive a call.
     this: Weak<Core>,
 }
@@ -119,12 +122,14 @@ impl Core {
     /// **Errors**: [`CoreError::Routes`] where the rows of a system engine are no table.
     pub fn new(config: CoreConfig) -> Result<Arc<Self>, CoreError> {
         let storage = Arc::clone(&config.storage);
+        let metrics = Metrics::new(config.kinds.iter().map(EngineKind::name));
         let barrier = Barrier::new(storage, Arc::clone(&config.clock), Arc::clone(&config.rng));
         let token = system::token_engine()?;
         let table = system::table(config.open_ceremonies)?;
         Ok(Arc::new_cyclic(|this| Self {
             system: system::engine(Weak::clone(this), table),
             token,
+            metrics,
             barrier: Arc::new(barrier),
             active: RwLock::default(),
             transition: Arc::default(),

@@ -20,14 +20,17 @@ mod listener;
 mod load;
 mod names;
 mod notice;
+mod origin;
 mod pem;
 mod problem;
 mod section;
 mod stanza;
 mod storage;
 mod syntax;
+mod telemetry;
 mod tls;
 mod toml_tree;
+mod unix;
 mod values;
 
 #[cfg(test)]
@@ -35,11 +38,12 @@ mod tests;
 
 pub use address::{Address, NodeUrl};
 pub use describe::describe;
-pub use listener::{HttpTimes, Listener};
+pub use listener::{HttpTimes, ListenAddress, Listener};
 pub use load::{ConfigFaults, Loaded};
 pub use notice::{Notice, Place, Placed, Severity};
 pub use problem::Problem;
 pub use storage::{RaftStorage, Storage};
+pub use telemetry::{SamplingRatio, Traces};
 pub use tls::{ClientCertificates, Tls, TlsVersion};
 
 use secretum_core::OpenCeremonies;
@@ -120,6 +124,10 @@ pub struct Config {
     pub audit_directory: Option<PathBuf>,
     /// Ceremonies that are open to who has no token. Default: none.
     pub open_ceremonies: OpenCeremonies,
+    /// Where traces go. Default: `None`; there are none.
+    pub traces: Option<Traces>,
+    /// The level at which each request is logged when it is done. Default: `None`; it is not.
+    pub log_requests_level: Option<LogLevel>,
 }
 
 impl Config {
@@ -138,6 +146,8 @@ impl Config {
             log_format: LogFormat::default(),
             audit_directory: None,
             open_ceremonies: OpenCeremonies::default(),
+            traces: None,
+            log_requests_level: None,
         }
     }
 }

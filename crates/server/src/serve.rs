@@ -2,7 +2,7 @@
 
 use crate::ServerError;
 use crate::http::{BodyMemory, Vault};
-use crate::listener::{Answers, Listener, ListenerConfig};
+use crate::listener::{Answers, Endpoint, Listener, ListenerConfig};
 use crate::tls::Offer;
 use secretum_core::Core;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// Listeners that serve.
 #[derive(Debug)]
 pub struct Server {
-    addresses: Vec<SocketAddr>,
+    endpoints: Vec<Endpoint>,
     ending: CancellationToken,
     tasks: TaskTracker,
     offers: Vec<Arc<Offer>>,
@@ -38,6 +38,8 @@ impl Server {
             Arc::new(Vault {
                 core: Arc::clone(core),
                 limits: config.limits,
+                forwarded_for: config.forwarded_for.clone(),
+                unauthenticated_metrics: config.unauthenticated_metrics,
                 bodies: Arc::clone(&bodies),
                 tasks: tasks.clone(),
             })
@@ -56,13 +58,13 @@ impl Server {
             listeners.push(Listener::bind(config, count).await?);
         }
         let mut server = Self {
-            addresses: Vec::with_capacity(count),
+            endpoints: Vec::with_capacity(count),
             ending: CancellationToken::new(),
             tasks: TaskTracker::new(),
             offers: Vec::new(),
         };
         for listener in listeners {
-            server.addresses.push(listener.config.address);
+            server.endpoints.push(listener.config.endpoint.clone());
             server.offers.extend(listener.config.tls.clone());
             let answers = answers(&listener.config, &server.tasks);
             let run = listener.run(answers, server.ending.clone(), server.tasks.clone());
@@ -89,9 +91,17 @@ impl Server {
         }
     }
 
+    /// What is listened on, addresses with their real ports.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
     /// The addresses listened on, with their real ports.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.endpoints.iter().filter_map(|endpoint| match endpoint {
+            Endpoint::Tcp(address) => Some(*address),
+            Endpoint::Unix(_) => None,
+        })
     }
 
     /// Stops accepting, and waits for requests under way.

@@ -35,8 +35,10 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
         let born = core.develop(dev.root_token).await;
         let (unseal_key, root_token) = born.map_err(Failure::display)?;
         let server = listen(&core, vec![listener]).await?;
-        let address = server.addresses().first();
-        let address = address.map(ToString::to_string).unwrap_or_default();
+        let address = server.addresses().next();
+        let address = address
+            .map(|address| address.to_string())
+            .unwrap_or_default();
         if dev.store_token {
             // The server is of use without it: a home that cannot be written is no reason to end.
             if let Err(error) = token_file::write(environment, &root_token) {
@@ -91,11 +93,7 @@ fn listener(
     let tls = certificate
         .map(|certificate| certificate.offer())
         .transpose()?;
-    Ok(ListenerConfig {
-        address,
-        tls,
-        limits: Limits::default(),
-    })
+    Ok(ListenerConfig::tcp(address, tls, Limits::default()))
 }
 
 /// The unseal key as text, as `operator unseal` takes it.

@@ -8,14 +8,14 @@ use secretum_client::Environment;
 use secretum_core::Core;
 use secretum_crypto::sha256;
 use secretum_server::config::{
-    self, ClientCertificates, Config, Listener, Loaded, LogFormat, RaftStorage as RaftSettings,
-    TlsVersion,
+    self, ClientCertificates, Config, ListenAddress, Listener, Loaded, LogFormat, LogLevel,
+    RaftStorage as RaftSettings, TlsVersion,
 };
-use secretum_server::{Limits, ListenerConfig, hardening, logging, tls};
+use secretum_server::{Endpoint, Limits, ListenerConfig, hardening, logging, tls};
 use secretum_storage::Storage;
 use secretum_storage::memory::MemoryStorage;
 use secretum_storage::raft::{RaftConfig, RaftStorage};
-use std::net::ToSocketAddrs;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 /// Runs it until it is told to end; with `-check`, only says what the configuration means.
@@ -32,6 +32,7 @@ pub(super) fn run(arguments: &ServerArguments, environment: &Environment) -> Res
     let level = arguments.log_level.unwrap_or(config.log_level).name();
     let format = arguments.log_format.unwrap_or(config.log_format);
     start_logging(level, format == LogFormat::Json);
+    set_requests_level(&config);
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
@@ -40,6 +41,10 @@ pub(super) fn run(arguments: &ServerArguments, environment: &Environment) -> Res
     }
     let reload_level = || reload_log_level(arguments, environment);
     runtime()?.block_on(start(config, listeners, reload_level))
+}
+
+fn set_requests_level(config: &Config) {
+    logging::set_requests_level(config.log_requests_level.map_or("off", LogLevel::name));
 }
 
 fn load(arguments: &ServerArguments, environment: &Environment) -> Result<Loaded, Failure> {
@@ -53,11 +58,13 @@ fn load(arguments: &ServerArguments, environment: &Environment) -> Result<Loaded
 
 /// Reads the configuration anew for its log level, which a flag or a variable comes before.
 fn reload_log_level(arguments: &ServerArguments, environment: &Environment) {
-    if arguments.log_level.is_some() {
-        return;
-    }
     match Config::load(&arguments.config, &|name| environment.plain(name)) {
-        Ok(Loaded { config, .. }) => logging::set_level(config.log_level.name()),
+        Ok(Loaded { config, .. }) => {
+            set_requests_level(&config);
+            if arguments.log_level.is_none() {
+                logging::set_level(config.log_level.name());
+            }
+        }
         Err(faults) => tracing::error!(
             "the configuration is faulty, and the log level stays as it is: {faults}"
         ),
@@ -77,7 +84,7 @@ async fn start(
         } else {
             "http"
         };
-        format!("{scheme}://{}", listener.address)
+        format!("{scheme}://{}", listener.endpoint)
     });
     let mut core_config = core_config(storage, config.storage.type_name())?;
     core_config.default_lease_ttl = config.default_lease_ttl;
@@ -103,8 +110,8 @@ async fn start(
             return Err(failure);
         }
     };
-    for address in server.addresses() {
-        tracing::info!(%address, "listening");
+    for endpoint in server.endpoints() {
+        tracing::info!(%endpoint, "listening");
     }
     tracing::info!(
         "the vault is sealed: `operator unseal` opens it, after `operator init` the first time"
@@ -152,17 +159,10 @@ fn listeners(config: &Config) -> Result<Vec<ListenerConfig>, Failure> {
 }
 
 fn listener(settings: &Listener) -> Result<ListenerConfig, Failure> {
-    let address = settings.address.to_string();
-    let found = address
-        .to_socket_addrs()
-        .ok()
-        .and_then(|mut found| found.next());
-    let address = found.ok_or_else(|| {
-        Failure::local(format!(
-            "{}: `{address}` cannot be resolved",
-            settings.place
-        ))
-    })?;
+    let endpoint = match &settings.address {
+        ListenAddress::Tcp(address) => Endpoint::Tcp(resolve(settings, &address.to_string())?),
+        ListenAddress::Unix(file) => Endpoint::Unix(file.clone()),
+    };
     let tls = settings.tls.as_ref().map(offer).transpose()?;
     let limits = Limits {
         body_bytes: usize::try_from(settings.max_request_size_bytes).unwrap_or(usize::MAX),
@@ -174,9 +174,25 @@ fn listener(settings: &Listener) -> Result<ListenerConfig, Failure> {
         connections: settings.max_connections,
     };
     Ok(ListenerConfig {
-        address,
+        endpoint,
         tls,
         limits,
+        proxy_protocol: settings.proxy_protocol.clone(),
+        forwarded_for: settings.forwarded_for.clone(),
+        unauthenticated_metrics: settings.unauthenticated_metrics,
+    })
+}
+
+fn resolve(settings: &Listener, address: &str) -> Result<SocketAddr, Failure> {
+    let found = address
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut found| found.next());
+    found.ok_or_else(|| {
+        Failure::local(format!(
+            "{}: `{address}` cannot be resolved",
+            settings.place
+        ))
     })
 }
 

@@ -7,11 +7,10 @@ mod requests;
 
 use super::Server;
 use crate::http::HttpResponse;
-use crate::listener::{Answers, Limits, ListenerConfig};
+use crate::listener::{Answers, Limits, ListenerConfig, Peer as From};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use peer::Peer;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -53,7 +52,7 @@ impl Answers for Probe {
     fn answer(
         self: &Arc<Self>,
         request: hyper::Request<Incoming>,
-        _: IpAddr,
+        _: From,
     ) -> impl Future<Output = HttpResponse> + Send + 'static {
         let probe = Arc::clone(self);
         async move {
@@ -98,11 +97,7 @@ impl House {
             gate: Semaphore::new(0),
             large: Bytes::from(vec![b'x'; 64 << 20]),
         });
-        let config = ListenerConfig {
-            address: "127.0.0.1:0".parse().unwrap(),
-            tls: None,
-            limits,
-        };
+        let config = ListenerConfig::tcp("127.0.0.1:0".parse().unwrap(), None, limits);
         let server = Server::start_with(vec![config], |_, _| Arc::clone(&probe)).await;
         Self {
             server: server.unwrap(),
@@ -111,7 +106,7 @@ impl House {
     }
 
     async fn peer(&self) -> Peer {
-        Peer::connect(*self.server.addresses().first().unwrap()).await
+        Peer::connect(self.server.addresses().next().unwrap()).await
     }
 
     /// Waits until no task but the listener's is left.
