@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use secretum_client::Environment;
 use secretum_core::{Core, CoreConfig, OpenCeremonies};
 use secretum_crypto::{SystemClock, SystemRng};
-use secretum_server::{ListenerConfig, Server, Signals, Supervisor, hardening, logging};
+use secretum_server::{ListenerConfig, Server, Signals, Supervisor, Traces, hardening, logging};
 use secretum_storage::Storage;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,7 +81,7 @@ async fn serve(
     core: Arc<Core>,
     server: Server,
     signals: Signals,
-    reload_level: impl Fn(),
+    reload_settings: impl Fn(&Server),
 ) -> Result<(), Failure> {
     let place = std::env::var_os("NOTIFY_SOCKET");
     let supervisor = Supervisor::at(place.as_deref()).unwrap_or_else(|error| {
@@ -91,8 +91,7 @@ async fn serve(
     supervisor.ready();
     let reload = async || {
         supervisor.reloading();
-        reload_level();
-        server.reload_certificates();
+        reload_settings(&server);
         match core.reopen_audit().await {
             Ok(()) => tracing::info!("audit files are opened anew"),
             Err(error) => tracing::error!(%error, "an audit file cannot be opened anew"),
@@ -113,8 +112,12 @@ fn watch_signals() -> Result<Signals, Failure> {
     Signals::watch().map_err(Failure::display)
 }
 
-async fn listen(core: &Arc<Core>, listeners: Vec<ListenerConfig>) -> Result<Server, Failure> {
-    Server::start(core, listeners)
+async fn listen(
+    core: &Arc<Core>,
+    listeners: Vec<ListenerConfig>,
+    traces: Option<Arc<Traces>>,
+) -> Result<Server, Failure> {
+    Server::start(core, listeners, traces)
         .await
         .map_err(Failure::display)
 }

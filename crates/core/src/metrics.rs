@@ -140,6 +140,13 @@ impl Metrics {
         self.commits.observe(took);
     }
 
+    /// The operation and the type of the mount that a request counts as.
+    pub fn words(&self, measured: Measured) -> (&'static str, &'static str) {
+        let operation = OPERATIONS.get(measured.operation);
+        let operation = operation.map_or(NO_KIND, |operation| operation.as_str());
+        (operation, self.kind_name(measured.kind))
+    }
+
     fn kind_name(&self, index: usize) -> &'static str {
         self.kinds.get(index).copied().unwrap_or(NO_KIND)
     }

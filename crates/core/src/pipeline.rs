@@ -41,6 +41,7 @@ impl Core {
         let _in_flight = self.metrics.in_flight();
         let mut told = Told {
             rate_limit: None,
+            mount: None,
             measured: self.metrics.measured(request.verb.operation(), None),
         };
         let outcome = self.outcome(&request, &mut told).await;
@@ -50,6 +51,7 @@ impl Core {
         Response {
             request_id: request.id,
             rate_limit: told.rate_limit,
+            mount: told.mount,
             measured: told.measured,
             outcome,
         }
@@ -155,6 +157,7 @@ async fn serve(active: &Arc<Active>, request: &Request, told: &mut Told) -> Resu
     let flow = Flow::new(active, request);
     let mount = flow.mount.as_ref().map(|(mount, _)| &**mount);
     let operation = request.verb.operation();
+    told.mount = mount.map(|mount| Arc::clone(&mount.path));
     told.measured = active.core.metrics.measured(operation, mount);
     told.rate_limit = flow.check_rate().await?;
     flow.run().await
@@ -163,6 +166,7 @@ async fn serve(active: &Arc<Active>, request: &Request, told: &mut Told) -> Resu
 /// What is told of a request beside its answer.
 struct Told {
     rate_limit: Option<RateFacts>,
+    mount: Option<Arc<str>>,
     measured: Measured,
 }
 

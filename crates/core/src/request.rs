@@ -77,6 +77,8 @@ impl VerifiedCertificates {
 pub struct Response {
     /// Id of the request.
     pub request_id: String,
+    /// The path of its mount, where there is one.
+    pub mount: Option<Arc<str>>,
     /// What it counts as.
     pub measured: Measured,
     /// What a rate limit allows the caller, where it is to be told.

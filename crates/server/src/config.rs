@@ -23,6 +23,7 @@ mod notice;
 mod origin;
 mod pem;
 mod problem;
+mod reload;
 mod section;
 mod stanza;
 mod storage;

@@ -41,6 +41,9 @@ pub enum ServerError {
         #[source]
         source: rustls::Error,
     },
+    /// Traces cannot be sent anywhere.
+    #[error("traces cannot be sent: {0}")]
+    Traces(String),
     /// A certificate for development cannot be made.
     #[error("a certificate cannot be made: {0}")]
     MakeCertificate(String),

@@ -16,6 +16,7 @@ pub use forwarded::ForwardedFor;
 
 use crate::listener::{Answers, Limits, Peer};
 use crate::logging;
+use crate::traces::{Traced, Traces};
 use hyper::body::Incoming;
 use secretum_api::RequestPath;
 use secretum_core::{Core, Request};
@@ -31,6 +32,7 @@ use tracing::Instrument;
 #[derive(Debug)]
 pub(crate) struct Vault {
     pub(crate) core: Arc<Core>,
+    pub(crate) traces: Option<Arc<Traces>>,
     pub(crate) limits: Limits,
     pub(crate) forwarded_for: Option<ForwardedFor>,
     pub(crate) unauthenticated_metrics: bool,
@@ -50,15 +52,20 @@ impl Answers for Vault {
         // Every line that is logged on the way tells which request it is about. At the highest level, so
         // that it is there for any line that is logged at all.
         let span = tracing::error_span!("request", request_id = id.as_deref().unwrap_or_default());
+        let traced = vault.traces.as_ref();
+        let mut traced = traced.map(|traces| traces.begin(request.headers()));
         let work = async move {
             let head_only = request.method() == hyper::Method::HEAD;
             let mut response = match vault.locate(&request, &mut peer) {
                 Err(fault) => answer::refused(&fault),
                 Ok(()) => match ask::read(&vault, id, request, peer).await {
                     Err(refusal) => answer::turned_away(&refusal),
-                    Ok(asked) => vault.handle(asked).await,
+                    Ok(asked) => vault.handle(asked, &mut traced).await,
                 },
             };
+            if let Some(traced) = traced {
+                traced.end(response.status().as_u16());
+            }
             if head_only {
                 answer::drop_body(&mut response);
             }
@@ -105,7 +112,7 @@ impl Vault {
         Ok(())
     }
 
-    async fn handle(&self, asked: ask::Asked) -> HttpResponse {
+    async fn handle(&self, asked: ask::Asked, traced: &mut Option<Traced>) -> HttpResponse {
         if asked.is_health() {
             return health::answer(&self.core, asked.request).await;
         }
@@ -120,6 +127,9 @@ impl Vault {
         let _held = asked.held;
         let logged = logging::logs_requests().then(|| Logged::of(&asked.request));
         let response = self.core.handle(asked.request).await;
+        if let Some(traced) = traced {
+            traced.describe(&response, self.core.metrics());
+        }
         let measured = response.measured;
         let answer = answer::of(response);
         let (status, took) = (answer.status().as_u16(), began.elapsed());

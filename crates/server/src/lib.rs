@@ -18,6 +18,7 @@ pub mod logging;
 mod serve;
 mod supervisor;
 pub mod tls;
+mod traces;
 
 pub use error::ServerError;
 pub use http::ForwardedFor;
@@ -26,3 +27,4 @@ pub use listener::{
 };
 pub use serve::{Server, Signals};
 pub use supervisor::Supervisor;
+pub use traces::Traces;

@@ -15,6 +15,7 @@ mod request;
 mod socket;
 mod watch;
 
+pub(crate) use capacity::Places;
 pub use endpoint::{Endpoint, SocketFile};
 pub(crate) use peer::Peer;
 pub use proxy::{Networks, ProxyProtocol, Untrusted};
@@ -31,7 +32,7 @@ use socket::ObservedStream;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -109,7 +110,7 @@ impl ListenerConfig {
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: Socket,
-    places: Arc<Semaphore>,
+    pub(crate) places: Arc<Places>,
     pub(crate) config: ListenerConfig,
 }
 
@@ -126,10 +127,10 @@ impl Listener {
         let bound = Socket::bind(&config.endpoint).await;
         let (socket, endpoint) = bound.map_err(|error| failed(&config.endpoint, error))?;
         config.endpoint = endpoint;
-        let places = capacity::connections(config.limits.connections, listeners);
+        let places = Arc::new(Places::new(config.limits.connections, listeners));
         Ok(Self {
             socket,
-            places: Arc::new(Semaphore::new(places)),
+            places,
             config,
         })
     }
@@ -169,8 +170,7 @@ impl Listener {
 
     /// Waits for a place, then for a connection: who finds none waits in the system's queue.
     async fn accept(&self) -> std::io::Result<((Stream, Source), OwnedSemaphorePermit)> {
-        let place = Arc::clone(&self.places).acquire_owned().await;
-        let place = place.map_err(std::io::Error::other)?;
+        let place = self.places.take().await?;
         Ok((self.socket.accept().await?, place))
     }
 }

@@ -9,7 +9,7 @@ use crate::session::token_file;
 use secretum_client::Environment;
 use secretum_core::Core;
 use secretum_server::config::LogFormat;
-use secretum_server::{Limits, ListenerConfig, tls};
+use secretum_server::{Limits, ListenerConfig, Server, tls};
 use secretum_storage::memory::MemoryStorage;
 use std::net::ToSocketAddrs;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
         let listener = listener(&dev, certificate.as_ref())?;
         let born = core.develop(dev.root_token).await;
         let (unseal_key, root_token) = born.map_err(Failure::display)?;
-        let server = listen(&core, vec![listener]).await?;
+        let server = listen(&core, vec![listener], None).await?;
         let address = server.addresses().next();
         let address = address
             .map(|address| address.to_string())
@@ -56,7 +56,7 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
             "Unseal Key: {unseal_key}\nRoot Token: {}\n",
             root_token.expose()
         ))?;
-        serve(core, server, signals, || {}).await
+        serve(core, server, signals, Server::reload_certificates).await
     })
 }
 

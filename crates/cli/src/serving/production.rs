@@ -11,7 +11,7 @@ use secretum_server::config::{
     self, ClientCertificates, Config, ListenAddress, Listener, Loaded, LogFormat, LogLevel,
     RaftStorage as RaftSettings, TlsVersion,
 };
-use secretum_server::{Endpoint, Limits, ListenerConfig, hardening, logging, tls};
+use secretum_server::{Endpoint, Limits, ListenerConfig, Server, Traces, hardening, logging, tls};
 use secretum_storage::Storage;
 use secretum_storage::memory::MemoryStorage;
 use secretum_storage::raft::{RaftConfig, RaftStorage};
@@ -39,8 +39,9 @@ pub(super) fn run(arguments: &ServerArguments, environment: &Environment) -> Res
     if !config.disable_mlock {
         hardening::lock_memory();
     }
-    let reload_level = || reload_log_level(arguments, environment);
-    runtime()?.block_on(start(config, listeners, reload_level))
+    let running = config.clone();
+    let reload = |server: &Server| reload(arguments, environment, &running, server);
+    runtime()?.block_on(start(config, listeners, reload))
 }
 
 fn set_requests_level(config: &Config) {
@@ -56,25 +57,45 @@ fn load(arguments: &ServerArguments, environment: &Environment) -> Result<Loaded
     Config::load(&arguments.config, &|name| environment.plain(name)).map_err(Failure::display)
 }
 
-/// Reads the configuration anew for its log level, which a flag or a variable comes before.
-fn reload_log_level(arguments: &ServerArguments, environment: &Environment) {
-    match Config::load(&arguments.config, &|name| environment.plain(name)) {
-        Ok(Loaded { config, .. }) => {
-            set_requests_level(&config);
-            if arguments.log_level.is_none() {
-                logging::set_level(config.log_level.name());
-            }
+/// Reads the configuration anew, and makes hold what can change while the server runs; the log names the
+/// rest.
+fn reload(
+    arguments: &ServerArguments,
+    environment: &Environment,
+    running: &Config,
+    server: &Server,
+) {
+    let config = match Config::load(&arguments.config, &|name| environment.plain(name)) {
+        Ok(Loaded { config, .. }) => config,
+        Err(faults) => {
+            tracing::error!("the configuration is faulty, and stays as it is: {faults}");
+            return server.reload_certificates();
         }
-        Err(faults) => tracing::error!(
-            "the configuration is faulty, and the log level stays as it is: {faults}"
-        ),
+    };
+    set_requests_level(&config);
+    if arguments.log_level.is_none() {
+        logging::set_level(config.log_level.name());
+    }
+    let endpoints = server.endpoints().iter().zip(&running.listeners);
+    for (endpoint, own) in endpoints {
+        let same = |anew: &&Listener| anew.address == own.address;
+        let Some(anew) = config.listeners.iter().find(same) else {
+            continue;
+        };
+        server.set_connections(endpoint, anew.max_connections);
+        if let (Some(tls), Some(_)) = (&anew.tls, &own.tls) {
+            server.reload_tls(endpoint, tls_files(tls));
+        }
+    }
+    for setting in running.restart_needed(&config) {
+        tracing::warn!(setting, "a setting has changed, and holds after a restart");
     }
 }
 
 async fn start(
     config: Config,
     listeners: Vec<ListenerConfig>,
-    reload_level: impl Fn(),
+    reload: impl Fn(&Server),
 ) -> Result<(), Failure> {
     let signals = watch_signals()?;
     let storage = open(&config).await?;
@@ -102,7 +123,12 @@ async fn start(
         .unwrap_or_default();
     core_config.cluster_name = config.cluster_name.unwrap_or_default();
     let core = Core::new(core_config).map_err(Failure::display)?;
-    let server = match listen(&core, listeners).await {
+    let traces = config.traces.map(|traces| {
+        let ratio = traces.sampling_ratio.as_f64();
+        Traces::start(&traces.endpoint.to_string(), ratio).map(Arc::new)
+    });
+    let traces = traces.transpose().map_err(Failure::display)?;
+    let server = match listen(&core, listeners, traces.clone()).await {
         Ok(server) => server,
         Err(failure) => {
             // What was opened is closed as it should be; the failure to listen is what counts.
@@ -116,7 +142,12 @@ async fn start(
     tracing::info!(
         "the vault is sealed: `operator unseal` opens it, after `operator init` the first time"
     );
-    serve(core, server, signals, reload_level).await
+    let served = serve(core, server, signals, reload).await;
+    if let Some(traces) = traces {
+        // It blocks for as long as the receiver takes.
+        let _ = tokio::task::spawn_blocking(move || traces.end()).await;
+    }
+    served
 }
 
 async fn open(config: &Config) -> Result<Arc<dyn Storage>, Failure> {
@@ -197,7 +228,12 @@ fn resolve(settings: &Listener, address: &str) -> Result<SocketAddr, Failure> {
 }
 
 fn offer(settings: &config::Tls) -> Result<Arc<tls::Offer>, Failure> {
-    let files = tls::TlsFiles {
+    tls::Offer::read(tls_files(settings))
+        .map_err(|error| Failure::display(settings.cert_refused(error.to_string())))
+}
+
+fn tls_files(settings: &config::Tls) -> tls::TlsFiles {
+    tls::TlsFiles {
         certificate: settings.cert_file.value.clone(),
         key: settings.key_file.value.clone(),
         versions: match (settings.min_version, settings.max_version) {
@@ -210,7 +246,5 @@ fn offer(settings: &config::Tls) -> Result<Arc<tls::Offer>, Failure> {
             ClientCertificates::Optional(file) => tls::Clients::Optional(file.value.clone()),
             ClientCertificates::Required(file) => tls::Clients::Required(file.value.clone()),
         },
-    };
-    tls::Offer::read(files)
-        .map_err(|error| Failure::display(settings.cert_refused(error.to_string())))
+    }
 }

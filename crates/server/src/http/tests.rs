@@ -46,6 +46,7 @@ impl House {
         let server = Server::start_with(vec![config], |config, tasks| {
             Arc::new(Vault {
                 core: Arc::clone(&core),
+                traces: None,
                 limits: config.limits,
                 forwarded_for: config.forwarded_for.clone(),
                 unauthenticated_metrics: config.unauthenticated_metrics,
