@@ -162,7 +162,7 @@ fn write_family(text: &mut String, family: &Family) -> fmt::Result {
     for sample in &family.samples {
         match &sample.reading {
             Measurement::Number(number) => {
-                write_line(text, name, "", &sample.labels, None, number)?;
+                write_line(text, name, (&sample.labels, None), number)?;
             }
             Measurement::Histogram(reading) => {
                 write_histogram(text, name, &sample.labels, reading)?
@@ -175,23 +175,28 @@ fn write_family(text: &mut String, family: &Family) -> fmt::Result {
 type Labels = [(&'static str, String)];
 
 fn write_histogram(text: &mut String, name: &str, labels: &Labels, of: &Reading) -> fmt::Result {
+    let bucket = format!("{name}_bucket");
     for (end, count) in &of.buckets {
-        write_line(text, name, "_bucket", labels, Some(&end.to_string()), count)?;
+        write_line(text, &bucket, (labels, Some(&end.to_string())), count)?;
     }
-    write_line(text, name, "_bucket", labels, Some("+Inf"), &of.count)?;
-    write_line(text, name, "_sum", labels, None, &of.sum_seconds)?;
-    write_line(text, name, "_count", labels, None, &of.count)
+    write_line(text, &bucket, (labels, Some("+Inf")), &of.count)?;
+    write_line(
+        text,
+        &format!("{name}_sum"),
+        (labels, None),
+        &of.sum_seconds,
+    )?;
+    write_line(text, &format!("{name}_count"), (labels, None), &of.count)
 }
 
+/// A line; the upper end of a bucket is one more label.
 fn write_line(
     text: &mut String,
     name: &str,
-    suffix: &str,
-    labels: &Labels,
-    end: Option<&str>,
+    (labels, end): (&Labels, Option<&str>),
     value: &dyn Display,
 ) -> fmt::Result {
-    write!(text, "{name}{suffix}")?;
+    text.push_str(name);
     let labels = labels.iter().map(|(name, value)| (*name, value.as_str()));
     for (index, (name, value)) in labels.chain(end.map(|end| ("le", end))).enumerate() {
         let before = if index == 0 { '{' } else { ',' };
