@@ -347,13 +347,13 @@ fn what_has_no_effect_is_named() {
         warnings_of("ui = true"),
         ["a.hcl:5:1: warning: `ui` is not served and has no effect"]
     );
-    let (_, warnings) = load("a.toml", "[storage.raft]\npath = \"data\"\nretry_join = [{leader_api_addr = \"https://a\"}]\n[listener.tcp]\ntls_disable = true\ntls_cert_file = \"absent\"\nx_forwarded_for_authorized_addrs = [\"10.0.0.0/8\"]").unwrap();
+    let (_, warnings) = load("a.toml", "[storage.raft]\npath = \"data\"\nretry_join = [{leader_api_addr = \"https://a\"}]\n[listener.tcp]\ntls_disable = true\ntls_cert_file = \"absent\"\ncors_enabled = true").unwrap();
     assert_eq!(
         warnings,
         [
             "a.toml:3:1: warning: `retry_join` is not served and has no effect",
             "a.toml:6:17: warning: `tls_cert_file` has no effect beside `tls_disable`",
-            "a.toml:7:1: warning: `x_forwarded_for_authorized_addrs` is not served and has no effect",
+            "a.toml:7:1: warning: `cors_enabled` is not served and has no effect",
         ]
     );
 }
