@@ -125,7 +125,7 @@ def test_unknown_and_unserved_stanzas_are_warnings_by_name(check, good):
     )
     code, out = check(text)
     assert code == 0, out
-    for name in ("telemetry", "novelty", "odd"):
+    for name in ("statsd_address", "novelty", "odd"):
         assert name in out and f"checked.hcl:{line_of(text, name)}" in out, out
 
 

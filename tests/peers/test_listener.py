@@ -131,3 +131,31 @@ def test_a_new_log_level_at_sighup(start):
     node.process.send_signal(signal.SIGHUP)
     until(lambda: "`loud`" in node.log.read_text(), "the fault of the configuration")
     node.wire().get("sys/init").expect(200)
+
+
+def test_settings_that_change_at_sighup_and_those_that_do_not(start, tmp_path):
+    node = start({"max_connections": 50})
+    text = node.file.read_text()
+    (tmp_path / "other").mkdir()
+    other = certificate_files.make(tmp_path / "other")
+    text = text.replace("max_connections = 50", "max_connections = 3")
+    text = text.replace(str(node.document["listener"]["tcp"]["tls_cert_file"]), str(other.chain))
+    text = text.replace(str(node.document["listener"]["tcp"]["tls_key_file"]), str(other.key))
+    node.file.write_text(text.replace('max_lease_ttl = "720h"', 'max_lease_ttl = "721h"'))
+    node.process.send_signal(signal.SIGHUP)
+    until(lambda: "audit files are opened anew" in node.log.read_text(), "a reload")
+    log = node.log.read_text()
+    assert 'a setting has changed, and holds after a restart setting="max_lease_ttl"' in log
+    assert log.count("holds after a restart") == 1, log
+    node.cafile = other.ca
+    wire = node.wire()
+    wire.get("sys/seal-status").expect(200)
+    open_ones = [wire.socket() for _ in range(3)]
+    fourth = socket.create_connection((wire.url.hostname, wire.url.port), timeout=20)
+    context = ssl.create_default_context(cafile=str(other.ca))
+    fourth.settimeout(1)
+    with pytest.raises(TimeoutError):
+        context.wrap_socket(fourth, server_hostname=wire.url.hostname)
+    for stream in (*open_ones, fourth):
+        stream.close()
+    until(lambda: wire.get("sys/seal-status").status == 200, "a free place")

@@ -122,6 +122,7 @@ async fn a_full_place_refuses_and_goes_on_when_there_is_room(place: impl Harness
         let refused = device.send(&line(1)).unwrap().await;
         assert!(refused.is_err(), "{refused:?}");
     }
+    assert_eq!(device.failures(), 3);
     place.set_full(false);
     device.send(&line(1)).unwrap().await.unwrap();
     check(&place, 0..2).await;
@@ -163,6 +164,7 @@ async fn a_device_that_hangs_refuses_in_bounded_time(place: impl Harness) {
         matches!(next, Some(AuditError::TimedOut { .. })),
         "{next:?}"
     );
+    assert_eq!(device.failures(), 2);
     device.close();
     assert!(!device.ended().await, "what hangs has not ended");
     tokio::time::resume();

@@ -157,6 +157,11 @@ impl Device {
         }
     }
 
+    /// How many records it did not take since it was opened.
+    pub fn failures(&self) -> u64 {
+        self.queue.failures()
+    }
+
     /// Puts a line into the queue.
     ///
     /// **Errors**: [`AuditError::Busy`], [`AuditError::TimedOut`] while the device hangs.

@@ -8,6 +8,7 @@ use crate::AuditError;
 use crate::writer::Writer;
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
@@ -102,6 +103,8 @@ struct Shared {
     filled: Notify,
     /// Closed when the thread has ended, and its writer with it.
     ended: watch::Receiver<()>,
+    /// Records that were not taken.
+    failures: AtomicU64,
 }
 
 /// The queue of a device. Its task and its thread end with it.
@@ -125,15 +128,25 @@ impl Queue {
             waiting: Mutex::default(),
             filled: Notify::new(),
             ended,
+            failures: AtomicU64::new(0),
         });
         tokio::spawn(Arc::clone(&shared).hand_over(to_thread));
         Ok(Self(shared))
+    }
+
+    /// How many records were not taken.
+    pub(crate) fn failures(&self) -> u64 {
+        self.0.failures.load(Ordering::Relaxed)
     }
 
     /// Puts a record into the queue; what comes back tells when the system took it.
     ///
     /// **Errors**: [`AuditError::Busy`], [`AuditError::TimedOut`] while the device hangs.
     pub(crate) fn put(&self, line: &[u8]) -> Result<oneshot::Receiver<Answer>, AuditError> {
+        self.try_put(line).inspect_err(|_| self.0.failed(1))
+    }
+
+    fn try_put(&self, line: &[u8]) -> Result<oneshot::Receiver<Answer>, AuditError> {
         let (request, answer) = oneshot::channel();
         let mut waiting = self.0.waiting.lock();
         if let Some(refusal) = &waiting.refuses {
@@ -293,6 +306,7 @@ impl Shared {
         };
         if let Err(error) = &written {
             let records = requests.len();
+            self.failed(records);
             tracing::error!(device = self.device, records, %error, "an audit device lost records");
         }
         for request in requests {
@@ -310,6 +324,7 @@ impl Shared {
         let also = std::mem::take(&mut waiting.requests);
         drop(waiting);
         let records = requests.len() + also.len();
+        self.failed(records);
         tracing::error!(
             device = self.device,
             records,
@@ -318,6 +333,10 @@ impl Shared {
         for request in requests.into_iter().chain(also) {
             let _ = request.send(Err(refusal.clone()));
         }
+    }
+
+    fn failed(&self, records: usize) {
+        self.failures.fetch_add(records as u64, Ordering::Relaxed);
     }
 
     fn hangs(&self) -> AuditError {

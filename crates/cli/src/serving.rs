@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use secretum_client::Environment;
 use secretum_core::{Core, CoreConfig, NodeFacts, OpenCeremonies};
 use secretum_crypto::{SystemClock, SystemRng};
-use secretum_server::{ListenerConfig, Server, Signals, hardening, logging};
+use secretum_server::{ListenerConfig, Server, Signals, Supervisor, Traces, hardening, logging};
 use secretum_storage::Storage;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,17 +85,25 @@ async fn serve(
     core: Arc<Core>,
     server: Server,
     signals: Signals,
-    reload_level: impl Fn(),
+    reload_settings: impl Fn(&Server),
 ) -> Result<(), Failure> {
+    let place = std::env::var_os("NOTIFY_SOCKET");
+    let supervisor = Supervisor::at(place.as_deref()).unwrap_or_else(|error| {
+        tracing::warn!(%error, "NOTIFY_SOCKET names no socket");
+        Supervisor::default()
+    });
+    supervisor.ready();
     let reload = async || {
-        reload_level();
-        server.reload_certificates();
+        supervisor.reloading();
+        reload_settings(&server);
         match core.reopen_audit().await {
             Ok(()) => tracing::info!("audit files are opened anew"),
             Err(error) => tracing::error!(%error, "an audit file cannot be opened anew"),
         }
+        supervisor.ready();
     };
     signals.until_stopped(reload).await;
+    supervisor.stopping();
     tracing::info!("ending: requests under way are finished");
     server.stop().await;
     core.shutdown().await.map_err(Failure::display)?;
@@ -108,8 +116,12 @@ fn watch_signals() -> Result<Signals, Failure> {
     Signals::watch().map_err(Failure::display)
 }
 
-async fn listen(core: &Arc<Core>, listeners: Vec<ListenerConfig>) -> Result<Server, Failure> {
-    Server::start(core, listeners)
+async fn listen(
+    core: &Arc<Core>,
+    listeners: Vec<ListenerConfig>,
+    traces: Option<Arc<Traces>>,
+) -> Result<Server, Failure> {
+    Server::start(core, listeners, traces)
         .await
         .map_err(Failure::display)
 }

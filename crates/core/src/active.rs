@@ -13,12 +13,12 @@ use crate::policies::cedar::CedarPolicies;
 use crate::quotas::Quotas;
 use crate::tokens::{Roles, Tokens};
 use crate::turns::Turns;
-use crate::{Core, CoreError, janitor, system};
+use crate::{Core, CoreError, janitor, metrics, system};
 use parking_lot::Mutex;
 use secretum_engine::Fault;
 use secretum_storage::{Batch, Change, Revision, Step, Storage, StorageError};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -95,6 +95,7 @@ impl Active {
         active.quotas.count_leases(&active);
         active.spawn(janitor::run(Arc::clone(&active)));
         active.spawn(leases::run(Arc::clone(&active)));
+        active.spawn(metrics::count_leases(Arc::clone(&active)));
         Ok(active)
     }
 
@@ -113,7 +114,9 @@ impl Active {
     /// Commits a batch and waits until this node's caches have followed it.
     pub(crate) async fn commit(&self, batch: Batch) -> Result<Revision, StorageError> {
         let leases = self.leases_of(&batch);
+        let began = Instant::now();
         let revision = self.storage.commit(batch).await?;
+        self.core.metrics.committed(began.elapsed());
         for (mount, place, is_there) in leases {
             self.quotas.lease_changed(&mount.path, &place, is_there);
         }

@@ -25,7 +25,7 @@ mod revoke;
 mod tidy;
 
 pub(crate) use expire::run;
-pub(crate) use place::Place;
+pub(crate) use place::{DUE, Place};
 pub(crate) use record::{LeaseRecord, Stored};
 pub(crate) use revoke::{Force, How, end_with};
 

@@ -27,6 +27,7 @@ mod leases;
 mod life;
 mod lifecycle;
 mod limits;
+mod metrics;
 mod mounts;
 mod node;
 mod pipeline;
@@ -40,8 +41,9 @@ mod turns;
 pub use cross_origin::CrossOriginRules;
 pub use error::CoreError;
 pub use lifecycle::{NodeState, Status};
+pub use metrics::{Measured, Metrics, Report};
 pub use node::{LogLevels, NodeFacts};
-pub use request::{Outcome, Request, Response};
+pub use request::{Outcome, Request, Response, VerifiedCertificates};
 pub use secretum_audit::RecordedHeader;
 pub use system::system_rows;
 
@@ -111,6 +113,7 @@ pub struct Core {
     token: Arc<dyn Mounted>,
     /// The requests under way.
     in_flight: InFlight,
+    metrics: Metrics,
     /// This core, for tasks that outlive a call.
     this: Weak<Core>,
 }
@@ -131,12 +134,14 @@ impl Core {
     /// **Errors**: [`CoreError::Routes`] where the rows of a system engine are no table.
     pub fn new(config: CoreConfig) -> Result<Arc<Self>, CoreError> {
         let storage = Arc::clone(&config.storage);
+        let metrics = Metrics::new(config.kinds.iter().map(EngineKind::name));
         let barrier = Barrier::new(storage, Arc::clone(&config.clock), Arc::clone(&config.rng));
         let token = system::token_engine()?;
         let table = system::table(config.open_ceremonies)?;
         Ok(Arc::new_cyclic(|this| Self {
             system: system::engine(Weak::clone(this), table),
             token,
+            metrics,
             barrier: Arc::new(barrier),
             active: RwLock::default(),
             transition: Arc::default(),

@@ -21,7 +21,7 @@ use crate::identity::Identity;
 use crate::mounts::Mount;
 use crate::quotas::Asked;
 use crate::system::{self, System};
-use crate::{Core, Outcome, Request, Response};
+use crate::{Core, Measured, Outcome, Request, Response, metrics};
 use secretum_engine::{
     Body, Class, Context, Fault, Input, Matched, Operation, RateFacts, Recorded, RowId, Shape, Verb,
 };
@@ -40,23 +40,26 @@ impl Core {
         }
         let now = self.config.clock.now();
         let _listed = self.in_flight.list(&request, now);
-        let mut rate_limit = None;
-        let outcome = self.outcome(&request, &mut rate_limit).await;
+        let _in_flight = self.metrics.in_flight();
+        let mut told = Told {
+            rate_limit: None,
+            mount: None,
+            measured: self.metrics.measured(request.verb.operation(), None),
+        };
+        let outcome = self.outcome(&request, &mut told).await;
         if let Err(fault) = &outcome {
             log_failure(&request, fault);
         }
         Response {
             request_id: request.id,
-            rate_limit,
+            rate_limit: told.rate_limit,
+            mount: told.mount,
+            measured: told.measured,
             outcome,
         }
     }
 
-    async fn outcome(
-        &self,
-        request: &Request,
-        rate_limit: &mut Option<RateFacts>,
-    ) -> Result<Outcome, Fault> {
+    async fn outcome(&self, request: &Request, told: &mut Told) -> Result<Outcome, Fault> {
         if let Some(body) = &request.body {
             check_depth(body.get())?;
         }
@@ -67,7 +70,7 @@ impl Core {
         let _under_way = active.enter()?;
         tokio::select! {
             biased;
-            outcome = serve(&active, request, rate_limit) => outcome,
+            outcome = serve(&active, request, told) => outcome,
             // A seal that waited long enough ends what is left: nothing of it may come to life again
             // with the next unseal.
             () = active.ending.cancelled() => Err(Fault::Sealed),
@@ -151,15 +154,22 @@ fn log_failure(request: &Request, fault: &Fault) {
     }
 }
 
-async fn serve(
-    active: &Arc<Active>,
-    request: &Request,
-    rate_limit: &mut Option<RateFacts>,
-) -> Result<Outcome, Fault> {
+async fn serve(active: &Arc<Active>, request: &Request, told: &mut Told) -> Result<Outcome, Fault> {
     active.read_point().await?;
     let flow = Flow::new(active, request);
-    *rate_limit = flow.check_rate().await?;
+    let mount = flow.mount.as_ref().map(|(mount, _)| &**mount);
+    let operation = request.verb.operation();
+    told.mount = mount.map(|mount| Arc::clone(&mount.path));
+    told.measured = active.core.metrics.measured(operation, mount);
+    told.rate_limit = flow.check_rate().await?;
     flow.run().await
+}
+
+/// What is told of a request beside its answer.
+struct Told {
+    rate_limit: Option<RateFacts>,
+    mount: Option<Arc<str>>,
+    measured: Measured,
 }
 
 /// A request on its way, and what the steps found out.
@@ -214,7 +224,27 @@ impl<'r> Flow<'r> {
             }
         };
         self.end_used_up_token().await;
+        if let Err(fault) = &outcome {
+            self.count_refused_login(fault);
+        }
         outcome
+    }
+
+    /// Counts a login that was refused, and a token that was not known.
+    fn count_refused_login(&self, fault: &Fault) {
+        if self.identity.is_ok() || !metrics::is_refusal(fault) {
+            return;
+        }
+        let method = self.mount.as_ref().map(|(mount, _)| &*mount.record.kind);
+        let logs_in = self.request.verb == Verb::Write
+            && (self.mount.as_ref()).is_some_and(|(mount, _)| mount.record.class() == Class::Auth);
+        match method.filter(|_| logs_in && self.request.token.is_none()) {
+            Some(method) => self.active.core.metrics.auth_failed(method),
+            None if self.request.token.is_some() => {
+                self.active.core.metrics.auth_failed("token");
+            }
+            None => {}
+        }
     }
 
     async fn record_refusal(&self, refusal: &Fault) -> Result<(), Fault> {

@@ -1,12 +1,14 @@
 //! [`Request`] and [`Response`]: what the server hands in, and what it gets back.
 
-use crate::system;
+use crate::{Measured, system};
+use bytes::Bytes;
 use secretum_api::{RequestPath, fields::Seconds};
 use secretum_audit::RecordedHeader;
 use secretum_crypto::SecretString;
 use secretum_engine::{Fault, RateFacts, RawReply, Recorded, Shape, Verb};
 use serde_json::value::RawValue;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// A request, free of HTTP.
 pub struct Request {
@@ -24,6 +26,8 @@ pub struct Request {
     pub token: Option<SecretString>,
     /// Where it came from.
     pub remote_address: Option<IpAddr>,
+    /// What it showed of itself in the handshake of TLS.
+    pub client_certificates: VerifiedCertificates,
     /// The life of the wrapping token it asks for.
     pub wrap_ttl: Option<Seconds>,
     /// Those of its headers that are recorded.
@@ -48,11 +52,35 @@ impl std::fmt::Debug for Request {
     }
 }
 
+/// The certificates of a client, that of itself first, then those that lead to one of the listener's
+/// roots. Empty where it showed none, or where the listener asks for none.
+///
+/// **Shape**: each in DER. The first was verified against the roots, and the client holds its key; the
+/// others are what it sent along.
+#[derive(Debug, Clone, Default)]
+pub struct VerifiedCertificates(Option<Arc<[Bytes]>>);
+
+impl VerifiedCertificates {
+    /// What a handshake that ended well has verified.
+    pub fn new(chain: Vec<Bytes>) -> Self {
+        Self((!chain.is_empty()).then(|| chain.into()))
+    }
+
+    /// The certificates.
+    pub fn chain(&self) -> &[Bytes] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
 /// An answer, free of HTTP.
 #[derive(Debug)]
 pub struct Response {
     /// Id of the request.
     pub request_id: String,
+    /// The path of its mount, where there is one.
+    pub mount: Option<Arc<str>>,
+    /// What it counts as.
+    pub measured: Measured,
     /// What a rate limit allows the caller, where it is to be told.
     pub rate_limit: Option<RateFacts>,
     /// The answer, or why there is none.

@@ -30,6 +30,7 @@ mod internal;
 mod keys;
 mod leases;
 mod lifecycle;
+mod metrics;
 mod mounts;
 pub(crate) mod node;
 mod policies;
@@ -129,6 +130,9 @@ impl Engine for Sys {
             .on::<keys::WriteRotation>(Verb::Write, "rotate/config", Access::Token)
             .on::<internal::ReadOpenApi>(Verb::Read, "internal/specs/openapi", Access::Public)
             .shape(Shape::Bare)
+            .recorded(Recorded::Digest)
+            .on::<metrics::ReadMetrics>(Verb::Read, "metrics", Access::Token)
+            .shape(Shape::Plain)
             .recorded(Recorded::Digest)
             .on::<internal::ReadResultantAcl>(
                 Verb::Read,

@@ -138,7 +138,7 @@ impl Document {
             return json!({"204": {"description": "Done"}, "default": error_response()});
         }
         let schema = match row.shape {
-            Shape::Bare => data.to_value(),
+            Shape::Bare | Shape::Plain => data.to_value(),
             Shape::Envelope | Shape::Lifted => {
                 json!({"type": "object", "properties": {"data": data.to_value()}})
             }

@@ -16,6 +16,8 @@ pub enum Shape {
     Lifted,
     /// Without an envelope.
     Bare,
+    /// Without an envelope; what is a text, as that text.
+    Plain,
 }
 
 /// How an answer stands in the audit log.

@@ -61,6 +61,7 @@ pub const TARGETS: &[Target] = &[
     target("pgp_key", pgp::key),
     target("policy", policy::run),
     target("policy_parameters", policy::parameters),
+    target("proxy_header", server::proxy_header),
     target("raft_format", raft::format_file),
     target("raft_frame", raft::frame),
     target("raft_records", raft::records),

@@ -20,15 +20,19 @@ mod listener;
 mod load;
 mod names;
 mod notice;
+mod origin;
 mod pem;
 mod problem;
+mod reload;
 mod sanitized;
 mod section;
 mod stanza;
 mod storage;
 mod syntax;
+mod telemetry;
 mod tls;
 mod toml_tree;
+mod unix;
 mod values;
 
 #[cfg(test)]
@@ -36,12 +40,13 @@ mod tests;
 
 pub use address::{Address, NodeUrl};
 pub use describe::describe;
-pub use listener::{HttpTimes, Listener};
+pub use listener::{HttpTimes, ListenAddress, Listener};
 pub use load::{ConfigFaults, Loaded};
 pub use notice::{Notice, Place, Placed, Severity};
 pub use problem::Problem;
 pub use sanitized::sanitized;
 pub use storage::{RaftStorage, Storage};
+pub use telemetry::{SamplingRatio, Traces};
 pub use tls::{ClientCertificates, Tls, TlsVersion};
 
 use secretum_core::OpenCeremonies;
@@ -124,6 +129,10 @@ pub struct Config {
     pub audit_directory: Option<PathBuf>,
     /// Ceremonies that are open to who has no token. Default: none.
     pub open_ceremonies: OpenCeremonies,
+    /// Where traces go. Default: `None`; there are none.
+    pub traces: Option<Traces>,
+    /// The level at which each request is logged when it is done. Default: `None`; it is not.
+    pub log_requests_level: Option<LogLevel>,
 }
 
 impl Config {
@@ -143,6 +152,8 @@ impl Config {
             log_format: LogFormat::default(),
             audit_directory: None,
             open_ceremonies: OpenCeremonies::default(),
+            traces: None,
+            log_requests_level: None,
         }
     }
 }

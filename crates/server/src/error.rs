@@ -1,6 +1,5 @@
 //! [`ServerError`]: why the server could not start or serve.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Why the server could not start or serve.
@@ -8,10 +7,10 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum ServerError {
     /// An address cannot be listened on.
-    #[error("cannot listen on `{address}`: {source}")]
+    #[error("cannot listen on `{endpoint}`: {source}")]
     Listen {
-        /// The address.
-        address: SocketAddr,
+        /// The address, or the path of the socket.
+        endpoint: String,
         /// The system's error.
         #[source]
         source: std::io::Error,
@@ -42,6 +41,9 @@ pub enum ServerError {
         #[source]
         source: rustls::Error,
     },
+    /// Traces cannot be sent anywhere.
+    #[error("traces cannot be sent: {0}")]
+    Traces(String),
     /// A certificate for development cannot be made.
     #[error("a certificate cannot be made: {0}")]
     MakeCertificate(String),

@@ -1,12 +1,11 @@
 //! The bare floor: the same stack answering a constant, to measure everything else against.
 
 use crate::http::HttpResponse;
-use crate::listener::{Answers, ListenerConfig};
+use crate::listener::{Answers, ListenerConfig, Peer};
 use crate::{Server, ServerError};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use std::future::ready;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// About as long as the answer to a KV read of a secret of 1 KiB.
@@ -28,7 +27,7 @@ impl Answers for Constant {
     fn answer(
         self: &Arc<Self>,
         _: hyper::Request<Incoming>,
-        _: IpAddr,
+        _: Peer,
     ) -> impl Future<Output = HttpResponse> + Send + 'static {
         ready(hyper::Response::new(self.0.clone()))
     }

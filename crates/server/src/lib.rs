@@ -16,8 +16,15 @@ mod http;
 mod listener;
 pub mod logging;
 mod serve;
+mod supervisor;
 pub mod tls;
+mod traces;
 
 pub use error::ServerError;
-pub use listener::{Limits, ListenerConfig};
+pub use http::ForwardedFor;
+pub use listener::{
+    Endpoint, Limits, ListenerConfig, Networks, ProxyProtocol, SocketFile, Untrusted,
+};
 pub use serve::{Server, Signals};
+pub use supervisor::Supervisor;
+pub use traces::Traces;

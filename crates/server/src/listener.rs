@@ -7,23 +7,32 @@
 mod body;
 mod capacity;
 mod connection;
+mod endpoint;
+mod peer;
 mod protocol;
+pub(crate) mod proxy;
 mod request;
 mod socket;
 mod watch;
 
+pub(crate) use capacity::Places;
+pub use endpoint::{Endpoint, SocketFile};
+pub(crate) use peer::Peer;
+pub use proxy::{Networks, ProxyProtocol, Untrusted};
 pub(crate) use request::Answers;
 
 use crate::ServerError;
+use crate::http::ForwardedFor;
 use crate::tls::Offer;
+use bytes::Bytes;
 use connection::Connection;
+use endpoint::{Socket, Source, Stream};
 use protocol::{Negotiated, Protocols};
 use socket::ObservedStream;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -68,19 +77,40 @@ impl Default for Limits {
 /// Where and how to listen.
 #[derive(Debug, Clone)]
 pub struct ListenerConfig {
-    /// The address; port 0 for any.
-    pub address: SocketAddr,
+    /// What is bound.
+    pub endpoint: Endpoint,
     /// The offer of TLS; `None` for plain HTTP.
     pub tls: Option<Arc<Offer>>,
     /// Its limits.
     pub limits: Limits,
+    /// Whether connections tell where they come from, by the PROXY protocol.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// Whether requests tell where they come from, by X-Forwarded-For.
+    pub forwarded_for: Option<ForwardedFor>,
+    /// Whether metrics are given to who has no token.
+    pub unauthenticated_metrics: bool,
+}
+
+impl ListenerConfig {
+    /// Listens to an address, or to any free port of it where its port is 0, with nothing out of the
+    /// ordinary.
+    pub fn tcp(address: SocketAddr, tls: Option<Arc<Offer>>, limits: Limits) -> Self {
+        Self {
+            endpoint: Endpoint::Tcp(address),
+            tls,
+            limits,
+            proxy_protocol: None,
+            forwarded_for: None,
+            unauthenticated_metrics: false,
+        }
+    }
 }
 
 /// A listener with its socket.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    socket: TcpListener,
-    places: Arc<Semaphore>,
+    socket: Socket,
+    pub(crate) places: Arc<Places>,
     pub(crate) config: ListenerConfig,
 }
 
@@ -90,14 +120,17 @@ impl Listener {
         mut config: ListenerConfig,
         listeners: usize,
     ) -> Result<Self, ServerError> {
-        let address = config.address;
-        let failed = |source| ServerError::Listen { address, source };
-        let socket = TcpListener::bind(address).await.map_err(failed)?;
-        config.address = socket.local_addr().map_err(failed)?;
-        let places = capacity::connections(config.limits.connections, listeners);
+        let failed = |endpoint: &Endpoint, source| ServerError::Listen {
+            endpoint: endpoint.to_string(),
+            source,
+        };
+        let bound = Socket::bind(&config.endpoint).await;
+        let (socket, endpoint) = bound.map_err(|error| failed(&config.endpoint, error))?;
+        config.endpoint = endpoint;
+        let places = Arc::new(Places::new(config.limits.connections, listeners));
         Ok(Self {
             socket,
-            places: Arc::new(Semaphore::new(places)),
+            places,
             config,
         })
     }
@@ -113,13 +146,14 @@ impl Listener {
         let host = Arc::new(Host {
             answers,
             tls: self.config.tls.clone(),
+            proxy_protocol: self.config.proxy_protocol.clone(),
             protocols: Protocols::new(&limits, &tasks),
             ending: ending.clone(),
             tasks,
             limits,
         });
         loop {
-            let (stream, peer, place) = tokio::select! {
+            let (accepted, place) = tokio::select! {
                 () = ending.cancelled() => return,
                 accepted = self.accept() => match accepted {
                     Ok(accepted) => accepted,
@@ -130,17 +164,14 @@ impl Listener {
                     }
                 },
             };
-            host.tasks
-                .spawn(Arc::clone(&host).serve(stream, peer, place));
+            host.tasks.spawn(Arc::clone(&host).serve(accepted, place));
         }
     }
 
     /// Waits for a place, then for a connection: who finds none waits in the system's queue.
-    async fn accept(&self) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-        let place = Arc::clone(&self.places).acquire_owned().await;
-        let place = place.map_err(std::io::Error::other)?;
-        let (stream, peer) = self.socket.accept().await?;
-        Ok((stream, peer, place))
+    async fn accept(&self) -> std::io::Result<((Stream, Source), OwnedSemaphorePermit)> {
+        let place = self.places.take().await?;
+        Ok((self.socket.accept().await?, place))
     }
 }
 
@@ -148,6 +179,7 @@ impl Listener {
 struct Host<A> {
     answers: Arc<A>,
     tls: Option<Arc<Offer>>,
+    proxy_protocol: Option<ProxyProtocol>,
     protocols: Protocols,
     ending: CancellationToken,
     tasks: TaskTracker,
@@ -157,31 +189,62 @@ struct Host<A> {
 impl<A: Answers> Host<A> {
     async fn serve(
         self: Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
+        (stream, source): (Stream, Source),
         place: OwnedSemaphorePermit,
     ) {
-        // Answers are small and whole: waiting to fill a segment only delays them.
-        let _ = stream.set_nodelay(true);
         let connection = Connection::new(self.limits, self.tasks.clone(), place);
-        let service = request::Service::new(&self.answers, &connection, peer.ip());
-        let stream = ObservedStream::new(stream, Arc::clone(&connection));
+        let Some((stream, peer)) = self.identify(stream, source, &connection).await else {
+            return;
+        };
         let run = protocol::Run {
             protocols: &self.protocols,
             connection: &connection,
             ending: &self.ending,
         };
         let Some(offer) = &self.tls else {
+            let service = request::Service::new(&self.answers, &connection, peer);
             return run.serve(stream, service, Negotiated::Nothing).await;
         };
         let handshake = TlsAcceptor::from(offer.current()).accept(stream);
         match tokio::time::timeout(self.limits.head_time, handshake).await {
             Ok(Ok(stream)) => {
-                let negotiated = Negotiated::of(stream.get_ref().1.alpn_protocol());
+                let session = stream.get_ref().1;
+                let negotiated = Negotiated::of(session.alpn_protocol());
+                let peer = peer.with_certificates(session.peer_certificates());
+                let service = request::Service::new(&self.answers, &connection, peer);
                 run.serve(stream, service, negotiated).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
+        }
+    }
+
+    /// Where a connection comes from, by its PROXY header where one is believed; `None` where it is
+    /// refused.
+    async fn identify(
+        &self,
+        mut stream: Stream,
+        source: Source,
+        connection: &Arc<Connection>,
+    ) -> Option<(ObservedStream, Peer)> {
+        let Some(proxy_protocol) = &self.proxy_protocol else {
+            let stream = ObservedStream::new(stream, Bytes::new(), Arc::clone(connection));
+            return Some((stream, Peer::at(source)));
+        };
+        let identified = proxy_protocol.identify(&mut stream, source);
+        match tokio::time::timeout(self.limits.head_time, identified).await {
+            Ok(Ok((source, read_ahead))) => {
+                let stream = ObservedStream::new(stream, read_ahead, Arc::clone(connection));
+                Some((stream, Peer::at(source)))
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%error, ?source, "a connection is refused for its PROXY header");
+                None
+            }
+            Err(_) => {
+                tracing::debug!(?source, "a PROXY header took too long");
+                None
+            }
         }
     }
 }

@@ -5,6 +5,8 @@ use secretum_core::LogLevels;
 use secretum_engine::Fault;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tracing_subscriber::{EnvFilter, reload};
 
 /// How a log line looks.
@@ -161,5 +163,59 @@ fn named_level(level: &str) -> Result<&'static str, Fault> {
         other => Err(Fault::invalid(format!(
             "invalid level provided: unknown log level: {other}"
         ))),
+    }
+}
+
+/// The level at which requests are logged when they are done, as its place in [`REQUEST_LEVELS`]; 0 for none.
+static REQUESTS: AtomicUsize = AtomicUsize::new(0);
+
+const REQUEST_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// Logs each request when it is done, at this level (as of [`start`]) from here on; not where it is
+/// `off`.
+pub fn set_requests_level(level: &str) {
+    let place = REQUEST_LEVELS.iter().position(|own| *own == level);
+    REQUESTS.store(place.unwrap_or_default(), Ordering::Relaxed);
+}
+
+/// Whether requests are logged when they are done.
+pub(crate) fn logs_requests() -> bool {
+    REQUESTS.load(Ordering::Relaxed) != 0
+}
+
+/// A request that is done.
+pub(crate) struct Done<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) operation: &'static str,
+    /// Of the client.
+    pub(crate) address: &'a str,
+    pub(crate) status: u16,
+    pub(crate) took: Duration,
+}
+
+/// Logs a request that is done.
+pub(crate) fn request_done(done: &Done<'_>) {
+    let took_ms = done.took.as_secs_f64() * 1_000.0;
+    let (path, operation, address, status) = (done.path, done.operation, done.address, done.status);
+    // A level is part of the place where something is logged: there is one for each.
+    macro_rules! log {
+        ($level:ident) => {
+            tracing::$level!(
+                path,
+                operation,
+                address,
+                status,
+                took_ms,
+                "completed request"
+            )
+        };
+    }
+    match REQUESTS.load(Ordering::Relaxed) {
+        1 => log!(error),
+        2 => log!(warn),
+        3 => log!(info),
+        4 => log!(debug),
+        5 => log!(trace),
+        _ => {}
     }
 }

@@ -1,9 +1,10 @@
 //! [`Server`]: listeners over a core, from start to graceful end.
 
 use crate::ServerError;
+use crate::Traces;
 use crate::http::{BodyMemory, Vault};
-use crate::listener::{Answers, Listener, ListenerConfig};
-use crate::tls::Offer;
+use crate::listener::{Answers, Endpoint, Listener, ListenerConfig, Places};
+use crate::tls::{Offer, TlsFiles};
 use secretum_core::Core;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,26 +19,31 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// Listeners that serve.
 #[derive(Debug)]
 pub struct Server {
-    addresses: Vec<SocketAddr>,
+    endpoints: Vec<Endpoint>,
+    places: Vec<(Endpoint, Arc<Places>)>,
     ending: CancellationToken,
     tasks: TaskTracker,
-    offers: Vec<Arc<Offer>>,
+    offers: Vec<(Endpoint, Arc<Offer>)>,
 }
 
 impl Server {
-    /// Listens, and serves a core.
+    /// Listens, and serves a core; `traces` are told of each request.
     ///
     /// **Errors**: [`ServerError::Listen`] where an address is taken or not allowed.
     pub async fn start(
         core: &Arc<Core>,
         listeners: Vec<ListenerConfig>,
+        traces: Option<Arc<Traces>>,
     ) -> Result<Self, ServerError> {
         let largest = listeners.iter().map(|config| config.limits.body_bytes);
         let bodies = Arc::new(BodyMemory::for_bodies_of(largest.max().unwrap_or(0)));
         Self::start_with(listeners, |config, tasks| {
             Arc::new(Vault {
                 core: Arc::clone(core),
+                traces: traces.clone(),
                 limits: config.limits,
+                forwarded_for: config.forwarded_for.clone(),
+                unauthenticated_metrics: config.unauthenticated_metrics,
                 bodies: Arc::clone(&bodies),
                 tasks: tasks.clone(),
             })
@@ -56,14 +62,24 @@ impl Server {
             listeners.push(Listener::bind(config, count).await?);
         }
         let mut server = Self {
-            addresses: Vec::with_capacity(count),
+            endpoints: Vec::with_capacity(count),
+            places: Vec::with_capacity(count),
             ending: CancellationToken::new(),
             tasks: TaskTracker::new(),
             offers: Vec::new(),
         };
         for listener in listeners {
-            server.addresses.push(listener.config.address);
-            server.offers.extend(listener.config.tls.clone());
+            server.endpoints.push(listener.config.endpoint.clone());
+            let endpoint = &listener.config.endpoint;
+            let offer = listener.config.tls.clone();
+            server
+                .offers
+                .extend(offer.map(|offer| (endpoint.clone(), offer)));
+            let places = (
+                listener.config.endpoint.clone(),
+                Arc::clone(&listener.places),
+            );
+            server.places.push(places);
             let answers = answers(&listener.config, &server.tasks);
             let run = listener.run(answers, server.ending.clone(), server.tasks.clone());
             server.tasks.spawn(run);
@@ -75,23 +91,41 @@ impl Server {
     ///
     /// A listener whose files cannot be used keeps what it has; the log says which file it is.
     pub fn reload_certificates(&self) {
-        for offer in &self.offers {
-            match offer.reload() {
-                Ok(()) => tracing::info!(
-                    certificate = %offer.files().certificate.display(),
-                    "a certificate was read anew"
-                ),
-                Err(error) => tracing::error!(
-                    %error,
-                    "a certificate cannot be read anew, and the one before stays in force"
-                ),
+        for (_, offer) in &self.offers {
+            read_anew(offer, offer.files());
+        }
+    }
+
+    /// Reads certificates from these files for the listener at an endpoint, in the same way.
+    pub fn reload_tls(&self, endpoint: &Endpoint, files: TlsFiles) {
+        let offer = self.offers.iter().find(|(own, _)| own == endpoint);
+        if let Some((_, offer)) = offer {
+            read_anew(offer, files);
+        }
+    }
+
+    /// Changes how many connections the listener at an endpoint may hold open. Those that are too many
+    /// go on; no further one is accepted until enough of them have ended.
+    pub fn set_connections(&self, endpoint: &Endpoint, connections: usize) {
+        let listeners = self.places.len();
+        for (own, places) in &self.places {
+            if own == endpoint {
+                places.set(connections, listeners);
             }
         }
     }
 
+    /// What is listened on, addresses with their real ports.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
     /// The addresses listened on, with their real ports.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.endpoints.iter().filter_map(|endpoint| match endpoint {
+            Endpoint::Tcp(address) => Some(*address),
+            Endpoint::Unix(_) => None,
+        })
     }
 
     /// Stops accepting, and waits for requests under way.
@@ -107,6 +141,19 @@ impl Server {
                 "connections were cut off at the end"
             );
         }
+    }
+}
+
+fn read_anew(offer: &Offer, files: TlsFiles) {
+    match offer.reload_from(files) {
+        Ok(()) => tracing::info!(
+            certificate = %offer.files().certificate.display(),
+            "a certificate was read anew"
+        ),
+        Err(error) => tracing::error!(
+            %error,
+            "a certificate cannot be read anew, and the one before stays in force"
+        ),
     }
 }
 

@@ -54,8 +54,7 @@ pub enum Clients {
 /// What is offered to clients, which can be read anew while connections go on.
 #[derive(Debug)]
 pub struct Offer {
-    files: TlsFiles,
-    current: RwLock<Arc<ServerConfig>>,
+    current: RwLock<(TlsFiles, Arc<ServerConfig>)>,
 }
 
 impl Offer {
@@ -63,8 +62,9 @@ impl Offer {
     ///
     /// **Errors**: [`ServerError::Read`], [`ServerError::Pem`], [`ServerError::Certificate`].
     pub fn read(files: TlsFiles) -> Result<Arc<Self>, ServerError> {
-        let current = RwLock::new(server_config(&files)?);
-        Ok(Arc::new(Self { files, current }))
+        let config = server_config(&files)?;
+        let current = RwLock::new((files, config));
+        Ok(Arc::new(Self { current }))
     }
 
     /// Reads the same files anew. Handshakes to come get what is in them; sessions of before are not
@@ -72,18 +72,25 @@ impl Offer {
     ///
     /// **Errors**: as of [`Self::read`]; all stays as it is.
     pub fn reload(&self) -> Result<(), ServerError> {
-        let config = server_config(&self.files)?;
-        *self.current.write() = config;
+        self.reload_from(self.files())
+    }
+
+    /// Reads other files in their place.
+    ///
+    /// **Errors**: as of [`Self::read`]; all stays as it is.
+    pub fn reload_from(&self, files: TlsFiles) -> Result<(), ServerError> {
+        let config = server_config(&files)?;
+        *self.current.write() = (files, config);
         Ok(())
     }
 
     /// Where it was read from.
-    pub fn files(&self) -> &TlsFiles {
-        &self.files
+    pub fn files(&self) -> TlsFiles {
+        self.current.read().0.clone()
     }
 
     pub(crate) fn current(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.current.read())
+        Arc::clone(&self.current.read().1)
     }
 }
 

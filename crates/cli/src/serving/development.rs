@@ -9,7 +9,7 @@ use crate::session::token_file;
 use secretum_client::Environment;
 use secretum_core::Core;
 use secretum_server::config::LogFormat;
-use secretum_server::{Limits, ListenerConfig, tls};
+use secretum_server::{Limits, ListenerConfig, Server, tls};
 use secretum_storage::memory::MemoryStorage;
 use std::net::ToSocketAddrs;
 use std::path::PathBuf;
@@ -34,9 +34,11 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
         let listener = listener(&dev, certificate.as_ref())?;
         let born = core.develop(dev.root_token).await;
         let (unseal_key, root_token) = born.map_err(Failure::display)?;
-        let server = listen(&core, vec![listener]).await?;
-        let address = server.addresses().first();
-        let address = address.map(ToString::to_string).unwrap_or_default();
+        let server = listen(&core, vec![listener], None).await?;
+        let address = server.addresses().next();
+        let address = address
+            .map(|address| address.to_string())
+            .unwrap_or_default();
         if dev.store_token {
             // The server is of use without it: a home that cannot be written is no reason to end.
             if let Err(error) = token_file::write(environment, &root_token) {
@@ -54,7 +56,7 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
             "Unseal Key: {unseal_key}\nRoot Token: {}\n",
             root_token.expose()
         ))?;
-        serve(core, server, signals, || {}).await
+        serve(core, server, signals, Server::reload_certificates).await
     })
 }
 
@@ -91,11 +93,7 @@ fn listener(
     let tls = certificate
         .map(|certificate| certificate.offer())
         .transpose()?;
-    Ok(ListenerConfig {
-        address,
-        tls,
-        limits: Limits::default(),
-    })
+    Ok(ListenerConfig::tcp(address, tls, Limits::default()))
 }
 
 /// The unseal key as text, as `operator unseal` takes it.

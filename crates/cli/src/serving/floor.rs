@@ -32,11 +32,7 @@ pub(crate) fn run(floor: Floor) -> Result<(), Failure> {
     let tls = Some(tls::Offer::read(files).map_err(Failure::display)?);
     runtime()?.block_on(async {
         let signals = Signals::watch().map_err(Failure::display)?;
-        let listener = ListenerConfig {
-            address: floor.listen,
-            tls,
-            limits: Limits::default(),
-        };
+        let listener = ListenerConfig::tcp(floor.listen, tls, Limits::default());
         let server = floor::start(listener).await.map_err(Failure::display)?;
         signals.until_stopped(async || {}).await;
         server.stop().await;

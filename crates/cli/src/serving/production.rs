@@ -8,14 +8,14 @@ use secretum_client::Environment;
 use secretum_core::Core;
 use secretum_crypto::sha256;
 use secretum_server::config::{
-    self, ClientCertificates, Config, Listener, Loaded, LogFormat, RaftStorage as RaftSettings,
-    TlsVersion,
+    self, ClientCertificates, Config, ListenAddress, Listener, Loaded, LogFormat, LogLevel,
+    RaftStorage as RaftSettings, TlsVersion,
 };
-use secretum_server::{Limits, ListenerConfig, hardening, logging, tls};
+use secretum_server::{Endpoint, Limits, ListenerConfig, Server, Traces, hardening, logging, tls};
 use secretum_storage::Storage;
 use secretum_storage::memory::MemoryStorage;
 use secretum_storage::raft::{RaftConfig, RaftStorage};
-use std::net::ToSocketAddrs;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 /// Runs it until it is told to end; with `-check`, only says what the configuration means.
@@ -32,14 +32,20 @@ pub(super) fn run(arguments: &ServerArguments, environment: &Environment) -> Res
     let level = arguments.log_level.unwrap_or(config.log_level).name();
     let format = arguments.log_format.unwrap_or(config.log_format);
     start_logging(level, format == LogFormat::Json);
+    set_requests_level(&config);
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
     if !config.disable_mlock {
         hardening::lock_memory();
     }
-    let reload_level = || reload_log_level(arguments, environment);
-    runtime()?.block_on(start(config, listeners, reload_level))
+    let running = config.clone();
+    let reload = |server: &Server| reload(arguments, environment, &running, server);
+    runtime()?.block_on(start(config, listeners, reload))
+}
+
+fn set_requests_level(config: &Config) {
+    logging::set_requests_level(config.log_requests_level.map_or("off", LogLevel::name));
 }
 
 fn load(arguments: &ServerArguments, environment: &Environment) -> Result<Loaded, Failure> {
@@ -51,23 +57,45 @@ fn load(arguments: &ServerArguments, environment: &Environment) -> Result<Loaded
     Config::load(&arguments.config, &|name| environment.plain(name)).map_err(Failure::display)
 }
 
-/// Reads the configuration anew for its log level, which a flag or a variable comes before.
-fn reload_log_level(arguments: &ServerArguments, environment: &Environment) {
-    if arguments.log_level.is_some() {
-        return;
+/// Reads the configuration anew, and makes hold what can change while the server runs; the log names the
+/// rest.
+fn reload(
+    arguments: &ServerArguments,
+    environment: &Environment,
+    running: &Config,
+    server: &Server,
+) {
+    let config = match Config::load(&arguments.config, &|name| environment.plain(name)) {
+        Ok(Loaded { config, .. }) => config,
+        Err(faults) => {
+            tracing::error!("the configuration is faulty, and stays as it is: {faults}");
+            return server.reload_certificates();
+        }
+    };
+    set_requests_level(&config);
+    if arguments.log_level.is_none() {
+        logging::set_level(config.log_level.name());
     }
-    match Config::load(&arguments.config, &|name| environment.plain(name)) {
-        Ok(Loaded { config, .. }) => logging::set_level(config.log_level.name()),
-        Err(faults) => tracing::error!(
-            "the configuration is faulty, and the log level stays as it is: {faults}"
-        ),
+    let endpoints = server.endpoints().iter().zip(&running.listeners);
+    for (endpoint, own) in endpoints {
+        let same = |anew: &&Listener| anew.address == own.address;
+        let Some(anew) = config.listeners.iter().find(same) else {
+            continue;
+        };
+        server.set_connections(endpoint, anew.max_connections);
+        if let (Some(tls), Some(_)) = (&anew.tls, &own.tls) {
+            server.reload_tls(endpoint, tls_files(tls));
+        }
+    }
+    for setting in running.restart_needed(&config) {
+        tracing::warn!(setting, "a setting has changed, and holds after a restart");
     }
 }
 
 async fn start(
     config: Config,
     listeners: Vec<ListenerConfig>,
-    reload_level: impl Fn(),
+    reload: impl Fn(&Server),
 ) -> Result<(), Failure> {
     let signals = watch_signals()?;
     let storage = open(&config).await?;
@@ -77,7 +105,7 @@ async fn start(
         } else {
             "http"
         };
-        format!("{scheme}://{}", listener.address)
+        format!("{scheme}://{}", listener.endpoint)
     });
     let mut core_config = core_config(storage, config.storage.type_name())?;
     core_config.node.configuration = config::sanitized(&config);
@@ -97,7 +125,12 @@ async fn start(
         .unwrap_or_default();
     core_config.cluster_name = config.cluster_name.unwrap_or_default();
     let core = Core::new(core_config).map_err(Failure::display)?;
-    let server = match listen(&core, listeners).await {
+    let traces = config.traces.map(|traces| {
+        let ratio = traces.sampling_ratio.as_f64();
+        Traces::start(&traces.endpoint.to_string(), ratio).map(Arc::new)
+    });
+    let traces = traces.transpose().map_err(Failure::display)?;
+    let server = match listen(&core, listeners, traces.clone()).await {
         Ok(server) => server,
         Err(failure) => {
             // What was opened is closed as it should be; the failure to listen is what counts.
@@ -105,13 +138,18 @@ async fn start(
             return Err(failure);
         }
     };
-    for address in server.addresses() {
-        tracing::info!(%address, "listening");
+    for endpoint in server.endpoints() {
+        tracing::info!(%endpoint, "listening");
     }
     tracing::info!(
         "the vault is sealed: `operator unseal` opens it, after `operator init` the first time"
     );
-    serve(core, server, signals, reload_level).await
+    let served = serve(core, server, signals, reload).await;
+    if let Some(traces) = traces {
+        // It blocks for as long as the receiver takes.
+        let _ = tokio::task::spawn_blocking(move || traces.end()).await;
+    }
+    served
 }
 
 async fn open(config: &Config) -> Result<Arc<dyn Storage>, Failure> {
@@ -154,17 +192,10 @@ fn listeners(config: &Config) -> Result<Vec<ListenerConfig>, Failure> {
 }
 
 fn listener(settings: &Listener) -> Result<ListenerConfig, Failure> {
-    let address = settings.address.to_string();
-    let found = address
-        .to_socket_addrs()
-        .ok()
-        .and_then(|mut found| found.next());
-    let address = found.ok_or_else(|| {
-        Failure::local(format!(
-            "{}: `{address}` cannot be resolved",
-            settings.place
-        ))
-    })?;
+    let endpoint = match &settings.address {
+        ListenAddress::Tcp(address) => Endpoint::Tcp(resolve(settings, &address.to_string())?),
+        ListenAddress::Unix(file) => Endpoint::Unix(file.clone()),
+    };
     let tls = settings.tls.as_ref().map(offer).transpose()?;
     let limits = Limits {
         body_bytes: usize::try_from(settings.max_request_size_bytes).unwrap_or(usize::MAX),
@@ -176,14 +207,35 @@ fn listener(settings: &Listener) -> Result<ListenerConfig, Failure> {
         connections: settings.max_connections,
     };
     Ok(ListenerConfig {
-        address,
+        endpoint,
         tls,
         limits,
+        proxy_protocol: settings.proxy_protocol.clone(),
+        forwarded_for: settings.forwarded_for.clone(),
+        unauthenticated_metrics: settings.unauthenticated_metrics,
+    })
+}
+
+fn resolve(settings: &Listener, address: &str) -> Result<SocketAddr, Failure> {
+    let found = address
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut found| found.next());
+    found.ok_or_else(|| {
+        Failure::local(format!(
+            "{}: `{address}` cannot be resolved",
+            settings.place
+        ))
     })
 }
 
 fn offer(settings: &config::Tls) -> Result<Arc<tls::Offer>, Failure> {
-    let files = tls::TlsFiles {
+    tls::Offer::read(tls_files(settings))
+        .map_err(|error| Failure::display(settings.cert_refused(error.to_string())))
+}
+
+fn tls_files(settings: &config::Tls) -> tls::TlsFiles {
+    tls::TlsFiles {
         certificate: settings.cert_file.value.clone(),
         key: settings.key_file.value.clone(),
         versions: match (settings.min_version, settings.max_version) {
@@ -196,7 +248,5 @@ fn offer(settings: &config::Tls) -> Result<Arc<tls::Offer>, Failure> {
             ClientCertificates::Optional(file) => tls::Clients::Optional(file.value.clone()),
             ClientCertificates::Required(file) => tls::Clients::Required(file.value.clone()),
         },
-    };
-    tls::Offer::read(files)
-        .map_err(|error| Failure::display(settings.cert_refused(error.to_string())))
+    }
 }

@@ -88,7 +88,7 @@ pub(super) fn owned_by(token: &str) -> Result<Key, StorageError> {
 }
 
 /// Where leases are found by the time when something is to be done.
-pub(super) const DUE: &str = "sys/lease-expiry/";
+pub(crate) const DUE: &str = "sys/lease-expiry/";
 
 /// Where those are found that cannot be ended.
 pub(super) const IRREVOCABLE: &str = "sys/irrevocable/";

@@ -127,7 +127,8 @@ impl<'r> Flow<'r> {
     ) -> Result<Outcome, Fault> {
         let ttl = self.request.wrap_ttl.filter(|ttl| ttl.0 > 0);
         let is_wrapped = outcome.reply.wrap_info.is_some();
-        let wrappable = outcome.shape != Shape::Bare && !outcome.reply.gone && !is_wrapped;
+        let is_enveloped = !matches!(outcome.shape, Shape::Bare | Shape::Plain);
+        let wrappable = is_enveloped && !outcome.reply.gone && !is_wrapped;
         match ttl.filter(|_| wrappable && outcome.reply.has_content()) {
             Some(ttl) => {
                 recording.taken().await?;

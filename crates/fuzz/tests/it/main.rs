@@ -45,6 +45,7 @@ replayed! {
     pgp_key: 600,
     policy: 20_000,
     policy_parameters: 20_000,
+    proxy_header: 20_000,
     raft_format: 20_000,
     raft_frame: 20_000,
     raft_records: 20_000,

@@ -1,6 +1,7 @@
 //! The settings in force, for people.
 
 use super::{ClientCertificates, Config, Listener, Storage, Tls};
+use crate::listener::Untrusted;
 use secretum_api::fields::short_duration;
 use secretum_core::OpenCeremonies;
 use std::fmt::Display;
@@ -42,6 +43,14 @@ pub fn describe(config: &Config) -> String {
     ]);
     let raw = config.raw_storage_endpoint;
     lines.extend(raw.then(|| line("raw_storage_endpoint", raw)));
+    if let Some(level) = config.log_requests_level {
+        lines.push(line("log_requests_level", level.name()));
+    }
+    if let Some(traces) = &config.traces {
+        let share = traces.sampling_ratio.as_f64();
+        let value = format!("to {}, of {share} of the requests", traces.endpoint);
+        lines.push(line("traces", value));
+    }
     lines.extend(open_ceremonies(config.open_ceremonies));
     lines.concat()
 }
@@ -74,8 +83,9 @@ fn of_listener(listener: &Listener) -> String {
     let tls = listener.tls.as_ref();
     let times = listener.http_times;
     format!(
-        "tcp {}, {}, requests of at most {} bytes and {}, at most {} connections, timeouts: \
+        "{} {}, {}, requests of at most {} bytes and {}, at most {} connections, timeouts: \
          head {}, body {}, write {}, idle {}",
+        listener.address.kind(),
         listener.address,
         tls.map_or_else(|| "no TLS".to_owned(), of_tls),
         listener.max_request_size_bytes,
@@ -85,7 +95,29 @@ fn of_listener(listener: &Listener) -> String {
         short_duration(times.read),
         short_duration(times.write),
         short_duration(times.idle),
-    )
+    ) + &origin(listener)
+}
+
+/// Whose word is taken for where clients are, and who gets metrics.
+fn origin(listener: &Listener) -> String {
+    let mut text = String::new();
+    if let Some(proxy) = &listener.proxy_protocol {
+        let trusted = proxy.trusted.as_ref().map(ToString::to_string);
+        let others = match (&trusted, proxy.untrusted) {
+            (None, _) => "",
+            (Some(_), Untrusted::Ignored) => ", not of others",
+            (Some(_), Untrusted::Refused) => ", others refused",
+        };
+        let trusted = trusted.unwrap_or_else(|| "everybody".to_owned());
+        text += &format!(", PROXY headers of {trusted}{others}");
+    }
+    if let Some(forwarded) = &listener.forwarded_for {
+        text += &format!(", X-Forwarded-For of {}", forwarded.trusted);
+    }
+    if listener.unauthenticated_metrics {
+        text += ", metrics without a token";
+    }
+    text
 }
 
 fn of_tls(tls: &Tls) -> String {

@@ -8,7 +8,7 @@ use super::stanza::{Stanza, StanzaReader};
 use super::storage::{self, StorageDraft};
 use super::{
     Config, LEASE_TTL_DEFAULT, LISTENERS_MAX, Listener, LogFormat, LogLevel, NodeUrl, Place,
-    Placed, Problem, values,
+    Placed, Problem, Traces, telemetry, values,
 };
 use secretum_api::fields::short_duration;
 use secretum_core::OpenCeremonies;
@@ -37,9 +37,12 @@ pub(crate) struct Draft {
     log_format: Option<Placed<LogFormat>>,
     audit_directory: Option<Placed<PathBuf>>,
     open_ceremonies: Option<Placed<OpenCeremonies>>,
+    traces: Option<Placed<Traces>>,
+    log_requests_level: Option<Placed<Option<LogLevel>>>,
 }
 
 const LEVEL: &str = "`trace`, `debug`, `info`, `warn` or `error`";
+const REQUESTS_LEVEL: &str = "`off`, `trace`, `debug`, `info`, `warn` or `error`";
 const FORMAT: &str = "`standard` or `json`";
 const CEREMONIES: &str = "a list of `generate-root` and `rekey`";
 
@@ -88,6 +91,12 @@ impl Draft {
         later(&mut self.audit_directory, directory);
         let open = section.take("enable_unauthenticated_access", CEREMONIES, ceremonies);
         later(&mut self.open_ceremonies, open);
+        let level = section.take("log_requests_level", REQUESTS_LEVEL, requests_level);
+        later(&mut self.log_requests_level, level);
+        if let Some(block) = section.block("telemetry") {
+            let traces = telemetry::traces(source, block, section.notices);
+            later(&mut self.traces, traces);
+        }
         section.finish(UNSERVED);
     }
 
@@ -120,8 +129,7 @@ impl Draft {
         let (stanzas, faulty) = reader.read(body);
         self.has_listener |= faulty;
         for stanza in stanzas {
-            // One that is named in a warning and left out is none.
-            self.has_listener |= stanza.kind != "unix";
+            self.has_listener = true;
             if self.listeners.len() >= LISTENERS_MAX {
                 notices.push(stanza.place, Problem::TooManyListeners);
                 return;
@@ -189,6 +197,8 @@ impl Draft {
                 .open_ceremonies
                 .map(|open| open.value)
                 .unwrap_or_default(),
+            traces: self.traces.map(|traces| traces.value),
+            log_requests_level: self.log_requests_level.and_then(|level| level.value),
         })
     }
 }
@@ -226,6 +236,15 @@ fn name_seals(source: &Source, body: &Body, notices: &mut Notices) {
 
 fn level(value: &Value) -> Option<LogLevel> {
     LogLevel::of(value.as_str()?)
+}
+
+/// A level, or none where it is off.
+fn requests_level(value: &Value) -> Option<Option<LogLevel>> {
+    let word = value.as_str()?;
+    if word.eq_ignore_ascii_case("off") {
+        return Some(None);
+    }
+    LogLevel::of(word).map(Some)
 }
 
 fn format(value: &Value) -> Option<LogFormat> {
@@ -290,7 +309,7 @@ fn lease_ttls(
 fn refuse_taken(listeners: &[Listener], notices: &mut Notices) {
     for (index, listener) in listeners.iter().enumerate() {
         let address = &listener.address;
-        let same = |earlier: &&Listener| earlier.address == *address && address.port != 0;
+        let same = |earlier: &&Listener| earlier.address == *address && !address.is_any_port();
         if let Some(first) = listeners.iter().take(index).find(same) {
             let problem = Problem::AddressTaken {
                 address: address.clone(),

@@ -7,16 +7,52 @@ use super::stanza::Stanza;
 use super::{
     Address, CONNECTIONS_DEFAULT, CONNECTIONS_MAX, IDLE_TIME_DEFAULT, Place, Problem,
     READ_HEADER_TIME_DEFAULT, READ_TIME_DEFAULT, REQUEST_BYTES_DEFAULT, REQUEST_BYTES_MAX,
-    REQUEST_DURATION_DEFAULT, Tls, WRITE_TIME_DEFAULT, tls, values,
+    REQUEST_DURATION_DEFAULT, Tls, WRITE_TIME_DEFAULT, origin, telemetry, tls, unix, values,
 };
+use crate::http::ForwardedFor;
+use crate::listener::{ProxyProtocol, SocketFile};
 use secretum_hcl::Value;
+use std::fmt;
 use std::time::Duration;
 
-/// Where clients are listened to, over TCP.
+/// What a listener binds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// An address of TCP.
+    Tcp(Address),
+    /// A Unix socket.
+    Unix(SocketFile),
+}
+
+impl ListenAddress {
+    /// The kind of its stanza.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Tcp(_) => "tcp",
+            Self::Unix(_) => "unix",
+        }
+    }
+
+    /// Whether the system chooses where it is, so that two may be alike.
+    pub(crate) fn is_any_port(&self) -> bool {
+        matches!(self, Self::Tcp(Address { port: 0, .. }))
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(formatter),
+            Self::Unix(file) => file.path.display().fmt(formatter),
+        }
+    }
+}
+
+/// Where clients are listened to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
-    /// The address that is bound. Default: `127.0.0.1:8200`.
-    pub address: Address,
+    /// What is bound. Default: `127.0.0.1:8200`.
+    pub address: ListenAddress,
     /// The address that is bound for other nodes. Default: `None`.
     pub cluster_address: Option<Address>,
     /// Its TLS; `None` only if the configuration says that it shall have none.
@@ -31,6 +67,12 @@ pub struct Listener {
     pub max_connections: usize,
     /// How long its clients may take, and how long they may rest.
     pub http_times: HttpTimes,
+    /// Whose PROXY headers are believed. Default: `None`; none is read.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// Whose X-Forwarded-For is believed. Default: `None`; none is read.
+    pub forwarded_for: Option<ForwardedFor>,
+    /// Whether metrics are given to who has no token. Default: false.
+    pub unauthenticated_metrics: bool,
     /// Where it stands in the configuration.
     pub place: Place,
 }
@@ -77,7 +119,7 @@ impl HttpTimes {
 
 impl Listener {
     /// The defaults, with this address and TLS; `place` is the flag or variable that asks for it.
-    pub fn new(address: Address, tls: Option<Tls>, place: Place) -> Self {
+    pub fn new(address: ListenAddress, tls: Option<Tls>, place: Place) -> Self {
         Self {
             address,
             cluster_address: None,
@@ -86,6 +128,9 @@ impl Listener {
             max_request_duration: REQUEST_DURATION_DEFAULT,
             max_connections: CONNECTIONS_DEFAULT,
             http_times: HttpTimes::default(),
+            proxy_protocol: None,
+            forwarded_for: None,
+            unauthenticated_metrics: false,
             place,
         }
     }
@@ -113,11 +158,7 @@ impl ListenerDraft {
     ) -> Option<Self> {
         match stanza.kind.as_str() {
             "tcp" => Self::take(Section::new(source, stanza.body, notices), &stanza.place),
-            "unix" => {
-                let name = "listener \"unix\"".to_owned();
-                notices.push(stanza.place.clone(), Problem::Unserved(name));
-                None
-            }
+            "unix" => Self::take_unix(Section::new(source, stanza.body, notices), &stanza.place),
             kind => {
                 let (kind, example) = (values::shortened(kind), example(source));
                 let problem = Problem::ListenerKind { kind, example };
@@ -128,31 +169,60 @@ impl ListenerDraft {
     }
 
     fn take(mut section: Section<'_, '_>, place: &Place) -> Option<Self> {
-        section.knows("type");
         let parse = |value: &Value| value.as_str().and_then(Address::parse);
         let address = section.take("address", ADDRESS, parse);
         let address_is_faulty = address.is_none() && section.has("address");
         let cluster_address = section.take("cluster_address", ADDRESS, parse);
-        let size = section.take("max_request_size", REQUEST_SIZE, request_size);
-        let max_request_duration = section.duration("max_request_duration");
-        let connections = section.take("max_connections", CONNECTIONS, connections);
-        let http_times = HttpTimes::take(&mut section);
         let tls = tls::read(&mut section, place);
+        let proxy_protocol = origin::proxy_protocol(&mut section);
+        let forwarded_for = origin::forwarded_for(&mut section);
+        let address = address.map_or_else(default_address, |address| address.value);
+        let address = ListenAddress::Tcp(address);
+        let draft = Self::take_common(&mut section, Listener::new(address, None, place.clone()));
         section.finish(LISTENER_UNSERVED);
         if address_is_faulty {
             return None;
         }
-        let address = address.map_or_else(default_address, |address| address.value);
         Some(Self {
             listener: Listener {
+                tls: tls?,
                 cluster_address: cluster_address.map(|address| address.value),
+                proxy_protocol: proxy_protocol?,
+                forwarded_for: forwarded_for?,
+                ..draft.listener
+            },
+            ..draft
+        })
+    }
+
+    fn take_unix(mut section: Section<'_, '_>, place: &Place) -> Option<Self> {
+        let file = unix::read(&mut section, place);
+        // There is no TLS; who says so is right.
+        section.knows("tls_disable");
+        let draft = file.map(|file| {
+            let listener = Listener::new(ListenAddress::Unix(file), None, place.clone());
+            Self::take_common(&mut section, listener)
+        });
+        section.finish(&[LISTENER_UNSERVED, origin::KEYS, tls::KEYS].concat());
+        draft
+    }
+
+    /// What listeners of every kind say.
+    fn take_common(section: &mut Section<'_, '_>, listener: Listener) -> Self {
+        section.knows("type");
+        let size = section.take("max_request_size", REQUEST_SIZE, request_size);
+        let max_request_duration = section.duration("max_request_duration");
+        let connections = section.take("max_connections", CONNECTIONS, connections);
+        Self {
+            listener: Listener {
                 max_connections: connections.map_or(CONNECTIONS_DEFAULT, |number| number.value),
-                http_times,
+                http_times: HttpTimes::take(section),
                 max_request_size_bytes: size.map_or(REQUEST_BYTES_DEFAULT, |size| size.value),
-                ..Listener::new(address, tls?, place.clone())
+                unauthenticated_metrics: telemetry::unauthenticated_metrics(section),
+                ..listener
             },
             max_request_duration: max_request_duration.map(|duration| duration.value),
-        })
+        }
     }
 
     /// The listener, with what the whole configuration says of listeners.

@@ -1,6 +1,6 @@
 //! What can be wrong with a configuration, and what to write instead.
 
-use super::{Address, FILE_BYTES_MAX, FILES_MAX, LISTENERS_MAX, Place, Severity};
+use super::{FILE_BYTES_MAX, FILES_MAX, LISTENERS_MAX, ListenAddress, Place, Severity};
 use std::io;
 use std::path::PathBuf;
 
@@ -133,10 +133,19 @@ pub enum Problem {
     #[error("the listener of {first} has the address `{address}` too; leave one out")]
     AddressTaken {
         /// The address.
-        address: Address,
+        address: ListenAddress,
         /// Where the other listener stands.
         first: Place,
     },
+    /// A socket without its place.
+    #[error("the listener has no `address`; write `address = \"/run/secretum/vault.sock\"`, say")]
+    NoSocketPath,
+    /// A key that another one needs is missing.
+    #[error("`{0}` needs `{1}`, and at least one of them")]
+    Needs(&'static str, &'static str),
+    /// A key without the one that gives it a meaning. A warning.
+    #[error("`{0}` has no effect without `{1}`")]
+    Without(&'static str, &'static str),
     /// A listener that says nothing of TLS.
     #[error(
         "the listener has no TLS; set `tls_cert_file` and `tls_key_file`, or `tls_disable = true`"
@@ -209,6 +218,7 @@ impl Problem {
             | Self::Unserved(_)
             | Self::UnservedSeal(_)
             | Self::StorageReplaced(_)
+            | Self::Without(..)
             | Self::TlsDisabled(_) => Severity::Warning,
             _ => Severity::Error,
         }

@@ -96,6 +96,25 @@ impl<'a, 'n> Section<'a, 'n> {
         parsed.map(|value| Placed { value, place })
     }
 
+    /// The block of a key; a list of blocks is its last one, as what stands later counts. What is no
+    /// block is said.
+    pub(crate) fn block(&mut self, key: &'static str) -> Option<&'a Body> {
+        let mut value = self.value(key)?;
+        if let ValueKind::List(values) = &value.kind {
+            value = values.last()?;
+        }
+        if let ValueKind::Object(body) = &value.kind {
+            return Some(body);
+        }
+        let problem = Problem::NotABlock {
+            stanza: key,
+            found: values::shown(value),
+            example: format!("`{key} {{ … }}`, or a table in TOML and JSON"),
+        };
+        self.notices.push(self.source.place(value.at), problem);
+        None
+    }
+
     pub(crate) fn text(&mut self, key: &'static str) -> Option<Placed<String>> {
         self.take(key, TEXT, values::text)
     }

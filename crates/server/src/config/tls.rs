@@ -91,6 +91,17 @@ const CLIENT_CA_FILE: &str = "tls_client_ca_file";
 const REQUIRE_CLIENT_CERT: &str = "tls_require_and_verify_client_cert";
 const DISABLE_CLIENT_CERTS: &str = "tls_disable_client_certs";
 
+/// Keys that listeners on Unix sockets do not have.
+pub(crate) const KEYS: &[&str] = &[
+    CERT_FILE,
+    KEY_FILE,
+    CLIENT_CA_FILE,
+    REQUIRE_CLIENT_CERT,
+    DISABLE_CLIENT_CERTS,
+    "tls_min_version",
+    "tls_max_version",
+];
+
 /// What a listener says of TLS.
 struct Keys {
     disable: Option<Placed<bool>>,

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use secretum_api::Envelope;
-use secretum_core::{Outcome, Response};
+use secretum_core::{Outcome, Report, Response};
 use secretum_engine::{Fault, RateFacts, RawReply, ReplyLease, Shape};
 use secretum_storage::StorageError;
 use serde::Serialize;
@@ -105,6 +105,7 @@ fn success(id: &str, reply: &RawReply, shape: Shape) -> serde_json::Result<HttpR
         (false, false) => StatusCode::OK,
     };
     let body = match (shape, &reply.data) {
+        (Shape::Plain, Some(data)) => return plain(data),
         (Shape::Bare, Some(data)) => data.get().as_bytes().to_vec(),
         (Shape::Lifted, Some(data)) => lifted(&envelope(id, reply), data)?,
         _ => {
@@ -116,6 +117,31 @@ fn success(id: &str, reply: &RawReply, shape: Shape) -> serde_json::Result<HttpR
         }
     };
     Ok(json(status, body))
+}
+
+/// What is a text as that text, of which there is one kind: metrics; all else as JSON.
+fn plain(data: &RawValue) -> serde_json::Result<HttpResponse> {
+    if !data.get().starts_with('"') {
+        return Ok(json(StatusCode::OK, data.get().as_bytes().to_vec()));
+    }
+    serde_json::from_str(data.get()).map(metrics_text)
+}
+
+/// Metrics, in the text format of Prometheus.
+fn metrics_text(text: String) -> HttpResponse {
+    let mut response = json(StatusCode::OK, text.into_bytes());
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+/// Metrics, for who needs no token.
+pub(super) fn report(report: Result<Report, Fault>) -> HttpResponse {
+    match report {
+        Ok(Report::Text(text)) => metrics_text(text),
+        Ok(Report::Json(data)) => json(StatusCode::OK, data.get().as_bytes().to_vec()),
+        Err(fault) => refused(&fault),
+    }
 }
 
 fn envelope<'a>(id: &'a str, reply: &'a RawReply) -> Envelope<'a> {

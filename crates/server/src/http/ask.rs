@@ -2,6 +2,7 @@
 
 use super::Vault;
 use super::body::{self, Held, Refusal};
+use crate::listener::Peer;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName};
 use hyper::{Method, Request as HttpRequest};
@@ -9,9 +10,8 @@ use percent_encoding::percent_decode_str;
 use secretum_api::RequestPath;
 use secretum_api::fields::{Seconds, parse_duration};
 use secretum_core::{RecordedHeader, Request};
-use secretum_crypto::{SecretString, SystemRng, random_uuid};
+use secretum_crypto::SecretString;
 use secretum_engine::{Fault, QUERY_PAIRS_MAX, Verb};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A request as it was read, and what only HTTP knows of it.
@@ -23,6 +23,13 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// Whether it asks for metrics.
+    pub(super) fn is_metrics(&self) -> bool {
+        self.is_get
+            && self.request.verb == Verb::Read
+            && self.request.path.as_str() == "sys/metrics"
+    }
+
     /// Whether it asks for the health of the node.
     pub(super) fn is_health(&self) -> bool {
         self.is_get && self.request.verb == Verb::Read && self.request.path.as_str() == "sys/health"
@@ -38,8 +45,9 @@ const WRAP_TTL: HeaderName = HeaderName::from_static("x-vault-wrap-ttl");
 /// **Errors**: a [`Fault`] that says what is wrong with it, or that it was too slow.
 pub(super) async fn read(
     vault: &Arc<Vault>,
+    id: Result<String, Fault>,
     http: HttpRequest<Incoming>,
-    peer: IpAddr,
+    peer: Peer,
 ) -> Result<Asked, Refusal> {
     let (head, body) = http.into_parts();
     let mut query = query(head.uri.query().unwrap_or_default())?;
@@ -52,13 +60,14 @@ pub(super) async fn read(
         check_patch_type(&head.headers)?;
     }
     let mut request = Request {
-        id: random_uuid(&SystemRng).map_err(Fault::internal)?,
+        id: id?,
         verb,
         path,
         query,
         body: None,
         token,
-        remote_address: Some(peer),
+        remote_address: peer.address,
+        client_certificates: peer.certificates,
         wrap_ttl,
         headers: recorded_headers(vault, &head.headers),
     };

@@ -42,16 +42,15 @@ impl House {
             cluster_name: String::new(),
         });
         let core = core.unwrap();
-        let config = ListenerConfig {
-            address: "127.0.0.1:0".parse().unwrap(),
-            tls: None,
-            limits,
-        };
+        let config = ListenerConfig::tcp("127.0.0.1:0".parse().unwrap(), None, limits);
         let bodies = Arc::new(bodies);
         let server = Server::start_with(vec![config], |config, tasks| {
             Arc::new(Vault {
                 core: Arc::clone(&core),
+                traces: None,
                 limits: config.limits,
+                forwarded_for: config.forwarded_for.clone(),
+                unauthenticated_metrics: config.unauthenticated_metrics,
                 bodies: Arc::clone(&bodies),
                 tasks: tasks.clone(),
             })
@@ -93,7 +92,7 @@ impl House {
     }
 
     async fn peer(&self) -> Peer {
-        Peer::connect(*self.server.addresses().first().unwrap()).await
+        Peer::connect(self.server.addresses().next().unwrap()).await
     }
 
     /// Sends the head of a request, whose body is still to come.

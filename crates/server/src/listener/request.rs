@@ -1,6 +1,7 @@
 //! [`Service`]: the requests of one connection, within their time, and to their end even if nobody
 //! waits for it.
 
+use super::Peer;
 use super::body::AnswerBody;
 use super::connection::{Connection, UnderWay};
 use super::protocol::STREAMS_MAX;
@@ -10,7 +11,6 @@ use futures::future::{BoxFuture, Map};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -30,7 +30,7 @@ pub(crate) trait Answers: Send + Sync + 'static {
     fn answer(
         self: &Arc<Self>,
         request: Request<Incoming>,
-        peer: IpAddr,
+        peer: Peer,
     ) -> impl Future<Output = HttpResponse> + Send + 'static;
 }
 
@@ -38,11 +38,11 @@ pub(crate) trait Answers: Send + Sync + 'static {
 pub(super) struct Service<A> {
     answers: Arc<A>,
     connection: Arc<Connection>,
-    peer: IpAddr,
+    peer: Peer,
 }
 
 impl<A> Service<A> {
-    pub(super) fn new(answers: &Arc<A>, connection: &Arc<Connection>, peer: IpAddr) -> Self {
+    pub(super) fn new(answers: &Arc<A>, connection: &Arc<Connection>, peer: Peer) -> Self {
         Self {
             answers: Arc::clone(answers),
             connection: Arc::clone(connection),
@@ -64,7 +64,7 @@ impl<A: Answers> hyper::service::Service<Request<Incoming>> for Service<A> {
         let work: BoxFuture<'static, HttpResponse> = if is_one_too_many {
             Box::pin(std::future::ready(http::too_many()))
         } else {
-            Box::pin(self.answers.answer(request, self.peer))
+            Box::pin(self.answers.answer(request, self.peer.clone()))
         };
         let work = Work {
             work: Some(work),

@@ -1,23 +1,30 @@
 //! [`ObservedStream`]: a socket that notes when its peer sends, and when it takes nothing.
 
 use super::connection::Connection;
+use super::endpoint::Stream;
+use bytes::{Buf, Bytes};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// A socket below TLS: what a buffer above it takes says nothing about the peer.
 #[derive(Debug)]
 pub(super) struct ObservedStream {
-    stream: TcpStream,
+    stream: Stream,
+    /// What was read from the stream already, to look for a PROXY header, and belongs to what follows.
+    read_ahead: Bytes,
     connection: Arc<Connection>,
 }
 
 impl ObservedStream {
-    pub(super) fn new(stream: TcpStream, connection: Arc<Connection>) -> Self {
-        Self { stream, connection }
+    pub(super) fn new(stream: Stream, read_ahead: Bytes, connection: Arc<Connection>) -> Self {
+        Self {
+            stream,
+            read_ahead,
+            connection,
+        }
     }
 
     fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -36,6 +43,13 @@ impl AsyncRead for ObservedStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.read_ahead.is_empty() {
+            let bytes = self.read_ahead.len().min(buffer.remaining());
+            buffer.put_slice(self.read_ahead.get(..bytes).unwrap_or_default());
+            self.read_ahead.advance(bytes);
+            self.connection.received();
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {

@@ -1,5 +1,6 @@
 //! Listeners under clients that are slow, silent, gone or many, each a real socket.
 
+mod certificates;
 mod connections;
 mod http2;
 pub(crate) mod peer;
@@ -7,11 +8,10 @@ mod requests;
 
 use super::Server;
 use crate::http::HttpResponse;
-use crate::listener::{Answers, Limits, ListenerConfig};
+use crate::listener::{Answers, Limits, ListenerConfig, Peer as From};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use peer::Peer;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -35,6 +35,15 @@ struct Probe {
 }
 
 impl Probe {
+    fn new(large: Bytes) -> Self {
+        Self {
+            begun: watch::Sender::new(0),
+            done: AtomicUsize::new(0),
+            gate: Semaphore::new(0),
+            large,
+        }
+    }
+
     async fn has_begun(&self, requests: usize) {
         let mut begun = self.begun.subscribe();
         let waited = begun.wait_for(|begun| *begun >= requests);
@@ -53,7 +62,7 @@ impl Answers for Probe {
     fn answer(
         self: &Arc<Self>,
         request: hyper::Request<Incoming>,
-        _: IpAddr,
+        from: From,
     ) -> impl Future<Output = HttpResponse> + Send + 'static {
         let probe = Arc::clone(self);
         async move {
@@ -64,6 +73,10 @@ impl Answers for Probe {
                     Bytes::from_static(b"through")
                 }
                 "/large" => probe.large.clone(),
+                "/certificates" => from.certificates.chain().first().map_or_else(
+                    || Bytes::from_static(b"none"),
+                    |own| Bytes::from(hex::encode(own)),
+                ),
                 _ => Bytes::from_static(b"here"),
             };
             probe.done.fetch_add(1, Ordering::SeqCst);
@@ -92,17 +105,8 @@ fn patient() -> Limits {
 
 impl House {
     async fn open(limits: Limits) -> Self {
-        let probe = Arc::new(Probe {
-            begun: watch::Sender::new(0),
-            done: AtomicUsize::new(0),
-            gate: Semaphore::new(0),
-            large: Bytes::from(vec![b'x'; 64 << 20]),
-        });
-        let config = ListenerConfig {
-            address: "127.0.0.1:0".parse().unwrap(),
-            tls: None,
-            limits,
-        };
+        let probe = Arc::new(Probe::new(Bytes::from(vec![b'x'; 64 << 20])));
+        let config = ListenerConfig::tcp("127.0.0.1:0".parse().unwrap(), None, limits);
         let server = Server::start_with(vec![config], |_, _| Arc::clone(&probe)).await;
         Self {
             server: server.unwrap(),
@@ -111,7 +115,7 @@ impl House {
     }
 
     async fn peer(&self) -> Peer {
-        Peer::connect(*self.server.addresses().first().unwrap()).await
+        Peer::connect(self.server.addresses().next().unwrap()).await
     }
 
     /// Waits until no task but the listener's is left.

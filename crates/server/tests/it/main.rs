@@ -50,11 +50,9 @@ impl Peer {
             clients: Clients::NotAsked,
         };
         let roots = issue(&files);
-        let listener = ListenerConfig {
-            address: "127.0.0.1:0".parse().unwrap(),
-            tls: Some(Offer::read(files.clone()).unwrap()),
-            limits,
-        };
+        let offer = Offer::read(files.clone()).unwrap();
+        let address = "127.0.0.1:0".parse().unwrap();
+        let listener = ListenerConfig::tcp(address, Some(offer), limits);
         let server = floor::start(listener).await.unwrap();
         Self {
             server,
@@ -83,7 +81,7 @@ impl Peer {
             .with_root_certificates(self.roots.clone())
             .with_no_client_auth();
         config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-        let stream = TcpStream::connect(self.server.addresses().first().unwrap()).await?;
+        let stream = TcpStream::connect(self.server.addresses().next().unwrap()).await?;
         let name = ServerName::try_from("localhost").unwrap();
         TlsConnector::from(Arc::new(config))
             .connect(name, stream)
@@ -179,7 +177,7 @@ async fn who_sends_nothing_is_cut_off_before_and_after_the_handshake() {
     };
     let peer = Peer::start_with(Versions::Both, limits).await;
     let deadline = Duration::from_secs(20);
-    let address = peer.server.addresses().first().unwrap();
+    let address = peer.server.addresses().next().unwrap();
     let mut silent = TcpStream::connect(address).await.unwrap();
     let read = tokio::time::timeout(deadline, silent.read_u8()).await;
     assert!(read.unwrap().is_err());

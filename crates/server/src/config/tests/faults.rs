@@ -385,12 +385,6 @@ fn stanzas_that_hold_nothing_are_none() {
     ] {
         assert_eq!(faults("a.json", text), [storage, listener], "{text}");
     }
-    let text = format!("{MEMORY}listener \"unix\" {{}}");
-    assert_eq!(
-        faults("a.hcl", &text).len(),
-        2,
-        "one that is left out is none"
-    );
 }
 
 #[test]

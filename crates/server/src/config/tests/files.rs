@@ -148,6 +148,9 @@ fn the_documentation_names_every_key() {
         include_str!("../listener.rs"),
         include_str!("../storage.rs"),
         include_str!("../tls.rs"),
+        include_str!("../unix.rs"),
+        include_str!("../origin.rs"),
+        include_str!("../telemetry.rs"),
     ];
     let is_key = |text: &&str| {
         text.contains('_') && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')

@@ -413,6 +413,7 @@ async fn nothing_secret_shows_in_debug() {
         body: Some(serde_json::from_str(r#"{"id":"planted-token"}"#).unwrap()),
         token: Some(secretum_crypto::SecretString::new(vault.root.clone())),
         remote_address: None,
+        client_certificates: secretum_core::VerifiedCertificates::default(),
         wrap_ttl: None,
         headers: Vec::new(),
     };

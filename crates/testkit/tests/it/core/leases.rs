@@ -602,3 +602,29 @@ async fn tidying_mends_what_leads_to_leases() {
     vault.clock.advance(Duration::from_secs(60));
     lending.nothing_is_left().await;
 }
+
+#[tokio::test]
+async fn leases_are_counted_for_metrics_by_the_time_until_they_end() {
+    let lending = Lending::open("metrics").await;
+    lending.borrow(json!({"ttl": 300})).await;
+    lending.borrow(json!({"ttl": 300})).await;
+    lending.borrow(json!({"ttl": 3_000})).await;
+    // They are counted as the vault opens, and then every so often.
+    lending.vault.core.seal().await;
+    lending.vault.unseal().await;
+    let report = || lending.vault.core.report("prometheus").unwrap().to_string();
+    until("a count of leases", async || {
+        report().contains("secretum_vault_leases 3\n")
+    })
+    .await;
+    let text = report();
+    assert!(
+        text.contains("secretum_vault_secret_lease_expiry{within=\"10m\"} 2\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("secretum_vault_secret_lease_expiry{within=\"1h\"} 1\n"),
+        "{text}"
+    );
+    assert!(lending.vault.core.report("xml").is_err());
+}

@@ -106,6 +106,7 @@ pub(crate) fn ask(verb: Verb, path: &str) -> Ask {
             body: None,
             token: None,
             remote_address: Some([192, 0, 2, 7].into()),
+            client_certificates: secretum_core::VerifiedCertificates::default(),
             wrap_ttl: None,
             headers: Vec::new(),
         },
