@@ -16,6 +16,8 @@ pub mod callers;
 mod command;
 pub mod config;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod listener;
 pub mod rights;
 mod service;

@@ -18,64 +18,70 @@ pub(super) async fn metrics(
     api.admit(&request, Operation::Status)?;
     let provider = api.kms.capabilities().provider;
     let mut text = api.kms.metrics().snapshot().to_prometheus(provider);
-    let mut one = |name: &str, kind: &str, help: &str, value: u64| {
+    for (name, kind, help, value) in numbers(&api) {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}"
+            "# HELP secretum_kms_{name} {help}\n# TYPE secretum_kms_{name} {kind}\n\
+             secretum_kms_{name} {value}"
         );
-    };
+    }
+    answers(&api, &mut text);
+    let kind = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    Ok((kind, text).into_response())
+}
+
+/// A number's name, kind, meaning and value.
+type Number = (&'static str, &'static str, &'static str, u64);
+
+fn numbers(api: &Api) -> Vec<Number> {
+    let (gauge, counter) = ("gauge", "counter");
     let uptime = api.began.elapsed().as_secs();
-    one(
-        "secretum_kms_uptime_seconds",
-        "gauge",
-        "Since the start.",
-        uptime,
-    );
-    one(
-        "secretum_kms_retries_total",
-        "counter",
-        "Tries that were not the first of their call.",
-        api.kms.retries(),
-    );
+    let retries = api.kms.retries();
+    let mut numbers = vec![
+        ("uptime_seconds", gauge, "Since the start.", uptime),
+        (
+            "retries_total",
+            counter,
+            "Tries after the first of a call.",
+            retries,
+        ),
+    ];
     if let Some(stats) = api.kms.cache_stats() {
         let entries = u64::try_from(stats.entries).unwrap_or(u64::MAX);
-        one(
-            "secretum_kms_cache_entries",
-            "gauge",
-            "Data keys that are kept.",
-            entries,
-        );
-        one(
-            "secretum_kms_cache_hits_total",
-            "counter",
-            "Calls that it answered.",
-            stats.hits,
-        );
-        one(
-            "secretum_kms_cache_misses_total",
-            "counter",
-            "Calls that went through.",
-            stats.misses,
-        );
-        one(
-            "secretum_kms_cache_joined_total",
-            "counter",
-            "Calls that waited for another.",
-            stats.joined,
-        );
-        one(
-            "secretum_kms_cache_evictions_total",
-            "counter",
-            "Data keys that made room.",
-            stats.evictions,
-        );
-        one(
-            "secretum_kms_cache_expirations_total",
-            "counter",
-            "Data keys that ended.",
-            stats.expirations,
-        );
+        numbers.extend([
+            ("cache_entries", gauge, "Data keys that are kept.", entries),
+            (
+                "cache_hits_total",
+                counter,
+                "Calls that it answered.",
+                stats.hits,
+            ),
+            (
+                "cache_misses_total",
+                counter,
+                "Calls that went through.",
+                stats.misses,
+            ),
+            (
+                "cache_joined_total",
+                counter,
+                "Calls that waited for another.",
+                stats.joined,
+            ),
+            (
+                "cache_evictions_total",
+                counter,
+                "Data keys that made room.",
+                stats.evictions,
+            ),
+            (
+                "cache_expirations_total",
+                counter,
+                "Data keys that ended.",
+                stats.expirations,
+            ),
+        ]);
     }
     if let Some(state) = api.kms.circuit_state() {
         let number = match state {
@@ -83,16 +89,14 @@ pub(super) async fn metrics(
             CircuitState::HalfOpen => 1,
             CircuitState::Open => 2,
         };
-        one(
-            "secretum_kms_circuit_state",
-            "gauge",
+        numbers.push((
+            "circuit_state",
+            gauge,
             "0 closed, 1 half open, 2 open.",
             number,
-        );
+        ));
     }
-    answers(&api, &mut text);
-    let kind = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    Ok((kind, text).into_response())
+    numbers
 }
 
 fn answers(api: &Api, text: &mut String) {

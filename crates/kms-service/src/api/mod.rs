@@ -11,27 +11,27 @@ mod body;
 mod documentation;
 mod error;
 mod fields;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod guard;
 mod metrics;
 mod operations;
 mod status;
 
-use crate::callers::{Callers, PeerNames};
+use crate::callers::{Caller, Callers, PeerNames};
 use crate::config::Limits;
+use crate::rights::Operation;
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::{get, post};
 use error::ApiError;
 use http::header::{AUTHORIZATION, HOST};
 use parking_lot::{Mutex, RwLock};
-use secretum_kms::{KeyId, ResilientKms};
+use secretum_kms::{Health, KeyId, ResilientKms};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use crate::callers::Caller;
-use crate::rights::Operation;
 
 /// Bytes of all bodies together that are in memory at once.
 const BODIES_BYTES_MAX: usize = 256 << 20;
@@ -51,6 +51,7 @@ pub(crate) struct Api {
     body_room: Arc<Semaphore>,
     began: Instant,
     answers: Mutex<BTreeMap<u16, u64>>,
+    health: tokio::sync::Mutex<Option<(Instant, secretum_kms::Result<Health>)>>,
 }
 
 impl Api {
@@ -72,6 +73,7 @@ impl Api {
             body_room: Arc::new(Semaphore::new(room)),
             began: Instant::now(),
             answers: Mutex::new(BTreeMap::new()),
+            health: tokio::sync::Mutex::new(None),
         }
     }
 

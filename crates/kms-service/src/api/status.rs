@@ -7,9 +7,13 @@ use crate::rights::Operation;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
-use secretum_kms::{CircuitState, KeyManagementService, KmsError, SuppliedBy};
+use secretum_kms::{CircuitState, Health, KeyManagementService, KmsError, SuppliedBy};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long what was found of the health is told again.
+const HEALTH_KEPT: Duration = Duration::from_secs(1);
 
 /// What the service is and did: for callers who may see it.
 pub(super) async fn status(
@@ -93,8 +97,7 @@ pub(super) fn circuit_name(state: CircuitState) -> &'static str {
 
 /// Whether the service serves: open to everybody, and so without details.
 pub(super) async fn health(State(api): State<Arc<Api>>) -> Result<Response, ApiError> {
-    let _place = api.place()?;
-    match api.kms.health_check().await {
+    match last_health(&api).await {
         Ok(health) => Ok(open_json(&json!({
             "status": "healthy",
             "backend": health.provider,
@@ -102,6 +105,19 @@ pub(super) async fn health(State(api): State<Arc<Api>>) -> Result<Response, ApiE
         }))),
         Err(error) => Err(unhealthy(&error)),
     }
+}
+
+/// However many ask, the key service is asked once at a time, and once within [`HEALTH_KEPT`].
+async fn last_health(api: &Api) -> secretum_kms::Result<Health> {
+    let mut last = api.health.lock().await;
+    if let Some((at, outcome)) = &*last
+        && at.elapsed() < HEALTH_KEPT
+    {
+        return outcome.clone();
+    }
+    let outcome = api.kms.health_check().await;
+    *last = Some((Instant::now(), outcome.clone()));
+    outcome
 }
 
 fn unhealthy(error: &KmsError) -> ApiError {

@@ -335,15 +335,18 @@ impl Reader<'_> {
             );
         }
         let mut names = BTreeSet::new();
-        let mut callers = Vec::new();
+        let mut callers: Vec<(Proof, Caller)> = Vec::new();
         for token in tokens {
             let Token {
                 name,
                 sha256,
                 rights,
             } = token.into_inner();
+            let at = sha256.span();
             let digest = self.digest(sha256);
-            callers.extend(self.caller(&mut names, name, rights, digest.map(Proof::Token)));
+            let proof = digest.map(Proof::Token);
+            self.check_single(at, proof.as_ref(), &callers);
+            callers.extend(self.caller(&mut names, name, rights, proof));
         }
         for certificate in certificates {
             let at = certificate.span();
@@ -354,10 +357,29 @@ impl Reader<'_> {
                 uri,
                 rights,
             } = certificate.into_inner();
-            let proof = self.certificate_name(at, [common_name, dns, uri]);
-            callers.extend(self.caller(&mut names, name, rights, proof.map(Proof::Certificate)));
+            let name_of = self.certificate_name(at.clone(), [common_name, dns, uri]);
+            let proof = name_of.map(Proof::Certificate);
+            self.check_single(at, proof.as_ref(), &callers);
+            callers.extend(self.caller(&mut names, name, rights, proof));
         }
         callers
+    }
+
+    /// Refuses a token or a name that would stand for two callers.
+    fn check_single(
+        &mut self,
+        at: Range<usize>,
+        proof: Option<&Proof>,
+        callers: &[(Proof, Caller)],
+    ) {
+        let same = callers.iter().find(|(known, _)| Some(known) == proof);
+        if let Some((_, caller)) = same {
+            let message = format!(
+                "this is the proof of the caller `{}`, too; give each a token or a name of its own",
+                caller.name
+            );
+            self.fault(at, message);
+        }
     }
 
     fn caller(

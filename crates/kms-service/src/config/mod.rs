@@ -30,6 +30,8 @@
 
 mod draft;
 mod find;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;
 

@@ -81,6 +81,11 @@ fn faults_name_line_cause_and_replacement() {
             "the name of two callers",
         ),
         (
+            format!("{}{}", token(""), token("").replace("\"a\"", "\"b\"")),
+            10,
+            "the proof of the caller `a`, too",
+        ),
+        (
             "[[service.certificates]]\nname = \"a\"\nrights = []\ndns = \"d\"\n".to_owned(),
             4,
             "write client_ca_path",

@@ -58,10 +58,7 @@ async fn rights_hold_per_operation_and_key() {
     let status = service.get("/api/v1/kms/status").bearer_auth("planted-r");
     assert_eq!(status.send().await.unwrap().status(), 200);
     let log = service.log();
-    assert!(
-        log.contains("\\\"caller\\\":\\\"writer\\\""),
-        "{log}"
-    );
+    assert!(log.contains("\\\"caller\\\":\\\"writer\\\""), "{log}");
     assert!(!log.contains("planted"), "{log}");
 }
 

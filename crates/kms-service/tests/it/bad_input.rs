@@ -5,88 +5,69 @@ use serde_json::json;
 use std::time::Duration;
 
 #[tokio::test]
-async fn each_fault_has_a_code_of_its_own() {
+async fn each_fault_of_a_body_has_a_code_of_its_own() {
     let service = Place::local("").start();
-    let whole = service.hello(&json!("")).await;
-    let bytes = BASE64_STANDARD.decode(whole.as_str().unwrap()).unwrap();
-    let changed = |change: &dyn Fn(&mut Vec<u8>)| {
-        let mut bytes = bytes.clone();
-        change(&mut bytes);
-        json!({ "ciphertext": BASE64_STANDARD.encode(bytes) }).to_string()
-    };
-    let text = |text: &str| text.to_owned();
-    let cases = [
-        ("encrypt", text("planted"), "body_not_json"),
-        ("encrypt", text("{\"plain\":\"x\"}"), "unknown_field"),
-        ("encrypt", text("{}"), "missing_field"),
-        ("encrypt", text("{\"plaintext\":[]}"), "wrong_type"),
+    for (operation, body, wanted) in [
+        ("encrypt", "planted", "body_not_json"),
+        ("encrypt", "{\"plain\":\"x\"}", "unknown_field"),
+        ("encrypt", "{}", "missing_field"),
+        ("encrypt", "{\"plaintext\":[]}", "wrong_type"),
         (
             "encrypt",
-            text("{\"plaintext\":\"\",\"plaintext\":\"\"}"),
+            "{\"plaintext\":\"\",\"plaintext\":\"\"}",
             "duplicate_field",
         ),
         (
             "encrypt",
-            text("{\"plaintext\":\"planted!\"}"),
+            "{\"plaintext\":\"planted!\"}",
             "plaintext_not_base64",
         ),
         (
             "encrypt",
-            text("{\"plaintext\":\"\",\"context\":\"env\"}"),
+            "{\"plaintext\":\"\",\"context\":\"env\"}",
             "context",
         ),
-        (
-            "encrypt",
-            text("{\"plaintext\":\"\",\"key_id\":\"\"}"),
-            "key_id",
-        ),
-        (
-            "generate-key",
-            text("{\"key_spec\":\"DES\"}"),
-            "data_key_spec",
-        ),
+        ("encrypt", "{\"plaintext\":\"\",\"key_id\":\"\"}", "key_id"),
+        ("generate-key", "{\"key_spec\":\"DES\"}", "data_key_spec"),
         (
             "decrypt",
-            text("{\"ciphertext\":\"planted!\"}"),
+            "{\"ciphertext\":\"planted!\"}",
             "ciphertext_not_base64",
         ),
         (
             "decrypt",
-            text("{\"ciphertext\":\"aGVsbG8=\"}"),
+            "{\"ciphertext\":\"aGVsbG8=\"}",
             "ciphertext_foreign",
         ),
-        (
-            "decrypt",
-            changed(&|bytes| bytes.truncate(bytes.len() - 3)),
-            "ciphertext_truncated",
-        ),
-        (
-            "decrypt",
-            changed(&|bytes| bytes.push(0)),
-            "ciphertext_damaged",
-        ),
-        (
-            "decrypt",
-            changed(&|bytes| bytes[4] = 9),
-            "ciphertext_newer",
-        ),
-        (
-            "decrypt",
-            changed(&|bytes| *bytes.last_mut().unwrap() ^= 1),
-            "not_authentic",
-        ),
-        // The provider's name stands behind mark, version, form and its length.
-        (
-            "decrypt",
-            changed(&|bytes| bytes[7] = b'x'),
-            "other_provider",
-        ),
-    ];
-    for (operation, body, wanted) in cases {
-        let (_, code) = refusal(service.post_text(operation, body.clone())).await;
+    ] {
+        let (_, code) = refusal(service.post_text(operation, body)).await;
         assert_eq!(code, wanted, "{operation} {body}");
     }
     assert!(!service.log().contains("planted"), "{}", service.log());
+}
+
+type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
+
+#[tokio::test]
+async fn each_fault_of_a_ciphertext_has_a_code_of_its_own() {
+    let service = Place::local("").start();
+    let whole = service.hello(&json!("")).await;
+    let bytes = BASE64_STANDARD.decode(whole.as_str().unwrap()).unwrap();
+    let end = bytes.len() - 1;
+    let changes: [(Change<'_>, &str); 5] = [
+        (&|bytes| bytes.truncate(end - 2), "ciphertext_truncated"),
+        (&|bytes| bytes.push(0), "ciphertext_damaged"),
+        (&|bytes| bytes[4] = 9, "ciphertext_newer"),
+        (&|bytes| bytes[end] ^= 1, "not_authentic"),
+        // The provider's name stands behind mark, version, form and its length.
+        (&|bytes| bytes[7] = b'x', "other_provider"),
+    ];
+    for (change, wanted) in changes {
+        let mut bytes = bytes.clone();
+        change(&mut bytes);
+        let body = json!({ "ciphertext": BASE64_STANDARD.encode(bytes) });
+        assert_eq!(service.refused("decrypt", body).await.1, wanted);
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,11 @@
 //! The real binary on a free port, with real providers, driven over HTTP.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod access;
 mod bad_input;
 mod operations;

@@ -95,6 +95,16 @@ async fn transit_does_everything_and_its_end_is_told() {
         code = service.refused("decrypt", body.clone()).await.1;
     }
     assert_eq!(code, "circuit_open");
+    let began = Instant::now();
+    // What was found of the health before is told for a moment.
+    while crate::running::answer(service.get("/api/v1/kms/health"))
+        .await
+        .0
+        == 200
+    {
+        assert!(began.elapsed() < DEADLINE, "it stays in good health");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     let health = crate::running::refusal(service.get("/api/v1/kms/health")).await;
     assert_eq!(health, (503, "unhealthy".to_owned()));
     let (_, status) = crate::running::answer(service.get("/api/v1/kms/status")).await;
