@@ -1,7 +1,8 @@
-"""Fixtures: one production node and one development node per run, and fresh ones on demand.
+r"""Fixtures: one production node and one development node per run, and fresh ones on demand.
 
     pip install -r tests/peers/requirements.txt
-    SECRETUM_BIN=target/debug/secretum python -m pytest tests/peers
+    SECRETUM_BIN=target/debug/secretum KMS_SERVICE_BIN=target/debug/kms-service \
+        python -m pytest tests/peers
     PEERS_SERVER=bao python -m pytest tests/peers      # the tests themselves, against OpenBao
 
 `openssl`, `curl`, `gpg` and `rsyslogd` are needed too. The tests that fill up a disk of their own need root, or a system

@@ -15,6 +15,7 @@ mod fields;
 mod hcl;
 mod input;
 mod kms;
+mod kms_service;
 mod kv;
 mod path;
 mod pgp;
@@ -55,6 +56,8 @@ pub const TARGETS: &[Target] = &[
     target("kms_config", kms::config),
     target("kms_context", kms::context),
     target("kms_envelope", kms::envelope),
+    target("kms_service_body", kms_service::body),
+    target("kms_service_config", kms_service::config),
     target("kms_stream", kms::stream),
     target("kv_records", kv::records),
     target("kv_requests", kv::requests),

@@ -39,6 +39,8 @@ replayed! {
     kms_config: 4_000,
     kms_context: 20_000,
     kms_envelope: 6_000,
+    kms_service_body: 10_000,
+    kms_service_config: 3_000,
     kms_stream: 6_000,
     kv_records: 800,
     kv_requests: 6_000,

@@ -1,7 +1,9 @@
 //! [`Environment`]: the variables that a configuration may name.
 
+use super::expand;
 use std::collections::HashMap;
 use std::fmt;
+use std::path::PathBuf;
 
 /// Variables: those of the process, or others for tests.
 #[derive(Clone, Default)]
@@ -30,6 +32,20 @@ impl Environment {
             None => std::env::var(name).ok(),
         };
         value.filter(|value| !value.is_empty())
+    }
+
+    /// A text with `${VAR}` and `${VAR:-default}` put in their places.
+    ///
+    /// **Errors**: what is wrong and how to mend it, without the value of a variable.
+    pub fn expand(&self, text: &str) -> Result<String, String> {
+        expand::variables(text, self)
+    }
+
+    /// A path with variables and a leading `~/` put in their places.
+    ///
+    /// **Errors**: as [`Self::expand`].
+    pub fn expand_path(&self, text: &str) -> Result<PathBuf, String> {
+        expand::path(&self.expand(text)?, self)
     }
 }
 

@@ -50,6 +50,8 @@
 //! wait_max = "1s"
 //! ```
 //!
+//! A table `[service]` beside it is not looked at here: it belongs to `kms-service`.
+//!
 //! In every text `${VAR}` and `${VAR:-default}` stand for variables of the environment, and a leading
 //! `~/` in a path for the home folder. Durations end in `ms`, `s`, `m` or `h`. Of the backends that do
 //! not serve, only the names of the keys are checked.
@@ -71,6 +73,7 @@ mod vault;
 pub use self::create::{create_kms, create_resilient_kms};
 pub use self::environment::Environment;
 pub use self::fault::{ConfigFault, KmsConfigError};
+pub use self::section::duration;
 #[cfg(feature = "vault")]
 pub use self::vault::VaultSettings;
 

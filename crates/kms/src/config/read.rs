@@ -93,7 +93,8 @@ fn config(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<KmsConfig> {
         table: Some(table),
         at: None,
     };
-    file.only(reader, &["kms"], &[]);
+    // The table [service] is read by who serves this configuration over a network.
+    file.only(reader, &["kms", "service"], &[]);
     let kms = file.below(reader, "kms", "kms");
     if kms.table.is_none() {
         reader.fault(

@@ -210,8 +210,8 @@ pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     (distance(&near) <= 2.max(near.len() / 4)).then_some(near)
 }
 
-/// A number and its unit, greater than nothing.
-fn duration(text: &str) -> Option<Duration> {
+/// A duration as this file writes it: a number and its unit, greater than nothing, up to a year.
+pub fn duration(text: &str) -> Option<Duration> {
     let unit = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(unit)?;
     let number: u64 = number.parse().ok()?;

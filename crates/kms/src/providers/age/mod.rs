@@ -152,6 +152,9 @@ impl Provider for AgeProvider {
     }
 
     async fn unwrap(&self, wrapped: &Wrapped, _: &EncryptionContext) -> Result<SecretBytes> {
+        // An age file does not say which key it belongs to: without this, what a caller may do with one
+        // key they could do with another, by writing its name into the ciphertext.
+        self.check(&wrapped.key)?;
         match self.inner.decrypt(wrapped) {
             // Another process may have rotated the key.
             Err(KmsError::KeyVersionNotFound { .. }) => {

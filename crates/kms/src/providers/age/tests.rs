@@ -167,6 +167,17 @@ async fn another_pair_does_not_open() {
 }
 
 #[tokio::test]
+async fn a_ciphertext_under_the_name_of_another_key_does_not_open() {
+    let place = Place::new();
+    let kms = place.kms(false);
+    let mut wrapped = sealed(&kms, b"x").await.wrapped().clone();
+    wrapped.key = id("another");
+    let renamed = Ciphertext::native(NAME, wrapped).unwrap();
+    let refused = kms.decrypt(&renamed, &EncryptionContext::NONE).await;
+    assert!(matches!(refused, Err(KmsError::KeyNotFound { .. })));
+}
+
+#[tokio::test]
 async fn a_rotation_keeps_the_recipients_of_others() {
     let (place, other) = (Place::new(), Place::new());
     let theirs = std::fs::read_to_string(other.path("public.txt")).unwrap();

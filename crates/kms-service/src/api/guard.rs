@@ -1,0 +1,50 @@
+//! What goes around every request: its id, its time limit, its line in the log, and its count.
+
+use super::Api;
+use super::error::ApiError;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, HeaderName, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, StatusCode};
+use secretum_crypto::{SystemRng, random_uuid};
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::Instrument;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Around a request. Of it, the log gets the method, and the path where it is one of ours: what was
+/// asked for besides may be anything.
+pub(super) async fn guard(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let id = random_uuid(&SystemRng).unwrap_or_default();
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let span = tracing::info_span!("request", id = %id);
+    let run = tokio::time::timeout(api.limits.timeout, next.run(request));
+    let mut response = match run.instrument(span.clone()).await {
+        Ok(response) => response,
+        Err(_) => ApiError::timeout(api.limits.timeout).into_response(),
+    };
+    let status = response.status();
+    let known = status != StatusCode::NOT_FOUND || path.starts_with("/api/v1/kms/");
+    let shown = path.len() <= 64 && path.bytes().all(|byte| byte.is_ascii_graphic());
+    span.in_scope(|| {
+        tracing::info!(
+            method = %method,
+            path = if known && shown { path.as_str() } else { "other" },
+            status = status.as_u16(),
+            microseconds = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+            "answered"
+        );
+    });
+    *api.answers.lock().entry(status.as_u16()).or_default() += 1;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    response
+}

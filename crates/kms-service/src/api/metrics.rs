@@ -1,0 +1,111 @@
+//! Numbers in the text format of Prometheus.
+
+use super::Api;
+use super::error::ApiError;
+use crate::rights::Operation;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use secretum_kms::{CircuitState, KeyManagementService};
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// The numbers of the key service, and of the requests.
+pub(super) async fn metrics(
+    State(api): State<Arc<Api>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    api.admit(&request, Operation::Status)?;
+    let provider = api.kms.capabilities().provider;
+    let mut text = api.kms.metrics().snapshot().to_prometheus(provider);
+    for (name, kind, help, value) in numbers(&api) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "# HELP secretum_kms_{name} {help}\n# TYPE secretum_kms_{name} {kind}\n\
+             secretum_kms_{name} {value}"
+        );
+    }
+    answers(&api, &mut text);
+    let kind = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    Ok((kind, text).into_response())
+}
+
+/// A number's name, kind, meaning and value.
+type Number = (&'static str, &'static str, &'static str, u64);
+
+fn numbers(api: &Api) -> Vec<Number> {
+    let (gauge, counter) = ("gauge", "counter");
+    let uptime = api.began.elapsed().as_secs();
+    let retries = api.kms.retries();
+    let mut numbers = vec![
+        ("uptime_seconds", gauge, "Since the start.", uptime),
+        (
+            "retries_total",
+            counter,
+            "Tries after the first of a call.",
+            retries,
+        ),
+    ];
+    if let Some(stats) = api.kms.cache_stats() {
+        let entries = u64::try_from(stats.entries).unwrap_or(u64::MAX);
+        numbers.extend([
+            ("cache_entries", gauge, "Data keys that are kept.", entries),
+            (
+                "cache_hits_total",
+                counter,
+                "Calls that it answered.",
+                stats.hits,
+            ),
+            (
+                "cache_misses_total",
+                counter,
+                "Calls that went through.",
+                stats.misses,
+            ),
+            (
+                "cache_joined_total",
+                counter,
+                "Calls that waited for another.",
+                stats.joined,
+            ),
+            (
+                "cache_evictions_total",
+                counter,
+                "Data keys that made room.",
+                stats.evictions,
+            ),
+            (
+                "cache_expirations_total",
+                counter,
+                "Data keys that ended.",
+                stats.expirations,
+            ),
+        ]);
+    }
+    if let Some(state) = api.kms.circuit_state() {
+        let number = match state {
+            CircuitState::Closed => 0,
+            CircuitState::HalfOpen => 1,
+            CircuitState::Open => 2,
+        };
+        numbers.push((
+            "circuit_state",
+            gauge,
+            "0 closed, 1 half open, 2 open.",
+            number,
+        ));
+    }
+    numbers
+}
+
+fn answers(api: &Api, text: &mut String) {
+    const ANSWERS: &str = "secretum_kms_http_answers_total";
+    let _ = writeln!(
+        text,
+        "# HELP {ANSWERS} Answers by their status.\n# TYPE {ANSWERS} counter"
+    );
+    for (status, count) in api.answers.lock().iter() {
+        let _ = writeln!(text, "{ANSWERS}{{status=\"{status}\"}} {count}");
+    }
+}

@@ -1,0 +1,101 @@
+//! The command line of `kms-service`.
+
+use crate::ServiceError;
+use crate::config::{self, Log};
+use crate::service::Prepared;
+use clap::Parser;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use secretum_kms::Environment;
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// Encrypts, decrypts and makes data keys over HTTP, with the key service that kms.toml names.
+#[derive(Debug, Parser)]
+#[command(name = "kms-service", version)]
+struct Arguments {
+    /// The configuration. Without it: ./kms.toml, $XDG_CONFIG_HOME/secretum/kms.toml,
+    /// /etc/secretum/kms.toml, the first that is there.
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Look at configuration, keys and certificates, say what is wrong with them, and end.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Reads arguments and does what they say. Ends with 0, 1 where it cannot do it, or 2 where the
+/// arguments are wrong.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut out = std::io::stderr().lock();
+            let told = error.to_string();
+            for line in told.lines() {
+                let _ = writeln!(out, "error: {line}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), ServiceError> {
+    let environment = Environment::process();
+    let file = match &arguments.config {
+        Some(file) => file.clone(),
+        None => config::find(&environment)?,
+    };
+    let (kms, service) = config::load(&file, &environment)?;
+    start_log(&service.log);
+    forbid_core_dumps();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(ServiceError::System)?;
+    runtime.block_on(async {
+        let prepared = Prepared::new(&file, &kms, service)?;
+        if arguments.check {
+            let _ = writeln!(std::io::stdout(), "`{}` is in order", file.display());
+            return Ok(());
+        }
+        prepared.run().await
+    })
+}
+
+/// Logs to standard error. RUST_LOG goes before the configured level.
+fn start_log(log: &Log) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+        EnvFilter::new(format!("{},hyper=warn,rustls=warn,h2=warn", log.level))
+    });
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // It can only fail where another log was started, which then goes on.
+    let _ = match log.json {
+        true => subscriber.json().try_init(),
+        false => subscriber.with_ansi(false).try_init(),
+    };
+}
+
+/// Switches core dumps off, and keeps others of the same user from looking into the process.
+fn forbid_core_dumps() {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "core dumps could not be switched off");
+    }
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "the process could not be marked as not dumpable");
+    }
+}

@@ -1,0 +1,145 @@
+//! [`ServiceConfig`]: the table `[service]` of `kms.toml`.
+//!
+//! ```toml
+//! [service]
+//! address = "127.0.0.1:8082"        # where nothing is said
+//! tls_cert_path = "server.pem"      # both, or neither
+//! tls_key_path = "server.key"
+//! client_ca_path = "clients.pem"    # clients may show certificates of this authority
+//! allow_plaintext = false           # beyond loopback, behind something that ends TLS
+//! body_bytes_max = 25165824
+//! requests_max = 256
+//! connections_max = 1024
+//! timeout = "60s"
+//! log_format = "text"               # or json
+//! log_level = "info"
+//!
+//! [[service.tokens]]
+//! name = "billing"
+//! sha256 = "…"                      # printf %s "$TOKEN" | sha256sum
+//! rights = [{ operations = ["encrypt", "decrypt"], keys = ["orders", "team-*"] }]
+//!
+//! [[service.certificates]]
+//! name = "backup"
+//! dns = "backup.example"            # or common_name, or uri
+//! rights = [{ operations = ["*"], keys = ["*"] }]
+//! ```
+//!
+//! Owns: what may be written there, and what is refused as unsafe: to listen beyond loopback without
+//! a way to know callers, or without TLS.
+
+mod draft;
+mod find;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
+#[cfg(test)]
+mod tests;
+
+pub use find::find;
+
+use crate::callers::{Caller, Proof};
+use crate::tls::TlsFiles;
+use secretum_kms::config::KmsConfigError;
+use secretum_kms::{Environment, KmsConfig};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+/// The most callers of each kind.
+pub const CALLERS_MAX: usize = 1000;
+
+/// How the service is reached, by whom, and how much of it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServiceConfig {
+    /// Where it listens.
+    pub address: SocketAddr,
+    pub(crate) tls: Option<TlsFiles>,
+    /// Who may ask; nobody in particular where it is empty.
+    pub callers: Vec<(Proof, Caller)>,
+    /// What one client, and all together, may use up.
+    pub limits: Limits,
+    /// How the log looks.
+    pub log: Log,
+}
+
+/// What is not exceeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request's body. Default: 24 MiB, for the largest plaintext in base64.
+    pub body_bytes_max: usize,
+    /// Operations at once. Default: 256.
+    pub requests_max: usize,
+    /// Connections at once. Default: 1,024.
+    pub connections_max: usize,
+    /// How long a request takes at most, its body included. Default: 60 s.
+    pub timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 24 << 20,
+            requests_max: 256,
+            connections_max: 1024,
+            timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// How the log looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Whether a line is one JSON object.
+    pub json: bool,
+    /// The least level: error, warn, info, debug or trace.
+    pub level: String,
+}
+
+/// Reads the whole configuration: the key service, and how it is served.
+///
+/// **Errors**: [`KmsConfigError`], with the faults of both.
+pub fn load(
+    file: &Path,
+    environment: &Environment,
+) -> Result<(KmsConfig, ServiceConfig), KmsConfigError> {
+    // The library reads it first, and says what is wrong with the file as a whole.
+    let kms = KmsConfig::load(file, environment);
+    let text = match (&kms, std::fs::read_to_string(file)) {
+        (_, Ok(text)) => text,
+        (Err(_), Err(_)) => String::new(),
+        (Ok(_), Err(error)) => {
+            return Err(KmsConfigError {
+                file: file.to_owned(),
+                faults: vec![draft::fault(None, format!("cannot be read: {error}"))],
+            });
+        }
+    };
+    parse_service(file, &text, environment, kms)
+}
+
+fn parse_service(
+    file: &Path,
+    text: &str,
+    environment: &Environment,
+    kms: Result<KmsConfig, KmsConfigError>,
+) -> Result<(KmsConfig, ServiceConfig), KmsConfigError> {
+    match (kms, draft::read(text, environment)) {
+        (Ok(kms), Ok(service)) => Ok((kms, service)),
+        (Err(error), Ok(_)) => Err(error),
+        (Ok(_), Err(faults)) => Err(KmsConfigError {
+            file: file.to_owned(),
+            faults,
+        }),
+        (Err(mut error), Err(faults)) => {
+            // What does not parse at all is told once.
+            for fault in faults {
+                let told = error.faults.iter().any(|known| known.line == fault.line);
+                if !told {
+                    error.faults.push(fault);
+                }
+            }
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! [`ServiceError`]: why the service does not start.
+
+use secretum_kms::{KmsError, config::KmsConfigError};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Why the service does not start, or does not take new certificates.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// There is no configuration where one is looked for.
+    #[error(
+        "there is no configuration: looked for {}; write one there, or name it: kms-service --config kms.toml",
+        looked_for.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ")
+    )]
+    NoConfig {
+        /// Where it was looked for.
+        looked_for: Vec<PathBuf>,
+    },
+    /// The configuration has faults.
+    #[error(transparent)]
+    Config(#[from] KmsConfigError),
+    /// The key service cannot be set up.
+    #[error(transparent)]
+    Kms(#[from] KmsError),
+    /// A file of TLS cannot be read.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A file of TLS holds something else.
+    #[error("`{}` holds no {what} in PEM", path.display())]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// What should be in it.
+        what: &'static str,
+    },
+    /// Certificate and key cannot be used.
+    #[error("the certificate `{}` cannot be used: {source}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: rustls::Error,
+    },
+    /// The address is taken, or not ours.
+    #[error(
+        "cannot listen on {address}: {source}; see what listens there, or set another address in [service]"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The system gives no threads or signals.
+    #[error("the system does not let the service run: {0}")]
+    System(std::io::Error),
+}

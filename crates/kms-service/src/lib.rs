@@ -1,0 +1,27 @@
+//! `kms-service`: the key management service over HTTP.
+//!
+//! [`config`] reads the table `[service]` of `kms.toml`; [`rights`] says who may do what with which
+//! key, and [`callers`] who is asking; [`tls`] makes handshakes, [`listener`] accepts connections and
+//! ends them; [`api`] turns a request into a call of [`secretum_kms::KeyManagementService`] and its
+//! result into an answer. [`service`] wires them, [`command`] is the command line.
+//!
+//! Must not know: how a provider does its work, and the vault.
+//!
+//! ```text
+//!   listener ─▶ tls ─▶ api: who (callers), may they (rights), body ─▶ secretum-kms ─▶ the key service
+//! ```
+
+mod api;
+pub mod callers;
+mod command;
+pub mod config;
+mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+mod listener;
+pub mod rights;
+mod service;
+mod tls;
+
+pub use command::main;
+pub use error::ServiceError;

@@ -1,0 +1,15 @@
+//! The real binary on a free port, with real providers, driven over HTTP.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod access;
+mod bad_input;
+mod operations;
+mod peer_bao;
+mod process;
+mod running;
+mod tls;

@@ -1,0 +1,102 @@
+use crate::running::Place;
+use serde_json::json;
+
+fn run(place: &Place, arguments: &[&str]) -> (i32, String, String) {
+    let out = place.command().args(arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        out.status.code().unwrap(),
+        text(&out.stdout),
+        text(&out.stderr),
+    )
+}
+
+#[test]
+fn check_says_what_is_wrong_and_where() {
+    let place = Place::local("");
+    let (code, out, _) = run(&place, &["--check"]);
+    assert_eq!((code, out.as_str()), (0, "`kms.toml` is in order\n"));
+    place.configure("local", "[kms.locl]\n", "adress = \"x\"\n");
+    let (code, _, told) = run(&place, &["--check", "--config", "kms.toml"]);
+    assert_eq!(code, 1);
+    assert!(told.contains("kms.toml:4: "), "{told}");
+    assert!(
+        told.contains("kms.toml:8: unknown field `adress`"),
+        "{told}"
+    );
+    place.configure("local", "[kms.local]\nkeys_path = \"gone.txt\"\n", "");
+    let (code, _, told) = run(&place, &["--check"]);
+    assert!(
+        code == 1 && told.contains("cannot read `gone.txt`"),
+        "{told}"
+    );
+    place.configure(
+        "local",
+        "[kms.local]\nkeys_path = \"keys.txt\"\n",
+        "tls_cert_path = \"keys.txt\"\ntls_key_path = \"keys.txt\"\n",
+    );
+    let (code, _, told) = run(&place, &["--check"]);
+    assert!(
+        code == 1 && told.contains("holds no certificate in PEM"),
+        "{told}"
+    );
+}
+
+#[test]
+fn without_a_configuration_it_says_where_it_looked() {
+    let place = Place::new();
+    let (code, _, told) = run(&place, &[]);
+    let second = place.path(".config/secretum/kms.toml");
+    assert!(code == 1 && told.contains("`kms.toml`"), "{told}");
+    assert!(told.contains(&second.display().to_string()), "{told}");
+    assert!(
+        told.contains("/etc/secretum/kms.toml") && told.contains("--config"),
+        "{told}"
+    );
+    // The second place serves where the first is empty.
+    std::fs::create_dir_all(place.path(".config/secretum")).unwrap();
+    std::fs::write(&second, "[kms]\n").unwrap();
+    let (code, _, told) = run(&place, &["--check"]);
+    assert!(
+        code == 1 && told.contains(".config/secretum/kms.toml:1: "),
+        "{told}"
+    );
+    assert_eq!(run(&place, &["--no-such-flag"]).0, 2);
+}
+
+#[tokio::test]
+async fn a_taken_address_is_told() {
+    let service = Place::local("").start();
+    let place = Place::new();
+    place.write("keys.txt", crate::running::KEYS);
+    let text = format!(
+        "[kms]\ndev_backend = \"local\"\n[kms.local]\nkeys_path = \"keys.txt\"\n\
+         [service]\naddress = \"{}\"\n",
+        service.address
+    );
+    place.write("kms.toml", &text);
+    let (code, _, told) = run(&place, &[]);
+    assert!(
+        code == 1 && told.contains("see what listens there"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn it_ends_in_order() {
+    let mut service = Place::local("log_format = \"text\"\n").start();
+    service.hello(&json!("")).await;
+    service.signal("TERM");
+    let begun = std::time::Instant::now();
+    let ended = loop {
+        if let Some(status) = service.process.try_wait().unwrap() {
+            break status;
+        }
+        assert!(
+            begun.elapsed() < crate::running::DEADLINE,
+            "it does not end"
+        );
+        tokio::task::yield_now().await;
+    };
+    assert!(ended.success(), "{}", service.log());
+}

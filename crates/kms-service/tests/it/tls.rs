@@ -1,0 +1,126 @@
+use crate::running::{Place, Running, refusal};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair,
+};
+use reqwest::{Certificate, Client, Identity};
+use serde_json::json;
+
+/// An authority, and what it signed.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        Self(CertifiedIssuer::self_signed(params, key).unwrap())
+    }
+
+    /// Certificate and key in PEM.
+    fn sign(&self, name: &str, usage: ExtendedKeyUsagePurpose) -> (String, String) {
+        let names = vec![name.to_owned(), "127.0.0.1".to_owned()];
+        let mut params = CertificateParams::new(names).unwrap();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, format!("cn-{name}"));
+        params.extended_key_usages = vec![usage];
+        let key = KeyPair::generate().unwrap();
+        let signed = params.signed_by(&key, &self.0).unwrap();
+        (signed.pem(), key.serialize_pem())
+    }
+
+    fn client(&self, identity: Option<&(String, String)>) -> Client {
+        let root = Certificate::from_pem(self.0.pem().as_bytes()).unwrap();
+        let mut builder = Client::builder().tls_certs_only([root]);
+        if let Some((certificate, key)) = identity {
+            let pem = format!("{certificate}{key}");
+            builder = builder.identity(Identity::from_pem(pem.as_bytes()).unwrap());
+        }
+        builder.build().unwrap()
+    }
+}
+
+const TLS: &str = "tls_cert_path = \"server.pem\"\ntls_key_path = \"server.key\"\n";
+
+fn server_files(place: &Place, authority: &Authority) {
+    let (certificate, key) = authority.sign("localhost", ExtendedKeyUsagePurpose::ServerAuth);
+    place.write("server.pem", &certificate);
+    place.write("server.key", &key);
+}
+
+async fn hello(service: &Running, client: &Client) -> Result<u16, reqwest::Error> {
+    let url = format!("https://{}/api/v1/kms/encrypt", service.address);
+    let request = client.post(url).header("content-type", "application/json");
+    let response = request
+        .body(json!({ "plaintext": "aGk=" }).to_string())
+        .send()
+        .await?;
+    Ok(response.status().as_u16())
+}
+
+#[tokio::test]
+async fn clients_are_known_by_their_certificates() {
+    let authority = Authority::new();
+    let service = format!(
+        "{TLS}client_ca_path = \"ca.pem\"\n\
+         [[service.certificates]]\nname = \"by dns\"\ndns = \"one.example\"\n\
+         rights = [{{ operations = [\"encrypt\"], keys = [\"*\"] }}]\n\
+         [[service.certificates]]\nname = \"by subject\"\ncommon_name = \"cn-two.example\"\n\
+         rights = [{{ operations = [\"decrypt\"], keys = [\"*\"] }}]\n"
+    );
+    let place = Place::local(&service);
+    server_files(&place, &authority);
+    place.write("ca.pem", &authority.0.pem());
+    let service = place.start();
+    let sign = |name| authority.sign(name, ExtendedKeyUsagePurpose::ClientAuth);
+    let by = |identity: &(String, String)| authority.client(Some(identity));
+    assert_eq!(
+        hello(&service, &by(&sign("one.example"))).await.unwrap(),
+        200
+    );
+    assert_eq!(
+        hello(&service, &by(&sign("two.example"))).await.unwrap(),
+        403
+    );
+    assert_eq!(
+        hello(&service, &by(&sign("three.example"))).await.unwrap(),
+        401
+    );
+    // Without one, and with one of another authority, there is no connection.
+    assert!(hello(&service, &authority.client(None)).await.is_err());
+    let foreign = Authority::new().sign("one.example", ExtendedKeyUsagePurpose::ClientAuth);
+    assert!(hello(&service, &by(&foreign)).await.is_err());
+}
+
+#[tokio::test]
+async fn certificates_are_read_anew() {
+    let old = Authority::new();
+    let place = Place::local(TLS);
+    server_files(&place, &old);
+    let mut service = place.start();
+    assert_eq!(hello(&service, &old.client(None)).await.unwrap(), 200);
+    let new = Authority::new();
+    assert!(hello(&service, &new.client(None)).await.is_err());
+    server_files(&service.place, &new);
+    service.signal("HUP");
+    service.wait_for_log("were read anew");
+    assert_eq!(hello(&service, &new.client(None)).await.unwrap(), 200);
+    assert!(hello(&service, &old.client(None)).await.is_err());
+    // What is no certificate changes nothing.
+    service.place.write("server.pem", "nothing");
+    service.signal("HUP");
+    service.wait_for_log("nothing was read anew");
+    assert_eq!(hello(&service, &new.client(None)).await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn plain_http_is_no_answer_where_tls_is() {
+    let authority = Authority::new();
+    let place = Place::local(TLS);
+    server_files(&place, &authority);
+    let service = place.start();
+    assert!(service.get("/api/v1/kms/health").send().await.is_err());
+    let url = format!("https://{}/nowhere", service.address);
+    assert_eq!(refusal(authority.client(None).get(url)).await.0, 404);
+}

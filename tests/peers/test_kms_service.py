@@ -1,0 +1,171 @@
+"""`kms-service` as applications use it: requests, urllib, curl, Python's own AES and TLS."""
+
+import base64
+import hashlib
+import json
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+import requests
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from kms_node import KmsService
+from node import IS_BAO, bao_binary, free_port, planted_files, until
+from openapi_spec_validator import validate
+
+pytestmark = pytest.mark.skipif(IS_BAO, reason="kms-service is ours alone")
+
+SECRET = "planted-value-of-kms"
+LOCAL = 'dev_backend = "local"\n[kms.local]\nkeys_path = "keys.txt"\n'
+
+
+def text64(raw):
+    return base64.b64encode(raw.encode() if isinstance(raw, str) else raw).decode()
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Starts services with the provider `local`, or another; ends them."""
+    started = []
+
+    def make(kms=LOCAL, service="", scheme="http"):
+        keys = tmp_path / "keys.txt"
+        keys.write_text("".join(f"{key}:1:{text64(bytes(32))}\n" for key in ["default", "other"]))
+        keys.chmod(0o600)
+        started.append(KmsService(tmp_path, kms, service).start(scheme))
+        return started[-1]
+
+    yield make
+    for service in started:
+        assert service.stop() == 0, service.log.read_text()
+        log = service.log.read_text()
+        assert SECRET not in log and text64(SECRET)[:-2] not in log
+
+
+def call(service, operation, **body):
+    return requests.post(f"{service.url}/api/v1/kms/{operation}", json=body, timeout=30)
+
+
+def ok(service, operation, **body):
+    answer = call(service, operation, **body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def whole_life(service):
+    """Encrypt, rotate, decrypt, re-encrypt, and a data key that Python's own AES uses."""
+    made = ok(service, "encrypt", plaintext=text64(SECRET), context="env=prod,service=api")
+    rotated = ok(service, "rotate")
+    assert rotated["key_version"] != made["key_version"]
+    context = {"service": "api", "env": "prod"}
+    opened = ok(service, "decrypt", ciphertext=made["ciphertext"], context=context)
+    assert base64.b64decode(opened["plaintext"]).decode() == SECRET
+    moved = ok(service, "re-encrypt", ciphertext=made["ciphertext"], context=context)
+    assert moved["key_version"] == rotated["key_version"]
+    wrong = call(service, "decrypt", ciphertext=moved["ciphertext"], context="env=dev")
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (400, "not_authentic")
+    key = ok(service, "generate-key", key_spec="AES_256", context="file=1")
+    sealed = AESGCM(base64.b64decode(key["plaintext"])).encrypt(bytes(12), b"data", None)
+    again = ok(service, "decrypt-key", ciphertext=key["ciphertext"], context={"file": "1"})
+    assert AESGCM(base64.b64decode(again["plaintext"])).decrypt(bytes(12), sealed, None) == b"data"
+
+
+def test_local(serve):
+    whole_life(serve())
+
+
+def test_openbao_transit(serve, tmp_path):
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    bao = subprocess.Popen(
+        [bao_binary(), "server", "-dev", "-dev-no-store-token", "-dev-root-token-id=root-of-bao"]
+        + [f"-dev-listen-address=127.0.0.1:{port}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={"HOME": str(tmp_path)},
+    )
+    session = requests.Session()
+    session.headers["X-Vault-Token"] = "root-of-bao"
+
+    def mounted():
+        try:
+            mount = session.post(f"{address}/v1/sys/mounts/transit", json={"type": "transit"})
+            return mount.ok
+        except requests.ConnectionError:
+            return False
+
+    try:
+        until(mounted, "OpenBao")
+        assert session.post(f"{address}/v1/transit/keys/default", json={}).ok
+        kms = f'dev_backend = "vault"\n[kms.vault]\naddress = "{address}"\nauth = "token"\n'
+        service = serve(f'{kms}token = "root-of-bao"\n')
+        whole_life(service)
+        assert "root-of-bao" not in service.log.read_text()
+    finally:
+        bao.kill()
+        bao.wait()
+
+
+def test_the_openapi_document_is_valid_and_its_paths_answer(serve):
+    service = serve()
+    document = requests.get(f"{service.url}/openapi.json", timeout=30).json()
+    validate(document)
+    for path, methods in document["paths"].items():
+        (method,) = methods
+        answer = requests.request(method, service.url + path, json={}, timeout=30)
+        assert answer.status_code in (200, 400), (path, answer.text)
+
+
+def test_urllib_and_its_errors(serve):
+    url = f"{serve().url}/api/v1/kms/encrypt"
+
+    def send(body):
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+        return urllib.request.urlopen(request, timeout=30)
+
+    with send(json.dumps({"plaintext": text64(SECRET)}).encode()) as answer:
+        assert json.load(answer)["provider"] == "local"
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        send(json.dumps({"plaintext": SECRET + "!"}).encode())
+    told = refused.value.read().decode()
+    assert refused.value.code == 400 and json.loads(told)["error"]["code"] == "plaintext_not_base64"
+    assert SECRET not in told
+
+
+def test_curl_as_the_guide_has_it(serve):
+    url = f"{serve().url}/api/v1/kms"
+    curl = shutil.which("curl")
+    assert curl, "no `curl` command: apt-get install curl"
+
+    def send(path, body):
+        flags = ["-s", f"{url}/{path}", "-H", "Content-Type: application/json", "-d", body]
+        return json.loads(subprocess.run([curl, *flags], capture_output=True, check=True).stdout)
+
+    made = send("encrypt", '{"plaintext":"aGVsbG8=","context":"env=prod,service=api"}')
+    body = {"ciphertext": made["ciphertext"], "context": {"service": "api", "env": "prod"}}
+    assert send("decrypt", json.dumps(body)) == {"plaintext": "aGVsbG8=", "key_id": "default"}
+
+
+def test_tls_tokens_and_rights(serve, certificates):
+    digest = hashlib.sha256(b"token-of-app").hexdigest()
+    service = serve(
+        service=f'tls_cert_path = "{certificates.chain}"\ntls_key_path = "{certificates.key}"\n'
+        f'[[service.tokens]]\nname = "app"\nsha256 = "{digest}"\n'
+        'rights = [{ operations = ["encrypt", "status"], keys = ["default"] }]\n',
+        scheme="https",
+    )
+    session = requests.Session()
+    # Else a variable of the environment goes before the authority that is named here.
+    session.trust_env = False
+    session.verify = str(certificates.ca)
+    url = f"{service.url}/api/v1/kms"
+    body = {"plaintext": text64(SECRET)}
+    assert session.post(f"{url}/encrypt", json=body).status_code == 401
+    session.headers["Authorization"] = "Bearer token-of-app"
+    assert session.post(f"{url}/encrypt", json=body).status_code == 200
+    assert session.post(f"{url}/encrypt", json=body | {"key_id": "other"}).status_code == 403
+    assert session.post(f"{url}/rotate", json={}).status_code == 403
+    assert 'operation="encrypt",outcome="ok"} 1' in session.get(f"{service.url}/metrics").text
+    assert planted_files(service.directory, [SECRET, "token-of-app"]) == []
