@@ -213,16 +213,24 @@ fn heads_that_were_taken_out_are_missed() {
 
 #[test]
 fn a_device_that_knows_nothing_of_the_one_before_begins_anew() {
+    let restarts = |lines: &[String]| {
+        let mut verifier = Verifier::new(Vec::new()).with_restarts();
+        let text = lines.join("\n") + "\n";
+        verifier.read("log", text.as_bytes(), |_| ()).unwrap();
+        verifier.finish()
+    };
     let mut lines = log(&[2]);
-    lines.extend(log(&[3]));
-    let report = verify(&lines);
-    assert_eq!(
-        (report.findings, report.records, report.not_closed),
-        (0, 5, 0)
-    );
+    lines.extend(log_at(100, &[3]));
+    let report = restarts(&lines);
+    assert_eq!(report.told, []);
+    assert_eq!((report.records, report.not_closed), (5, 0));
+    assert_eq!(verify(&lines).told[0].what, What::BeginsAgain);
+    let mut twice = lines.clone();
+    twice.extend(log(&[2]));
+    assert_eq!(restarts(&twice).told[0].what, What::Repeated);
     // Without the head that closed the first.
     lines.remove(3);
-    assert_eq!(verify(&lines).not_closed, 1);
+    assert_eq!(restarts(&lines).not_closed, 1);
 }
 
 #[test]
