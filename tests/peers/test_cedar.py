@@ -40,7 +40,9 @@ def holder(node, client, name):
 
 def records_of(node, path):
     lines = node.audit_log.read_text().splitlines()
-    found = [record for record in map(json.loads, lines) if record["request"]["path"] == path]
+    records = [json.loads(line) for line in lines]
+    of_requests = [record for record in records if record["type"] != "head"]
+    found = [record for record in of_requests if record["request"]["path"] == path]
     assert found
     return found
 
