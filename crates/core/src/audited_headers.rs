@@ -120,8 +120,7 @@ impl AuditedHeaders {
             .await?;
         let mut names = BTreeMap::new();
         for row in page.rows {
-            let name = row.key.strip_prefix(&prefix).unwrap_or_default();
-            let name = String::from_utf8_lossy(name).into_owned();
+            let name = row.key.name_behind(&prefix);
             let Some(entry) = row.entry else { continue };
             let record: HeaderRecord = serde_json::from_slice(&entry.value)
                 .map_err(|error| unreadable("recorded header", &error))?;

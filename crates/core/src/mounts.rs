@@ -27,7 +27,7 @@ use secretum_crypto::{Rng, random_bytes, random_uuid};
 use secretum_engine::{
     Class, Fault, MountStorage, Mounted, Record, Setup, expect, to_json, unreadable,
 };
-use secretum_storage::{Batch, Key, PageOf, Precondition, Storage, StorageError};
+use secretum_storage::{Batch, Key, PageOf, Pages, Precondition, Storage, StorageError};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -279,19 +279,12 @@ impl Mounts {
 
     /// Reads every record again.
     pub(crate) async fn reload_all(&self) -> Result<(), CoreError> {
-        let (prefix, mut after) = (Key::try_from("sys/mount/")?, None);
+        let prefix = Key::try_from("sys/mount/")?;
+        let mut pages = Pages::new(&*self.storage, prefix, PageOf::Entries, PAGE);
         let mut table = Table::default();
-        loop {
-            let page = self
-                .storage
-                .page(&prefix, after.as_ref(), PAGE, PageOf::Entries)
-                .await?;
-            for entry in page.rows.iter().filter_map(|row| row.entry.as_ref()) {
+        while let Some(rows) = pages.next().await? {
+            for entry in rows.iter().filter_map(|row| row.entry.as_ref()) {
                 table.insert(self.mount(&entry.value)?);
-            }
-            after = page.rows.last().map(|row| row.key.clone());
-            if !page.more {
-                break;
             }
         }
         self.table.write().replace(table);

@@ -11,7 +11,7 @@ use crate::system::wrapping;
 use secretum_crypto::ClockRef;
 use secretum_engine::{Fault, LIST_PAGE};
 use secretum_policy::{Acl, DEFAULT_POLICY, Policy, ROOT_POLICY_NAME};
-use secretum_storage::{Batch, Key, PageOf, Storage, StorageError};
+use secretum_storage::{Batch, Key, PageOf, Pages, Storage, StorageError};
 use std::sync::Arc;
 
 /// The folder of HCL policies of the root namespace.
@@ -159,21 +159,13 @@ impl Policies {
 
 /// The names of the records in a folder.
 async fn names_in(storage: &dyn Storage, folder: &str) -> Result<Vec<String>, Fault> {
-    let (prefix, mut after) = (Key::try_from(folder)?, None);
+    let prefix = Key::try_from(folder)?;
+    let mut pages = Pages::new(storage, prefix.clone(), PageOf::Keys, LIST_PAGE);
     let mut names = Vec::new();
-    loop {
-        let page = storage
-            .page(&prefix, after.as_ref(), LIST_PAGE, PageOf::Keys)
-            .await?;
-        for row in &page.rows {
-            let name = row.key.strip_prefix(&prefix).unwrap_or_default();
-            names.push(String::from_utf8_lossy(name).into_owned());
-        }
-        after = page.rows.last().map(|row| row.key.clone());
-        if !page.more {
-            return Ok(names);
-        }
+    while let Some(rows) = pages.next().await? {
+        names.extend(rows.iter().map(|row| row.key.name_behind(&prefix)));
     }
+    Ok(names)
 }
 
 /// The `default` policy of a new vault.

@@ -20,7 +20,7 @@ use parking_lot::RwLock;
 use rate_limit::RateLimit;
 use secretum_crypto::ClockRef;
 use secretum_engine::{Fault, LIST_PAGE, RateFacts, Record, expect, to_json, unreadable};
-use secretum_storage::{Batch, Key, PageOf, Storage, StorageError};
+use secretum_storage::{Batch, Key, PageOf, Pages, Storage, StorageError};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -253,15 +253,12 @@ impl Quotas {
     }
 
     async fn count(&self, active: &Active, quota: &Arc<LeaseCount>) -> Result<(), Fault> {
-        let (prefix, mut after) = (Key::try_from("sys/lease/")?, None);
+        let prefix = Key::try_from("sys/lease/")?;
+        let mut pages = Pages::new(&*self.storage, prefix, PageOf::Keys, LIST_PAGE);
         let mut places = HashSet::new();
-        loop {
-            let page = self
-                .storage
-                .page(&prefix, after.as_ref(), LIST_PAGE, PageOf::Keys)
-                .await?;
+        while let Some(rows) = pages.next().await? {
             let table = self.table();
-            for place in page.rows.iter().filter_map(|row| Place::of(&row.key)) {
+            for place in rows.iter().filter_map(|row| Place::of(&row.key)) {
                 let mount = active.mounts.of(&place.mount);
                 let own = mount
                     .and_then(|mount| table.leases.find(&mount.path, place.split().0).cloned());
@@ -269,13 +266,9 @@ impl Quotas {
                     places.insert(quota.hash(&place));
                 }
             }
-            after = page.rows.last().map(|row| row.key.clone());
-            if !page.more {
-                quota.finish(places);
-                return Ok(());
-            }
-            tokio::task::yield_now().await;
         }
+        quota.finish(places);
+        Ok(())
     }
 
     /// What must be committed to have a quota.
@@ -348,9 +341,9 @@ impl Quotas {
                 let Some(entry) = row.entry else { continue };
                 let record: QuotaRecord = serde_json::from_slice(&entry.value)
                     .map_err(|error| unreadable("quota", &error))?;
-                let name = row.key.strip_prefix(&prefix).unwrap_or_default();
-                let name = String::from_utf8_lossy(name).into_owned();
-                table.records.insert((kind, name), record);
+                table
+                    .records
+                    .insert((kind, row.key.name_behind(&prefix)), record);
             }
         }
         table.go_on_from(&old);

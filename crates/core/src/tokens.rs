@@ -35,9 +35,9 @@ use crate::{Core, CoreError};
 use batch::BatchKey;
 use secretum_audit::AuthWords;
 use secretum_crypto::{ClockRef, HmacKey, RngRef, SecretString};
-use secretum_engine::{Caller, Fault, LIST_NAMES_MAX};
+use secretum_engine::{Caller, Fault, LIST_NAMES_MAX, LIST_PAGE};
 use secretum_policy::cedar;
-use secretum_storage::{Batch, Key, Precondition, Revision, Storage, StorageError};
+use secretum_storage::{Batch, Key, PageOf, Pages, Precondition, Revision, Storage, StorageError};
 use std::sync::{Arc, OnceLock};
 
 /// How many tokens are held parsed. What one may carry is limited, so this bounds their memory, too:
@@ -270,20 +270,17 @@ impl Tokens {
 
     /// Accessors of all tokens, sorted.
     pub(crate) async fn accessors(&self) -> Result<Vec<String>, Fault> {
-        let (prefix, mut after) = (Key::try_from("sys/token/accessor/")?, None);
+        let prefix = Key::try_from("sys/token/accessor/")?;
+        let mut pages = Pages::new(&*self.storage, prefix, PageOf::Entries, LIST_PAGE);
         let now = self.clock.now();
         let mut accessors = Vec::new();
-        while accessors.len() < LIST_NAMES_MAX {
-            let page = self
-                .storage
-                .page(
-                    &prefix,
-                    after.as_ref(),
-                    1_000,
-                    secretum_storage::PageOf::Entries,
-                )
-                .await?;
-            for entry in page.rows.iter().filter_map(|row| row.entry.as_ref()) {
+        while let Some(rows) = pages.next().await? {
+            if accessors.len() >= LIST_NAMES_MAX {
+                return Err(Fault::invalid(format!(
+                    "there are more than {LIST_NAMES_MAX} tokens: too many for one listing"
+                )));
+            }
+            for entry in rows.iter().filter_map(|row| row.entry.as_ref()) {
                 let record = record::AccessorRecord::read(&entry.value)?;
                 // One whose time is over may be a moment away from its removal. Past the cache, from
                 // which all of them would push those in use.
@@ -292,15 +289,9 @@ impl Tokens {
                     accessors.push(record.accessor);
                 }
             }
-            after = page.rows.last().map(|row| row.key.clone());
-            if !page.more {
-                accessors.sort_unstable();
-                return Ok(accessors);
-            }
         }
-        Err(Fault::invalid(format!(
-            "there are more than {LIST_NAMES_MAX} tokens: too many for one listing"
-        )))
+        accessors.sort_unstable();
+        Ok(accessors)
     }
 
     pub(crate) fn forget(&self, id: &str) {

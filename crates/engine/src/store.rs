@@ -142,10 +142,7 @@ impl MountStorage {
                 .storage
                 .page(&prefix, after.as_ref(), room.left(names.len()), what)
                 .await?;
-            for row in &page.rows {
-                let name = row.key.strip_prefix(&prefix).unwrap_or_default();
-                names.push(String::from_utf8_lossy(name).into_owned());
-            }
+            names.extend(page.rows.iter().map(|row| row.key.name_behind(&prefix)));
             after = page.rows.last().map(|row| row.key.clone());
             if !page.more || after.is_none() {
                 break;

@@ -37,6 +37,11 @@ impl Key {
     pub fn strip_prefix(&self, prefix: &Self) -> Option<&[u8]> {
         self.0.strip_prefix(&*prefix.0)
     }
+
+    /// The same as text; empty where the key is not below it.
+    pub fn name_behind(&self, prefix: &Self) -> String {
+        String::from_utf8_lossy(self.strip_prefix(prefix).unwrap_or_default()).into_owned()
+    }
 }
 
 /// Keys order as their bytes do, so that a map of keys is searched by bytes.

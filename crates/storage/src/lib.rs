@@ -19,11 +19,13 @@ mod feed;
 mod key;
 pub mod memory;
 mod page;
+mod pages;
 pub mod raft;
 
 pub use batch::{BATCH_BYTES_MAX, Batch, Change, Precondition, Step};
 pub use error::StorageError;
 pub use key::{KEY_BYTES_MAX, Key};
+pub use pages::Pages;
 
 use async_trait::async_trait;
 use bytes::Bytes;

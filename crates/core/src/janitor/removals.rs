@@ -48,7 +48,7 @@ impl Removals {
 
 /// Deletes one batch of what a mount held, its record with the last of it; whether there is more.
 async fn delete_some(active: &Active, prefix: &Key, record: Key) -> Result<bool, CoreError> {
-    let uuid = String::from_utf8_lossy(record.strip_prefix(prefix).unwrap_or_default());
+    let uuid = record.name_behind(prefix);
     // A request that began before the mount went may still read it. What it writes fails: nothing
     // comes after this deletion.
     if active.mounts.is_known(&uuid) {

@@ -11,7 +11,7 @@ use crate::active::Active;
 use futures::StreamExt;
 use parking_lot::Mutex;
 use secretum_engine::Fault;
-use secretum_storage::{Batch, Key, PageOf, Precondition, StorageError};
+use secretum_storage::{Batch, Key, PageOf, Pages, Precondition, StorageError};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,19 +101,15 @@ impl Leases {
     /// Ends leases whose time has come.
     pub(crate) async fn end_due(&self, active: &Active) -> Result<(), Fault> {
         let now = self.clock.now().unix_seconds();
-        let (prefix, mut after) = (Key::try_from(DUE)?, None);
-        loop {
-            let page = self
-                .storage
-                .page(&prefix, after.as_ref(), PAGE, PageOf::Entries)
-                .await?;
-            after = page.rows.last().map(|row| row.key.clone());
-            let rows = page.rows.len();
-            let due: Vec<_> = (page.rows.into_iter())
+        let prefix = Key::try_from(DUE)?;
+        let mut pages = Pages::new(&*self.storage, prefix.clone(), PageOf::Entries, PAGE);
+        while let Some(rows) = pages.next().await? {
+            let count = rows.len();
+            let due: Vec<_> = (rows.into_iter())
                 .take_while(|row| is_due(&row.key, &prefix, now))
                 .filter_map(|row| Some((row.key, row.entry?.value)))
                 .collect();
-            let all_due = due.len() == rows;
+            let all_due = due.len() == count;
             futures::stream::iter(due)
                 .for_each_concurrent(ENDED_AT_ONCE, |(entry, value)| async move {
                     if let Err(error) = self.end_one(active, entry, &value).await {
@@ -121,10 +117,11 @@ impl Leases {
                     }
                 })
                 .await;
-            if !all_due || !page.more {
-                return Ok(());
+            if !all_due {
+                break;
             }
         }
+        Ok(())
     }
 
     async fn end_one(&self, active: &Active, entry: Key, value: &[u8]) -> Result<(), Fault> {

@@ -7,7 +7,7 @@ use crate::mounts::Mount;
 use crate::pipeline::{COMMIT_TRIES, contended};
 use futures::StreamExt;
 use secretum_engine::{Fault, Lease};
-use secretum_storage::{Batch, Key, PageOf, Precondition, Revision, StorageError};
+use secretum_storage::{Batch, Key, PageOf, Pages, Precondition, Revision, StorageError};
 use std::time::Duration;
 
 /// How long an engine may take to end one lease.
@@ -168,18 +168,13 @@ impl Leases {
     pub(crate) async fn revoke_below(
         &self,
         active: &Active,
-        prefix: &Key,
+        prefix: Key,
         how: How,
     ) -> Result<usize, Fault> {
-        let (mut after, mut tally) = (None, Ended::default());
-        loop {
-            let page = self
-                .storage
-                .page(prefix, after.as_ref(), PAGE, PageOf::Keys)
-                .await?;
-            after = page.rows.last().map(|row| row.key.clone());
-            let places: Vec<Place> =
-                (page.rows.iter().filter_map(|row| Place::of(&row.key))).collect();
+        let mut pages = Pages::new(&*self.storage, prefix, PageOf::Keys, PAGE);
+        let mut tally = Ended::default();
+        while let Some(rows) = pages.next().await? {
+            let places: Vec<Place> = (rows.iter().filter_map(|row| Place::of(&row.key))).collect();
             futures::stream::iter(places)
                 .map(|place| async move {
                     match how {
@@ -193,10 +188,8 @@ impl Leases {
                     std::future::ready(())
                 })
                 .await;
-            if !page.more {
-                return tally.outcome();
-            }
         }
+        tally.outcome()
     }
 }
 

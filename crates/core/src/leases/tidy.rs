@@ -8,7 +8,7 @@ use super::{LeaseRecord, Leases, PAGE, Place, Stored};
 use crate::active::Active;
 use crate::tokens::id_key;
 use secretum_engine::Fault;
-use secretum_storage::{Batch, Key, PageOf, Precondition, Revision, StorageError};
+use secretum_storage::{Batch, Key, PageOf, Pages, Precondition, Revision, StorageError};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
@@ -37,15 +37,10 @@ impl Leases {
         } else {
             ("sys/lease/", PageOf::Keys)
         };
-        let (prefix, mut after) = (Key::try_from(folder)?, None);
+        let mut pages = Pages::new(&*self.storage, Key::try_from(folder)?, what, PAGE);
         let mut tally = Tally::default();
-        loop {
-            let page = self
-                .storage
-                .page(&prefix, after.as_ref(), PAGE, what)
-                .await?;
-            after = page.rows.last().map(|row| row.key.clone());
-            for row in page.rows {
+        while let Some(rows) = pages.next().await? {
+            for row in rows {
                 let place = match row.entry {
                     Some(entry) => Some(Place::read(&entry.value)?),
                     None => Place::of(&row.key),
@@ -55,11 +50,8 @@ impl Leases {
                 let accessor = accessor(active, &place);
                 *tally.by_mount.entry(accessor).or_default() += 1;
             }
-            if !page.more {
-                return Ok(tally);
-            }
-            tokio::task::yield_now().await;
         }
+        Ok(tally)
     }
 
     /// Leases that cannot be ended, up to a number, and whether there are more.
@@ -67,15 +59,11 @@ impl Leases {
         &self,
         most: usize,
     ) -> Result<(Vec<(Place, LeaseRecord)>, bool), Fault> {
-        let (prefix, mut after) = (Key::try_from(IRREVOCABLE)?, None);
+        let prefix = Key::try_from(IRREVOCABLE)?;
+        let mut pages = Pages::new(&*self.storage, prefix, PageOf::Entries, PAGE);
         let mut found = Vec::new();
-        loop {
-            let page = self
-                .storage
-                .page(&prefix, after.as_ref(), PAGE, PageOf::Entries)
-                .await?;
-            after = page.rows.last().map(|row| row.key.clone());
-            for entry in page.rows.iter().filter_map(|row| row.entry.as_ref()) {
+        while let Some(rows) = pages.next().await? {
+            for entry in rows.iter().filter_map(|row| row.entry.as_ref()) {
                 let place = Place::read(&entry.value)?;
                 let Some((Stored::Secret(record), _)) = self.read(&place).await? else {
                     continue;
@@ -85,10 +73,8 @@ impl Leases {
                 }
                 found.push((place, record));
             }
-            if !page.more {
-                return Ok((found, false));
-            }
         }
+        Ok((found, false))
     }
 
     /// Begins to tidy, unless it goes on already; whether it was begun.
@@ -108,14 +94,13 @@ impl Leases {
     }
 
     async fn tidy_all(&self, active: &Active, found: &mut Found) -> Result<(), Fault> {
-        let (prefix, mut after) = (Key::try_from("sys/lease/")?, None);
-        while !active.ending.is_cancelled() {
-            let page = self
-                .storage
-                .page(&prefix, after.as_ref(), PAGE, PageOf::Entries)
-                .await?;
-            after = page.rows.last().map(|row| row.key.clone());
-            for row in page.rows {
+        let prefix = Key::try_from("sys/lease/")?;
+        let mut pages = Pages::new(&*self.storage, prefix, PageOf::Entries, PAGE);
+        while let Some(rows) = pages.next().await? {
+            if active.ending.is_cancelled() {
+                break;
+            }
+            for row in rows {
                 let (Some(place), Some(entry)) = (Place::of(&row.key), row.entry) else {
                     continue;
                 };
@@ -129,10 +114,6 @@ impl Leases {
                     tracing::info!(?found, "tidying of leases goes on");
                 }
             }
-            if !page.more {
-                break;
-            }
-            tokio::task::yield_now().await;
         }
         Ok(())
     }

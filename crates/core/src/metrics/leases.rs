@@ -3,7 +3,7 @@
 use super::report::{Family, Kind, Sample};
 use crate::active::Active;
 use crate::leases::DUE;
-use secretum_storage::{Key, PageOf, StorageError};
+use secretum_storage::{Key, PageOf, Pages, StorageError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -76,25 +76,18 @@ pub(crate) async fn run(active: Arc<Active>) {
 
 async fn count(active: &Active) -> Result<[u64; WITHIN.len() + 1], StorageError> {
     let now = active.core.config.clock.now().unix_seconds();
-    let (prefix, mut after) = (Key::try_from(DUE)?, None);
+    let mut pages = Pages::new(&*active.storage, Key::try_from(DUE)?, PageOf::Keys, PAGE);
     let mut counts = [0_u64; WITHIN.len() + 1];
-    loop {
-        let page = active
-            .storage
-            .page(&prefix, after.as_ref(), PAGE, PageOf::Keys);
-        let page = page.await?;
-        for end in page.rows.iter().filter_map(|row| end(&row.key)) {
+    while let Some(rows) = pages.next().await? {
+        for end in rows.iter().filter_map(|row| end(&row.key)) {
             let left = end.saturating_sub(now);
             let place = WITHIN.iter().position(|(_, within)| left <= *within);
             if let Some(count) = counts.get_mut(place.unwrap_or(WITHIN.len())) {
                 *count += 1;
             }
         }
-        after = page.rows.last().map(|row| row.key.clone());
-        if !page.more {
-            return Ok(counts);
-        }
     }
+    Ok(counts)
 }
 
 /// When the lease of an index entry ends, in seconds.

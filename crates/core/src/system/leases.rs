@@ -343,7 +343,7 @@ async fn revoke_prefix(active: &Active, prefix: &str, how: How) -> Result<(), Fa
     }
     let revoke = async |mount: &Mount, folder: &str| {
         let all = Place::folder(&mount.record.uuid, folder)?;
-        active.leases.revoke_below(active, &all, how).await
+        active.leases.revoke_below(active, all, how).await
     };
     match Below::of(active, &prefix) {
         Below::Inside(mount, folder) => drop(revoke(&mount, &folder).await?),

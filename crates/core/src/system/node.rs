@@ -5,8 +5,8 @@ use crate::active::Active;
 use schemars::JsonSchema;
 use secretum_api::VAULT_API_VERSION;
 use secretum_crypto::Timestamp;
-use secretum_engine::{Context, Fault, Handle, Reply, Verb, unreadable};
-use secretum_storage::{Batch, Key, PageOf, Precondition, StorageError};
+use secretum_engine::{Context, Fault, Handle, LIST_PAGE, Reply, Verb, unreadable};
+use secretum_storage::{Batch, Key, PageOf, Pages, Precondition, StorageError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use sysinfo::{Disks, System as Host};
@@ -218,20 +218,13 @@ handler!(CountTokens, TokenCounters, _ask, context => {
 });
 
 async fn count_tokens(active: &Active) -> Result<u64, Fault> {
-    let (prefix, mut after) = (Key::try_from("sys/token/id/")?, None);
+    let prefix = Key::try_from("sys/token/id/")?;
+    let mut pages = Pages::new(&*active.storage, prefix, PageOf::Keys, LIST_PAGE);
     let mut total = 0;
-    loop {
-        let page = active
-            .storage
-            .page(&prefix, after.as_ref(), 1_000, PageOf::Keys)
-            .await?;
-        total += page.rows.len() as u64;
-        after = page.rows.last().map(|row| row.key.clone());
-        if !page.more {
-            return Ok(total);
-        }
-        tokio::task::yield_now().await;
+    while let Some(rows) = pages.next().await? {
+        total += rows.len() as u64;
     }
+    Ok(total)
 }
 
 // There are no entities in this version.
@@ -353,8 +346,7 @@ handler!(ListVersions, Versions, _ask, context => {
         let Some(entry) = row.entry else { continue };
         let record: VersionRecord = serde_json::from_slice(&entry.value)
             .map_err(|error| unreadable("version", &error))?;
-        let name = row.key.strip_prefix(&prefix).unwrap_or_default();
-        versions.push((record.installed, String::from_utf8_lossy(name).into_owned()));
+        versions.push((record.installed, row.key.name_behind(&prefix)));
     }
     versions.sort();
     let (mut key_info, mut previous) = (BTreeMap::new(), None);

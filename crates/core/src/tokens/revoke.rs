@@ -17,7 +17,7 @@ use crate::tokens::{Token, TokenRecord};
 use futures::StreamExt;
 use secretum_crypto::Timestamp;
 use secretum_engine::Fault;
-use secretum_storage::{Batch, Key, PageOf, Precondition, StorageError};
+use secretum_storage::{Batch, Key, PageOf, Pages, Precondition, StorageError};
 
 /// How many expired tokens are removed at once.
 const EXPIRED_AT_ONCE: usize = 64;
@@ -66,7 +66,7 @@ impl Tokens {
                     more = true;
                     break;
                 }
-                let child = name(&row.key, &prefix);
+                let child = row.key.name_behind(&prefix);
                 if let Some(child) = self.read(&child).await? {
                     let mut record = child.record.clone();
                     record.parent = None;
@@ -95,20 +95,14 @@ impl Tokens {
     /// Ends tokens whose time is over. One that cannot be ended now keeps none behind it from ending.
     pub(crate) async fn expire(&self, active: &Active) -> Result<(), CoreError> {
         let now = self.clock.now();
-        let (prefix, mut after) = (Key::try_from("sys/expiry/")?, None);
-        loop {
-            let page = active
-                .storage
-                .page(&prefix, after.as_ref(), PAGE, PageOf::Keys)
-                .await?;
-            after = page.rows.last().map(|row| row.key.clone());
-            let rows = page.rows.len();
-            let due: Vec<(String, Key)> = page
-                .rows
-                .into_iter()
+        let prefix = Key::try_from("sys/expiry/")?;
+        let mut pages = Pages::new(&*active.storage, prefix.clone(), PageOf::Keys, PAGE);
+        while let Some(rows) = pages.next().await? {
+            let count = rows.len();
+            let due: Vec<(String, Key)> = (rows.into_iter())
                 .map_while(|row| due(&row.key, &prefix, now).map(|id| (id, row.key)))
                 .collect();
-            let all_due = due.len() == rows;
+            let all_due = due.len() == count;
             // Each ends by commits of its own, and those of many share a sync.
             futures::stream::iter(due)
                 .for_each_concurrent(EXPIRED_AT_ONCE, |(id, entry)| async move {
@@ -117,10 +111,11 @@ impl Tokens {
                     }
                 })
                 .await;
-            if !all_due || !page.more || active.ending.is_cancelled() {
-                return Ok(());
+            if !all_due || active.ending.is_cancelled() {
+                break;
             }
         }
+        Ok(())
     }
 
     async fn expire_one(
@@ -146,7 +141,7 @@ impl Tokens {
             .page(&prefix, None, PAGE, PageOf::Keys)
             .await?;
         for row in page.rows {
-            let revoked = self.end_tree(active, &name(&row.key, &prefix)).await;
+            let revoked = self.end_tree(active, &row.key.name_behind(&prefix)).await;
             if let Err(error) = revoked {
                 tracing::warn!(%error, "children of a revoked token remain; it is tried again");
             }
@@ -246,7 +241,7 @@ impl Tokens {
             .await?;
         let mut children = Vec::new();
         for row in page.rows {
-            let child = name(&row.key, &prefix);
+            let child = row.key.name_behind(&prefix);
             let is_own = |token: &Token| token.record.parent.as_deref() == Some(&node.id);
             self.end(active, &child, is_own).await?;
             children.push(Node {
@@ -319,13 +314,8 @@ pub(super) fn revoke_key(id: &str) -> Result<Key, StorageError> {
 
 /// The id of an entry of the index of ends, whose time has come; empty for one that is none.
 fn due(entry: &Key, prefix: &Key, now: Timestamp) -> Option<String> {
-    let name = name(entry, prefix);
+    let name = entry.name_behind(prefix);
     let (time, id) = name.split_once('/').unwrap_or_default();
     let is_later = i64::from_str_radix(time, 16).is_ok_and(|time| time > now.unix_seconds());
     (!is_later).then(|| id.to_owned())
-}
-
-/// What stands behind a prefix.
-fn name(key: &Key, prefix: &Key) -> String {
-    String::from_utf8_lossy(key.strip_prefix(prefix).unwrap_or_default()).into_owned()
 }

@@ -9,7 +9,7 @@ use super::revoke::revoke_key;
 use super::{Tokens, id_key};
 use crate::active::Active;
 use secretum_engine::Fault;
-use secretum_storage::{Batch, Key, PageOf, Precondition, Row, StorageError};
+use secretum_storage::{Batch, Key, PageOf, Pages, Precondition, Row, StorageError};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How many records one look brings.
@@ -56,25 +56,19 @@ impl Tokens {
 
     async fn tidy_all(&self, active: &Active, found: &mut Found) -> Result<(), Fault> {
         for folder in FOLDERS {
-            let (prefix, mut after) = (Key::try_from(folder)?, None);
-            while !active.ending.is_cancelled() {
-                let page = active
-                    .storage
-                    .page(&prefix, after.as_ref(), PAGE, PageOf::Entries)
-                    .await?;
-                after = page.rows.last().map(|row| row.key.clone());
-                for row in page.rows {
+            let prefix = Key::try_from(folder)?;
+            let mut pages = Pages::new(&*active.storage, prefix, PageOf::Entries, PAGE);
+            while let Some(rows) = pages.next().await? {
+                if active.ending.is_cancelled() {
+                    return Ok(());
+                }
+                for row in rows {
                     found.looked_at += 1;
                     found.removed += u64::from(self.tidy_one(active, row).await?);
                     if found.looked_at.is_multiple_of(TOLD_EACH) {
                         tracing::info!(?found, "tidying of tokens goes on");
                     }
                 }
-                if !page.more {
-                    break;
-                }
-                // Others have their turn.
-                tokio::task::yield_now().await;
             }
         }
         Ok(())

@@ -142,7 +142,7 @@ pub(super) async fn end_leases(active: &Active, mount: &Mount) -> Result<(), Fau
     let all = Place::folder(&mount.record.uuid, "")?;
     let ended = active
         .leases
-        .revoke_below(active, &all, How::Now(Force::No))
+        .revoke_below(active, all, How::Now(Force::No))
         .await;
     ended.map(drop).map_err(|fault| match fault {
         Fault::Unavailable(told) => Fault::invalid(format!(
