@@ -9,7 +9,7 @@ pub(crate) use floor::{Floor, run as run_floor};
 use crate::commands::server::ServerArguments;
 use crate::failure::Failure;
 use secretum_client::Environment;
-use secretum_core::{Core, CoreConfig, NodeFacts, OpenCeremonies};
+use secretum_core::{Core, CoreConfig, DeclaredDevice, NodeFacts, OpenCeremonies};
 use secretum_crypto::{SystemClock, SystemRng};
 use secretum_server::{ListenerConfig, Server, Signals, Supervisor, Traces, hardening, logging};
 use secretum_storage::Storage;
@@ -68,6 +68,7 @@ fn core_config(
         default_lease_ttl: DEFAULT_TTL,
         max_lease_ttl: DEFAULT_TTL,
         audit_directory: None,
+        declared_audits: Vec::new(),
         open_ceremonies: OpenCeremonies::default(),
         node: NodeFacts {
             log_levels: Arc::new(logging::ProcessLevels),
@@ -80,12 +81,13 @@ fn core_config(
 }
 
 /// Serves until a signal comes, then ends what is under way, seals, and closes the storage. At SIGHUP,
-/// reads anew what may change meanwhile.
+/// reads anew what may change meanwhile: `reload_settings` gives the audit devices of the configuration,
+/// unless they stay as they are.
 async fn serve(
     core: Arc<Core>,
     server: Server,
     signals: Signals,
-    reload_settings: impl Fn(&Server),
+    reload_settings: impl Fn(&Server) -> Option<Vec<DeclaredDevice>>,
 ) -> Result<(), Failure> {
     let place = std::env::var_os("NOTIFY_SOCKET");
     let supervisor = Supervisor::at(place.as_deref()).unwrap_or_else(|error| {
@@ -95,7 +97,11 @@ async fn serve(
     supervisor.ready();
     let reload = async || {
         supervisor.reloading();
-        reload_settings(&server);
+        if let Some(devices) = reload_settings(&server)
+            && let Err(error) = core.declare_audits(devices).await
+        {
+            tracing::error!(%error, "an audit device of the configuration is not as it should be");
+        }
         match core.reopen_audit().await {
             Ok(()) => tracing::info!("audit files are opened anew"),
             Err(error) => tracing::error!(%error, "an audit file cannot be opened anew"),

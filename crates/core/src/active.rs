@@ -92,6 +92,10 @@ impl Active {
         active.reload().await?;
         system::node::note_version(&active).await?;
         active.spawn_follower(changes);
+        if let Err(error) = active.audits.follow_configuration(&active).await {
+            active.end().await;
+            return Err(error);
+        }
         active.quotas.count_leases(&active);
         active.spawn(janitor::run(Arc::clone(&active)));
         active.spawn(leases::run(Arc::clone(&active)));

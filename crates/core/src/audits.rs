@@ -3,6 +3,10 @@
 //! A device's record is `sys/audit/<path>`, its HMAC key in it. A device that cannot be opened keeps
 //! the vault sealed: what must be recorded cannot be.
 
+mod declared;
+
+pub use declared::DeclaredDevice;
+
 use crate::CoreError;
 use crate::active::Active;
 use parking_lot::Mutex;
@@ -31,6 +35,9 @@ pub(crate) struct AuditRecord {
     pub(crate) description: String,
     pub(crate) options: BTreeMap<String, String>,
     pub(crate) local: bool,
+    /// Whether the server's configuration has it.
+    #[serde(default)]
+    declared: bool,
     /// In hex.
     #[serde(default)]
     hmac_key: Zeroizing<String>,
@@ -61,6 +68,7 @@ impl AuditRecord {
             description,
             options,
             local,
+            declared: false,
             hmac_key: Zeroizing::default(),
         }
     }
@@ -117,11 +125,7 @@ impl Audits {
         // Opening it says whether every request could be recorded; nothing is written yet.
         let wrong = |error: AuditError| Fault::invalid(error.to_string());
         let options = self.options(&record).map_err(wrong)?;
-        if let Some(other) = self.broker.other_than(&record.path, &options) {
-            return Err(Fault::invalid(format!(
-                "the audit device `{other}` writes to this file already"
-            )));
-        }
+        self.check_alone(&record.path, &options)?;
         let place = self::key(&record.path)?;
         if self.storage.get(&place).await?.is_some() {
             return Err(Fault::invalid("path already in use"));
@@ -135,11 +139,31 @@ impl Audits {
         Ok((batch, options.warnings()))
     }
 
+    /// **Errors**: [`Fault::Invalid`] where another device writes to the same place.
+    fn check_alone(&self, path: &str, options: &DeviceOptions) -> Result<(), Fault> {
+        match self.broker.other_than(path, options) {
+            Some(other) => Err(Fault::invalid(format!(
+                "the audit device `{other}` writes to this file already"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// What must be committed to lose a device; `None` where there is none.
+    ///
+    /// **Errors**: [`Fault::Invalid`] where the server's configuration has it.
     pub(crate) async fn prepare_removal(&self, path: &str) -> Result<Option<Batch>, Fault> {
         let key = key(path)?;
-        let found = self.storage.get(&key).await?.is_some();
-        Ok(found.then(|| Batch::new().delete(key)))
+        let Some(entry) = self.storage.get(&key).await? else {
+            return Ok(None);
+        };
+        if read(&entry.value)?.declared {
+            return Err(Fault::invalid(format!(
+                "the configuration of the server has the audit device `{path}`: take it out there, and \
+                 send the server SIGHUP"
+            )));
+        }
+        Ok(Some(Batch::new().delete(key)))
     }
 
     /// All records.

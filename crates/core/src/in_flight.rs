@@ -58,6 +58,11 @@ impl InFlight {
         Some(Listed { place, number })
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.places.iter().map(|place| place.lock().len()).sum()
+    }
+
     /// All of them.
     pub(crate) fn all(&self) -> Vec<UnderWay> {
         let places = self.places.iter();

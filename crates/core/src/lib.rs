@@ -38,6 +38,7 @@ mod system;
 mod tokens;
 mod turns;
 
+pub use audits::DeclaredDevice;
 pub use cross_origin::CrossOriginRules;
 pub use error::CoreError;
 pub use lifecycle::{NodeState, Status};
@@ -85,6 +86,8 @@ pub struct CoreConfig {
     pub cluster_address: String,
     /// Name of the cluster; one is made at init where it is empty.
     pub cluster_name: String,
+    /// The audit devices of the configuration.
+    pub declared_audits: Vec<DeclaredDevice>,
     /// Which ceremonies take part in without a token.
     pub open_ceremonies: OpenCeremonies,
 }
@@ -111,6 +114,8 @@ pub struct Core {
     system: Arc<dyn Mounted>,
     /// The `auth/token` engine.
     token: Arc<dyn Mounted>,
+    /// The audit devices of the configuration, as it was last read.
+    declared_audits: RwLock<Vec<DeclaredDevice>>,
     /// The requests under way.
     in_flight: InFlight,
     metrics: Metrics,
@@ -132,7 +137,8 @@ impl Core {
     /// A sealed core.
     ///
     /// **Errors**: [`CoreError::Routes`] where the rows of a system engine are no table.
-    pub fn new(config: CoreConfig) -> Result<Arc<Self>, CoreError> {
+    pub fn new(mut config: CoreConfig) -> Result<Arc<Self>, CoreError> {
+        let declared_audits = RwLock::new(std::mem::take(&mut config.declared_audits));
         let storage = Arc::clone(&config.storage);
         let metrics = Metrics::new(config.kinds.iter().map(EngineKind::name));
         let barrier = Barrier::new(storage, Arc::clone(&config.clock), Arc::clone(&config.rng));
@@ -145,6 +151,7 @@ impl Core {
             barrier: Arc::new(barrier),
             active: RwLock::default(),
             transition: Arc::default(),
+            declared_audits,
             in_flight: InFlight::default(),
             this: Weak::clone(this),
             config,

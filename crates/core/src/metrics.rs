@@ -21,7 +21,7 @@ use leases::LeaseCounts;
 use report::{Family, Kind, Sample};
 use secretum_engine::{Fault, Operation};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Kinds of mounts that no engine of the one list has.
@@ -57,7 +57,6 @@ pub struct Metrics {
     /// By kind.
     auth_failures: Vec<AtomicU64>,
     commits: Histogram,
-    in_flight: AtomicI64,
     leases: LeaseCounts,
 }
 
@@ -66,15 +65,6 @@ pub struct Metrics {
 pub struct Measured {
     operation: usize,
     kind: usize,
-}
-
-/// A request under way, until it is dropped.
-pub(crate) struct InFlight<'m>(&'m AtomicI64);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Metrics {
@@ -88,7 +78,6 @@ impl Metrics {
             requests: (0..cells).map(|_| OnceLock::new()).collect(),
             auth_failures: (0..=kinds.len()).map(|_| AtomicU64::new(0)).collect(),
             commits: Histogram::default(),
-            in_flight: AtomicI64::new(0),
             leases: LeaseCounts::default(),
             kinds,
         }
@@ -120,12 +109,6 @@ impl Metrics {
         if let Some(cell) = self.requests.get(cell) {
             cell.get_or_init(Box::default).observe(took);
         }
-    }
-
-    /// Counts a request until what comes back is dropped.
-    pub(crate) fn in_flight(&self) -> InFlight<'_> {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(&self.in_flight)
     }
 
     /// A login, or a token, was refused.
@@ -237,7 +220,7 @@ impl Core {
         );
         commits.samples.push(Sample::histogram(&metrics.commits));
         #[expect(clippy::cast_precision_loss, reason = "no such number of requests")]
-        let in_flight = metrics.in_flight.load(Ordering::Relaxed).max(0) as f64;
+        let in_flight = self.in_flight.len() as f64;
         let mut families = vec![
             metrics.requests(),
             metrics.auth_failures(),
@@ -315,16 +298,5 @@ mod tests {
         let text = Report::text(&[metrics.auth_failures()]).to_string();
         assert!(text.contains("_total{method=\"userpass\"} 2\n"), "{text}");
         assert!(text.contains("_total{method=\"token\"} 0\n"), "{text}");
-    }
-
-    #[test]
-    fn requests_under_way_are_those_that_were_not_dropped() {
-        let metrics = Metrics::new(std::iter::empty());
-        let one = metrics.in_flight();
-        let two = metrics.in_flight();
-        drop(one);
-        assert_eq!(metrics.in_flight.load(Ordering::Relaxed), 1);
-        drop(two);
-        assert_eq!(metrics.in_flight.load(Ordering::Relaxed), 0);
     }
 }

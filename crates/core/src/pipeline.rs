@@ -40,7 +40,6 @@ impl Core {
         }
         let now = self.config.clock.now();
         let _listed = self.in_flight.list(&request, now);
-        let _in_flight = self.metrics.in_flight();
         let mut told = Told {
             rate_limit: None,
             mount: None,

@@ -13,6 +13,7 @@
 //! docs/configuration.md says the same for those who write the files.
 
 mod address;
+mod audit;
 mod describe;
 mod draft;
 mod files;
@@ -39,6 +40,7 @@ mod values;
 mod tests;
 
 pub use address::{Address, NodeUrl};
+pub use audit::AUDITS_MAX;
 pub use describe::describe;
 pub use listener::{HttpTimes, ListenAddress, Listener};
 pub use load::{ConfigFaults, Loaded};
@@ -49,7 +51,7 @@ pub use storage::{RaftStorage, Storage};
 pub use telemetry::{SamplingRatio, Traces};
 pub use tls::{ClientCertificates, Tls, TlsVersion};
 
-use secretum_core::OpenCeremonies;
+use secretum_core::{DeclaredDevice, OpenCeremonies};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -127,6 +129,8 @@ pub struct Config {
     /// The only folder that audit devices made over the API may write to. Default: `None`; they
     /// may then write anywhere, but never through a link, nor to a file of something else.
     pub audit_directory: Option<PathBuf>,
+    /// Audit devices that are always there; no path twice, at most [`AUDITS_MAX`]. Default: none.
+    pub audits: Vec<DeclaredDevice>,
     /// Ceremonies that are open to who has no token. Default: none.
     pub open_ceremonies: OpenCeremonies,
     /// Where traces go. Default: `None`; there are none.
@@ -151,6 +155,7 @@ impl Config {
             log_level: LogLevel::default(),
             log_format: LogFormat::default(),
             audit_directory: None,
+            audits: Vec::new(),
             open_ceremonies: OpenCeremonies::default(),
             traces: None,
             log_requests_level: None,

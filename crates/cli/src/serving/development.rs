@@ -56,7 +56,11 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
             "Unseal Key: {unseal_key}\nRoot Token: {}\n",
             root_token.expose()
         ))?;
-        serve(core, server, signals, Server::reload_certificates).await
+        let reload = |server: &Server| {
+            server.reload_certificates();
+            None
+        };
+        serve(core, server, signals, reload).await
     })
 }
 

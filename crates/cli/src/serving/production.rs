@@ -5,7 +5,7 @@ use crate::commands::server::ServerArguments;
 use crate::failure::Failure;
 use crate::output::console;
 use secretum_client::Environment;
-use secretum_core::Core;
+use secretum_core::{Core, DeclaredDevice};
 use secretum_crypto::sha256;
 use secretum_server::config::{
     self, ClientCertificates, Config, ListenAddress, Listener, Loaded, LogFormat, LogLevel,
@@ -58,18 +58,19 @@ fn load(arguments: &ServerArguments, environment: &Environment) -> Result<Loaded
 }
 
 /// Reads the configuration anew, and makes hold what can change while the server runs; the log names the
-/// rest.
+/// rest. Gives the audit devices, unless the configuration is faulty.
 fn reload(
     arguments: &ServerArguments,
     environment: &Environment,
     running: &Config,
     server: &Server,
-) {
+) -> Option<Vec<DeclaredDevice>> {
     let config = match Config::load(&arguments.config, &|name| environment.plain(name)) {
         Ok(Loaded { config, .. }) => config,
         Err(faults) => {
             tracing::error!("the configuration is faulty, and stays as it is: {faults}");
-            return server.reload_certificates();
+            server.reload_certificates();
+            return None;
         }
     };
     set_requests_level(&config);
@@ -90,12 +91,13 @@ fn reload(
     for setting in running.restart_needed(&config) {
         tracing::warn!(setting, "a setting has changed, and holds after a restart");
     }
+    Some(config.audits)
 }
 
 async fn start(
     config: Config,
     listeners: Vec<ListenerConfig>,
-    reload: impl Fn(&Server),
+    reload: impl Fn(&Server) -> Option<Vec<DeclaredDevice>>,
 ) -> Result<(), Failure> {
     let signals = watch_signals()?;
     let storage = open(&config).await?;
@@ -112,6 +114,7 @@ async fn start(
     core_config.default_lease_ttl = config.default_lease_ttl;
     core_config.max_lease_ttl = config.max_lease_ttl;
     core_config.audit_directory = config.audit_directory;
+    core_config.declared_audits = config.audits;
     core_config.open_ceremonies = config.open_ceremonies;
     core_config.node.raw_storage_endpoint = config.raw_storage_endpoint;
     core_config.api_address = config

@@ -41,6 +41,8 @@ pub fn describe(config: &Config) -> String {
             or(audit_directory, "(none: audit files may stand anywhere)"),
         ),
     ]);
+    let audits = config.audits.iter();
+    lines.extend(audits.map(|device| line("audit", format!("{} {}", device.kind, device.path))));
     let raw = config.raw_storage_endpoint;
     lines.extend(raw.then(|| line("raw_storage_endpoint", raw)));
     if let Some(level) = config.log_requests_level {

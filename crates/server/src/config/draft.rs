@@ -1,5 +1,6 @@
 //! The configuration while its files are read.
 
+use super::audit;
 use super::listener::{self, ListenerDraft};
 use super::names::UNSERVED;
 use super::notice::Notices;
@@ -11,17 +12,19 @@ use super::{
     Placed, Problem, Traces, telemetry, values,
 };
 use secretum_api::fields::short_duration;
-use secretum_core::OpenCeremonies;
+use secretum_core::{DeclaredDevice, OpenCeremonies};
 use secretum_hcl::{Body, Value, ValueKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What the files read so far say. What a later file says comes before what an earlier one says;
-/// listeners add up.
+/// listeners and audit devices
+/// add up.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     storage: Option<StorageDraft>,
     listeners: Vec<ListenerDraft>,
+    audits: Vec<Placed<DeclaredDevice>>,
     /// Whether there are a storage and a listener, which may be faulty.
     has_storage: bool,
     has_listener: bool,
@@ -57,9 +60,10 @@ impl Draft {
     pub(crate) fn add(&mut self, source: &Source, body: &Body, notices: &mut Notices) {
         self.add_storage(source, body, notices);
         self.add_listeners(source, body, notices);
+        self.add_audits(source, body, notices);
         name_seals(source, body, notices);
         let mut section = Section::new(source, body, notices);
-        for key in ["storage", "backend", "listener", "seal"] {
+        for key in ["storage", "backend", "listener", "audit", "seal"] {
             section.knows(key);
         }
         let url = |value: &Value| value.as_str().and_then(NodeUrl::parse);
@@ -139,6 +143,15 @@ impl Draft {
         }
     }
 
+    fn add_audits(&mut self, source: &Source, body: &Body, notices: &mut Notices) {
+        let mut reader = find(source, "audit", audit::example(source), notices);
+        reader.takes_names = true;
+        let (stanzas, _) = reader.read(body);
+        for stanza in stanzas {
+            self.audits.push(audit::read(source, &stanza, notices));
+        }
+    }
+
     /// The configuration, unless something is missing or does not fit together, which is said.
     ///
     /// `source` is the file that is named for what is in none.
@@ -173,6 +186,8 @@ impl Draft {
         let listeners = self.listeners.into_iter();
         let listeners: Vec<_> = listeners.map(|draft| draft.finish(duration)).collect();
         refuse_taken(&listeners, notices);
+        let audit_directory = self.audit_directory.map(|directory| directory.value);
+        let audits = audit::finish(self.audits, audit_directory.as_deref(), notices);
         let first = |urls: [Option<Placed<NodeUrl>>; 3]| {
             urls.into_iter().flatten().next().map(|url| url.value)
         };
@@ -192,7 +207,8 @@ impl Draft {
             log_format: self
                 .log_format
                 .map_or_else(LogFormat::default, |form| form.value),
-            audit_directory: self.audit_directory.map(|directory| directory.value),
+            audit_directory,
+            audits,
             open_ceremonies: self
                 .open_ceremonies
                 .map(|open| open.value)
@@ -212,6 +228,7 @@ fn find<'a, 'n>(
     StanzaReader {
         source,
         name,
+        takes_names: false,
         example,
         notices,
         faulty: false,

@@ -6,7 +6,6 @@ pub(crate) const UNSERVED: &[&str] = &[
     "administrative_namespace_path",
     "allow_audit_log_prefixing",
     "allow_unauthenticated_workflows",
-    "audit",
     "cache_size",
     "cluster_cipher_suites",
     "detect_deadlocks",

@@ -198,6 +198,24 @@ pub enum Problem {
         /// The default.
         default: String,
     },
+    /// An audit device that cannot be.
+    #[error("the audit device `{path}`: {reason}")]
+    Audit {
+        /// Its path.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An option of an audit device that is none.
+    #[error("the option `{option}` of an audit device must be {expected}, not {found}")]
+    AuditOption {
+        /// The option.
+        option: String,
+        /// What it can be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
     /// A folder that cannot be used.
     #[error("`{key}` cannot be `{}`: {reason}", .path.display())]
     Folder {

@@ -5,11 +5,12 @@ use super::{Config, Listener, describe};
 impl Config {
     /// The names of settings that differ in a configuration that was read anew, and that hold only after
     /// a restart. Not among them is what changes while the server runs: levels of the log, the TLS of
-    /// listeners that have some, and their `max_connections`.
+    /// listeners that have some, their `max_connections`, and audit devices.
     pub fn restart_needed(&self, anew: &Self) -> Vec<String> {
         let mut anew = anew.clone();
         anew.log_level = self.log_level;
         anew.log_requests_level = self.log_requests_level;
+        anew.audits.clone_from(&self.audits);
         let mut needed = Vec::new();
         for listener in &mut anew.listeners {
             let same = |own: &&Listener| own.address == listener.address;
@@ -74,6 +75,7 @@ mod tests {
             ("\n\n\nlog_level = \"debug\"", ""),
             ("log_requests_level = \"info\"", ""),
             ("", "max_connections = 5"),
+            ("audit \"file\" {\noptions {\nfile_path = \"/a\"\n}\n}", ""),
         ] {
             let needed = before.restart_needed(&config(whole, listener));
             assert_eq!(needed, Vec::<String>::new(), "{whole} {listener}");

@@ -1,4 +1,4 @@
-//! Blocks with a kind: `listener "tcp" { … }`.
+//! Blocks with a kind, and perhaps a name: `listener "tcp" { … }`, `audit "file" "main" { … }`.
 
 use super::notice::Notices;
 use super::section::Source;
@@ -10,6 +10,8 @@ use secretum_hcl::{Body, Item, Position, Spanned, Value, ValueKind};
 pub(crate) struct Stanza<'a> {
     /// Its kind, in lower case.
     pub(crate) kind: String,
+    /// Its name, where blocks of this kind have one.
+    pub(crate) name: Option<String>,
     pub(crate) body: &'a Body,
     pub(crate) place: Place,
 }
@@ -18,6 +20,8 @@ pub(crate) struct Stanza<'a> {
 pub(crate) struct StanzaReader<'a, 'n> {
     pub(crate) source: &'a Source,
     pub(crate) name: &'static str,
+    /// Whether each may have a name behind its kind.
+    pub(crate) takes_names: bool,
     /// What to write where it is written wrongly.
     pub(crate) example: String,
     pub(crate) notices: &'n mut Notices,
@@ -48,7 +52,10 @@ impl<'a> StanzaReader<'a, '_> {
     ) {
         match labels {
             [] => self.unnamed(&item.value, item.at, found),
-            [kind] => self.named(kind, item.at, &item.value, found),
+            [kind] => self.of_kind((kind, None), item.at, &item.value, found),
+            [kind, name] if self.takes_names => {
+                self.of_kind((kind, Some(name)), item.at, &item.value, found);
+            }
             [_, surplus, ..] => {
                 let label = values::shortened(&surplus.value);
                 let stanza = self.name;
@@ -57,22 +64,28 @@ impl<'a> StanzaReader<'a, '_> {
         }
     }
 
-    fn named(
+    fn of_kind(
         &mut self,
-        kind: &'a Spanned<String>,
+        (kind, name): (&'a Spanned<String>, Option<&'a Spanned<String>>),
         at: Position,
         value: &'a Value,
         found: &mut Vec<Stanza<'a>>,
     ) {
         match &value.kind {
+            ValueKind::Object(body) if self.takes_names && name.is_none() && holds_names(body) => {
+                for item in &body.items {
+                    self.of_kind((kind, item.keys.first()), item.at, &item.value, found);
+                }
+            }
             ValueKind::Object(body) => found.push(Stanza {
                 kind: kind.value.to_ascii_lowercase(),
+                name: name.map(|name| name.value.clone()),
                 body,
                 place: self.source.place(at),
             }),
             ValueKind::List(values) => {
                 for value in values {
-                    self.named(kind, value.at, value, found);
+                    self.of_kind((kind, name), value.at, value, found);
                 }
             }
             ValueKind::Null => {}
@@ -86,14 +99,12 @@ impl<'a> StanzaReader<'a, '_> {
                 if let Some(kind) = body.attribute("type").and_then(Value::as_str) {
                     return found.push(Stanza {
                         kind: kind.to_ascii_lowercase(),
+                        name: None,
                         body,
                         place: self.source.place(at),
                     });
                 }
-                let block = |item: &Item| {
-                    matches!(item.value.kind, ValueKind::Object(_) | ValueKind::List(_))
-                };
-                if body.items.is_empty() || !body.items.iter().all(block) {
+                if body.items.is_empty() || !body.items.iter().all(is_block) {
                     let (stanza, example) = (self.name, self.example.clone());
                     return self.fault(at, Problem::KindMissing { stanza, example });
                 }
@@ -124,4 +135,14 @@ impl<'a> StanzaReader<'a, '_> {
         self.faulty = true;
         self.notices.push(self.source.place(at), problem);
     }
+}
+
+fn is_block(item: &Item) -> bool {
+    matches!(item.value.kind, ValueKind::Object(_) | ValueKind::List(_))
+}
+
+/// Whether the blocks of a kind stand in it by their names. A block of options is none of them.
+fn holds_names(body: &Body) -> bool {
+    let is_named = |item: &Item| is_block(item) && item.keys.len() == 1 && item.key() != "options";
+    !body.items.is_empty() && body.items.iter().all(is_named)
 }

@@ -1,6 +1,7 @@
 //! Whole configurations, and what they come to.
 
 mod arbitrary;
+mod audits;
 mod faults;
 mod files;
 mod listeners;

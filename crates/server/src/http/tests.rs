@@ -35,6 +35,7 @@ impl House {
             default_lease_ttl: ttl,
             max_lease_ttl: ttl,
             audit_directory: None,
+            declared_audits: Vec::new(),
             open_ceremonies: secretum_core::OpenCeremonies::default(),
             node: secretum_core::NodeFacts::default(),
             api_address: String::new(),
