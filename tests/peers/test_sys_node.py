@@ -5,7 +5,7 @@ import threading
 
 import pytest
 from hvac.exceptions import InvalidPath
-from node import production_node
+from node import only_secretum, until
 
 PAGE = "https://app.example"
 
@@ -145,28 +145,59 @@ def test_raw_is_off(wire):
     wire.list("sys/raw").expect(404)
 
 
-def test_raw(tmp_path, certificates):
-    node = production_node(tmp_path, certificates)
-    file = next(tmp_path.glob("server.hcl"))
+def with_raw(fresh):
+    node = fresh()
+    file = node.directory / "server.hcl"
     file.write_text(file.read_text() + "\nraw_storage_endpoint = true\n")
-    client = node.start().initialize(1, 1).unseal().hvac()
-    wire = node.wire()
-    try:
-        assert "sys/" in wire.list("sys/raw").data["keys"]
-        assert "core/" not in wire.list("sys/raw").data["keys"]
-        assert "default" in wire.list("sys/raw/sys/policy/root/hcl").data["keys"]
-        text = wire.get("sys/raw/sys/policy/root/hcl/default").data["value"]
-        assert text == client.sys.read_policy("default")["data"]["rules"]
-        wire.put("sys/raw/sys/policy/root/hcl/raw", {"value": 'path "a" {}'}).expect(204)
-        assert client.sys.read_policy("raw")["data"]["rules"] == 'path "a" {}'
-        wire.delete("sys/raw/sys/policy/root/hcl/raw").expect(204)
-        with pytest.raises(InvalidPath):
-            client.sys.read_policy("raw")
-        encoded = wire.get("sys/raw/sys/policy/root/hcl/default?encoding=base64").data["value"]
-        assert encoded != text
-        for path in ("core/keyring", "core/root", "core/seal"):
-            wire.get(f"sys/raw/{path}").expect(400)
-            wire.put(f"sys/raw/{path}", {"value": "x"}).expect(400)
-            wire.delete(f"sys/raw/{path}").expect(400)
-    finally:
-        node.stop()
+    return node.start().initialize(1, 1).unseal()
+
+
+def test_raw(fresh):
+    node = with_raw(fresh)
+    client, wire = node.hvac(), node.wire()
+    assert "sys/" in wire.list("sys/raw").data["keys"]
+    assert "core/" not in wire.list("sys/raw").data["keys"]
+    assert "default" in wire.list("sys/raw/sys/policy/root/hcl").data["keys"]
+    text = wire.get("sys/raw/sys/policy/root/hcl/default").data["value"]
+    assert text == client.sys.read_policy("default")["data"]["rules"]
+    wire.put("sys/raw/sys/policy/root/hcl/raw", {"value": 'path "a" {}'}).expect(204)
+    assert client.sys.read_policy("raw")["data"]["rules"] == 'path "a" {}'
+    wire.delete("sys/raw/sys/policy/root/hcl/raw").expect(204)
+    with pytest.raises(InvalidPath):
+        client.sys.read_policy("raw")
+    encoded = wire.get("sys/raw/sys/policy/root/hcl/default?encoding=base64").data["value"]
+    assert encoded != text
+    for path in ("core/keyring", "core/root", "core/seal"):
+        wire.get(f"sys/raw/{path}").expect(400)
+        wire.put(f"sys/raw/{path}", {"value": "x"}).expect(400)
+        wire.delete(f"sys/raw/{path}").expect(400)
+
+
+@only_secretum("reaches into its own storage")
+def test_a_token_that_belongs_to_an_entity(fresh):
+    """Nobody makes entities yet; a record that has one is written past all that would refuse it."""
+    own = with_raw(fresh)
+    wire = own.wire()
+    log = own.directory / "audit" / "entity.log"
+    wire.put("sys/audit/file", {"type": "file", "options": {"file_path": str(log)}}).expect(204)
+    before = set(wire.list("sys/raw/sys/token/id").data["keys"])
+    made = wire.put("auth/token/create", {"policies": ["root"]}).json["auth"]
+    assert made["entity_id"] == ""
+    (record,) = set(wire.list("sys/raw/sys/token/id").data["keys"]) - before
+    place = f"sys/raw/sys/token/id/{record}"
+    stored = json.loads(wire.get(place).data["value"])
+    wire.put(place, {"value": json.dumps(stored | {"entity_id": "entity-1"})}).expect(204)
+
+    owned = own.wire(made["client_token"])
+    assert owned.get("auth/token/lookup-self").data["entity_id"] == "entity-1"
+    child = owned.put("auth/token/create", {"policies": ["default"]}).json["auth"]
+    assert child["entity_id"] == "entity-1"
+    orphan = owned.put("auth/token/create-orphan", {"policies": ["default"]}).json["auth"]
+    assert orphan["entity_id"] == ""
+
+    def entities():
+        records = [json.loads(line) for line in log.read_text().splitlines()]
+        records = [each for each in records if each.get("request", {}).get("path") == "auth/token/lookup-self"]
+        return [each["auth"]["entity_id"] for each in records]
+
+    until(lambda: entities() == ["entity-1"] * 2, "records that name the entity")

@@ -71,7 +71,7 @@ impl Token {
             accessor: record.accessor.clone(),
             display_name: record.display_name.clone(),
             policies: record.policies.clone(),
-            entity_id: String::new(),
+            entity_id: record.entity_id.clone(),
         });
         Arc::new(Self {
             id,

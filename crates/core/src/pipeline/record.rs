@@ -229,7 +229,7 @@ impl Flow<'_> {
             accessor: &record.accessor,
             display_name: &record.display_name,
             policies: &record.policies,
-            entity_id: "",
+            entity_id: &record.entity_id,
             token_type: record.kind.as_str(),
             metadata: &record.meta,
             words: &identity.token.audit_words,

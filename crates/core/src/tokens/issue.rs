@@ -185,6 +185,10 @@ impl Tokens {
             path: new.path,
             meta: new.meta,
             display_name: new.display_name,
+            // Whoever it belongs to made it, and answers for it.
+            entity_id: (new.parent.as_ref())
+                .map(|parent| parent.record.entity_id.clone())
+                .unwrap_or_default(),
             num_uses: i64::from(new.num_uses),
             created: now,
             ttl,
@@ -317,7 +321,7 @@ pub(crate) fn auth(client_token: String, record: &TokenRecord, ttl: u64) -> Auth
         metadata: (!record.meta.is_empty()).then(|| record.meta.clone()),
         lease_duration: ttl,
         renewable: record.renewable,
-        entity_id: String::new(),
+        entity_id: record.entity_id.clone(),
         token_type: record.kind.as_str().to_owned(),
         orphan: record.parent.is_none(),
         mfa_requirement: None,

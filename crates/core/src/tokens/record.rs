@@ -51,6 +51,9 @@ pub(crate) struct TokenRecord {
     #[serde(default)]
     pub(crate) meta: BTreeMap<String, String>,
     pub(crate) display_name: String,
+    /// The entity that it belongs to; empty for none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) entity_id: String,
     /// Uses left; 0 for any number, negative when there is none.
     #[serde(default)]
     pub(crate) num_uses: i64,
@@ -162,6 +165,7 @@ mod tests {
             path: "auth/token/create".to_owned(),
             meta: BTreeMap::new(),
             display_name: "token".to_owned(),
+            entity_id: "entity-1".to_owned(),
             num_uses: 0,
             created: 1_000,
             ttl: 60,

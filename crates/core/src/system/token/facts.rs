@@ -60,7 +60,7 @@ impl TokenFacts {
             issue_time: time(record.created),
             ttl: record.ttl_left(now),
             explicit_max_ttl: record.explicit_max_ttl,
-            entity_id: String::new(),
+            entity_id: record.entity_id.clone(),
             kind: record.kind.as_str(),
             renewable: record.renewable,
             period: Some(record.period).filter(|period| *period > 0),
