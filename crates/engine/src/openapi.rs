@@ -8,20 +8,30 @@ use serde_json::{Map, Value, json};
 
 /// An OpenAPI 3.1 document in the making.
 pub struct Document {
-    generator: SchemaGenerator,
+    /// Of what is taken.
+    requests: SchemaGenerator,
+    /// Of what is given: what an answer may leave out is another thing than what a request may. Where a
+    /// type is both, its schemas differ: those of answers stand where they are used.
+    replies: SchemaGenerator,
     paths: Map<String, Value>,
     help: String,
     note: String,
 }
 
+fn settings() -> SchemaSettings {
+    SchemaSettings::draft2020_12().with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+    })
+}
+
 impl Default for Document {
     fn default() -> Self {
         Self {
-            generator: SchemaSettings::draft2020_12()
-                .with(|settings| {
-                    settings.definitions_path = "/components/schemas".into();
-                    settings.meta_schema = None;
-                })
+            requests: settings().into_generator(),
+            replies: settings()
+                .for_serialize()
+                .with(|settings| settings.inline_subschemas = true)
                 .into_generator(),
             paths: Map::new(),
             help: String::new(),
@@ -41,7 +51,7 @@ impl std::fmt::Debug for Document {
 impl Document {
     /// Adds a row below `prefix` (`/secret/`).
     pub fn add<E>(&mut self, row: &Row<E>, prefix: &str) {
-        let request = Request::of(row, &mut self.generator);
+        let request = Request::of(row, &mut self.requests);
         let tail = Pattern::parse(row.pattern)
             .map(|p| p.open_api())
             .unwrap_or_default();
@@ -72,7 +82,7 @@ impl Document {
 
     /// The document, whole.
     pub fn finish(mut self, version: &str) -> Value {
-        let schemas = self.generator.take_definitions(true);
+        let schemas = self.requests.take_definitions(true);
         json!({
             "openapi": "3.1.0",
             "info": {
@@ -133,9 +143,14 @@ impl Document {
     }
 
     fn responses<E>(&mut self, row: &Row<E>) -> Value {
-        let data = (row.reply_schema)(&mut self.generator);
+        let data = (row.reply_schema)(&mut self.replies);
         if data.get("type") == Some(&json!("null")) {
-            return json!({"204": {"description": "Done"}, "default": error_response()});
+            let mut responses = json!({"204": {"description": "Done"}, "default": error_response()});
+            if let (Verb::Write, Some(responses)) = (row.verb, responses.as_object_mut()) {
+                let goes_on = json!({"description": "It goes on behind the answer"});
+                responses.insert("202".to_owned(), goes_on);
+            }
+            return responses;
         }
         let schema = match row.shape {
             Shape::Bare | Shape::Plain => data.to_value(),
@@ -162,7 +177,7 @@ impl Document {
                 .get("description")
                 .and_then(Value::as_str)
                 .unwrap_or_default();
-            let word = type_word(schema, self.generator.definitions());
+            let word = type_word(schema, self.requests.definitions());
             let _ = writeln!(self.help, "\n    {name} ({word})");
             if !about.is_empty() {
                 let _ = writeln!(self.help, "        {}", about.replace('\n', "\n        "));
@@ -217,7 +232,15 @@ struct Request {
 
 impl Request {
     fn of<E>(row: &Row<E>, generator: &mut SchemaGenerator) -> Self {
-        let mut schema = (row.request_schema)(generator).to_value();
+        let schema = (row.request_schema)(generator).to_value();
+        // A type around another one is described by that.
+        let named = definition(&schema, generator.definitions()).cloned();
+        let mut schema = match (named, schema) {
+            (Some(Value::Object(named)), Value::Object(own)) => {
+                Value::Object(named.into_iter().chain(own).collect())
+            }
+            (_, own) => own,
+        };
         let mut take = |name: &str| schema.get_mut(name).map(Value::take);
         let properties = match take("properties") {
             Some(Value::Object(map)) => map,
@@ -321,12 +344,15 @@ fn operation_id(verb: Verb, path: &str) -> String {
     id
 }
 
+/// The schema that a reference leads to.
+fn definition<'d>(schema: &Value, known: &'d Map<String, Value>) -> Option<&'d Value> {
+    let path = schema.get("$ref")?.as_str()?;
+    known.get(path.rsplit('/').next()?)
+}
+
 /// What a field takes, in a word or a few.
 fn type_word(schema: &Value, known: &Map<String, Value>) -> String {
-    let named = schema.get("$ref").and_then(Value::as_str).and_then(|path| {
-        let name = path.rsplit('/').next()?;
-        known.get(name)
-    });
+    let named = definition(schema, known);
     let word = |schema: &Value| match schema.get("type") {
         Some(Value::String(word)) => Some(word.clone()),
         Some(Value::Array(words)) => {
