@@ -116,7 +116,10 @@ impl Audits {
         let batch = match found {
             None => self.prepare(active, record).await?.0,
             Some(entry) => {
-                self.check_alone(&record.path, &self.options(&record).map_err(Fault::internal)?)?;
+                self.check_alone(
+                    &record.path,
+                    &self.options(&record).map_err(Fault::internal)?,
+                )?;
                 Batch::new().put_if(place, Precondition::At(entry.revision), value)
             }
         };

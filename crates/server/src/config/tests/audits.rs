@@ -62,7 +62,8 @@ fn all_ways_to_write_them_mean_the_same() {
 
 #[test]
 fn devices_of_several_files_add_up() {
-    let one = format!("{MEMORY}{OPEN}audit \"file\" \"a\" {{\noptions {{ file_path = \"/a\" }}\n}}\n");
+    let one =
+        format!("{MEMORY}{OPEN}audit \"file\" \"a\" {{\noptions {{ file_path = \"/a\" }}\n}}\n");
     let two = "audit \"syslog\" \"b\" {\ndescription = \"of the second file\"\nlocal = true\n}\n";
     let (config, _) = load_files(&[("a.hcl", &one), ("b.hcl", two)], &[]).unwrap();
     let paths: Vec<_> = config.audits.iter().map(|device| &*device.path).collect();
@@ -75,8 +76,14 @@ fn devices_of_several_files_add_up() {
 #[test]
 fn what_cannot_be_is_said_with_its_place() {
     for (text, said) in [
-        ("audit \"file\" \"a\" { }", "a.hcl:5:1: the audit device `a`: "),
-        ("audit \"fiel\" \"a\" { }", "a.hcl:5:1: the audit device `a`: "),
+        (
+            "audit \"file\" \"a\" { }",
+            "a.hcl:5:1: the audit device `a`: ",
+        ),
+        (
+            "audit \"fiel\" \"a\" { }",
+            "a.hcl:5:1: the audit device `a`: ",
+        ),
         (
             "audit \"syslog\" \"a\" {\noptions { facilty = \"AUTH\" }\n}",
             "a.hcl:5:1: the audit device `a`: ",
@@ -89,7 +96,10 @@ fn what_cannot_be_is_said_with_its_place() {
             "audit \"syslog\" \"a\" { }\naudit \"syslog\" \"a\" { }",
             "a.hcl:6:1: the audit device `a`: there is another one of this path at a.hcl:5:1",
         ),
-        ("audit \"syslog\" \"/\" { }", "a.hcl:5:1: the audit device ``: its path is empty"),
+        (
+            "audit \"syslog\" \"/\" { }",
+            "a.hcl:5:1: the audit device ``: its path is empty",
+        ),
         ("audit \"syslog\" \"a\" \"b\" { }", "a.hcl:5:1"),
         ("audit = 7", "a.hcl:5:9: `audit` must be a block"),
     ] {

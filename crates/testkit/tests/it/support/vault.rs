@@ -83,7 +83,7 @@ fn config(storage: &Arc<Faulty>, clock: &Arc<TestClock>) -> CoreConfig {
         default_lease_ttl: Duration::from_secs(DEFAULT_TTL),
         max_lease_ttl: Duration::from_secs(MAX_TTL),
         audit_directory: None,
-            declared_audits: Vec::new(),
+        declared_audits: Vec::new(),
         open_ceremonies: OpenCeremonies::default(),
         node: NodeFacts::default(),
         api_address: "https://127.0.0.1:8200".to_owned(),
