@@ -19,10 +19,24 @@ use crate::failure::Failure;
 use crate::workspace::Workspace;
 use load::{Load, Measured};
 use options::Options;
-use report::{Memory, Report, Row};
+use report::{
+    AMONG_MANY, LIST, LOOKUP_SELF, Memory, READ, Report, Row, TOKEN_CREATE, UNRECORDED,
+    WRAPPED_READ, WRITE,
+};
 use server::{Place, Server};
 use std::path::PathBuf;
 use subject::Subject;
+
+/// What is asked of a server, and the script that asks it.
+const REQUESTS: [(&str, &str); 7] = [
+    ("health", "health"),
+    (READ, "read"),
+    (WRITE, "write"),
+    (TOKEN_CREATE, "token"),
+    (LOOKUP_SELF, "lookup"),
+    (WRAPPED_READ, "wrapped"),
+    (LIST, "list"),
+];
 
 /// Measures, and prints the tables.
 ///
@@ -85,7 +99,7 @@ fn measure_floor(
     server.wait_for("/")?;
     let load = Load::new(&server, options.seconds, 0);
     load.warm_up("floor")?;
-    report.add(row(&server, "bare HTTP, a constant", load.run("floor")?));
+    report.add(row(&server, "bare HTTP, a constant", load.run("floor")?)?);
     Ok(())
 }
 
@@ -100,12 +114,19 @@ fn measure(
     server.make_ready()?;
     let start = server.resident_mib()?;
     let load = Load::new(&server, options.seconds, secrets);
-    load.store_secrets()?;
+    load.store("store", &format!("{secrets} secrets"))?;
+    load.store("names", "10,000 names in one folder")?;
     let loaded = server.resident_mib()?;
     load.warm_up("read")?;
-    report.add(row(&server, "health", load.run("health")?));
-    report.add(row(&server, "KV 2 read", load.run("read")?));
-    report.add(row(&server, "KV 2 write", load.run("write")?));
+    for (what, script) in REQUESTS {
+        report.add(row(&server, what, load.run(script)?)?);
+    }
+    if options.crowds {
+        load.store("crowd", "10,000 mounts and 100,000 policies")?;
+        report.add(row(&server, AMONG_MANY, load.run("read")?)?);
+    }
+    server.delete("sys/audit/file")?;
+    report.add(row(&server, UNRECORDED, load.run("read")?)?);
     let end = server.resident_mib()?;
     report.add_memory(Memory {
         subject: server.name,
@@ -117,10 +138,11 @@ fn measure(
     Ok(())
 }
 
-fn row(server: &Server, what: &'static str, measured: Measured) -> Row {
-    Row {
+fn row(server: &Server, what: &'static str, measured: Measured) -> Result<Row, Failure> {
+    Ok(Row {
         subject: server.name,
         what,
         measured,
-    }
+        resident_mib: server.resident_mib()?,
+    })
 }

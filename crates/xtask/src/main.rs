@@ -22,9 +22,10 @@ Usage: cargo xtask <COMMAND>
                     changes nothing; --fast leaves out what compiles: lints and documentation
   fix               format, and apply what clippy can mend by itself
   docs [--check]    make the pages that follow from the code; --check says whether they are current
-  bench [--seconds N] [--quick] [--only NAME]
+  bench [--seconds N] [--quick] [--crowd] [--only NAME]
                     measure a production server, the bare HTTP stack, and OpenBao where `bao` is
-                    installed; --seconds per measurement (10), --quick for a first look, --only
+                    installed; --seconds per measurement (10), --quick for a first look, --crowd
+                    for reads among many mounts and policies, too, --only
                     `secretum` or `openbao`
   help              print this
 ";

@@ -57,16 +57,13 @@ impl<'a> Load<'a> {
         }
     }
 
-    /// Stores every secret once.
-    pub(super) fn store_secrets(&self) -> Result<(), Failure> {
+    /// Asks for everything of a script once: what is stored for the measurements.
+    pub(super) fn store(&self, script: &str, what: &str) -> Result<(), Failure> {
         let began = Instant::now();
         // One thread, whose end is the end of the process: wrk itself knows no other than time.
-        self.wrk("store", STORE_SECONDS_MAX, 1)?;
+        self.wrk(script, STORE_SECONDS_MAX, 1)?;
         let seconds = began.elapsed().as_secs_f64();
-        eprintln!(
-            "{}: stored {} secrets in {seconds:.1} s",
-            self.server.name, self.secrets
-        );
+        eprintln!("{}: stored {what} in {seconds:.1} s", self.server.name);
         Ok(())
     }
 

@@ -14,6 +14,8 @@ pub(super) struct Options {
     pub(super) secrets: usize,
     /// How many OpenBao holds; fewer, since it takes longer to store them.
     pub(super) secrets_of_others: usize,
+    /// Whether reads are measured among many mounts and policies, too.
+    pub(super) crowds: bool,
     only: Option<String>,
 }
 
@@ -24,6 +26,7 @@ impl Options {
             seconds: 10,
             secrets: 100_000,
             secrets_of_others: 100_000,
+            crowds: false,
             only: None,
         };
         let mut arguments = arguments.iter();
@@ -37,6 +40,7 @@ impl Options {
                         ..options
                     };
                 }
+                "--crowd" => options.crowds = true,
                 "--seconds" => options.seconds = seconds(arguments.next())?,
                 "--only" => options.only = Some(subject(arguments.next())?),
                 other => {
@@ -114,5 +118,6 @@ mod tests {
     fn a_quick_run_can_still_be_given_seconds() {
         assert_eq!(read("--quick --seconds 5").unwrap().seconds, 5);
         assert_eq!(read("--quick").unwrap().seconds, 2);
+        assert!(read("--quick --crowd").unwrap().crowds && !read("").unwrap().crowds);
     }
 }

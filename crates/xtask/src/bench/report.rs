@@ -11,6 +11,8 @@ pub(super) struct Row {
     pub(super) subject: &'static str,
     pub(super) what: &'static str,
     pub(super) measured: Measured,
+    /// What the server holds in memory afterwards.
+    pub(super) resident_mib: f64,
 }
 
 /// Resident memory of one server, in MiB.
@@ -27,25 +29,53 @@ pub(super) struct Memory {
 }
 
 /// What is divided by what: title, numerator, denominator, each a subject and a measurement.
-const RATIOS: [(&str, Of, Of); 3] = [
+const RATIOS: [(&str, Of, Of); 9] = [
     (
         "KV 2 read / bare HTTP",
-        Of(OURS, "KV 2 read"),
+        Of(OURS, READ),
         Of("floor", "bare HTTP, a constant"),
     ),
+    ("KV 2 read / OpenBao", Of(OURS, READ), Of(BAO, READ)),
+    ("KV 2 write / OpenBao", Of(OURS, WRITE), Of(BAO, WRITE)),
     (
-        "KV 2 read / OpenBao",
-        Of(OURS, "KV 2 read"),
-        Of("OpenBao", "KV 2 read"),
+        "token create / OpenBao",
+        Of(OURS, TOKEN_CREATE),
+        Of(BAO, TOKEN_CREATE),
     ),
     (
-        "KV 2 write / OpenBao",
-        Of(OURS, "KV 2 write"),
-        Of("OpenBao", "KV 2 write"),
+        "token lookup-self / OpenBao",
+        Of(OURS, LOOKUP_SELF),
+        Of(BAO, LOOKUP_SELF),
+    ),
+    (
+        "wrapped read / OpenBao",
+        Of(OURS, WRAPPED_READ),
+        Of(BAO, WRAPPED_READ),
+    ),
+    ("list / OpenBao", Of(OURS, LIST), Of(BAO, LIST)),
+    (
+        "KV 2 read / the same, unrecorded",
+        Of(OURS, READ),
+        Of(OURS, UNRECORDED),
+    ),
+    (
+        "KV 2 read among many / the same, alone",
+        Of(OURS, AMONG_MANY),
+        Of(OURS, READ),
     ),
 ];
 
 const OURS: &str = "SecretumVault";
+const BAO: &str = "OpenBao";
+
+pub(super) const READ: &str = "KV 2 read";
+pub(super) const WRITE: &str = "KV 2 write";
+pub(super) const TOKEN_CREATE: &str = "token create";
+pub(super) const LOOKUP_SELF: &str = "token lookup-self";
+pub(super) const WRAPPED_READ: &str = "KV 2 read, wrapped";
+pub(super) const LIST: &str = "list of 10,000 names";
+pub(super) const AMONG_MANY: &str = "KV 2 read, among 10,000 mounts and 100,000 policies";
+pub(super) const UNRECORDED: &str = "KV 2 read, no audit device";
 
 #[derive(Debug, Clone, Copy)]
 struct Of(&'static str, &'static str);
@@ -98,12 +128,13 @@ impl Report {
 
     fn text(&self) -> String {
         let mut text = format!("{}; {} s each.\n\n", machine(), self.seconds);
-        text += "| server | request | requests/s | p50 | p99 | errors |\n";
-        text += "|---|---|--:|--:|--:|--:|\n";
+        text += "| server | request | requests/s | p50 | p99 | errors | MiB then |\n";
+        text += "|---|---|--:|--:|--:|--:|--:|\n";
         for Row {
             subject,
             what,
             measured,
+            resident_mib,
         } in &self.rows
         {
             let Measured {
@@ -115,7 +146,9 @@ impl Report {
             let (p50, p99) = (milliseconds(*p50), milliseconds(*p99));
             line(
                 &mut text,
-                format_args!("{subject} | {what} | {per_second:.0} | {p50} | {p99} | {errors}"),
+                format_args!(
+                    "{subject} | {what} | {per_second:.0} | {p50} | {p99} | {errors} | {resident_mib:.0}"
+                ),
             );
         }
         text += "\n| server | secrets | MiB at start | MiB with the secrets | MiB at the end |\n";
@@ -193,6 +226,7 @@ mod tests {
                 p99,
                 errors,
             },
+            resident_mib: 30.0,
         }
     }
 
@@ -220,7 +254,7 @@ mod tests {
         ])
         .text();
         for expected in [
-            "| SecretumVault | KV 2 read | 25000 | 1.50 ms | 12.00 ms | 0 |",
+            "| SecretumVault | KV 2 read | 25000 | 1.50 ms | 12.00 ms | 0 | 30 |",
             "| SecretumVault | 10 | 21 | 50 | 100 |",
             "| KV 2 read / bare HTTP | 0.50 |",
             "| KV 2 read / OpenBao | 12.50 |",

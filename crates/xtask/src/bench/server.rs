@@ -189,6 +189,16 @@ impl Server {
         Ok(serde_json::from_str(&answer).unwrap_or(Value::Null))
     }
 
+    /// **Errors**: [`Failure::Bench`] where it is refused.
+    pub(super) fn delete(&self, path: &str) -> Result<(), Failure> {
+        let output = self.curl(&["--request", "DELETE"], &format!("/v1/{path}"))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let answer = String::from_utf8_lossy(&output.stdout);
+        Err(self.failed(&format!("DELETE {path} was refused: {answer}")))
+    }
+
     fn curl(&self, arguments: &[&str], path: &str) -> Result<Output, Failure> {
         let mut curl = Command::new("curl");
         curl.args([
