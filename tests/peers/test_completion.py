@@ -51,6 +51,12 @@ def test_mounts_and_paths(ours, kv2, kv1):
     assert complete(ours, f"secretum read {kv1}/o") == [f"{kv1}/one"]
 
 
+def test_names_that_a_shell_would_run_are_not_offered(ours, kv2):
+    for path in ("x/plain", "x/$(touch planted)", "x/a b", "x/*"):
+        ours.ok("kv", "put", f"-mount={kv2}", path, "x=1")
+    assert complete(ours, f"secretum kv get {kv2}/x/") == [f"{kv2}/x/plain"]
+
+
 def test_without_a_server_nothing_is_said(ours):
     nobody = {"VAULT_ADDR": "http://127.0.0.1:1", "VAULT_MAX_RETRIES": "0"}
     done = ours("completion", "bash", "-line=secretum kv get secret/", **nobody)

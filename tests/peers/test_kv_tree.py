@@ -148,6 +148,8 @@ def test_export_and_import(ours, tree, kv1, tmp_path):
     ours.ok("kv", "export", f"-file={file}", "-force", f"{tree}/app")
     assert sorted(os.listdir(tmp_path)).count("tree.json") == 1
     assert ours.ok("kv", "export", f"{tree}/app/db").out.count('"data"') == 1
+    wrapping = ours.ok("kv", "export", f"{tree}/app", VAULT_WRAP_TTL="1m")
+    assert json.loads(wrapping.out) == json.loads(before)
     yaml = ours.ok("kv", "export", "-format=yaml", f"{tree}/app").yaml
     assert yaml["secrets"]["app/db"]["custom_metadata"] == {"owner": "me"}
 

@@ -87,6 +87,15 @@ impl Session {
         }
     }
 
+    /// The same session for a command whose answers are not the server's own: wrapping means nothing to
+    /// it.
+    pub(crate) fn unwrapped(self) -> Self {
+        Self {
+            client: self.client.with_wrap_ttl(None),
+            ..self
+        }
+    }
+
     /// The client for looking something up before the request that matters: it sends even where that
     /// one is only shown, and its answers are not wrapped.
     pub(crate) fn scout(&self) -> Client {

@@ -6,7 +6,7 @@
 //! however many there are.
 
 use crate::active::Active;
-use crate::mounts::Mount;
+use crate::mounts::{Mount, record_key};
 use crate::{Core, CoreError};
 use secretum_crypto::{ClockRef, RngRef, Timestamp, random_uuid};
 use secretum_engine::{Fault, Timer, to_json, unreadable};
@@ -119,8 +119,12 @@ async fn call(active: &Active, key: Key) -> Result<(), Fault> {
         serde_json::from_slice(&entry.value).map_err(|error| unreadable("timer", &error))?;
     for _ in 0..TRIES {
         let Some(mount) = active.mounts.of(&stored.mount) else {
-            // Its data go with it.
-            active.commit(Batch::new().delete(key)).await?;
+            // Its data go with it. A mount that is there and could not be opened keeps its timers.
+            let gone = record_key(&stored.mount)?;
+            let writes = Batch::new().delete(key);
+            active
+                .commit(writes.require(gone, Precondition::Absent))
+                .await?;
             return Ok(());
         };
         let writes = mount.engine.due(&stored.data).await?;

@@ -30,8 +30,16 @@ pub(super) async fn offers(given: &Given) -> Vec<String> {
     }
     let found = tokio::time::timeout(PATIENCE, found(given, is_kv)).await;
     let mut offers = found.ok().flatten().unwrap_or_default();
+    offers.retain(|offer| is_plain(offer));
     offers.truncate(OFFERS_MAX);
     offers
+}
+
+/// Whether a shell takes a path as it is. Others are not offered: what a stranger named so could be run
+/// by who completes it.
+fn is_plain(path: &str) -> bool {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+@:,=%".contains(c);
+    path.chars().all(is_plain)
 }
 
 async fn found(given: &Given, is_kv: bool) -> Option<Vec<String>> {
@@ -71,4 +79,22 @@ async fn mounts(session: &Session, is_kv: bool) -> Option<Vec<String>> {
     let secret = secret.into_iter().flat_map(Object::iter);
     let wanted = secret.filter(|(_, facts)| !is_kv || kind(facts).is_some_and(|kind| kind == "kv"));
     Some(wanted.map(|(path, _)| path.to_owned()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_shell_would_run_is_not_offered() {
+        for path in ["app/db", "a.b-c_d+e@f:g,h=i%20", "größe/ñ"] {
+            assert!(is_plain(path), "{path}");
+        }
+        for path in [
+            "a$(id)", "a`id`", "a;id", "a b", "a*", "a?", "a|b", "a&", "~a", "a'b", "a\"b", "a\\b",
+            "a\nb", "!a", "a>b", "{a,b}", "#a",
+        ] {
+            assert!(!is_plain(path), "{path}");
+        }
+    }
 }

@@ -51,7 +51,7 @@ struct Taken {
 
 impl Export {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let session = Session::open(&self.connection)?;
+        let session = Session::open(&self.connection)?.unwrapped();
         let location = self.place.find_any(&session).await?;
         if session.shows_policy {
             return Err(Failure::Rights(rights(&location)));

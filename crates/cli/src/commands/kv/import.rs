@@ -84,7 +84,7 @@ struct Outcome {
 impl Import {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let text = read(&self.file)?;
-        let session = Session::open(&self.connection)?;
+        let session = Session::open(&self.connection)?.unwrapped();
         let location = self.place.find_any(&session).await?;
         let entries = tree::parse(&text, self.input, &location.path)?;
         if session.shows_policy {
