@@ -7,8 +7,8 @@ pub(crate) mod normal;
 pub(crate) mod pgp_key;
 
 use crate::commands::{
-    audit, auth, generic, kv, lease, login, operator, path_help, policy, print, secrets, server,
-    status, token, unwrap,
+    audit, auth, completion, generic, kv, lease, login, operator, path_help, policy, print,
+    secrets, server, status, token, unwrap,
 };
 use clap::{ArgAction, Parser, Subcommand};
 
@@ -112,6 +112,107 @@ pub(crate) enum Command {
         disable_help_subcommand = true
     )]
     Print(print::Command),
+    Completion(completion::Completion),
     /// Prints the version
     Version,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    /// Commands that speak to no server.
+    const LOCAL: [&str; 7] = [
+        "server",
+        "version",
+        "print token",
+        "policy fmt",
+        "policy translate",
+        "audit verify",
+        "completion",
+    ];
+
+    /// Every command that does something, with its words.
+    fn leaves(command: &clap::Command, words: &str, into: &mut Vec<(String, clap::Command)>) {
+        for command in command.get_subcommands().filter(|one| !one.is_hide_set()) {
+            let words = format!("{words} {}", command.get_name());
+            if command.has_subcommands() {
+                leaves(command, &words, into);
+            } else {
+                into.push((words.trim().to_owned(), command.clone()));
+            }
+        }
+    }
+
+    fn all() -> Vec<(String, clap::Command)> {
+        let mut command = Arguments::command();
+        command.build();
+        let mut all = Vec::new();
+        leaves(&command, "", &mut all);
+        all
+    }
+
+    #[test]
+    fn every_command_that_speaks_to_a_server_has_the_flags_that_all_have() {
+        for (words, command) in all() {
+            let has = |name: &str| {
+                command
+                    .get_arguments()
+                    .any(|arg| arg.get_long() == Some(name))
+            };
+            assert_eq!(has("address"), !LOCAL.contains(&words.as_str()), "{words}");
+            if !has("address") {
+                continue;
+            }
+            for name in [
+                "format",
+                "output-curl-string",
+                "output-policy",
+                "wrap-ttl",
+                "non-interactive",
+                "namespace",
+                "header",
+                "ca-cert",
+                "no-color",
+            ] {
+                assert!(has(name), "{words} has no -{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn help_says_what_every_command_and_flag_is() {
+        for (words, mut command) in all() {
+            assert!(command.get_about().is_some(), "{words} is not explained");
+            let shown: Vec<_> = (command.get_arguments())
+                .filter(|arg| !arg.is_hide_set())
+                .cloned()
+                .collect();
+            let help = command.render_long_help().to_string();
+            for arg in shown {
+                let name = arg.get_long().unwrap_or(arg.get_id().as_str());
+                assert!(
+                    arg.get_help().is_some(),
+                    "{words}: `{name}` is not explained"
+                );
+                let flag = arg.get_long().map(|name| format!("--{name}"));
+                assert!(
+                    flag.is_none_or(|flag| help.contains(&flag)),
+                    "{words}: `{name}`"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_names_of_commands_and_flags_are_written_alike() {
+        for (words, command) in all() {
+            for arg in command.get_arguments() {
+                let name = arg.get_long().unwrap_or_default();
+                let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+                assert!(name.chars().all(is_plain), "{words} -{name}");
+            }
+        }
+    }
 }

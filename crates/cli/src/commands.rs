@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod auth;
+pub(crate) mod completion;
 pub(crate) mod generic;
 pub(crate) mod kv;
 pub(crate) mod lease;
@@ -20,10 +21,11 @@ pub(crate) mod unwrap;
 
 use crate::arguments::{Arguments, Command, fault, normal};
 use crate::failure::{self, Failure};
+use crate::output::rights::{self, Right};
 use crate::output::{console, curl};
 use crate::persona::Persona;
 use crate::serving;
-use clap::{CommandFactory, FromArgMatches};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use secretum_client::{ClientError, Environment};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -32,7 +34,12 @@ use std::process::ExitCode;
 pub(crate) fn main(argv: Vec<OsString>) -> ExitCode {
     let persona = Persona::of(argv.first().map(OsString::as_os_str));
     let outcome = match parse(argv, persona) {
-        Ok(Some(command)) => run(command, persona),
+        Ok(Some((command, shows_policy))) => match run(command, persona) {
+            Err(Failure::Shown(outline)) if shows_policy => {
+                Err(Failure::Rights(vec![Right::to(&outline)]))
+            }
+            outcome => outcome,
+        },
         Ok(None) => console::line(&persona.version()).map(|()| ExitCode::SUCCESS),
         Err(code) => return code.into(),
     };
@@ -42,10 +49,13 @@ pub(crate) fn main(argv: Vec<OsString>) -> ExitCode {
     })
 }
 
-/// The command that is meant; `None` where only the version is asked for. What cannot be meant is
-/// said here, and only the exit code handed back.
-fn parse(argv: Vec<OsString>, persona: Persona) -> Result<Option<Command>, u8> {
+/// The command that is meant, and whether it is to show a policy; `None` where only the version is
+/// asked for. What cannot be meant is said here, and only the exit code handed back.
+fn parse(argv: Vec<OsString>, persona: Persona) -> Result<Option<(Command, bool)>, u8> {
     let asked = argv.get(1).and_then(|argument| argument.to_str());
+    if let Some(change) = completion::asked_as_vault(asked) {
+        return Ok(Some((Command::Completion(change), false)));
+    }
     if matches!(asked, Some("-v" | "-version" | "--version" | "version")) && argv.len() == 2 {
         return Ok(None);
     }
@@ -58,12 +68,25 @@ fn parse(argv: Vec<OsString>, persona: Persona) -> Result<Option<Command>, u8> {
     command
         .clone()
         .try_get_matches_from(normal)
-        .and_then(|matches| Arguments::from_arg_matches(&matches))
-        .map(|arguments| Some(arguments.command))
+        .and_then(|matches| {
+            let shows_policy = shows_policy(&matches);
+            Ok(Some((
+                Arguments::from_arg_matches(&matches)?.command,
+                shows_policy,
+            )))
+        })
         .map_err(|error| {
             let (words, current) = normal::meant(&command, &argv);
             fault::report(&error, &words, current)
         })
+}
+
+/// Whether the command has the flag that asks for a policy.
+fn shows_policy(matches: &ArgMatches) -> bool {
+    match matches.subcommand() {
+        Some((_, matches)) => shows_policy(matches),
+        None => matches!(matches.try_get_one("output_policy"), Ok(Some(true))),
+    }
 }
 
 fn run(command: Command, persona: Persona) -> Result<ExitCode, Failure> {
@@ -80,13 +103,13 @@ fn run(command: Command, persona: Persona) -> Result<ExitCode, Failure> {
                 .build()
                 .map_err(|error| Failure::local(format!("cannot start: {error}")))?;
             runtime
-                .block_on(dispatch(command))
+                .block_on(dispatch(command, persona))
                 .map(|()| ExitCode::SUCCESS)
         }
     }
 }
 
-async fn dispatch(command: Command) -> Result<(), Failure> {
+async fn dispatch(command: Command, persona: Persona) -> Result<(), Failure> {
     match command {
         Command::Read(command) => command.run().await,
         Command::Write(command) => command.run().await,
@@ -107,6 +130,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Operator(command) => command.run().await,
         Command::PathHelp(command) => command.run().await,
         Command::Print(command) => command.run(),
+        Command::Completion(command) => command.run(persona).await,
         // INVARIANT: `run` has taken these.
         Command::Server(_) | Command::BenchFloor(_) | Command::Version => Ok(()),
     }
@@ -118,6 +142,9 @@ fn report(failure: &Failure, persona: Persona) {
         Failure::Shown(outline) => {
             // That nobody reads it is no failure.
             let _ = console::line(&curl::command(outline, persona));
+        }
+        Failure::Rights(rights) => {
+            let _ = console::out(&rights::policy(rights));
         }
         Failure::ClosedPipe | Failure::Silent(_) => {}
         failure => {

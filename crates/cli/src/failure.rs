@@ -27,6 +27,9 @@ pub(crate) enum Failure {
         /// The exit code, where it is another one than such a failure has.
         code: Option<u8>,
     },
+    /// The rights that a request needs were to be shown.
+    #[error("")]
+    Rights(Vec<crate::output::rights::Right>),
     /// The request was only to be shown.
     #[error("")]
     Shown(Box<Outline>),
@@ -52,7 +55,7 @@ impl Failure {
     /// The exit code of the process: 1 for what was wrong on this side, 2 for the server's.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Shown(_) | Self::ClosedPipe => 0,
+            Self::Shown(_) | Self::Rights(_) | Self::ClosedPipe => 0,
             Self::Local(_) => 1,
             Self::Missing(_) => 2,
             Self::Server {

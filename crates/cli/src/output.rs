@@ -3,6 +3,7 @@
 pub(crate) mod console;
 pub(crate) mod curl;
 pub(crate) mod go_value;
+pub(crate) mod rights;
 pub(crate) mod secret;
 pub(crate) mod table;
 pub(crate) mod yaml;

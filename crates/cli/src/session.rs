@@ -19,6 +19,8 @@ pub(crate) struct Session {
     pub(crate) style: Style,
     /// Whether a person may be asked.
     pub(crate) interactive: bool,
+    /// Whether the rights that the command needs are to be shown, and nothing done.
+    pub(crate) shows_policy: bool,
 }
 
 impl Session {
@@ -51,6 +53,7 @@ impl Session {
                 field: None,
             },
             interactive: !flags.non_interactive,
+            shows_policy: flags.output_policy,
         })
     }
 
@@ -70,6 +73,26 @@ impl Session {
             }
             Some(text) if !text.is_empty() => Ok(SecretString::new(text.to_owned())),
             _ => prompt::secret(question, self.interactive),
+        }
+    }
+
+    /// The same session for looking something up before the request that matters: it sends even where
+    /// that one is only shown, and nobody is asked.
+    pub(crate) fn reader(&self) -> Self {
+        Self {
+            client: self.scout(),
+            style: self.style.clone(),
+            interactive: false,
+            shows_policy: false,
+        }
+    }
+
+    /// The same session for a command whose answers are not the server's own: wrapping means nothing to
+    /// it.
+    pub(crate) fn unwrapped(self) -> Self {
+        Self {
+            client: self.client.with_wrap_ttl(None),
+            ..self
         }
     }
 
@@ -107,7 +130,7 @@ fn configure(flags: &Connection, environment: &Environment) -> Result<ClientConf
         config.mfa.clone_from(&flags.mfa);
     }
     config.follow_redirect &= !flags.disable_redirects;
-    config.dry_run = flags.output_curl_string;
+    config.dry_run = flags.output_curl_string || flags.output_policy;
     for pair in &flags.headers {
         let (name, value) = header(pair)?;
         config.headers.append(name, value);

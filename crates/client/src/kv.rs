@@ -6,7 +6,7 @@ mod v1;
 mod v2;
 
 pub use v1::V1;
-pub use v2::{MetadataSettings, V2, VersionChange};
+pub use v2::{MetadataSettings, V2, VersionChange, WriteOptions};
 
 /// A mount without slashes around it, and a path below it.
 fn below(mount: &str, area: &str, path: &str) -> String {

@@ -11,6 +11,7 @@ use crate::mounts::Mounts;
 use crate::policies::Policies;
 use crate::policies::cedar::CedarPolicies;
 use crate::quotas::Quotas;
+use crate::timers::Timers;
 use crate::tokens::{Roles, Tokens};
 use crate::turns::Turns;
 use crate::{Core, CoreError, janitor, metrics, system};
@@ -37,6 +38,7 @@ pub(crate) struct Active {
     pub(crate) roles: Roles,
     pub(crate) cross_origin: CrossOrigin,
     pub(crate) leases: Leases,
+    pub(crate) timers: Timers,
     pub(crate) quotas: Quotas,
     pub(crate) policies: Policies,
     pub(crate) cedar: CedarPolicies,
@@ -68,6 +70,7 @@ impl Active {
             mounts: Mounts::new(Arc::clone(&core), Arc::clone(&storage)),
             tokens: Tokens::new(&core, Arc::clone(&storage))?,
             leases: Leases::new(&core, Arc::clone(&storage))?,
+            timers: Timers::new(&core),
             cross_origin: CrossOrigin::new(Arc::clone(&storage)),
             quotas: Quotas::new(Arc::clone(&storage), Arc::clone(&core.config.clock)),
             roles: Roles::new(Arc::clone(&storage))?,

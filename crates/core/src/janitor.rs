@@ -1,13 +1,14 @@
 //! The janitor: what goes on behind the requests of an unsealed vault.
 //!
-//! Expired tokens are revoked, half-done revocations and removals of mounts are finished, terms that
-//! are old enough rotate. Everything it does is written down before it begins, so that a crash leaves
-//! it for the next start.
+//! Expired tokens are revoked, engines called when their timers are due, half-done revocations and
+//! removals of mounts are finished, terms that are old enough rotate. Everything it does is written
+//! down before it begins, so that a crash leaves it for the next start.
 
 mod removals;
 
 use crate::CoreError;
 use crate::active::Active;
+use crate::timers::Rounds;
 use removals::Removals;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ const ROTATION_ROUNDS: u64 = 60;
 pub(crate) async fn run(active: Arc<Active>) {
     let mut rounds = 0_u64;
     let mut removals = Removals::default();
+    let mut timer_rounds = Rounds::default();
     let mut is_busy = false;
     loop {
         let rest = if is_busy { Duration::ZERO } else { REST };
@@ -36,7 +38,9 @@ pub(crate) async fn run(active: Arc<Active>) {
         tried(active.tokens.expire(&active).await);
         tried(active.tokens.finish_revocations(&active).await);
         // What is much takes turns with the rest: one step in a round, and the next round at once.
-        is_busy = tried(removals.step(&active).await).unwrap_or_default();
+        let due = active.timers.round(&active, &mut timer_rounds).await;
+        let more_due = tried(due).unwrap_or_default();
+        is_busy = tried(removals.step(&active).await).unwrap_or_default() || more_due;
         rounds += 1;
         if rounds.is_multiple_of(ROTATION_ROUNDS)
             && let Err(error) = active.core.barrier.rotate_if_due().await

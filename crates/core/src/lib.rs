@@ -35,6 +35,7 @@ mod policies;
 mod quotas;
 mod request;
 mod system;
+mod timers;
 mod tokens;
 mod turns;
 

@@ -418,7 +418,7 @@ fn full_path(record: &MountRecord) -> String {
     }
 }
 
-fn record_key(uuid: &str) -> Result<Key, StorageError> {
+pub(crate) fn record_key(uuid: &str) -> Result<Key, StorageError> {
     Key::try_from(format!("sys/mount/{uuid}"))
 }
 

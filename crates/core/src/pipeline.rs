@@ -12,6 +12,7 @@ mod authorize;
 mod describe;
 mod perform;
 mod record;
+mod touch;
 
 pub(crate) use perform::{COMMIT_TRIES, contended};
 

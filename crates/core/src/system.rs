@@ -347,16 +347,16 @@ pub(crate) fn answers_while_sealed(request: &Request) -> bool {
     paths.contains(&request.path.as_str())
 }
 
-/// Verb and path of every row of the engines that every vault has.
+/// Verb, path and access of every row of the engines that every vault has.
 ///
 /// **Errors**: [`CoreError::Routes`] where the rows of one are no table.
-pub fn system_rows() -> Result<Vec<(Verb, String)>, CoreError> {
+pub fn system_rows() -> Result<Vec<(Verb, String, Access)>, CoreError> {
     fn of<E: Engine>(
         mount: &'static str,
         table: &RouteTable<E>,
-    ) -> impl Iterator<Item = (Verb, String)> {
+    ) -> impl Iterator<Item = (Verb, String, Access)> {
         let rows = table.rows().iter();
-        rows.map(move |row| (row.verb, format!("{mount}{}", row.pattern)))
+        rows.map(move |row| (row.verb, format!("{mount}{}", row.pattern), row.access))
     }
     let sys = table(OpenCeremonies::default())?;
     let token = RouteTable::new(token::TokenEngine::routes())?;

@@ -25,6 +25,8 @@ mod reply;
 mod routes;
 mod store;
 mod table;
+mod timer;
+mod touch;
 
 pub use context::{Caller, Context};
 pub use fault::{Fault, RateFacts};
@@ -39,8 +41,11 @@ pub use reply::{Listing, RawReply, Recorded, Reply, Shape, listing};
 pub use routes::{Routes, Row, RowId};
 pub use store::{LIST_NAMES_MAX, LIST_PAGE, MountStorage, Record, expect, to_json, unreadable};
 pub use table::{Matched, RouteTable};
+pub use timer::Timer;
+pub use touch::{Touch, Touches};
 
 use secretum_storage::Batch;
+use serde_json::value::RawValue;
 use std::future::Future;
 
 /// A secret engine or an auth method.
@@ -81,6 +86,13 @@ pub trait Engine: Send + Sync + Sized + 'static {
         _seconds: u64,
     ) -> impl Future<Output = Result<Batch, Fault>> + Send {
         async { Ok(Batch::new()) }
+    }
+
+    /// Does what a [`Timer`] was set for, and says what to write. It may be called again for one that
+    /// it was called for before, and for one whose answer nobody got; never before its time.
+    fn due(&self, _data: &RawValue) -> impl Future<Output = Result<Batch, Fault>> + Send {
+        let reason = format!("`{}` sets no timers", Self::KIND);
+        async { Err(Fault::Internal(reason)) }
     }
 }
 

@@ -3,10 +3,13 @@
 use crate::input::Input;
 use crate::openapi::Document;
 use crate::reply::{RawReply, Recorded, Shape};
-use crate::{Access, Context, Engine, Fault, Lease, LeaseTerms, Matched, RouteTable, RowId, Verb};
+use crate::{
+    Access, Context, Engine, Fault, Lease, LeaseTerms, Matched, RouteTable, RowId, Touch, Verb,
+};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use secretum_storage::Batch;
+use serde_json::value::RawValue;
 use std::sync::Arc;
 
 /// What core needs to know of a row.
@@ -24,6 +27,8 @@ pub struct RowFacts {
     pub whole_body: Option<&'static str>,
     /// Whether a write creates or updates by what exists.
     pub upsert: bool,
+    /// Whether it does something on other paths than its own.
+    pub touches: bool,
 }
 
 /// Where a row stands.
@@ -63,6 +68,11 @@ pub trait Mounted: Send + Sync + std::fmt::Debug {
         context: &'a Context,
     ) -> BoxFuture<'a, Result<bool, Fault>>;
 
+    /// What a request does on other paths than its own; nothing for rows that do not say.
+    ///
+    /// **Errors**: [`Fault::Invalid`] where the request cannot be read.
+    fn touches(&self, row: RowId, input: &Input<'_>) -> Result<Vec<Touch>, Fault>;
+
     /// Calls the handler of a row.
     fn call<'a>(
         &'a self,
@@ -82,6 +92,9 @@ pub trait Mounted: Send + Sync + std::fmt::Debug {
 
     /// Makes what a lease stands for last so many seconds from now.
     fn renew<'a>(&'a self, lease: &'a Lease, seconds: u64) -> BoxFuture<'a, Result<Batch, Fault>>;
+
+    /// Does what a timer was set for.
+    fn due<'a>(&'a self, data: &'a RawValue) -> BoxFuture<'a, Result<Batch, Fault>>;
 
     /// Adds the rows to an OpenAPI document, below `prefix`; only those that match `path`, where one
     /// is given.
@@ -146,6 +159,7 @@ impl<E: Engine> Mounted for MountedEngine<E> {
             recorded: row.recorded,
             whole_body: row.whole_body,
             upsert: row.exists.is_some(),
+            touches: row.touches.is_some(),
         })
     }
 
@@ -176,6 +190,13 @@ impl<E: Engine> Mounted for MountedEngine<E> {
         }
     }
 
+    fn touches(&self, row: RowId, input: &Input<'_>) -> Result<Vec<Touch>, Fault> {
+        match self.table.row(row).and_then(|row| row.touches) {
+            Some(touches) => touches(input),
+            None => Ok(Vec::new()),
+        }
+    }
+
     fn leases(&self) -> bool {
         E::LEASES
     }
@@ -190,6 +211,10 @@ impl<E: Engine> Mounted for MountedEngine<E> {
 
     fn renew<'a>(&'a self, lease: &'a Lease, seconds: u64) -> BoxFuture<'a, Result<Batch, Fault>> {
         self.engine.renew(lease, seconds).boxed()
+    }
+
+    fn due<'a>(&'a self, data: &'a RawValue) -> BoxFuture<'a, Result<Batch, Fault>> {
+        self.engine.due(data).boxed()
     }
 
     fn describe(&self, document: &mut Document, prefix: &str, path: Option<&str>) {

@@ -1,6 +1,6 @@
 //! [`Reply`]: what a handler answers and wants written.
 
-use crate::{Fault, NewLease, ReplyLease};
+use crate::{Fault, NewLease, ReplyLease, Timer};
 use secretum_api::{Auth, WrapInfo};
 use secretum_storage::Batch;
 use serde::Serialize;
@@ -36,6 +36,8 @@ pub struct Reply<T> {
     pub data: Option<T>,
     /// What core commits before it answers, whole or not at all.
     pub writes: Batch,
+    /// When the engine wants to be called; committed with the writes.
+    pub timers: Vec<Timer>,
     /// What the caller should know.
     pub warnings: Vec<Cow<'static, str>>,
     /// A token that the request issued or renewed.
@@ -78,6 +80,7 @@ impl<T> Reply<T> {
         Self {
             data: None,
             writes: Batch::new(),
+            timers: Vec::new(),
             warnings: Vec::new(),
             auth: None,
             issues: false,
@@ -132,6 +135,13 @@ impl<T> Reply<T> {
         self
     }
 
+    /// Adds when the engine wants to be called.
+    #[must_use]
+    pub fn with_timers(mut self, timers: impl IntoIterator<Item = Timer>) -> Self {
+        self.timers.extend(timers);
+        self
+    }
+
     /// Adds a warning.
     #[must_use]
     pub fn warn(mut self, warning: impl Into<Cow<'static, str>>) -> Self {
@@ -167,6 +177,8 @@ pub struct RawReply {
     pub data: Option<Box<RawValue>>,
     /// What core commits before it answers.
     pub writes: Batch,
+    /// When the engine wants to be called; committed with the writes.
+    pub timers: Vec<Timer>,
     /// What the caller should know.
     pub warnings: Vec<Cow<'static, str>>,
     /// A token that the request issued or renewed.
@@ -201,6 +213,7 @@ impl RawReply {
         Self {
             data: None,
             writes: Batch::new(),
+            timers: Vec::new(),
             warnings: Vec::new(),
             auth: None,
             issues: false,
@@ -234,6 +247,7 @@ impl RawReply {
         Ok(Self {
             data,
             writes: reply.writes,
+            timers: reply.timers,
             warnings,
             auth: reply.auth,
             issues: reply.issues,

@@ -3,7 +3,7 @@
 use crate::input::Input;
 use crate::pattern::Pattern;
 use crate::reply::{RawReply, Recorded, Shape};
-use crate::{Access, Context, Engine, Exists, Fault, Handle, Verb};
+use crate::{Access, Context, Engine, Exists, Fault, Handle, Touch, Touches, Verb};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -17,6 +17,7 @@ type HandleFn<E> =
     for<'a> fn(&'a E, &'a Input<'a>, &'a Context) -> BoxFuture<'a, Result<RawReply, Fault>>;
 type ExistsFn<E> =
     for<'a> fn(&'a E, &'a Input<'a>, &'a Context) -> BoxFuture<'a, Result<bool, Fault>>;
+type TouchesFn = fn(&Input<'_>) -> Result<Vec<Touch>, Fault>;
 
 /// One row: everything about a verb on a path.
 pub struct Row<E> {
@@ -42,6 +43,7 @@ pub struct Row<E> {
     pub reply_schema: fn(&mut SchemaGenerator) -> Schema,
     pub(crate) handle: HandleFn<E>,
     pub(crate) exists: Option<ExistsFn<E>>,
+    pub(crate) touches: Option<TouchesFn>,
 }
 
 /// The rows of an engine, in the order that help shows them.
@@ -81,6 +83,7 @@ impl<E: Engine> Routes<E> {
             reply_schema: <E as Handle<R>>::Data::json_schema,
             handle: call::<E, R>,
             exists: None,
+            touches: None,
         });
         self
     }
@@ -95,6 +98,17 @@ impl<E: Engine> Routes<E> {
         let mut routes = self.on::<R>(Verb::Write, pattern, access);
         routes.amend(|row| row.exists = Some(exists::<E, R>));
         routes
+    }
+
+    /// The newest row is a write that does something on other paths, too.
+    #[must_use]
+    pub fn touching<R>(mut self) -> Self
+    where
+        E: Touches<R>,
+        R: DeserializeOwned + 'static,
+    {
+        self.amend(|row| row.touches = Some(touches::<E, R>));
+        self
     }
 
     /// The newest row's Cedar action, in the place of its verb's: one of those in the schema of
@@ -165,6 +179,15 @@ where
     R: 'static,
 {
     async move { engine.exists(input, context).await.map_err(Into::into) }.boxed()
+}
+
+fn touches<E, R>(input: &Input<'_>) -> Result<Vec<Touch>, Fault>
+where
+    E: Touches<R>,
+    R: DeserializeOwned,
+{
+    let (request, _) = input.read::<R>()?;
+    Ok(E::touches(&request))
 }
 
 impl<E> std::fmt::Debug for Row<E> {

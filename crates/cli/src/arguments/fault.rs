@@ -57,7 +57,13 @@ fn sentence(error: &clap::Error, current: &Command) -> String {
         }
         ErrorKind::InvalidSubcommand => {
             let name = context(error, ContextKind::InvalidSubcommand).join(" ");
-            let near = near(&name, current.get_subcommands().map(Command::get_name));
+            let commands = current
+                .get_subcommands()
+                .filter(|command| !command.is_hide_set());
+            let near = near(
+                &name,
+                commands.flat_map(Command::get_name_and_visible_aliases),
+            );
             let meant = near
                 .map(|name| format!(": did you mean {name}?"))
                 .unwrap_or_default();
@@ -69,12 +75,14 @@ fn sentence(error: &clap::Error, current: &Command) -> String {
         }
         ErrorKind::InvalidValue if value.is_empty() => format!("the flag {argument} needs a value"),
         ErrorKind::InvalidValue if argument == "-format" => {
-            let choices = context(error, ContextKind::ValidValue).join(", ");
-            format!("Invalid output format `{value}`: one of {choices}")
+            format!(
+                "Invalid output format `{value}`: {}",
+                choices(error, &value)
+            )
         }
         ErrorKind::InvalidValue => {
-            let choices = context(error, ContextKind::ValidValue).join(", ");
-            format!("`{value}` is not a value for {argument}: one of {choices}")
+            let choices = choices(error, &value);
+            format!("`{value}` is not a value for {argument}: {choices}")
         }
         ErrorKind::ValueValidation => {
             let reason = match error.source() {
@@ -97,6 +105,16 @@ fn sentence(error: &clap::Error, current: &Command) -> String {
             .trim_end()
             .to_owned(),
     }
+}
+
+/// The values that may be, and the one that is near.
+fn choices(error: &clap::Error, value: &str) -> String {
+    let choices = context(error, ContextKind::ValidValue);
+    let near = near(value, choices.iter().map(String::as_str));
+    let meant = near
+        .map(|name| format!("; did you mean {name}?"))
+        .unwrap_or_default();
+    format!("one of {}{meant}", choices.join(", "))
 }
 
 /// The name that is nearest, if it is near: a slip of the finger or two away.

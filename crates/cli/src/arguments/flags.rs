@@ -20,6 +20,9 @@ pub(crate) struct Connection {
     /// Print the request as a curl command, and do not send it
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) output_curl_string: bool,
+    /// Print a policy (HCL) that grants the request, and do not send it
+    #[arg(long, conflicts_with = "output_curl_string", help_heading = OUTPUT)]
+    pub(crate) output_policy: bool,
     /// Address of the server: https://, http:// or unix:// [env: VAULT_ADDR] [default:
     /// https://127.0.0.1:8200]
     #[arg(long, value_name = "URL", help_heading = CONNECTION)]

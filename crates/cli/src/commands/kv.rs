@@ -1,15 +1,19 @@
 //! `kv`: key-value secrets, version 1 and 2.
 
 mod diff;
+mod export;
 mod find;
 mod get;
+mod import;
 mod list;
-mod location;
+pub(crate) mod location;
 mod metadata;
 mod patch;
 mod put;
 mod rollback;
 mod show;
+mod transfer;
+mod tree;
 mod upgrade;
 mod versions;
 
@@ -38,6 +42,25 @@ pub(crate) enum Command {
     #[command(mut_arg("versions", |versions| versions.required(true)))]
     Destroy(versions::Versions),
     Rollback(rollback::Rollback),
+    /// Copies a secret with all its versions and what is known of it, in one write
+    ///
+    /// The server does it, within one mount; the engine must be of version 2. The token needs read on
+    /// data/ and metadata/ of the source, create or update on those of the destination, and on
+    /// copy/<destination>.
+    ///
+    ///   kv copy secret/app/database secret/old/database
+    ///   kv copy -mount=secret -cas=3 app/database backup
+    #[command(visible_alias = "cp", verbatim_doc_comment)]
+    Copy(transfer::Transfer),
+    /// Moves a secret with all its versions and what is known of it, in one write
+    ///
+    /// As kv copy; the token needs delete on metadata/ of the source, too.
+    ///
+    ///   kv move secret/app/database secret/app/db
+    #[command(visible_alias = "mv", verbatim_doc_comment)]
+    Move(transfer::Transfer),
+    Export(export::Export),
+    Import(import::Import),
     /// Works with what is known of a secret
     #[command(
         subcommand,
@@ -62,6 +85,10 @@ impl Command {
             Self::Undelete(command) => command.undelete().await,
             Self::Destroy(command) => command.destroy().await,
             Self::Rollback(command) => command.run().await,
+            Self::Copy(command) => command.copy().await,
+            Self::Move(command) => command.rename().await,
+            Self::Export(command) => command.run().await,
+            Self::Import(command) => command.run().await,
             Self::Metadata(command) => command.run().await,
             Self::EnableVersioning(command) => command.run().await,
         }

@@ -38,7 +38,7 @@ fn token() -> Result<(), Failure> {
 fn routes() -> Result<(), Failure> {
     let mut lines: Vec<String> = (secretum_core::system_rows().map_err(Failure::display)?)
         .into_iter()
-        .map(|(verb, path)| format!("{verb:?} {path}"))
+        .map(|(verb, path, _)| format!("{verb:?} {path}"))
         .collect();
     for kind in secretum_engines::all().map_err(Failure::display)? {
         for version in kind.versions() {

@@ -29,6 +29,23 @@ pub struct MetadataSettings {
     pub custom_metadata: Option<BTreeMap<String, Option<String>>>,
 }
 
+/// What a write says beside its data.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct WriteOptions {
+    /// The version that it must follow; 0 for a secret that does not exist yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cas: Option<u64>,
+    /// How long the new version lives, as a duration, after which it is destroyed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<String>,
+}
+
+impl WriteOptions {
+    fn following(cas: Option<u64>) -> Self {
+        Self { cas, ttl: None }
+    }
+}
+
 /// What can happen to versions of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VersionChange {
@@ -87,8 +104,61 @@ impl<'a> V2<'a> {
         data: &(impl Serialize + ?Sized),
         cas: Option<u64>,
     ) -> Result<Option<Secret>, ClientError> {
-        let body = versioned(data, cas)?;
+        let options = WriteOptions::following(cas);
+        self.put_with(path, data, &options).await
+    }
+
+    /// Writes a new version, with options.
+    ///
+    /// **Errors**: as [`V2::put`].
+    pub async fn put_with(
+        &self,
+        path: &str,
+        data: &(impl Serialize + ?Sized),
+        options: &WriteOptions,
+    ) -> Result<Option<Secret>, ClientError> {
+        let body = versioned(data, options)?;
         self.client.write(&self.at("data", path), &body).await
+    }
+
+    /// Copies a secret with all its versions. With `cas` it overwrites the secret whose newest version
+    /// is that; without it there must be none. Our own extension of the API.
+    ///
+    /// **Errors**: as [`Client::send`]; 400 where something else is at the destination.
+    pub async fn copy(
+        &self,
+        source: &str,
+        destination: &str,
+        cas: Option<u64>,
+    ) -> Result<Option<Secret>, ClientError> {
+        self.transfer("copy", source, destination, cas).await
+    }
+
+    /// Moves a secret with all its versions; as [`V2::copy`] otherwise.
+    ///
+    /// **Errors**: as [`V2::copy`].
+    pub async fn rename(
+        &self,
+        source: &str,
+        destination: &str,
+        cas: Option<u64>,
+    ) -> Result<Option<Secret>, ClientError> {
+        self.transfer("move", source, destination, cas).await
+    }
+
+    async fn transfer(
+        &self,
+        area: &str,
+        source: &str,
+        destination: &str,
+        cas: Option<u64>,
+    ) -> Result<Option<Secret>, ClientError> {
+        let mut body = Object::new();
+        body.insert("source", source);
+        if let Some(cas) = cas {
+            body.insert("cas", cas);
+        }
+        self.client.write(&self.at(area, destination), &body).await
     }
 
     /// Merges into the newest version (JSON merge patch), which makes a new one.
@@ -100,7 +170,7 @@ impl<'a> V2<'a> {
         data: &(impl Serialize + ?Sized),
         cas: Option<u64>,
     ) -> Result<Option<Secret>, ClientError> {
-        let body = versioned(data, cas)?;
+        let body = versioned(data, &WriteOptions::following(cas))?;
         self.client.patch(&self.at("data", path), &body).await
     }
 
@@ -178,12 +248,15 @@ impl<'a> V2<'a> {
     }
 }
 
-/// The body of a write: the data, and the version it must follow.
-fn versioned(data: &(impl Serialize + ?Sized), cas: Option<u64>) -> Result<Json, ClientError> {
+/// The body of a write: the data, and its options.
+fn versioned(
+    data: &(impl Serialize + ?Sized),
+    options: &WriteOptions,
+) -> Result<Json, ClientError> {
     let data = serde_json::to_string(data)
         .and_then(|text| Json::parse(&text))
         .map_err(|source| ClientError::Encode { source })?;
-    let options: Object = cas.map(|cas| ("cas", cas)).into_iter().collect();
+    let options = Json::from_value(options).map_err(|source| ClientError::Encode { source })?;
     let mut body = Object::new();
     body.insert("data", data);
     body.insert("options", options);
@@ -198,10 +271,16 @@ mod tests {
     fn a_write_names_its_version_only_if_asked() {
         let data = Json::parse(r#"{"a":1.0}"#).unwrap();
         assert_eq!(
-            versioned(&data, None).unwrap().to_string(),
+            versioned(&data, &WriteOptions::default())
+                .unwrap()
+                .to_string(),
             r#"{"data":{"a":1.0},"options":{}}"#
         );
-        let body = versioned(&data, Some(0)).unwrap().to_string();
-        assert_eq!(body, r#"{"data":{"a":1.0},"options":{"cas":0}}"#);
+        let options = WriteOptions {
+            ttl: Some("1h".to_owned()),
+            ..WriteOptions::following(Some(0))
+        };
+        let body = versioned(&data, &options).unwrap().to_string();
+        assert_eq!(body, r#"{"data":{"a":1.0},"options":{"cas":0,"ttl":"1h"}}"#);
     }
 }

@@ -44,7 +44,10 @@ impl<'r> Flow<'r> {
         match unknown {
             _ if !allowed => Err(Fault::Denied),
             Some(fault) => Err(fault),
-            None => self.check_page(page_limit),
+            None => {
+                self.check_page(page_limit)?;
+                self.check_touches(route, context).await
+            }
         }
     }
 
@@ -113,7 +116,7 @@ impl<'r> Flow<'r> {
             mount: self.mount.as_ref().map(|(mount, rest)| (&**mount, *rest)),
             request: AccessRequest {
                 path: self.request.path.as_str(),
-                operation: self.policy_operation(),
+                operation: policy_operation(self.operation),
                 parameters: Some(&fields),
                 wrap_ttl: wrap_ttl.map(secretum_api::fields::Seconds::duration),
             },
@@ -131,19 +134,20 @@ impl<'r> Flow<'r> {
             _ => None,
         }
     }
+}
 
-    fn policy_operation(&self) -> secretum_policy::Operation {
-        use secretum_policy::Operation as Policy;
-        match self.operation {
-            Operation::Create => Policy::Create,
-            // Whoever may read a path may ask what it does.
-            Operation::Read | Operation::Help => Policy::Read,
-            Operation::Update => Policy::Update,
-            Operation::Patch => Policy::Patch,
-            Operation::Delete => Policy::Delete,
-            Operation::List => Policy::List,
-            Operation::Scan => Policy::Scan,
-        }
+/// An operation as policies name it.
+pub(super) fn policy_operation(operation: Operation) -> secretum_policy::Operation {
+    use secretum_policy::Operation as Policy;
+    match operation {
+        Operation::Create => Policy::Create,
+        // Whoever may read a path may ask what it does.
+        Operation::Read | Operation::Help => Policy::Read,
+        Operation::Update => Policy::Update,
+        Operation::Patch => Policy::Patch,
+        Operation::Delete => Policy::Delete,
+        Operation::List => Policy::List,
+        Operation::Scan => Policy::Scan,
     }
 }
 

@@ -213,6 +213,8 @@ impl<'r> Flow<'r> {
         let mut reply = engine.call(call.row, call.input, call.context).await?;
         let writes = std::mem::take(&mut reply.writes);
         call.mount.check_writes(&writes)?;
+        let timers = std::mem::take(&mut reply.timers);
+        let writes = writes.and(self.active.timers.set(call.mount, timers)?);
         match reply.lease.take().map(|lease| *lease) {
             Some(ReplyLease::Wanted(lease)) => {
                 let leased = self.commit_leased(call, recording, &mut reply, (writes, lease));

@@ -2,7 +2,7 @@
 
 use super::subject::{Ask, PREFIX};
 use super::{Outcome, Subject, broken};
-use crate::Verb;
+use crate::{Fault, Verb};
 use secretum_storage::{Batch, Change};
 use serde_json::json;
 
@@ -39,25 +39,27 @@ fn write(subject: &Subject, row: crate::RowOutline) -> Result<Option<Ask>, super
     Ok(Some(Ask::of(row)?.body(body)))
 }
 
-/// A row whose write creates or updates says create before its first write, and update behind it.
+/// A row whose write creates or updates says create before its first write, and update behind it. One
+/// that touches other paths may find nothing there, and then writes nothing.
 pub(super) async fn what_was_written_exists(subject: &Subject) -> Outcome {
-    for row in subject.engine.rows() {
-        let is_upsert = subject
-            .engine
-            .facts(row.id)
-            .is_some_and(|facts| facts.upsert);
+    for (number, row) in subject.engine.rows().into_iter().enumerate() {
+        let facts = subject.engine.facts(row.id);
+        let is_upsert = facts.is_some_and(|facts| facts.upsert);
+        let touches = facts.is_some_and(|facts| facts.touches);
         let Some(mut ask) = write(subject, row)?.filter(|_| is_upsert) else {
             continue;
         };
         // A name of its own, since another row may write to the same place.
         for (_, text) in &mut ask.captures {
-            *text = format!("{text}-{}", row.pattern.len());
+            *text = format!("{text}-{number}");
         }
         if subject.exists(&ask).await? {
             return broken(format!("it exists before it was written: {ask:?}"));
         }
-        let Ok(reply) = subject.call(&ask).await? else {
-            return broken(format!("a plain request is refused: {ask:?}"));
+        let reply = match subject.call(&ask).await? {
+            Ok(reply) => reply,
+            Err(Fault::NotFound | Fault::NotFoundBecause(_)) if touches => continue,
+            Err(_) => return broken(format!("a plain request is refused: {ask:?}")),
         };
         subject.commit(reply.writes).await?;
         if !subject.exists(&ask).await? {

@@ -7,6 +7,12 @@ const CAS_MISMATCH: &str = "check-and-set parameter did not match the current ve
 const CAS_REQUIRED: &str = "check-and-set parameter required for this call";
 const NO_DATA: &str = "no data provided";
 const NO_VERSIONS: &str = "No version number provided";
+const NO_SOURCE: &str = "there is no secret at the source";
+const SAME_PATH: &str = "source and destination are the same path";
+const OCCUPIED: &str = "there is a secret at the destination already; to overwrite it with its \
+                        history, name its newest version in `cas`";
+const TOO_LARGE_TO_TRANSFER: &str = "all versions of the secret together are larger than one write \
+                                     can hold; destroy versions that are not needed, and try again";
 
 /// Why a KV engine refused.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +33,18 @@ pub enum KvError {
     /// No version was named.
     #[error("{}", NO_VERSIONS)]
     NoVersions,
+    /// There is nothing to copy or move.
+    #[error("{}", NO_SOURCE)]
+    NoSource,
+    /// A secret was to be copied or moved to where it is.
+    #[error("{}", SAME_PATH)]
+    SamePath,
+    /// A copy or move would overwrite a secret, and was not told to.
+    #[error("{}", OCCUPIED)]
+    Occupied,
+    /// A secret that is copied or moved does not fit into one write.
+    #[error("{}", TOO_LARGE_TO_TRANSFER)]
+    TooLargeToTransfer,
     /// Custom metadata over a limit.
     #[error("{0}")]
     CustomMetadata(String),
@@ -48,6 +66,10 @@ impl From<KvError> for Fault {
             KvError::CasRequired => Self::invalid(CAS_REQUIRED),
             KvError::NoData => Self::invalid(NO_DATA),
             KvError::NoVersions => Self::invalid(NO_VERSIONS),
+            KvError::NoSource => Self::NotFoundBecause(NO_SOURCE.into()),
+            KvError::SamePath => Self::invalid(SAME_PATH),
+            KvError::Occupied => Self::invalid(OCCUPIED),
+            KvError::TooLargeToTransfer => Self::TooLarge(TOO_LARGE_TO_TRANSFER.into()),
             KvError::Patch(text) => Self::invalid(text),
         }
     }

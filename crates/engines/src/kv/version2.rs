@@ -13,11 +13,13 @@
 
 mod config;
 mod data;
+mod expiry;
 mod listing;
 mod meta;
 mod metadata;
 mod secret;
 mod subkeys;
+mod transfer;
 mod versions;
 
 use crate::kv::KvError;
@@ -28,7 +30,9 @@ use schemars::JsonSchema;
 use secretum_engine::{
     Access, Context, Engine, Fault, Handle, MountStorage, Reply, Routes, Setup, Verb,
 };
+use secretum_storage::Batch;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// A KV version 2 mount.
 #[derive(Debug)]
@@ -58,7 +62,7 @@ impl Engine for Kv2 {
     const KIND: &'static str = "kv";
     const ABOUT: &'static str = "Key-value secrets with versions";
     const ASPECTS: &'static [&'static str] = &[
-        "data", "metadata", "delete", "undelete", "destroy", "subkeys",
+        "data", "metadata", "delete", "undelete", "destroy", "subkeys", "copy", "move",
     ];
 
     fn routes() -> Routes<Self> {
@@ -73,6 +77,10 @@ impl Engine for Kv2 {
             .on::<versions::UndeleteVersions>(Verb::Write, "undelete/{path+}", Access::Token)
             .on::<versions::DestroyVersions>(Verb::Write, "destroy/{path+}", Access::Token)
             .on::<subkeys::ReadSubkeys>(Verb::Read, "subkeys/{path+}", Access::Token)
+            .upsert::<transfer::CopySecret>("copy/{path+}", Access::Token)
+            .touching::<transfer::CopySecret>()
+            .upsert::<transfer::MoveSecret>("move/{path+}", Access::Token)
+            .touching::<transfer::MoveSecret>()
             .on::<ListSecrets>(Verb::List, "metadata/{path*}", Access::Token)
             .on::<ScanSecrets>(Verb::Scan, "metadata/{path*}", Access::Token)
             .on::<metadata::ReadMetadata>(Verb::Read, "metadata/{path+}", Access::Token)
@@ -83,6 +91,10 @@ impl Engine for Kv2 {
             .on::<Misplaced>(Verb::Write, "{path+}", Access::Token)
             .on::<Misplaced>(Verb::Delete, "{path+}", Access::Token)
             .on::<Misplaced>(Verb::List, "{path*}", Access::Token)
+    }
+
+    async fn due(&self, data: &RawValue) -> Result<Batch, Fault> {
+        self.end_version(data).await
     }
 }
 

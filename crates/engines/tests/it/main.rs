@@ -8,7 +8,9 @@
 )]
 
 mod conformance;
+mod expiry;
 mod interleaved;
 mod kv2;
 mod mount;
+mod transfer;
 mod upgrade;

@@ -3,7 +3,8 @@
 use crate::interleaved::Interleaved;
 use secretum_crypto::{SystemRng, TestClock, Timestamp};
 use secretum_engine::{
-    Body, Context, Fault, Input, Matched, MountStorage, Mounted, RawReply, Setup, Verb,
+    Body, Context, Fault, Input, Matched, MountStorage, Mounted, RawReply, Setup, Timer, Touch,
+    Verb,
 };
 use secretum_storage::memory::MemoryStorage;
 use secretum_storage::{Batch, Key, PageOf, Storage, StorageError};
@@ -142,6 +143,36 @@ impl Mount {
                 return Ok(reply);
             }
         }
+    }
+
+    /// As the core does when a timer is due.
+    pub(crate) async fn due(&self, timer: &Timer) {
+        loop {
+            if self
+                .commit(self.engine.due(&timer.data).await.unwrap())
+                .await
+            {
+                return;
+            }
+        }
+    }
+
+    /// What a request does on other paths than its own.
+    pub(crate) fn touches(&self, ask: &Ask) -> Result<Vec<Touch>, Fault> {
+        let Matched::Row(row, captures) = self.engine.find(ask.verb, &ask.path) else {
+            return Err(Fault::NotFound);
+        };
+        let body = ask.body.as_ref().map(Value::to_string);
+        let body: Option<&RawValue> = body
+            .as_deref()
+            .map(|body| serde_json::from_str(body).unwrap());
+        let input = Input {
+            captures,
+            query: &ask.query,
+            body: body.map(Body::new).transpose()?,
+            whole_body: None,
+        };
+        self.engine.touches(row, &input)
     }
 
     /// Every key of the mount.

@@ -58,7 +58,7 @@ impl Find {
 }
 
 /// Paths of all secrets below a location, the location's own path before them.
-async fn below(session: &Session, location: &Location) -> Result<Vec<String>, Failure> {
+pub(super) async fn below(session: &Session, location: &Location) -> Result<Vec<String>, Failure> {
     let path = location.api_path("metadata");
     let found = session.client.scan(&path).await;
     let found = found.during(|| format!("scanning {path}"))?;
@@ -113,11 +113,7 @@ enum Shape {
 }
 
 async fn shape(session: &Session, location: &Location, path: &str) -> Result<Shape, Failure> {
-    let at = Location {
-        mount: location.mount.clone(),
-        version: location.version,
-        path: path.to_owned(),
-    };
+    let at = location.at(path);
     // Version 1 has no way to ask for the keys alone.
     let asked = at.api_path("subkeys");
     match session.client.read(&asked).await {

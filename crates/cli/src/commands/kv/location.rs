@@ -30,6 +30,14 @@ pub(crate) struct Location {
 }
 
 impl Place {
+    /// A path below a mount, or with the mount before it.
+    pub(crate) fn new(path: String, mount: Option<String>) -> Self {
+        Self {
+            path: Some(path),
+            mount,
+        }
+    }
+
     /// Asks the server what is mounted there.
     ///
     /// **Errors**: where the server refuses, or no path is named.
@@ -84,6 +92,15 @@ impl Place {
 }
 
 impl Location {
+    /// Another path of the same mount.
+    pub(crate) fn at(&self, path: &str) -> Self {
+        Self {
+            mount: self.mount.clone(),
+            path: path.to_owned(),
+            version: self.version,
+        }
+    }
+
     fn unknown(mount: Option<&str>, path: &str) -> Self {
         let (mount, path) = match mount {
             Some(mount) => (mount.trim_matches('/'), path),

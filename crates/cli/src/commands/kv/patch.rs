@@ -109,11 +109,7 @@ async fn read_and_write(
     cas: Option<u64>,
 ) -> Result<Option<Secret>, Failure> {
     let path = location.api_path("data");
-    let reader = Session {
-        client: session.scout(),
-        style: session.style.clone(),
-        interactive: false,
-    };
+    let reader = session.reader();
     let found = get::read(&reader, location, 0).await?.unwrap_or_default();
     let data = found.data.get("data").and_then(Json::as_object);
     let data = data.ok_or_else(|| {

@@ -3,11 +3,12 @@
 use super::location::{Location, Place};
 use super::show;
 use crate::arguments::data;
-use crate::arguments::flags::{Connection, Field};
+use crate::arguments::flags::{self, Connection, Field};
 use crate::commands::outcome;
 use crate::failure::{During, Failure};
 use crate::session::Session;
 use clap::Args;
+use secretum_client::kv::WriteOptions;
 use secretum_client::{Json, Secret};
 
 /// Writes a secret, over all keys that were there; with version 2, as a new version
@@ -17,6 +18,7 @@ use secretum_client::{Json, Secret};
 ///
 ///   kv put -mount=secret app/database user=app password=-
 ///   kv put -cas=0 secret/app @app.json
+///   kv put -ttl=1h secret/one-time password=-
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Put {
@@ -28,6 +30,9 @@ pub(crate) struct Put {
     /// Write only if this is the newest version; 0 if there is none yet
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     cas: Option<i64>,
+    /// How long the version lives (90s, 1h, 7d), after which it is destroyed; version 2 only
+    #[arg(long, value_name = "DURATION", value_parser = flags::duration)]
+    ttl: Option<String>,
     #[command(flatten)]
     field: Field,
     #[command(flatten)]
@@ -40,12 +45,16 @@ impl Put {
         let session = Session::with_field(&self.connection, self.field)?;
         let location = self.place.find(&session).await?;
         let cas = check_and_set(self.cas, &location)?;
+        let ttl = self.ttl;
+        if ttl.is_some() {
+            location.needs_version_2("-ttl")?;
+        }
         let path = location.api_path("data");
         let written = if location.version == 2 {
             session
                 .client
                 .kv2(&location.mount)
-                .put(&location.path, &body, cas)
+                .put_with(&location.path, &body, &WriteOptions { cas, ttl })
                 .await
         } else {
             session

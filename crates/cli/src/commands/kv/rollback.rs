@@ -30,11 +30,7 @@ impl Rollback {
         let location = self.place.find(&session).await?;
         location.needs_version_2("kv rollback")?;
         let path = location.api_path("data");
-        let reader = Session {
-            client: session.scout(),
-            style: session.style.clone(),
-            interactive: false,
-        };
+        let reader = session.reader();
         let newest = get::read(&reader, &location, 0)
             .await?
             .ok_or_else(|| nothing_at(&path))?;

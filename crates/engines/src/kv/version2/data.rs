@@ -1,10 +1,12 @@
 //! `data/`: reading, writing and patching the values of secrets.
 
 use super::Kv2;
+use super::expiry::Ttl;
 use super::secret::{Secret, VersionFacts};
 use crate::kv::{KvError, SecretPath, merge};
 use schemars::JsonSchema;
 use secretum_api::fields::{Count, JsonObject};
+use secretum_crypto::Timestamp;
 use secretum_engine::{Context, Exists, Fault, Handle, Input, Reply};
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +52,9 @@ struct WriteOptions {
     /// The newest version as the writer knows it; 0 where there is to be none.
     #[serde(default)]
     cas: Option<Count>,
+    /// How long the new version lives, after which it is destroyed.
+    #[serde(default)]
+    ttl: Option<Ttl>,
 }
 
 /// A version of a secret.
@@ -60,7 +65,7 @@ pub(crate) struct SecretVersion {
 }
 
 /// How often a read follows a writer that drops the version it looks for.
-const READ_TRIES: usize = 8;
+pub(super) const READ_TRIES: usize = 8;
 
 impl Handle<ReadSecret> for Kv2 {
     type Data = SecretVersion;
@@ -71,14 +76,15 @@ impl Handle<ReadSecret> for Kv2 {
         request: ReadSecret,
         context: &Context,
     ) -> Result<Reply<SecretVersion>, KvError> {
+        let now = context.clock.now();
         for _ in 0..READ_TRIES {
             let secret = self
                 .find(request.path.as_str())
                 .await?
                 .ok_or(KvError::NotFound)?;
             let (version, meta) = secret.version(request.version.0).ok_or(KvError::NotFound)?;
-            let alive = meta.is_alive(context.clock.now());
-            let metadata = secret.facts(version).ok_or(KvError::NotFound)?;
+            let alive = meta.is_alive(now);
+            let metadata = secret.facts(version, now).ok_or(KvError::NotFound)?;
             if !alive {
                 return Ok(Reply::data(SecretVersion {
                     data: None,
@@ -99,6 +105,18 @@ impl Handle<ReadSecret> for Kv2 {
 }
 
 impl Kv2 {
+    /// Adds a version, and the timer that ends it.
+    async fn add(
+        &self,
+        secret: &mut Secret,
+        data: &JsonObject,
+        (now, expires): (Timestamp, Option<i64>),
+    ) -> Result<Reply<VersionFacts>, KvError> {
+        let (writes, facts) = self.add_version(secret, data, (now, expires)).await?;
+        let timers = secret.timer(secret.meta.current)?;
+        Ok(Reply::data(facts).with_writes(writes).with_timers(timers))
+    }
+
     /// Whether a write may go on that names (or does not name) the newest version.
     async fn check_cas(&self, secret: &Secret, cas: Option<Count>) -> Result<(), KvError> {
         match cas {
@@ -125,8 +143,8 @@ impl Handle<WriteSecret> for Kv2 {
         let now = context.clock.now();
         let mut secret = self.find_or_new(request.path.as_str(), now).await?;
         self.check_cas(&secret, request.options.cas).await?;
-        let (writes, facts) = self.add_version(&mut secret, &data, now).await?;
-        Ok(Reply::data(facts).with_writes(writes))
+        let expires = request.options.ttl.map(|ttl| ttl.ends(now));
+        self.add(&mut secret, &data, (now, expires)).await
     }
 }
 
@@ -155,13 +173,18 @@ impl Handle<PatchSecret> for Kv2 {
         if !meta.is_alive(now) {
             return Err(KvError::NotFound);
         }
+        let expires = meta.expires;
         self.check_cas(&secret, request.options.cas).await?;
         let current = self
             .value(&secret, version)
             .await?
             .ok_or(KvError::NotFound)?;
         let data = merge::merge(&current, &patch)?;
-        let (writes, facts) = self.add_version(&mut secret, &data, now).await?;
-        Ok(Reply::data(facts).with_writes(writes))
+        let expires = match request.options.ttl {
+            Some(ttl) => Some(ttl.ends(now)),
+            // What is left of the value was to live so long and no longer.
+            None => expires,
+        };
+        self.add(&mut secret, &data, (now, expires)).await
     }
 }

@@ -131,20 +131,37 @@ pub(super) struct VersionMeta {
     pub(super) deleted: Option<i64>,
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) destroyed: bool,
+    /// When it is destroyed by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) expires: Option<i64>,
 }
 
 impl VersionMeta {
     /// Whether its value can be read.
     pub(super) fn is_alive(&self, now: Timestamp) -> bool {
-        !self.destroyed
+        !self.is_destroyed(now)
             && self
                 .deleted
                 .is_none_or(|deleted| deleted > now.unix_nanos())
     }
 
-    /// When it was or will be deleted, RFC 3339; empty for never.
+    /// Whether its value is gone for good; where its time is over, before anybody removed it.
+    pub(super) fn is_destroyed(&self, now: Timestamp) -> bool {
+        self.destroyed
+            || self
+                .expires
+                .is_some_and(|expires| expires <= now.unix_nanos())
+    }
+
+    /// When it was or will be deleted, or destroyed by itself, RFC 3339; empty for never.
     pub(super) fn deletion_time(&self) -> String {
-        self.deleted.map(time).unwrap_or_default()
+        let ends = [self.deleted, self.expires].into_iter().flatten();
+        ends.min().map(time).unwrap_or_default()
+    }
+
+    /// When it is destroyed by itself, RFC 3339.
+    pub(super) fn expire_time(&self) -> Option<String> {
+        self.expires.map(time)
     }
 }
 
@@ -171,6 +188,7 @@ impl Meta {
         &mut self,
         settings: &MountSettings,
         now: Timestamp,
+        expires: Option<i64>,
     ) -> Result<(u64, Vec<u64>), Fault> {
         let lives = match (self.delete_version_after, settings.delete_version_after) {
             (0, mount) => mount,
@@ -185,6 +203,7 @@ impl Meta {
             created: now.unix_nanos(),
             deleted,
             destroyed: false,
+            expires,
         };
         self.versions.insert(self.current, version);
         Ok((self.current, self.prune(settings)))
@@ -229,7 +248,7 @@ mod tests {
             let mut meta = Meta { max_versions: own, ..Meta::new(now) };
             let mut dropped_all = Vec::new();
             for _ in 0..writes {
-                dropped_all.extend(meta.add_version(&settings, now).unwrap().1);
+                dropped_all.extend(meta.add_version(&settings, now, None).unwrap().1);
             }
             let kept = if own.max(mount) > 0 { own.max(mount) } else { 10 }.min(writes);
             let expected: Vec<u64> = (writes - kept + 1..=writes).collect();
@@ -245,8 +264,8 @@ mod tests {
         let mut meta = Meta::new(now);
         meta.current = u64::MAX - 1;
         let settings = MountSettings::default();
-        assert_eq!(meta.add_version(&settings, now).unwrap().0, u64::MAX);
-        let fault = meta.add_version(&settings, now).unwrap_err();
+        assert_eq!(meta.add_version(&settings, now, None).unwrap().0, u64::MAX);
+        let fault = meta.add_version(&settings, now, None).unwrap_err();
         assert!(matches!(fault, Fault::Internal(_)));
         assert_eq!(meta.current, u64::MAX);
     }
@@ -268,7 +287,7 @@ mod tests {
                 delete_version_after: own,
                 ..Meta::new(now)
             };
-            meta.add_version(&settings, now).unwrap();
+            meta.add_version(&settings, now, None).unwrap();
             let deleted = meta.versions[&1]
                 .deleted
                 .map(|at| (at - now.unix_nanos()) / 1_000_000_000);

@@ -89,6 +89,9 @@ pub(crate) struct VersionTimes {
     created_time: String,
     deletion_time: String,
     destroyed: bool,
+    /// When the version is destroyed by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expire_time: Option<String>,
 }
 
 impl Handle<ReadMetadata> for Kv2 {
@@ -98,8 +101,9 @@ impl Handle<ReadMetadata> for Kv2 {
     async fn handle(
         &self,
         request: ReadMetadata,
-        _: &Context,
+        context: &Context,
     ) -> Result<Reply<SecretFacts>, KvError> {
+        let now = context.clock.now();
         let Meta {
             versions,
             current,
@@ -119,7 +123,8 @@ impl Handle<ReadMetadata> for Kv2 {
             let times = VersionTimes {
                 created_time: meta::time(version.created),
                 deletion_time: version.deletion_time(),
-                destroyed: version.destroyed,
+                destroyed: version.is_destroyed(now),
+                expire_time: version.expire_time(),
             };
             (number, times)
         });

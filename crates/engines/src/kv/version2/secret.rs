@@ -1,12 +1,12 @@
 //! [`Secret`]: a secret's metadata as it was read, and what a change of it commits.
 
-use super::Kv2;
 use super::meta::{self, Meta, VersionMeta, value_key};
+use super::{Kv2, expiry};
 use crate::kv::{KvError, version1};
 use bytes::Bytes;
 use secretum_api::fields::JsonObject;
 use secretum_crypto::Timestamp;
-use secretum_engine::{Fault, Record, expect, unreadable};
+use secretum_engine::{Fault, Record, Timer, expect, unreadable};
 use secretum_storage::{Batch, Precondition};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -31,6 +31,9 @@ pub(crate) struct VersionFacts {
     custom_metadata: Option<BTreeMap<String, String>>,
     deletion_time: String,
     destroyed: bool,
+    /// When the version is destroyed by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expire_time: Option<String>,
     version: u64,
 }
 
@@ -46,7 +49,7 @@ impl Kv2 {
         };
         let written = Timestamp::from_unix_seconds(old.json::<version1::Stored>()?.written);
         let mut meta = Meta::new(written);
-        meta.add_version(&super::MountSettings::default(), written)?;
+        meta.add_version(&super::MountSettings::default(), written, None)?;
         Ok(Some(Secret {
             path: path.to_owned(),
             meta,
@@ -163,11 +166,11 @@ impl Kv2 {
         &self,
         secret: &mut Secret,
         data: &JsonObject,
-        now: Timestamp,
+        (now, expires): (Timestamp, Option<i64>),
     ) -> Result<(Batch, VersionFacts), KvError> {
         let settings = self.settings().await?;
         let (before, value_before) = (secret.meta.current, secret.newest.take());
-        let (version, dropped) = secret.meta.add_version(&settings, now)?;
+        let (version, dropped) = secret.meta.add_version(&settings, now, expires)?;
         let value = Bytes::copy_from_slice(data.get().as_bytes());
         let is_beside = meta::is_beside(data.get());
         secret.newest = is_beside.then(|| value.clone());
@@ -179,8 +182,48 @@ impl Kv2 {
         if !is_beside {
             batch = batch.put(place(version)?, value);
         }
-        let facts = secret.facts(version).ok_or(KvError::NotFound)?;
+        let facts = secret.facts(version, now).ok_or(KvError::NotFound)?;
         Ok((batch, facts))
+    }
+
+    /// A batch that puts a whole secret, with these values of its versions, in the place of what was
+    /// found at its path.
+    pub(super) fn put_whole(
+        &self,
+        (path, meta): (&str, &Meta),
+        values: &[(u64, JsonObject)],
+        found: Option<&Secret>,
+    ) -> Result<Batch, Fault> {
+        let mut batch = match found {
+            Some(found) => self.remove(found)?,
+            // A write of version 1 that is under way must not be hidden behind this history.
+            None => {
+                Batch::new().require(self.store.key(&version1::key(path))?, Precondition::Absent)
+            }
+        };
+        let mut newest = None;
+        for (version, value) in values {
+            let text = Bytes::copy_from_slice(value.get().as_bytes());
+            if *version == meta.current && meta::is_beside(value.get()) {
+                newest = Some(text);
+            } else {
+                batch = batch.put(self.store.key(&value_key(path, *version))?, text);
+            }
+        }
+        let record = found.and_then(|found| found.record.as_ref());
+        let place = self.store.key(&meta::key(path))?;
+        Ok(batch.put_if(place, expect(record), meta::encode(meta, newest.as_ref())?))
+    }
+
+    /// A batch that fails where a secret is no longer as it was read.
+    pub(super) fn require(&self, secret: &Secret) -> Result<Batch, Fault> {
+        let place = self.store.key(&meta::key(&secret.path))?;
+        let batch = Batch::new().require(place, expect(secret.record.as_ref()));
+        let old_place = self.store.key(&version1::key(&secret.path))?;
+        Ok(match &secret.old {
+            Some(old) => batch.require(old_place, Precondition::At(old.revision)),
+            None => batch,
+        })
     }
 
     /// A batch that removes a secret, its history with it.
@@ -205,6 +248,13 @@ impl Kv2 {
 }
 
 impl Secret {
+    /// The timer that ends a version, where it has an end.
+    ///
+    /// **Errors**: [`Fault::Internal`].
+    pub(super) fn timer(&self, version: u64) -> Result<Option<Timer>, Fault> {
+        expiry::timer(&self.path, version, &self.meta)
+    }
+
     /// The version asked for: the newest where it is 0.
     pub(super) fn version(&self, asked: u64) -> Option<(u64, &VersionMeta)> {
         let version = if asked == 0 { self.meta.current } else { asked };
@@ -212,13 +262,14 @@ impl Secret {
     }
 
     /// What a client is told of a version.
-    pub(super) fn facts(&self, version: u64) -> Option<VersionFacts> {
+    pub(super) fn facts(&self, version: u64, now: Timestamp) -> Option<VersionFacts> {
         let meta = self.meta.versions.get(&version)?;
         Some(VersionFacts {
             created_time: meta::time(meta.created),
             custom_metadata: self.meta.custom.clone(),
             deletion_time: meta.deletion_time(),
-            destroyed: meta.destroyed,
+            destroyed: meta.is_destroyed(now),
+            expire_time: meta.expire_time(),
             version,
         })
     }

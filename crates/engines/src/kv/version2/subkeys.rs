@@ -39,13 +39,14 @@ impl Handle<ReadSubkeys> for Kv2 {
         request: ReadSubkeys,
         context: &Context,
     ) -> Result<Reply<Subkeys>, KvError> {
+        let now = context.clock.now();
         let secret = self
             .find(request.path.as_str())
             .await?
             .ok_or(KvError::NotFound)?;
         let (version, meta) = secret.version(request.version.0).ok_or(KvError::NotFound)?;
-        let alive = meta.is_alive(context.clock.now());
-        let metadata = secret.facts(version).ok_or(KvError::NotFound)?;
+        let alive = meta.is_alive(now);
+        let metadata = secret.facts(version, now).ok_or(KvError::NotFound)?;
         if !alive {
             return Ok(Reply::data(Subkeys {
                 metadata,

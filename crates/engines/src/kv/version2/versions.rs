@@ -150,9 +150,15 @@ impl Handle<UndeleteVersions> for Kv2 {
     type Data = ();
     type Error = KvError;
 
-    async fn handle(&self, request: UndeleteVersions, _: &Context) -> Result<Reply<()>, KvError> {
+    async fn handle(
+        &self,
+        request: UndeleteVersions,
+        context: &Context,
+    ) -> Result<Reply<()>, KvError> {
+        let now = context.clock.now();
         let versions = request.versions.some()?;
-        let undelete = |meta: &mut VersionMeta| !meta.destroyed && meta.deleted.take().is_some();
+        let undelete =
+            |meta: &mut VersionMeta| !meta.is_destroyed(now) && meta.deleted.take().is_some();
         self.change(&request.path, Some(versions), undelete).await
     }
 }

@@ -1,0 +1,62 @@
+"""Questions at a real terminal: a secret is never echoed, and -non-interactive never asks."""
+
+import fcntl
+import os
+import pty
+import subprocess
+import termios
+
+import pytest
+from node import until
+
+pytestmark = pytest.mark.only_secretum("our own command")
+
+
+def at_terminal(ours, *arguments, typed=None):
+    """Runs a command whose input and output are a terminal; gives its exit code and what was seen."""
+    ours_end, its_end = pty.openpty()
+    environment = ours.environment()
+    environment.pop("VAULT_TOKEN", None)
+    running = subprocess.Popen(
+        [ours.binary, *arguments],
+        stdin=its_end,
+        stdout=its_end,
+        stderr=its_end,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(its_end)
+    seen = b""
+    while True:
+        try:
+            some = os.read(ours_end, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not some:
+            break
+        seen += some
+        if typed and b"hidden" in seen:
+            # As a person would: behind the question, when the terminal is ready for the answer.
+            until(lambda: not termios.tcgetattr(ours_end)[3] & termios.ECHO, "a terminal without echo")
+            os.write(ours_end, typed.encode() + b"\n")
+            typed = None
+    os.close(ours_end)
+    return running.wait(timeout=60), seen.decode()
+
+
+def test_a_secret_is_not_echoed(ours):
+    code, seen = at_terminal(ours, "login", typed="hvs.planted-value-typed")
+    assert code == 2 and "hidden" in seen
+    assert "planted" not in seen
+
+
+def test_nobody_is_asked_where_that_is_said(ours):
+    code, seen = at_terminal(ours, "login", "-non-interactive")
+    assert code == 1 and "-non-interactive" in seen and "hidden" not in seen
+
+
+def test_nothing_is_coloured(ours):
+    for arguments in (["-help"], ["kv", "-help"], ["kv", "gett"], ["status"]):
+        _, seen = at_terminal(ours, *arguments)
+        assert seen and "\x1b[" not in seen
