@@ -41,6 +41,8 @@ pub mod stream;
 #[cfg(feature = "local")]
 #[cfg(test)]
 mod test_keys;
+#[cfg(any(feature = "cosmian", feature = "kmip"))]
+pub mod ttlv;
 
 pub use ciphertext::{CIPHERTEXT_BYTES_MAX, Ciphertext, Form};
 pub use codec::{FormatError, Thing};
