@@ -21,7 +21,13 @@
 
 mod ciphertext;
 mod codec;
-#[cfg(any(feature = "age", feature = "local", feature = "vault"))]
+#[cfg(any(
+    feature = "age",
+    feature = "cosmian",
+    feature = "kmip",
+    feature = "local",
+    feature = "vault"
+))]
 pub mod config;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -30,6 +36,8 @@ mod data_key;
 mod envelope;
 mod error;
 mod key;
+#[cfg(any(feature = "cosmian", feature = "kmip"))]
+mod kmip;
 mod layer;
 mod operation;
 mod provider;
@@ -46,7 +54,13 @@ pub mod ttlv;
 
 pub use ciphertext::{CIPHERTEXT_BYTES_MAX, Ciphertext, Form};
 pub use codec::{FormatError, Thing};
-#[cfg(any(feature = "age", feature = "local", feature = "vault"))]
+#[cfg(any(
+    feature = "age",
+    feature = "cosmian",
+    feature = "kmip",
+    feature = "local",
+    feature = "vault"
+))]
 pub use config::{Environment, KmsConfig, KmsConfigError, create_kms, create_resilient_kms};
 pub use context::{
     CONTEXT_BYTES_MAX, CONTEXT_ENTRIES_MAX, CONTEXT_KEY_BYTES_MAX, CONTEXT_VALUE_BYTES_MAX,
@@ -63,6 +77,10 @@ pub use operation::KmsOperation;
 pub use provider::{Provider, Traits, Wrapped};
 #[cfg(feature = "age")]
 pub use providers::age::{AgeFiles, AgeProvider};
+#[cfg(feature = "cosmian")]
+pub use providers::cosmian::{CosmianProvider, CosmianServer};
+#[cfg(feature = "kmip")]
+pub use providers::kmip::{KmipProvider, KmipServer};
 #[cfg(feature = "local")]
 pub use providers::local::EnvKeyProvider;
 #[cfg(feature = "vault")]

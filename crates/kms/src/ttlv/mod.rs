@@ -180,6 +180,27 @@ impl Node {
         self.nodes().iter().filter(move |node| node.tag == tag)
     }
 
+    /// The nodes of a structure, taken out of it; none of anything else.
+    pub fn into_nodes(self) -> Vec<Self> {
+        match self.value {
+            Value::Structure(nodes) => nodes,
+            _ => Vec::new(),
+        }
+    }
+
+    /// The first node with this tag, taken out of its structure.
+    pub fn into_first(self, tag: Tag) -> Option<Self> {
+        self.into_nodes().into_iter().find(|node| node.tag == tag)
+    }
+
+    /// Its bytes.
+    pub fn into_bytes(self) -> Option<SecretBytes> {
+        match self.value {
+            Value::ByteString(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
     /// The text of the first node with this tag.
     pub fn text_of(&self, tag: Tag) -> Option<&str> {
         self.find(tag)?.as_text()

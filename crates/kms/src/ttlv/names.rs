@@ -107,13 +107,22 @@ impl Tag {
         if let Some(digits) = name.strip_prefix("0x") {
             return u32::from_str_radix(digits, 16).ok();
         }
+        if self == Self::ATTRIBUTE_REFERENCE {
+            return Self::named(name).map(Self::number);
+        }
         let entry = TABLE.by_tag.get(&self.meant())?;
-        let found = entry.values.iter().find(|(_, known)| *known == name);
+        let found = entry
+            .values
+            .iter()
+            .find(|(_, known)| is_spelled(known, name));
         found.map(|(number, _)| *number)
     }
 
     /// What a value of its enumeration is called, where KMIP has a name for it.
     pub fn value_name(self, number: u32) -> Option<&'static str> {
+        if self == Self::ATTRIBUTE_REFERENCE {
+            return Self::of(number).ok()?.name();
+        }
         let entry = TABLE.by_tag.get(&self.meant())?;
         let found = entry.values.iter().find(|(known, _)| *known == number);
         found.map(|(_, name)| *name)
@@ -141,6 +150,18 @@ impl fmt::Debug for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// Whether a name is a known one: servers differ in the case of letters and in underscores.
+fn is_spelled(known: &str, name: &str) -> bool {
+    let letters = |text: &str| {
+        let bytes = text.to_ascii_lowercase().into_bytes();
+        bytes
+            .into_iter()
+            .filter(|byte| *byte != b'_')
+            .collect::<Vec<u8>>()
+    };
+    known == name || letters(known) == letters(name)
 }
 
 /// A tag in the table.
@@ -213,6 +234,11 @@ mod tests {
         assert_eq!(Tag::named("0x48000D"), None);
         assert_eq!(Tag::OPERATION.value_named("ReKey"), Some(4));
         assert_eq!(Tag::OPERATION.value_name(0x1f), Some("Encrypt"));
+        let reason = Tag::RESULT_REASON;
+        assert_eq!(reason.value_named("ItemNotFound"), Some(1));
+        assert_eq!(reason.value_named("Item_Not_Found"), Some(1));
+        let state = Some(Tag::STATE.number());
+        assert_eq!(Tag::ATTRIBUTE_REFERENCE.value_named("State"), state);
         let mask = Tag::MASK_GENERATOR_HASHING_ALGORITHM;
         assert_eq!(mask.value_named("SHA_256"), Some(6));
     }
