@@ -46,6 +46,9 @@ mod resilience;
 pub mod rotation;
 mod service;
 pub mod stream;
+#[cfg(any(feature = "cosmian", feature = "kmip"))]
+#[cfg(test)]
+mod test_certificates;
 #[cfg(feature = "local")]
 #[cfg(test)]
 mod test_keys;

@@ -1,7 +1,7 @@
 //! The JSON form: `{"tag": …, "type": …, "value": …}`.
 //!
 //! Numbers and enumerations are read in either of the ways that the profile has, by name, as a number or
-//! as `0x` and hexadecimal digits. What is written has names where KMIP has them.
+//! as `0x` and hexadecimal digits. Tags are written by their names, enumerations by their numbers.
 
 use super::{DEPTH_MAX, NODES_MAX, Node, Tag, TtlvError, Value};
 use secretum_crypto::{SecretBytes, Timestamp};
@@ -14,11 +14,8 @@ pub fn to_json(node: &Node) -> Json {
         Value::Integer(number) => ("Integer", json!(number)),
         Value::LongInteger(number) => ("LongInteger", json!(format!("0x{number:016X}"))),
         Value::BigInteger(bytes) => ("BigInteger", json!(format!("0x{}", digits(bytes)))),
-        Value::Enumeration(number) => {
-            let name = node.tag.value_name(*number).map(str::to_owned);
-            let name = name.unwrap_or_else(|| format!("0x{number:08X}"));
-            ("Enumeration", json!(name))
-        }
+        // By its number: servers differ in how they spell the names.
+        Value::Enumeration(number) => ("Enumeration", json!(format!("0x{number:08X}"))),
         Value::Boolean(yes) => ("Boolean", json!(yes)),
         Value::TextString(text) => ("TextString", json!(text)),
         Value::ByteString(bytes) => ("ByteString", json!(digits(bytes))),

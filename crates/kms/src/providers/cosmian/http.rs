@@ -22,6 +22,7 @@ pub(super) struct Http {
     client: Client,
     url: Url,
     timeout: Duration,
+    has_certificate: bool,
 }
 
 impl Http {
@@ -49,6 +50,7 @@ impl Http {
             client,
             url,
             timeout: server.timeout,
+            has_certificate: server.client_cert.is_some(),
         })
     }
 
@@ -63,9 +65,14 @@ impl Http {
         if let Some(fault) = rustls_fault(&error) {
             return tls_error(NAME, fault);
         }
+        let mut reason = root_cause(&error);
+        if self.has_certificate && !error.is_connect() {
+            // With TLS 1.3 a server refuses a client after the handshake, and its reason may be lost.
+            reason.push_str(", as it is where the client's certificate is refused or has expired");
+        }
         KmsError::Unavailable {
             provider: NAME,
-            reason: root_cause(&error),
+            reason,
             source: Some(Cause::new(error)),
         }
     }

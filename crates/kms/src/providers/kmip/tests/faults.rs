@@ -59,7 +59,7 @@ async fn server(
 }
 
 async fn seen(made: &Certificates, port: u16) -> KmsError {
-    let mut server = made.server(port);
+    let mut server = server_at(made, port);
     server.timeout = Duration::from_millis(500);
     let began = std::time::Instant::now();
     let refused = provider(server).describe(&id("k")).await.unwrap_err();
@@ -196,7 +196,7 @@ fn speaks(
 }
 
 async fn health(made: &Certificates, port: u16) -> Result<Vec<String>> {
-    provider(made.server(port))
+    provider(server_at(made, port))
         .health()
         .await
         .map(|health| health.notes)
@@ -242,7 +242,7 @@ async fn what_a_server_refuses_is_told_apart() {
         let port = server(&made, "server", move |message| {
             refused_with(request(&message).1, reason)
         });
-        let mut server = made.server(port.await);
+        let mut server = server_at(&made, port.await);
         server.version = Some("1.4".to_owned());
         let refused = provider(server).health().await.unwrap_err();
         assert_eq!(refused.kind(), kind, "{refused}");
@@ -256,7 +256,7 @@ async fn a_server_that_only_keeps_keys_is_told() {
         done(request(&message).1, Vec::new())
     })
     .await;
-    let mut server = made.server(port);
+    let mut server = server_at(&made, port);
     server.version = Some("1.4".to_owned());
     let refused = provider(server).health().await.unwrap_err();
     assert!(refused.to_string().contains("Encrypt"), "{refused}");

@@ -122,8 +122,9 @@ impl Peer {
     }
 
     fn server(&self) -> KmipServer {
-        let mut server = self.certificates.server(self.port);
+        let mut server = server_at(&self.certificates, self.port);
         server.version = self.version.map(str::to_owned);
+        server.timeout = Duration::from_secs(60);
         server
     }
 
