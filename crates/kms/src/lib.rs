@@ -6,7 +6,7 @@
 //! Owns: the trait and its types; the form of a [`Ciphertext`]; the narrow [`Provider`] trait that
 //! a key service is attached by, with a folder for each in [`providers`]; and [`ProviderKms`], which
 //! supplies whatever a provider lacks; and, above the trait, [`EncryptedEnvelope`] for bytes and
-//! [`stream`] for files.
+//! [`stream`] for files; and `ttlv`, the form of KMIP's messages, in which two providers speak.
 //!
 //! Must not know: the vault. Of it, only the HTTP client is used, by the providers that speak its
 //! API.

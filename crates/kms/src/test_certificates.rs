@@ -16,7 +16,7 @@ pub(crate) struct Certificates {
 
 impl Certificates {
     pub(crate) fn new() -> Self {
-        let folder = folder();
+        let folder = tempfile::tempdir().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         // Trust is looked up by the name, so it is that of no other authority.
         let name = folder.path().display().to_string();
@@ -64,13 +64,6 @@ impl Certificates {
         std::fs::write(&path, text).unwrap();
         private(&path);
     }
-}
-
-/// A folder in memory where there is one: servers keep their databases beside their certificates, and
-/// hang for as long as a busy disk does.
-fn folder() -> TempDir {
-    let in_memory = tempfile::tempdir_in("/dev/shm");
-    in_memory.unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
 
 fn private(path: &Path) {

@@ -48,8 +48,9 @@ pub(super) fn settings(
         true => cosmian.text(reader, "api_key").map(|found| found.value),
         false => reader.environment.get(KEY_VARIABLE),
     };
-    let mut server = CosmianServer::new(url?);
     let key = key.filter(|key| !key.is_empty());
+    // What else is wrong is told with an address or without.
+    let mut server = CosmianServer::new(url.unwrap_or_default());
     server.api_key = key.map(|key| Arc::new(SecretString::new(key)));
     server.ca = cosmian.path(reader, "ca_path");
     server.client_cert = cosmian.path(reader, "client_cert_path");

@@ -48,26 +48,35 @@ pub(super) fn settings(
     let client_cert = path("client_cert_path");
     let client_key = path("client_key_path");
     let ca = path("ca_path");
-    let mut server = KmipServer::new(host?, client_cert?, client_key?, ca?);
     let port = kmip.count(reader, "port", u32::from(u16::MAX));
+    let server_name = kmip.text(reader, "server_name").map(|found| found.value);
+    let timeout = kmip.duration(reader, "timeout");
+    let connections_max = kmip.count(reader, "connections_max", CONNECTIONS_LIMIT);
+    let version = version(reader, kmip);
+    if reader.faults.len() > before {
+        return None;
+    }
+    let mut server = KmipServer::new(host?, client_cert?, client_key?, ca?);
     server.port = port
         .and_then(|port| u16::try_from(port).ok())
         .unwrap_or(PORT);
-    server.server_name = kmip.text(reader, "server_name").map(|found| found.value);
-    server.timeout = kmip.duration(reader, "timeout").unwrap_or(TIMEOUT);
-    let connections = kmip.count(reader, "connections_max", CONNECTIONS_LIMIT);
-    server.connections_max = connections.unwrap_or(CONNECTIONS_MAX);
-    if let Some(version) = kmip.text(reader, "version") {
-        if !KmipServer::is_version(&version.value) {
-            reader.fault(
-                Some(version.at),
-                "`version` is none that is spoken; write \"1.2\", \"1.3\", \"1.4\", \"2.0\" or \"2.1\", or \
-                 leave it out",
-            );
-        }
-        server.version = Some(version.value);
+    server.server_name = server_name;
+    server.timeout = timeout.unwrap_or(TIMEOUT);
+    server.connections_max = connections_max.unwrap_or(CONNECTIONS_MAX);
+    server.version = version;
+    Some(server)
+}
+
+fn version(reader: &mut Reader<'_>, kmip: Section<'_>) -> Option<String> {
+    let found = kmip.text(reader, "version")?;
+    if !KmipServer::is_version(&found.value) {
+        reader.fault(
+            Some(found.at),
+            "`version` is none that is spoken; write \"1.2\", \"1.3\", \"1.4\", \"2.0\" or \"2.1\", or \
+             leave it out",
+        );
     }
-    (reader.faults.len() == before).then_some(server)
+    Some(found.value)
 }
 
 fn needed(

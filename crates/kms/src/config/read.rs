@@ -154,13 +154,13 @@ fn default_key(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Optio
     let backend = kms
         .text(reader, stage.backend_key())
         .map(|found| found.value);
-    // What is wrong with it is told where the backend is read.
-    reader.faults.truncate(faults);
     let table = NAMED
         .iter()
         .find(|(name, _)| Some(*name) == backend.as_deref());
     let own = table.map(|(key, name)| kms.below(reader, key, name));
     let own = own.filter(|own| own.has("default_key_id"));
+    // What is wrong with these is told where the backend is read.
+    reader.faults.truncate(faults);
     let found = match (own, kms.has("default_key")) {
         (Some(own), true) => {
             let message = "`default_key` in [kms] names the default key too; leave one of them out";

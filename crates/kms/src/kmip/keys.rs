@@ -1,9 +1,10 @@
 //! [`KmipKeys`]: the keys of a server, wrapped and unwrapped with.
 
+use super::Exchange;
+use super::message::Refusal;
 use super::objects::{self, Current};
 use super::sealed::{Encrypted, Sealed, associated_data};
-use super::server::{Cipher, Server};
-use super::{Exchange, Refusal};
+use super::server::{Cipher, Server, TAG_BYTES};
 use crate::{
     EncryptionContext, Health, KEYS_PAGE_MAX, KeyId, KeyInfo, KeyPage, KeyVersion, KmsError,
     KmsOperation, Result, SuppliedBy, Traits, Wrapped,
@@ -223,7 +224,7 @@ impl KmipKeys {
         match sealed.ok_or_else(not_authentic)? {
             Sealed::Bound(encrypted) => {
                 // An empty tag, or a short one, authenticates less.
-                if encrypted.tag.len() != 16 {
+                if encrypted.tag.len() != TAG_BYTES {
                     return Err(not_authentic());
                 }
                 self.open(wrapped, Cipher::Aes, &encrypted, Some(&aad))
@@ -307,8 +308,8 @@ impl KmipKeys {
         match self.server.re_key(&current.id).await? {
             Ok(id) => self.make_active(&id).await?,
             Err(refusal) if refusal.reason == Refusal::OPERATION_NOT_SUPPORTED => {
-                self.add_version(key, current.number.saturating_add(1))
-                    .await?;
+                let number = current.next_number(provider, key)?;
+                self.add_version(key, number).await?;
             }
             Err(refusal) => return Err(self.refused(key, refusal)),
         }

@@ -29,7 +29,9 @@ mod tls;
 mod version;
 
 pub(crate) use self::keys::KmipKeys;
-pub(crate) use self::message::{Refusal, payload_of, request_of, shown};
+#[cfg(feature = "kmip")]
+pub(crate) use self::message::Refusal;
+pub(crate) use self::message::{payload_of, request_of, shown};
 pub(crate) use self::tls::{rustls_fault, tls_error};
 pub(crate) use self::version::Version;
 

@@ -1,13 +1,16 @@
 //! [`Object`]: what a key stands for, and how it is found.
 
-use super::Refusal;
 use super::attributes;
+use super::message::Refusal;
 use super::server::{Cipher, PRIVATE_KEY, PUBLIC_KEY, SYMMETRIC_KEY, Server};
 use crate::ttlv::{Node, Tag, Value};
 use crate::{KeyId, KmsError, Result};
 
 /// The most objects that one key has.
-pub(super) const VERSIONS_MAX: usize = 256;
+const VERSIONS_MAX: u32 = 256;
+
+/// The most objects of one attribute that are looked at.
+const LOCATED_MAX: usize = 256;
 
 /// What the object group of a key's versions begins with.
 const GROUP: &str = "secretum-kms:";
@@ -40,6 +43,21 @@ pub(super) struct Current {
     /// The number behind the name; 1 where there is none.
     pub(super) number: u32,
     pub(super) initial_date: Option<i64>,
+}
+
+impl Current {
+    /// The number of the version that follows by hand.
+    ///
+    /// **Errors**: [`KmsError::Refused`] where a key has as many as are looked for.
+    pub(super) fn next_number(&self, provider: &'static str, key: &KeyId) -> Result<u32> {
+        if self.number < VERSIONS_MAX {
+            return Ok(self.number + 1);
+        }
+        let reason = format!(
+            "the key `{key}` has {VERSIONS_MAX} versions; make a new key and re-encrypt to it"
+        );
+        Err(KmsError::Refused { provider, reason })
+    }
 }
 
 impl Object {
@@ -106,6 +124,17 @@ impl Object {
         numbers.max().unwrap_or(1)
     }
 
+    /// Whether it has the name of this key as a version of another one: `k@2` may be the second version
+    /// of `k`, and a key of its own.
+    fn is_version_of_another(&self, key: &KeyId) -> bool {
+        let named = self.names.iter().any(|name| name == key.as_str());
+        let mut groups = self
+            .groups
+            .iter()
+            .filter_map(|group| group.strip_prefix(GROUP));
+        named && groups.clone().next().is_some() && !groups.any(|group| group == key.as_str())
+    }
+
     fn into_current(self, key: &KeyId) -> Current {
         let number = self.number(key);
         let (cipher, id, encrypting) = match self.kind {
@@ -170,11 +199,11 @@ fn tag(key: &KeyId) -> Node {
 /// server has those, and else by its identifier.
 pub(super) async fn of_key(server: &Server, key: &KeyId, tags: bool) -> Result<Vec<Object>> {
     let mut ids = server
-        .locate(vec![attributes::name(key.as_str())], VERSIONS_MAX)
+        .locate(vec![attributes::name(key.as_str())], LOCATED_MAX)
         .await?;
-    ids.extend(server.locate(vec![group(key)], VERSIONS_MAX).await?);
+    ids.extend(server.locate(vec![group(key)], LOCATED_MAX).await?);
     if ids.is_empty() && tags {
-        ids = server.locate(vec![tag(key)], VERSIONS_MAX).await?;
+        ids = server.locate(vec![tag(key)], LOCATED_MAX).await?;
     }
     if ids.is_empty() {
         ids.push(key.as_str().to_owned());
@@ -202,7 +231,9 @@ pub(super) async fn object(server: &Server, id: &str) -> Result<Option<Object>> 
 ///
 /// **Errors**: [`KmsError::KeyNotFound`] and [`KmsError::KeyDisabled`].
 pub(super) fn current(provider: &'static str, key: &KeyId, found: Vec<Object>) -> Result<Current> {
-    let keys = found.into_iter();
+    let keys = found
+        .into_iter()
+        .filter(|object| !object.is_version_of_another(key));
     let keys: Vec<Object> = keys
         .filter(|object| object.is_key() && !object.is_destroyed())
         .collect();
@@ -259,6 +290,34 @@ mod tests {
             let gone = current("kmip", &key, gone);
             assert!(matches!(gone, Err(KmsError::KeyNotFound { .. })));
         }
+    }
+
+    #[test]
+    fn a_version_of_one_key_is_no_other_key() {
+        let mut version = object("a", "k@2", ACTIVE);
+        version.groups = vec!["secretum-kms:k".to_owned()];
+        let mut own = object("b", "k@2", ACTIVE);
+        own.groups = vec!["secretum-kms:k@2".to_owned()];
+        let (k, k2) = (KeyId::new("k").unwrap(), KeyId::new("k@2").unwrap());
+        let found = vec![version.clone(), own.clone()];
+        assert_eq!(current("kmip", &k2, found).unwrap().id, "b");
+        let first = object("c", "k", ACTIVE);
+        let newest = current("kmip", &k, vec![first, version.clone()]).unwrap();
+        assert_eq!((newest.id.as_str(), newest.number), ("a", 2));
+        let alone = current("kmip", &k2, vec![version]);
+        assert!(matches!(alone, Err(KmsError::KeyNotFound { .. })));
+    }
+
+    #[test]
+    fn versions_have_their_limit() {
+        let key = KeyId::new("k").unwrap();
+        let next = |number: u32| {
+            let newest = object("a", &format!("k@{number}"), ACTIVE);
+            let newest = current("kmip", &key, vec![newest]).unwrap();
+            newest.next_number("kmip", &key)
+        };
+        assert_eq!(next(VERSIONS_MAX - 1).unwrap(), VERSIONS_MAX);
+        assert!(matches!(next(VERSIONS_MAX), Err(KmsError::Refused { .. })));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! [`Server`]: the operations, one function each.
 
+use super::message::Refusal;
 use super::sealed::Encrypted;
-use super::{Exchange, Refusal, Version, attributes, payload_of, request_of};
+use super::{Exchange, Version, attributes, payload_of, request_of};
 use crate::ttlv::{Node, Tag, Value};
 use crate::{KmsError, Result};
 use secretum_crypto::SecretBytes;
@@ -29,7 +30,9 @@ const GCM: u32 = 9;
 const OAEP: u32 = 2;
 const SHA_256: u32 = 6;
 const MGF1: u32 = 1;
-const TAG_BYTES: i32 = 16;
+
+/// The bytes of a tag of AES-GCM.
+pub(super) const TAG_BYTES: usize = 16;
 
 /// What an operation gives, or why the server refused it.
 pub(super) type Outcome<T> = Result<std::result::Result<T, Refusal>>;
@@ -161,8 +164,8 @@ impl Server {
             parameters,
             Node::bytes(Tag::DATA, plaintext),
         ];
-        let aad = aad.map(|aad| Node::bytes(Tag::AUTHENTICATED_ENCRYPTION_ADDITIONAL_DATA, aad));
-        payload.extend(aad);
+        let bound = |aad| Node::bytes(Tag::AUTHENTICATED_ENCRYPTION_ADDITIONAL_DATA, aad);
+        payload.extend(aad.map(bound));
         let made = match self.ask(ENCRYPT, payload).await? {
             Ok(made) => made,
             Err(refusal) => return Ok(Err(refusal)),
@@ -171,18 +174,16 @@ impl Server {
         let data = part(Tag::DATA).ok_or_else(|| self.bad("it has no ciphertext"))?;
         let nonce = part(Tag::IV_COUNTER_NONCE).unwrap_or_default();
         let tag = part(Tag::AUTHENTICATED_ENCRYPTION_TAG).unwrap_or_default();
-        if [&nonce, &tag].iter().any(|part| part.len() > 255) {
-            return Err(self.bad("its nonce or its tag is too long"));
+        if nonce.len() > 255 {
+            return Err(self.bad("its nonce is too long"));
         }
-        // Without them nobody could decrypt it any more.
-        let complete = match (cipher, aad_bound(&made)) {
-            (Cipher::Rsa, _) => true,
-            (Cipher::Aes, bound) => {
-                !nonce.is_empty() && (bound || made_before_tags(&data, plaintext))
-            }
-        };
-        if !complete {
-            return Err(self.bad("its ciphertext comes without its nonce or its tag"));
+        // Without these nobody could decrypt it any more. Before 1.4 the tag stands behind the data.
+        let appended = aad.is_none() && data.len() >= plaintext.len() + TAG_BYTES;
+        let complete = !nonce.is_empty() && (tag.len() == TAG_BYTES || appended && tag.is_empty());
+        if cipher == Cipher::Aes && !complete {
+            return Err(
+                self.bad("its ciphertext comes without its nonce or without its tag of 16 bytes")
+            );
         }
         Ok(Ok(Encrypted { nonce, tag, data }))
     }
@@ -242,15 +243,6 @@ impl Server {
     }
 }
 
-fn aad_bound(made: &Node) -> bool {
-    made.find(Tag::AUTHENTICATED_ENCRYPTION_TAG).is_some()
-}
-
-/// Whether the tag stands behind the data, as it does before 1.4.
-fn made_before_tags(data: &[u8], plaintext: &[u8]) -> bool {
-    data.len() > plaintext.len()
-}
-
 fn identifier(id: &str) -> Node {
     Node::text(Tag::UNIQUE_IDENTIFIER, id)
 }
@@ -261,7 +253,7 @@ fn parameters(cipher: Cipher, version: Version) -> Node {
             Node::enumeration(Tag::BLOCK_CIPHER_MODE, GCM),
             Node::enumeration(Tag::CRYPTOGRAPHIC_ALGORITHM, AES),
             Node::new(Tag::RANDOM_IV, Value::Boolean(true)),
-            Node::integer(Tag::TAG_LENGTH, TAG_BYTES),
+            Node::integer(Tag::TAG_LENGTH, 16),
         ],
         Cipher::Rsa => {
             let mut nodes = vec![

@@ -1,6 +1,8 @@
 //! [`Version`]: the versions of the protocol.
 
-use crate::ttlv::{Node, Tag, Value};
+#[cfg(feature = "kmip")]
+use crate::ttlv::Value;
+use crate::ttlv::{Node, Tag};
 use std::fmt;
 use std::str::FromStr;
 
@@ -48,6 +50,7 @@ impl Version {
         )
     }
 
+    #[cfg(feature = "kmip")]
     pub(crate) fn of_node(node: &Node) -> Option<Self> {
         let number = |tag| match node.find(tag)?.value {
             Value::Integer(number) => Some(number),

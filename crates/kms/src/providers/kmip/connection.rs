@@ -79,10 +79,7 @@ impl Connections {
             })?;
         // A connection that nobody used for a while may be closed, which shows only when it is used: so
         // one message after the other is tried, and what must not be sent twice gets a new one.
-        while repeatable {
-            let Some(mut stream) = self.idle.lock().pop() else {
-                break;
-            };
+        while let Some(mut stream) = self.kept(repeatable) {
             match talk(&mut stream, message).await {
                 Ok(answer) => return Ok(self.keep(stream, answer)),
                 Err(Broken::Unanswered(_)) => {}
@@ -93,6 +90,15 @@ impl Connections {
         match talk(&mut stream, message).await {
             Ok(answer) => Ok(self.keep(stream, answer)),
             Err(Broken::Unanswered(error) | Broken::Failed(error)) => Err(error),
+        }
+    }
+
+    /// A connection that was kept, for a message that may be sent twice.
+    fn kept(&self, repeatable: bool) -> Option<Stream> {
+        if repeatable {
+            self.idle.lock().pop()
+        } else {
+            None
         }
     }
 

@@ -74,7 +74,8 @@ fn unanswering(does: fn() -> Does) -> impl Fn(Node) -> Does + Send + Sync + 'sta
 #[tokio::test]
 async fn a_server_that_hangs_closes_or_answers_nonsense_is_told() {
     let made = Certificates::new();
-    let answers: [(fn() -> Does, &str); 7] = [
+    type Answer = (fn() -> Does, &'static str);
+    let answers: [Answer; 7] = [
         (|| Does::Hangs, "timeout"),
         (|| Does::Closes, "unavailable"),
         (
