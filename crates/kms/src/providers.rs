@@ -11,6 +11,10 @@ pub mod cosmian;
     feature = "kmip",
     feature = "local"
 ))]
+#[cfg_attr(
+    not(any(feature = "age", feature = "local")),
+    expect(dead_code, reason = "only keys that stand in files are written")
+)]
 mod files;
 #[cfg(feature = "kmip")]
 pub mod kmip;
