@@ -86,6 +86,35 @@ need_peers() {
     cp "$wanted" "$stamp"
 }
 
+# The server of Cosmian KMS, for tests only: its licence, BUSL-1.1, permits no use in production.
+COSMIAN_VERSION=5.28.0
+COSMIAN=.peers/cosmian_kms-$COSMIAN_VERSION
+
+# Builds the server of Cosmian KMS from the source that crates.io has of it.
+need_cosmian() {
+    [ ! -x "$COSMIAN" ] || return 0
+    local folder sources
+    folder="$(mktemp -d)"
+    say "building Cosmian KMS $COSMIAN_VERSION into .peers, which takes some minutes"
+    # cargo fetches it for a package that wants it. It is built as a package of its own, for `cargo
+    # install` stumbles over one of its features.
+    mkdir -p "$folder/wants/src" .peers
+    : >"$folder/wants/src/lib.rs"
+    printf '[package]\nname = "wants"\nversion = "0.0.0"\nedition = "2024"\n\n[dependencies]\n%s\n\n[workspace]\n' \
+        "cosmian_kms_server = \"=$COSMIAN_VERSION\"" >"$folder/wants/Cargo.toml"
+    (cd "$folder/wants" && cargo fetch --quiet) || fail "cargo could not fetch cosmian_kms_server"
+    sources="$(find "${CARGO_HOME:-$HOME/.cargo}/registry/src" -maxdepth 2 -type d \
+        -name "cosmian_kms_server-$COSMIAN_VERSION" | head -n 1)"
+    [ -n "$sources" ] || fail "cargo fetched no source of cosmian_kms_server"
+    cp -R "$sources" "$folder/source"
+    (cd "$folder/source" && env CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0 \
+        CARGO_TARGET_DIR="$folder/target" \
+        cargo build --quiet --locked --bin cosmian_kms --features non-fips) ||
+        fail "cargo could not build cosmian_kms; perl and a C compiler must be there"
+    mv "$folder/target/debug/cosmian_kms" "$COSMIAN"
+    rm -rf "$folder"
+}
+
 # Where cargo puts what it builds.
 target_dir() {
     printf '%s' "${CARGO_TARGET_DIR:-target}"

@@ -1,9 +1,11 @@
-//! What the key management library reads: ciphertexts, contexts, envelopes, streams, `kms.toml`.
+//! What the key management library reads: ciphertexts, contexts, envelopes, streams, messages of KMIP,
+//! `kms.toml`.
 
 use futures::FutureExt;
 use secretum_crypto::{SecretString, SystemRng};
 use secretum_kms::config::Environment;
 use secretum_kms::stream::{StreamHead, StreamOpen};
+use secretum_kms::ttlv;
 use secretum_kms::{
     Ciphertext, EncryptedEnvelope, EncryptionContext, EnvKeyProvider, KeyManagementService,
     KmsConfig, ProviderKms,
@@ -103,6 +105,32 @@ pub(crate) fn stream(data: &[u8]) {
         assert!(PLAINTEXT.starts_with(&opened));
         assert!(outcome.is_err() || opened == PLAINTEXT);
     });
+}
+
+/// A message that is read is written as it was, also by way of JSON, and its head tells its length.
+pub(crate) fn ttlv(data: &[u8]) {
+    let Ok(read) = ttlv::decode(data) else {
+        return;
+    };
+    assert!(ttlv::encode(&read).is_ok_and(|written| *written == data));
+    assert!(ttlv::from_json(&ttlv::to_json(&read)).is_ok_and(|again| again == read));
+    if let Some(header) = data.first_chunk()
+        && let Ok(length) = ttlv::message_bytes(*header, data.len())
+    {
+        assert_eq!(length, data.len());
+    }
+}
+
+/// A message in JSON that is read goes through the binary form and comes back.
+pub(crate) fn ttlv_json(data: &[u8]) {
+    let Ok(json) = serde_json::from_slice(data) else {
+        return;
+    };
+    let Ok(read) = ttlv::from_json(&json) else {
+        return;
+    };
+    let written = ttlv::encode(&read);
+    assert!(written.is_ok_and(|written| ttlv::decode(&written).is_ok_and(|again| again == read)));
 }
 
 /// A configuration is taken, or something is said of it: a line each, with its place, the same twice,

@@ -59,6 +59,8 @@ pub const TARGETS: &[Target] = &[
     target("kms_service_body", kms_service::body),
     target("kms_service_config", kms_service::config),
     target("kms_stream", kms::stream),
+    target("kms_ttlv", kms::ttlv),
+    target("kms_ttlv_json", kms::ttlv_json),
     target("kv_records", kv::records),
     target("kv_requests", kv::requests),
     target("pgp_key", pgp::key),

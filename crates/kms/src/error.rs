@@ -140,6 +140,14 @@ pub enum KmsError {
         /// What it said.
         reason: String,
     },
+    /// The service does not prove who it is.
+    #[error("{provider} does not prove who it is: {reason}")]
+    Untrusted {
+        /// Who was asked.
+        provider: &'static str,
+        /// What is wrong with its certificate, and how to mend it.
+        reason: String,
+    },
     /// A credential or a private key that is needed is not configured.
     #[error("{provider} needs {what} for this; {remedy}")]
     NotConfigured {
@@ -294,7 +302,10 @@ impl KmsError {
     pub fn is_service_fault(&self) -> bool {
         matches!(
             self,
-            Self::Timeout { .. } | Self::Unavailable { .. } | Self::BadAnswer { .. }
+            Self::Timeout { .. }
+                | Self::Unavailable { .. }
+                | Self::BadAnswer { .. }
+                | Self::Untrusted { .. }
         )
     }
 
@@ -321,6 +332,7 @@ impl KmsError {
             Self::PlaintextTooLarge { .. } => "plaintext_too_large",
             Self::AccessDenied { .. } => "access_denied",
             Self::Credentials { .. } => "credentials",
+            Self::Untrusted { .. } => "untrusted",
             Self::NotConfigured { .. } => "not_configured",
             Self::Throttled { .. } => "throttled",
             Self::Timeout { .. } => "timeout",
@@ -340,7 +352,12 @@ impl KmsError {
     }
 
     /// A [`Self::File`] of this file.
-    #[cfg(any(feature = "age", feature = "local"))]
+    #[cfg(any(
+        feature = "age",
+        feature = "cosmian",
+        feature = "kmip",
+        feature = "local"
+    ))]
     pub(crate) fn file(
         action: &'static str,
         path: &std::path::Path,

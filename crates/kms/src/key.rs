@@ -111,7 +111,13 @@ pub struct KeyPage {
     pub more: bool,
 }
 
-#[cfg(any(feature = "age", feature = "local", feature = "vault"))]
+#[cfg(any(
+    feature = "age",
+    feature = "cosmian",
+    feature = "kmip",
+    feature = "local",
+    feature = "vault"
+))]
 impl KeyPage {
     /// The page behind `after` of keys that are sorted.
     pub(crate) fn of_sorted<'a>(
@@ -145,7 +151,13 @@ mod tests {
         assert!(KeyVersion::new("1\0").is_none());
     }
 
-    #[cfg(any(feature = "age", feature = "local", feature = "vault"))]
+    #[cfg(any(
+        feature = "age",
+        feature = "cosmian",
+        feature = "kmip",
+        feature = "local",
+        feature = "vault"
+    ))]
     #[test]
     fn pages_follow_each_other() {
         let keys: Vec<KeyId> = ["a", "b", "c"].map(|id| KeyId::new(id).unwrap()).to_vec();

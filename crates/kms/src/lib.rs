@@ -6,7 +6,7 @@
 //! Owns: the trait and its types; the form of a [`Ciphertext`]; the narrow [`Provider`] trait that
 //! a key service is attached by, with a folder for each in [`providers`]; and [`ProviderKms`], which
 //! supplies whatever a provider lacks; and, above the trait, [`EncryptedEnvelope`] for bytes and
-//! [`stream`] for files.
+//! [`stream`] for files; and `ttlv`, the form of KMIP's messages, in which two providers speak.
 //!
 //! Must not know: the vault. Of it, only the HTTP client is used, by the providers that speak its
 //! API.
@@ -21,7 +21,13 @@
 
 mod ciphertext;
 mod codec;
-#[cfg(any(feature = "age", feature = "local", feature = "vault"))]
+#[cfg(any(
+    feature = "age",
+    feature = "cosmian",
+    feature = "kmip",
+    feature = "local",
+    feature = "vault"
+))]
 pub mod config;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -30,6 +36,8 @@ mod data_key;
 mod envelope;
 mod error;
 mod key;
+#[cfg(any(feature = "cosmian", feature = "kmip"))]
+mod kmip;
 mod layer;
 mod operation;
 mod provider;
@@ -38,13 +46,24 @@ mod resilience;
 pub mod rotation;
 mod service;
 pub mod stream;
+#[cfg(any(feature = "cosmian", feature = "kmip"))]
+#[cfg(test)]
+mod test_certificates;
 #[cfg(feature = "local")]
 #[cfg(test)]
 mod test_keys;
+#[cfg(any(feature = "cosmian", feature = "kmip"))]
+pub mod ttlv;
 
 pub use ciphertext::{CIPHERTEXT_BYTES_MAX, Ciphertext, Form};
 pub use codec::{FormatError, Thing};
-#[cfg(any(feature = "age", feature = "local", feature = "vault"))]
+#[cfg(any(
+    feature = "age",
+    feature = "cosmian",
+    feature = "kmip",
+    feature = "local",
+    feature = "vault"
+))]
 pub use config::{Environment, KmsConfig, KmsConfigError, create_kms, create_resilient_kms};
 pub use context::{
     CONTEXT_BYTES_MAX, CONTEXT_ENTRIES_MAX, CONTEXT_KEY_BYTES_MAX, CONTEXT_VALUE_BYTES_MAX,
@@ -61,6 +80,10 @@ pub use operation::KmsOperation;
 pub use provider::{Provider, Traits, Wrapped};
 #[cfg(feature = "age")]
 pub use providers::age::{AgeFiles, AgeProvider};
+#[cfg(feature = "cosmian")]
+pub use providers::cosmian::{CosmianProvider, CosmianServer};
+#[cfg(feature = "kmip")]
+pub use providers::kmip::{KmipProvider, KmipServer};
 #[cfg(feature = "local")]
 pub use providers::local::EnvKeyProvider;
 #[cfg(feature = "vault")]

@@ -3,8 +3,21 @@
 
 #[cfg(feature = "age")]
 pub mod age;
-#[cfg(any(feature = "age", feature = "local"))]
+#[cfg(feature = "cosmian")]
+pub mod cosmian;
+#[cfg(any(
+    feature = "age",
+    feature = "cosmian",
+    feature = "kmip",
+    feature = "local"
+))]
+#[cfg_attr(
+    not(any(feature = "age", feature = "local")),
+    expect(dead_code, reason = "only keys that stand in files are written")
+)]
 mod files;
+#[cfg(feature = "kmip")]
+pub mod kmip;
 #[cfg(feature = "local")]
 pub mod local;
 #[cfg(feature = "vault")]
@@ -15,6 +28,10 @@ pub mod vault;
 pub const ALL: &[&str] = &[
     #[cfg(feature = "age")]
     age::NAME,
+    #[cfg(feature = "cosmian")]
+    cosmian::NAME,
+    #[cfg(feature = "kmip")]
+    kmip::NAME,
     #[cfg(feature = "local")]
     local::NAME,
     #[cfg(feature = "vault")]

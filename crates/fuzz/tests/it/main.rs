@@ -42,6 +42,8 @@ replayed! {
     kms_service_body: 10_000,
     kms_service_config: 3_000,
     kms_stream: 6_000,
+    kms_ttlv: 20_000,
+    kms_ttlv_json: 8_000,
     kv_records: 800,
     kv_requests: 6_000,
     pgp_key: 600,

@@ -35,6 +35,15 @@ pub fn create_kms(
         Backend::Local(super::LocalKeys::Variable(name)) => {
             Arc::new(local_of_variable(name, environment, Arc::clone(&rng))?)
         }
+        #[cfg(feature = "cosmian")]
+        Backend::Cosmian(server) => {
+            Arc::new(crate::CosmianProvider::new(server, Arc::clone(&rng))?)
+        }
+        #[cfg(feature = "kmip")]
+        Backend::Kmip(server) => {
+            let server = server.as_ref().clone();
+            Arc::new(crate::KmipProvider::new(server, Arc::clone(&rng))?)
+        }
         #[cfg(feature = "vault")]
         Backend::Vault(settings) => Arc::new(settings.provider()?),
     };

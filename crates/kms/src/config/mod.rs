@@ -25,6 +25,21 @@
 //! secret_id = "${SECRET_ID}"                 # token: token, VAULT_TOKEN where it is not there
 //! ca_cert_path = "ca.pem"                    # client_cert_path, client_key_path, tls_verify
 //!
+//! [kms.kmip]
+//! host = "kmip.example"                      # port, 5696 where it is not there
+//! client_cert_path = "client.pem"            # and client_key_path
+//! client_key_path = "client-key.pem"
+//! ca_path = "ca.pem"
+//! default_key_id = "app"                     # as default_key in [kms], for this backend
+//! version = "1.4"                            # the newest of both where it is not there
+//! timeout = "10s"                            # server_name, connections_max
+//!
+//! [kms.cosmian]
+//! server_url = "${COSMIAN_KMS_URL}"          # https://host:9998; this is where it comes from anyway
+//! api_key = "${COSMIAN_API_KEY}"             # and this
+//! default_key_id = "app"
+//! tls_verify = true                          # ca_path, client_cert_path, client_key_path, timeout
+//!
 //! [kms.cache]                                # each of these is optional
 //! enabled = true
 //! entries_max = 1000
@@ -61,10 +76,14 @@
 //!
 //! Must not know: how a provider does its work.
 
+#[cfg(feature = "cosmian")]
+mod cosmian;
 mod create;
 mod environment;
 mod expand;
 mod fault;
+#[cfg(feature = "kmip")]
+mod kmip;
 mod read;
 mod section;
 #[cfg(feature = "vault")]
@@ -110,6 +129,16 @@ pub enum Stage {
     Production,
 }
 
+impl Stage {
+    /// The key that names the backend which serves.
+    fn backend_key(self) -> &'static str {
+        match self {
+            Self::Development => "dev_backend",
+            Self::Production => "prod_backend",
+        }
+    }
+}
+
 /// A service and its settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -125,6 +154,12 @@ pub enum Backend {
     /// Keys in the environment or a file.
     #[cfg(feature = "local")]
     Local(LocalKeys),
+    /// A Cosmian KMS.
+    #[cfg(feature = "cosmian")]
+    Cosmian(Box<crate::CosmianServer>),
+    /// A server that speaks KMIP.
+    #[cfg(feature = "kmip")]
+    Kmip(Box<crate::KmipServer>),
     /// A transit engine.
     #[cfg(feature = "vault")]
     Vault(Box<VaultSettings>),

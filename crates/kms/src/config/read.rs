@@ -21,6 +21,8 @@ const KMS_KEYS: &[&str] = &[
     "prod_backend",
     "default_key",
     "age",
+    "cosmian",
+    "kmip",
     "local",
     "vault",
     "cache",
@@ -33,7 +35,10 @@ const KMS_KEYS_OLD: &[(&str, &str)] = &[
     ("backend", "dev_backend and prod_backend"),
     ("provider", "dev_backend and prod_backend"),
     ("mode", "environment = \"dev\" or \"prod\""),
-    ("default_key_id", "default_key"),
+    (
+        "default_key_id",
+        "default_key, or default_key_id in the table of the backend",
+    ),
     ("cache_ttl", "ttl in [kms.cache]"),
     ("max_retries", "retries_max in [kms.retry]"),
     ("timeout", "timeout in [kms.retry]"),
@@ -106,9 +111,9 @@ fn config(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<KmsConfig> {
     kms.only(reader, KMS_KEYS, KMS_KEYS_OLD);
     let stage = stage(reader, kms);
     let resilience = resilience(reader, kms, stage.unwrap_or(Stage::Production));
-    let default_key = default_key(reader, kms);
     check_names(reader, kms);
     let stage = stage?;
+    let default_key = default_key(reader, kms, stage);
     Some(KmsConfig {
         stage,
         default_key: default_key?,
@@ -143,19 +148,44 @@ fn stage(reader: &mut Reader<'_>, kms: Section<'_>) -> Option<Stage> {
     }
 }
 
-fn default_key(reader: &mut Reader<'_>, kms: Section<'_>) -> Option<KeyId> {
-    let found = match kms.has("default_key") {
-        true => kms.text(reader, "default_key")?,
-        false => Found {
+fn default_key(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Option<KeyId> {
+    const NAMED: &[(&str, &str)] = &[("cosmian", "kms.cosmian"), ("kmip", "kms.kmip")];
+    let faults = reader.faults.len();
+    let backend = kms
+        .text(reader, stage.backend_key())
+        .map(|found| found.value);
+    let table = NAMED
+        .iter()
+        .find(|(name, _)| Some(*name) == backend.as_deref());
+    let own = table.map(|(key, name)| kms.below(reader, key, name));
+    let own = own.filter(|own| own.has("default_key_id"));
+    // What is wrong with these is told where the backend is read.
+    reader.faults.truncate(faults);
+    let found = match (own, kms.has("default_key")) {
+        (Some(own), true) => {
+            let message = "`default_key` in [kms] names the default key too; leave one of them out";
+            reader.fault(own.at, message);
+            return None;
+        }
+        (Some(own), false) => own.text(reader, "default_key_id")?,
+        (None, true) => kms.text(reader, "default_key")?,
+        (None, false) => Found {
             value: "default".to_owned(),
             at: 0,
         },
     };
     let key = KeyId::new(found.value);
     if key.is_err() {
+        let name = if own.is_some() {
+            "default_key_id"
+        } else {
+            "default_key"
+        };
         reader.fault(
             Some(found.at),
-            "`default_key` is not the identifier of a key; write a name without control characters",
+            format!(
+                "`{name}` is not the identifier of a key; write a name without control characters"
+            ),
         );
     }
     key.ok()
@@ -172,13 +202,20 @@ fn check_names(reader: &mut Reader<'_>, kms: Section<'_>) {
     vault.only(reader, super::vault::KEYS, super::vault::KEYS_OLD);
     #[cfg(not(feature = "vault"))]
     let _ = vault;
+    let cosmian = kms.below(reader, "cosmian", "kms.cosmian");
+    #[cfg(feature = "cosmian")]
+    cosmian.only(reader, super::cosmian::KEYS, super::cosmian::KEYS_OLD);
+    #[cfg(not(feature = "cosmian"))]
+    let _ = cosmian;
+    let kmip = kms.below(reader, "kmip", "kms.kmip");
+    #[cfg(feature = "kmip")]
+    kmip.only(reader, super::kmip::KEYS, super::kmip::KEYS_OLD);
+    #[cfg(not(feature = "kmip"))]
+    let _ = kmip;
 }
 
 fn backend(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Option<Backend> {
-    let key = match stage {
-        Stage::Development => "dev_backend",
-        Stage::Production => "prod_backend",
-    };
+    let key = stage.backend_key();
     if !kms.has(key) {
         reader.fault(
             kms.at,
@@ -202,6 +239,18 @@ fn backend(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Option<Ba
             let local = kms.below(reader, "local", "kms.local");
             check_stage(reader, local, stage, at)?;
             Some(Backend::Local(local_keys(reader, local)?))
+        }
+        #[cfg(feature = "cosmian")]
+        "cosmian" => {
+            let cosmian = kms.below(reader, "cosmian", "kms.cosmian");
+            let server = super::cosmian::settings(reader, cosmian, stage, at)?;
+            Some(Backend::Cosmian(Box::new(server)))
+        }
+        #[cfg(feature = "kmip")]
+        "kmip" => {
+            let kmip = kms.below(reader, "kmip", "kms.kmip");
+            let server = super::kmip::settings(reader, kmip, at)?;
+            Some(Backend::Kmip(Box::new(server)))
         }
         #[cfg(feature = "vault")]
         "vault" => {

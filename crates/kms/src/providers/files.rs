@@ -20,7 +20,7 @@ pub(crate) fn read_private(path: &Path) -> Result<SecretString> {
 }
 
 /// Reads a file that holds no secret.
-#[cfg(feature = "age")]
+#[cfg(any(feature = "age", feature = "cosmian", feature = "kmip"))]
 pub(crate) fn read_public(path: &Path) -> Result<String> {
     let file = File::open(path).map_err(KmsError::file("read", path))?;
     read(file, path).map(SecretString::into_exposed)
