@@ -95,13 +95,10 @@ impl Active {
             storage,
             core,
         });
+        active.audits.settle(&active.core).await?;
         active.reload().await?;
         system::node::note_version(&active).await?;
         active.spawn_follower(changes);
-        if let Err(error) = active.audits.follow_configuration(&active).await {
-            active.end().await;
-            return Err(error);
-        }
         active.quotas.count_leases(&active);
         active.spawn(janitor::run(Arc::clone(&active)));
         active.spawn(leases::run(Arc::clone(&active)));

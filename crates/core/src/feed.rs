@@ -119,7 +119,7 @@ async fn apply_key(active: &Arc<Active>, key: &Key) -> Result<(), crate::CoreErr
             active.quotas.reload().await?;
             active.quotas.count_leases(active);
         }
-        "audit" => active.audits.reload(rest).await?,
+        "audit" => active.audits.reload_all().await?,
         _ => {}
     }
     Ok(())
