@@ -32,11 +32,11 @@ const BATCH: usize = 256;
 /// In how many rounds of the janitor clients are written once.
 const WRITE_ROUNDS: u64 = 30;
 
-/// How many clients a report can tell apart.
+/// How many first uses a report reads.
 const REPORTED_MAX: usize = 2_000_000;
 
 /// How many months before those that are kept are looked at for what is left of them.
-const PRUNED_MONTHS: u32 = 24;
+const PRUNED_MONTHS: u32 = RETENTION_MONTHS_MAX;
 
 /// For how long what was counted may be kept, in months.
 pub(crate) const RETENTION_MONTHS_MAX: u32 = 120;
@@ -305,7 +305,7 @@ impl Activity {
 
     /// Counts the clients of these months.
     ///
-    /// **Errors**: [`Fault::Invalid`] where they are too many to be told apart.
+    /// **Errors**: [`Fault::Invalid`] where there are too many.
     pub(crate) async fn report(
         &self,
         active: &Active,
@@ -314,12 +314,13 @@ impl Activity {
     ) -> Result<Report, Fault> {
         self.write(active).await?;
         let (mut report, mut known) = (Report::default(), HashSet::new());
-        let mut month = first;
+        let (mut month, mut read) = (first, 0_usize);
         while month <= last {
             let (mut all, mut new) = (Tally::default(), Tally::default());
             let prefix = Key::try_from(month.folder())?;
             let mut pages = Pages::new(&*self.storage, prefix.clone(), PageOf::Entries, LIST_PAGE);
             while let Some(rows) = pages.next().await? {
+                read += rows.len();
                 for row in rows {
                     let Some(entry) = &row.entry else { continue };
                     let client: Client = serde_json::from_slice(&entry.value)
@@ -330,9 +331,9 @@ impl Activity {
                         report.all.add(&client);
                     }
                 }
-                if known.len() > REPORTED_MAX {
+                if read > REPORTED_MAX {
                     return Err(Fault::invalid(format!(
-                        "there are more than {REPORTED_MAX} clients: ask for fewer months"
+                        "more than {REPORTED_MAX} clients were seen in these months: ask for fewer"
                     )));
                 }
             }
