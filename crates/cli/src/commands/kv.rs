@@ -46,7 +46,7 @@ pub(crate) enum Command {
     ///
     /// The server does it, within one mount; the engine must be of version 2. The token needs read on
     /// data/ and metadata/ of the source, create or update on those of the destination, and on
-    /// copy/<destination>.
+    /// copy/DESTINATION.
     ///
     ///   kv copy secret/app/database secret/old/database
     ///   kv copy -mount=secret -cas=3 app/database backup
