@@ -8,8 +8,11 @@
 
 mod access;
 mod bad_input;
+mod data_keys;
+mod grpc;
 mod operations;
 mod peer_bao;
 mod process;
 mod running;
+mod sops;
 mod tls;
