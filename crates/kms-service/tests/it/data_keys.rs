@@ -39,8 +39,8 @@ async fn cluster_keys_are_the_same_in_every_service() {
             let channel = channel(&mut service).await;
             let key = data_key(&channel, id, 32).await.unwrap();
             assert_eq!(hex::encode(key), wanted);
-            let log = service.log();
-            assert!(log.contains("\\\"provider\\\":\\\"cluster-kms\\\"") && !log.contains(wanted));
+            service.wait_for_log("\\\"provider\\\":\\\"cluster-kms\\\"");
+            assert!(!service.log().contains(wanted));
         }
     }
 }

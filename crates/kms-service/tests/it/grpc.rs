@@ -145,7 +145,19 @@ async fn both_listeners_end_in_order_and_a_socket_goes_with_them() {
         "{told}"
     );
     service.signal("TERM");
-    assert!(service.process.wait().unwrap().success());
+    // The client hears of it meanwhile, and ends its connection.
+    let begun = std::time::Instant::now();
+    let ended = loop {
+        if let Some(status) = service.process.try_wait().unwrap() {
+            break status;
+        }
+        assert!(
+            begun.elapsed() < std::time::Duration::from_secs(20),
+            "it waits for an idle client"
+        );
+        tokio::task::yield_now().await;
+    };
+    assert!(ended.success(), "{}", service.log());
     assert!(!socket.exists());
 }
 
@@ -192,13 +204,9 @@ async fn tokens_rights_and_places_are_those_of_http() {
         .encrypt(with_token(seal(other), "planted-token"))
         .await;
     assert_eq!(refused.err().unwrap().code(), Code::PermissionDenied);
-    let log = service.log();
-    assert!(log.contains("\\\"caller\\\":\\\"sealer\\\""), "{log}");
-    assert!(!log.contains("planted"), "{log}");
-    assert!(
-        log.contains("method=\"/KeyService/Encrypt\" code=16"),
-        "{log}"
-    );
+    service.wait_for_log("\\\"caller\\\":\\\"sealer\\\"");
+    service.wait_for_log("method=\"/KeyService/Encrypt\" code=16");
+    assert!(!service.log().contains("planted"), "{}", service.log());
 }
 
 #[tokio::test]
