@@ -1,6 +1,6 @@
 //! [`ServiceError`]: why the service does not start.
 
-pub use crate::data_keys::storage::StorageError;
+use crate::data_keys::storage::StorageError;
 use secretum_kms::{KmsError, config::KmsConfigError};
 use std::net::SocketAddr;
 use std::path::PathBuf;

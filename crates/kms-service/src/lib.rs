@@ -28,4 +28,5 @@ mod socket;
 mod tls;
 
 pub use command::main;
-pub use error::{ServiceError, StorageError};
+pub use data_keys::storage::StorageError;
+pub use error::ServiceError;

@@ -38,7 +38,9 @@ pub(crate) struct Prepared {
 struct PreparedGrpc {
     config: GrpcConfig,
     sops: Option<SopsKeys>,
-    data_keys: Option<Arc<DataKeys>>,
+    /// What data keys are wrapped by.
+    kms: ResilientKms,
+    default_key: KeyId,
 }
 
 impl Prepared {
@@ -95,29 +97,17 @@ impl Prepared {
             })
         });
         let sops = sops.transpose()?;
-        let data_keys = config
-            .data_keys
-            .as_ref()
-            .map(|source| self.data_keys(source));
-        let data_keys = data_keys.transpose()?.map(Arc::new);
+        if let Some(Source::External { storage, .. }) = &config.data_keys {
+            Storage::check(storage)?;
+        }
         self.other_metrics = others;
         self.grpc = Some(PreparedGrpc {
             config,
             sops,
-            data_keys,
+            kms: self.kms.clone(),
+            default_key: self.default_key.clone(),
         });
         Ok(())
-    }
-
-    fn data_keys(&self, source: &Source) -> Result<DataKeys, ServiceError> {
-        Ok(match source {
-            Source::Cluster(master) => DataKeys::Cluster(Arc::clone(master)),
-            Source::External { key, storage } => DataKeys::External(Box::new(External {
-                kms: self.kms.clone(),
-                key: key.clone().unwrap_or_else(|| self.default_key.clone()),
-                storage: Storage::open(storage)?,
-            })),
-        })
     }
 
     /// Listens until SIGINT or SIGTERM; SIGHUP reads certificates and callers anew.
@@ -175,18 +165,33 @@ impl PreparedGrpc {
     /// Listens, and gives what is served there.
     async fn bind(self, api: &Arc<Api>) -> Result<(Socket, Router), ServiceError> {
         let socket = Socket::bind(&self.config.address).await?;
-        if let Some(DataKeys::External(external)) = self.data_keys.as_deref() {
-            external.check_key().await?;
-        }
+        let data_keys = match &self.config.data_keys {
+            Some(source) => Some(Arc::new(self.data_keys(source).await?)),
+            None => None,
+        };
         let grpc = Grpc {
             api: Arc::clone(api),
             local: self.config.local.map(grpc::local_caller),
             sops: self.sops,
-            data_keys: self.data_keys,
+            data_keys,
             sinks: sinks(),
             clock: Observers::default().clock,
         };
         Ok((socket, grpc::router(Arc::new(grpc))))
+    }
+
+    async fn data_keys(&self, source: &Source) -> Result<DataKeys, ServiceError> {
+        let (key, storage) = match source {
+            Source::Cluster(master) => return Ok(DataKeys::Cluster(Arc::clone(master))),
+            Source::External { key, storage } => (key, storage),
+        };
+        let external = External {
+            kms: self.kms.clone(),
+            key: key.clone().unwrap_or_else(|| self.default_key.clone()),
+            storage: Storage::open(storage)?,
+        };
+        external.check_key().await?;
+        Ok(DataKeys::External(Box::new(external)))
     }
 }
 

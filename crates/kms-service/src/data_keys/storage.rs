@@ -10,6 +10,8 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 use secretum_crypto::sha256;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
@@ -83,7 +85,21 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
-    /// Opens a storage. Nothing is read of it yet.
+    /// Whether a storage can be opened. Nothing is made.
+    ///
+    /// **Errors**: as of [`Self::open`].
+    pub(crate) fn check(place: &Place) -> Result<(), StorageError> {
+        if place.kind() != "file" {
+            return Self::open(place).map(drop);
+        }
+        match std::fs::metadata(place.value("path").unwrap_or_default()) {
+            Ok(found) if !found.is_dir() => Err(unusable(io::ErrorKind::NotADirectory.into())),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unusable(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens a storage; a folder is made where it is not there. Nothing is read of it yet.
     ///
     /// **Errors**: [`StorageError::NotInProgram`], [`StorageError::Unusable`].
     pub(crate) fn open(place: &Place) -> Result<Self, StorageError> {
@@ -180,19 +196,29 @@ impl Storage {
 /// A folder, made where it is not there, for its owner alone. What is written is on the disk when it is
 /// told to be.
 fn folder(path: &Path) -> Result<Arc<dyn ObjectStore>, StorageError> {
-    use std::os::unix::fs::DirBuilderExt;
-    let made = std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path);
-    made.map_err(|source| {
-        StorageError::Unusable(object_store::Error::Generic {
-            store: "LocalFileSystem",
-            source: Box::new(source),
-        })
-    })?;
+    make(path).map_err(unusable)?;
     let store = LocalFileSystem::new_with_prefix(path).map_err(StorageError::Unusable)?;
     Ok(Arc::new(store.with_fsync(true)))
+}
+
+fn make(path: &Path) -> io::Result<()> {
+    let path = std::path::absolute(path)?;
+    let missing = path.ancestors().filter(|ancestor| !ancestor.exists());
+    let parents: Vec<_> = missing.filter_map(Path::parent).collect();
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(&path)?;
+    // A folder that is gone after a crash takes its records with it.
+    for parent in parents {
+        std::fs::File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn unusable(source: io::Error) -> StorageError {
+    StorageError::Unusable(object_store::Error::Generic {
+        store: "LocalFileSystem",
+        source: Box::new(source),
+    })
 }
 
 #[cfg(test)]
@@ -229,6 +255,30 @@ mod tests {
             again.create(&name, b"3".to_vec()).await.unwrap(),
             Written::Second
         );
+    }
+
+    #[test]
+    fn what_is_looked_at_is_not_made() {
+        let place = tempfile::tempdir().unwrap();
+        let of = |path: &Path| {
+            let uri = format!("storage://file?path={}", path.display());
+            Place::of_uri(&STORAGE, &uri).unwrap()
+        };
+        let folder = place.path().join("a/b");
+        Storage::check(&of(&folder)).unwrap();
+        assert!(!folder.exists());
+        Storage::open(&of(&folder)).unwrap();
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&folder.metadata().unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o700);
+        let file = place.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for wrong in [
+            Storage::check(&of(&file)),
+            Storage::open(&of(&file)).map(drop),
+        ] {
+            assert!(matches!(wrong, Err(StorageError::Unusable(_))));
+        }
     }
 
     #[tokio::test]

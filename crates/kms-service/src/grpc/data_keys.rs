@@ -1,5 +1,6 @@
 //! `kms.API`: data keys by their identifiers.
 
+use super::guard::Place;
 use super::wire::kms::api_server::Api;
 use super::wire::kms::{GetDataKeyRequest, GetDataKeyResponse};
 use super::{Grpc, caller, check, status};
@@ -26,12 +27,16 @@ impl Api for Service {
         request: Request<GetDataKeyRequest>,
     ) -> Result<Response<GetDataKeyResponse>, Status> {
         let caller = caller(&request)?;
+        let place = request.extensions().get::<Place>().cloned();
         let asked = request.into_inner();
         check_id(&asked.data_key_id).map_err(|error| status::data_key(&error))?;
         check(&caller, Operation::DataKey, &asked.data_key_id)?;
         let grpc = Arc::clone(&self.0);
         // It goes on where the caller goes away: what was made is kept, and recorded.
-        let work = async move { key(&grpc, &caller, asked).await };
+        let work = async move {
+            let _place = place;
+            key(&grpc, &caller, asked).await
+        };
         let done = tokio::spawn(work.in_current_span()).await;
         let key = done.map_err(|_| Status::internal("the call was ended"))??;
         let data_key = Bytes::from_owner(Zeroizing::new(key.into_exposed()));

@@ -24,6 +24,10 @@ const METHODS: [&str; 3] = [
     "/kms.API/GetDataKey",
 ];
 
+/// A place among the calls at once. What goes on after its call was answered keeps it.
+#[derive(Clone)]
+pub(super) struct Place(#[expect(dead_code, reason = "it is held")] Arc<OwnedSemaphorePermit>);
+
 /// Around a call.
 pub(super) async fn guard(
     State(grpc): State<Arc<Grpc>>,
@@ -75,13 +79,15 @@ fn is_grpc(request: &Request) -> bool {
 }
 
 /// Finds out who asks, tells the service, and takes a place.
-fn admit(grpc: &Grpc, request: &mut Request) -> Result<OwnedSemaphorePermit, Status> {
+fn admit(grpc: &Grpc, request: &mut Request) -> Result<Place, Status> {
     let caller = identify(grpc, request).map_err(status::stranger)?;
     request.extensions_mut().insert(caller);
-    let place = grpc.api.try_place();
-    place.ok_or_else(|| {
+    let place = grpc.api.try_place().ok_or_else(|| {
         Status::resource_exhausted("there are too many operations at once; try again in a second")
-    })
+    })?;
+    let place = Place(Arc::new(place));
+    request.extensions_mut().insert(place.clone());
+    Ok(place)
 }
 
 fn identify(grpc: &Grpc, request: &Request) -> Result<Arc<Caller>, Stranger> {

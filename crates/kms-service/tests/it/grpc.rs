@@ -7,6 +7,7 @@ use tonic::{Code, Request, Status};
 /// What `build.rs` makes of `proto/`.
 #[allow(
     unreachable_pub,
+    clippy::allow_attributes_without_reason,
     clippy::enum_variant_names,
     clippy::too_many_lines,
     reason = "generated code is as its generator writes it"

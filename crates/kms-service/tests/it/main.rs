@@ -12,6 +12,8 @@ mod data_keys;
 mod grpc;
 mod operations;
 mod peer_bao;
+#[cfg(feature = "storage-aws")]
+mod peer_s3;
 mod process;
 mod running;
 mod sops;

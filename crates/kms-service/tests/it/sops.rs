@@ -3,6 +3,7 @@
 use crate::grpc::wire::key::KeyType;
 use crate::grpc::wire::{AzureKeyVaultKey, GcpKmsKey, HckmsKey, KmsKey, PgpKey, VaultKey};
 use crate::grpc::{ANY_PORT, age, age_place, channel, decrypt, encrypt};
+use crate::running::Place;
 use tonic::Code;
 
 const SOPS: &str = "[service.sops]\nproviders = [\"age\"]\n";
@@ -100,4 +101,46 @@ async fn a_message_has_a_size_that_is_not_exceeded() {
         let outcome = encrypt(&channel, age(&recipient), &vec![7; bytes]).await;
         assert_eq!(outcome.err().map(|refused| refused.code()), code, "{bytes}");
     }
+}
+
+#[tokio::test]
+async fn calls_have_their_time_and_their_number_at_once() {
+    // A Vault that accepts, and never answers.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    let place = Place::new();
+    let kms = format!("[kms.vault]\naddress = \"{address}\"\ntoken = \"planted\"\n");
+    let service = format!(
+        "requests_max = 1\ntimeout = \"2s\"\n{ANY_PORT}[service.sops]\nproviders = [\"vault\"]\n"
+    );
+    place.configure("vault", &kms, &service);
+    let mut service = place.start();
+    let channel = channel(&mut service).await;
+    let key = || {
+        KeyType::VaultKey(VaultKey {
+            vault_address: address.clone(),
+            engine_path: "transit".to_owned(),
+            key_name: "files".to_owned(),
+        })
+    };
+    let second = async {
+        let connection = silent.accept().await.unwrap();
+        let refused = encrypt(&channel, key(), b"x").await.unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+        connection
+    };
+    let first = async {
+        let refused = encrypt(&channel, key(), b"x").await.unwrap_err();
+        assert_eq!(refused.code(), Code::DeadlineExceeded, "{refused}");
+    };
+    let ((), _connection) = tokio::join!(first, second);
+    // The place is free again, and a key of another Vault is refused without a question to it.
+    let other = KeyType::VaultKey(VaultKey {
+        vault_address: "http://127.0.0.1:9".to_owned(),
+        engine_path: "transit".to_owned(),
+        key_name: "files".to_owned(),
+    });
+    let refused = encrypt(&channel, other, b"x").await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    assert!(!service.log().contains("planted"), "{}", service.log());
 }
