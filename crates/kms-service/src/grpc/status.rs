@@ -84,12 +84,20 @@ pub(super) fn data_key(error: &DataKeyError) -> Status {
     match error {
         DataKeyError::Id | DataKeyError::Length => Status::invalid_argument(error.to_string()),
         DataKeyError::OtherLength { .. } => Status::failed_precondition(error.to_string()),
+        // Of a record, not of what the caller sent.
+        DataKeyError::Record { .. }
+        | DataKeyError::Kms(
+            KmsError::NotAuthentic { .. } | KmsError::Format(_) | KmsError::OtherProvider { .. },
+        ) => {
+            tracing::error!(%error, "a data key does not open");
+            Status::data_loss("the record of this data key does not open; have it restored")
+        }
         DataKeyError::Kms(error) => kms(error),
         DataKeyError::Storage(StorageError::Failed { .. } | StorageError::Gone { .. }) => {
             tracing::error!(%error, "a data key was not read or kept");
             Status::unavailable("the storage of data keys does not serve; try again")
         }
-        DataKeyError::Storage(_) | DataKeyError::Record { .. } | DataKeyError::Crypto(_) => {
+        DataKeyError::Storage(_) | DataKeyError::Crypto(_) => {
             tracing::error!(%error, "a data key was not read or kept");
             Status::internal("this service could not do it; its log says why")
         }
@@ -124,5 +132,12 @@ mod tests {
         assert_eq!(gone.code(), Code::Unavailable);
         let status = data_key(&StorageError::Overwrites.into());
         assert_eq!(status.code(), Code::Internal);
+    }
+
+    #[test]
+    fn a_record_that_does_not_open_is_a_loss_and_no_fault_of_the_caller() {
+        let key = KeyId::new("k").unwrap();
+        let lost = data_key(&KmsError::NotAuthentic { key }.into());
+        assert_eq!(lost.code(), Code::DataLoss);
     }
 }

@@ -114,10 +114,10 @@ async fn a_record_that_was_moved_or_damaged_gives_no_key() {
     };
     std::fs::copy(record("one"), record("two")).unwrap();
     let refused = data_key(&channel, "two", 32).await.unwrap_err();
-    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert_eq!(refused.code(), Code::DataLoss);
     std::fs::write(record("two"), b"").unwrap();
     let refused = data_key(&channel, "two", 32).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Internal);
+    assert_eq!(refused.code(), Code::DataLoss);
     // Nothing was made in its place.
     assert_eq!(std::fs::read(record("two")).unwrap(), b"");
 }
