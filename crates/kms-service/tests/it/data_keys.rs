@@ -230,3 +230,23 @@ fn what_is_wrong_with_a_configuration_is_told() {
         assert!(!told.contains("planted"), "{told}");
     }
 }
+
+#[tokio::test]
+async fn a_key_service_that_is_away_at_the_start_is_waited_for() {
+    let shared = tempfile::tempdir().unwrap();
+    let place = Place::new();
+    // Nobody listens there.
+    let kms = "[kms.vault]\naddress = \"http://127.0.0.1:9\"\ntoken = \"t\"\n\
+               [kms.retry]\nretries_max = 1\n";
+    let service = format!(
+        "{ANY_PORT}[service.data_keys]\nstorage = \"storage://file?path={}\"\n",
+        shared.path().display()
+    );
+    place.configure("vault", kms, &service);
+    let mut service = place.start();
+    let away = channel(&mut service).await;
+    let refused = data_key(&away, "volume", 32).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+    // Nothing was kept that nobody can open.
+    assert_eq!(std::fs::read_dir(shared.path()).unwrap().count(), 0);
+}
