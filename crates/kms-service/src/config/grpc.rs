@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use toml::{Spanned, Value};
+use toml::{Spanned, Table, Value};
 use zeroize::Zeroizing;
 
 /// The key services that a key service of SOPS can have behind it.
@@ -201,49 +201,55 @@ impl Reader<'_> {
             Some(value) => Some(self.place("kms", &KMS, value)?),
             None => None,
         };
-        let kind = kms.as_ref().map_or("configured", Place::kind);
-        match (kind, kms, storage) {
-            ("cluster-kms", Some(place), None) => {
-                let master = self.master(&place, kms_at)?;
-                Some(Source::Cluster(Arc::new(master)))
+        match kms.as_ref().map_or("configured", Place::kind) {
+            "cluster-kms" => {
+                let master = self.master(&kms?, kms_at);
+                if storage.is_some() {
+                    self.fault(
+                        storage_at,
+                        "keys of `cluster-kms` are derived and not kept; leave `storage` out",
+                    );
+                }
+                Some(Source::Cluster(Arc::new(master?)))
             }
-            ("cluster-kms", ..) => {
-                self.fault(
-                    storage_at,
-                    "keys of `cluster-kms` are derived and not kept; leave `storage` out",
-                );
-                None
-            }
-            ("configured", kms, Some(storage)) => {
+            "configured" => {
                 let key = match kms {
                     Some(place) => self.key_encryption_key(&place, kms_at)?,
                     None => None,
                 };
-                Some(Source::External {
-                    key,
-                    storage: Arc::new(storage),
-                })
+                let storage = Arc::new(self.storage(storage, storage_at)?);
+                Some(Source::External { key, storage })
             }
-            ("configured", _, None) => {
-                self.fault(
-                    storage_at,
-                    "without a storage one identifier would get a new key each time; write storage = \
-                     \"storage://file?path=/var/lib/kms/data-keys\" or another",
+            kind => {
+                let message = format!(
+                    "`kms` names `{kind}`, and this program wraps data keys by the backend of [kms] \
+                     alone; configure it there, and write kms = \
+                     \"kms://configured?key_encryption_key_id=…\""
                 );
-                None
-            }
-            (kind, ..) => {
-                self.fault(
-                    kms_at,
-                    format!(
-                        "`kms` names `{kind}`, which data keys are not wrapped by in this program; \
-                         configure a backend of this program in [kms], and write kms = \
-                         \"kms://configured?key_encryption_key_id=…\""
-                    ),
-                );
+                self.fault(kms_at, message);
                 None
             }
         }
+    }
+
+    /// The storage of external mode.
+    fn storage(&mut self, place: Option<Place>, at: Range<usize>) -> Option<Place> {
+        let Some(place) = place else {
+            self.fault(
+                at,
+                "without a storage one identifier would get a new key each time; write storage = \
+                 \"storage://file?path=/var/lib/kms/data-keys\" or another",
+            );
+            return None;
+        };
+        if place
+            .value("path")
+            .is_some_and(|path| path.starts_with('~'))
+        {
+            self.fault(at, "`path` of a storage knows no `~`; write the whole path");
+            return None;
+        }
+        Some(place)
     }
 
     /// A URI, or a table with `kind` and the parameters of a URI.
@@ -260,22 +266,7 @@ impl Reader<'_> {
                 Place::of_uri(scheme, &uri)
             }
             Value::Table(table) => {
-                let mut kind = String::new();
-                let mut pairs = Vec::new();
-                for (key, value) in table {
-                    let text = match value {
-                        Value::String(text) => self.expand(&key, Spanned::new(at.clone(), text))?.0,
-                        Value::Boolean(switch) => switch.to_string(),
-                        _ => {
-                            self.fault(at, format!("`{name}` holds texts; write {key} = \"…\""));
-                            return None;
-                        }
-                    };
-                    match key.as_str() {
-                        "kind" => kind = text,
-                        _ => pairs.push((key, SecretString::new(text))),
-                    }
-                }
+                let (kind, pairs) = self.pairs(name, table, &at)?;
                 Place::of_pairs(scheme, &kind, pairs)
             }
             _ => {
@@ -293,6 +284,33 @@ impl Reader<'_> {
             self.fault(at, format!("`{name}` {fault}"));
         }
         made.ok()
+    }
+
+    /// What a table says: its kind, and the rest.
+    fn pairs(
+        &mut self,
+        name: &str,
+        table: Table,
+        at: &Range<usize>,
+    ) -> Option<(String, Vec<(String, SecretString)>)> {
+        let mut kind = String::new();
+        let mut pairs = Vec::new();
+        for (key, value) in table {
+            let text = match value {
+                Value::String(text) => self.expand(&key, Spanned::new(at.clone(), text))?.0,
+                Value::Boolean(switch) => switch.to_string(),
+                _ => {
+                    let message = format!("`{name}` holds texts; write {key} = \"…\"");
+                    self.fault(at.clone(), message);
+                    return None;
+                }
+            };
+            match key.as_str() {
+                "kind" => kind = text,
+                _ => pairs.push((key, SecretString::new(text))),
+            }
+        }
+        Some((kind, pairs))
     }
 
     fn master(&mut self, place: &Place, at: Range<usize>) -> Option<Master> {

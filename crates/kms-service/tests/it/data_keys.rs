@@ -169,8 +169,23 @@ async fn a_key_that_is_not_there_is_told_at_the_start() {
     );
 }
 
+/// A configuration with this in it is refused so.
+fn refused(said: &str, wanted: &str) {
+    let out = Place::local(said)
+        .command()
+        .arg("--check")
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(
+        told.contains("kms.toml:") && told.contains(wanted),
+        "{said}: {told}"
+    );
+    assert!(!told.contains("planted"), "{told}");
+}
+
 #[test]
-fn what_is_wrong_with_a_configuration_is_told() {
+fn what_is_wrong_with_the_listener_is_told() {
     for (said, wanted) in [
         ("[service.data_keys]\n", "write [service.grpc]"),
         (
@@ -189,64 +204,60 @@ fn what_is_wrong_with_a_configuration_is_told() {
             "[service.grpc]\naddress = \"127.0.0.1:0\"\n[service.sops]\nproviders = [\"aeg\"]\n",
             "write age or vault",
         ),
+    ] {
+        refused(said, wanted);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_data_keys_is_told() {
+    for (said, wanted) in [
+        ("", "a new key each time"),
+        ("storage = \"storage://no-store\"\n", "a new key each time"),
         (
-            "[service.grpc]\naddress = \"127.0.0.1:0\"\n[service.data_keys]\n",
-            "a new key each time",
-        ),
-        (
-            "[service.grpc]\naddress = \"127.0.0.1:0\"\n[service.data_keys]\n\
-             storage = \"storage://no-store\"\n",
-            "a new key each time",
-        ),
-        (
-            "[service.grpc]\naddress = \"127.0.0.1:0\"\n[service.data_keys]\n\
-             kms = \"kms://cluster-kms?key=planted&salt=planted\"\n",
+            "kms = \"kms://cluster-kms?key=planted&salt=planted\"\n",
             "`key` of `cluster-kms` is base64 of 16 bytes or more",
         ),
         (
-            "[service.grpc]\naddress = \"127.0.0.1:0\"\n[service.data_keys]\n\
-             kms = \"kms://aws?region=eu&accessKey=planted\"\nstorage = \"storage://file?path=d\"\n",
-            "data keys are not wrapped by in this program",
+            "kms = \"kms://aws?region=eu&accessKey=planted\"\nstorage = \"storage://file?path=d\"\n",
+            "wraps data keys by the backend of [kms] alone",
         ),
         (
-            "[service.grpc]\naddress = \"127.0.0.1:0\"\n[service.data_keys]\n\
-             kms = { kind = \"configured\", use_existing_kek = false }\n\
+            "kms = { kind = \"configured\", use_existing_kek = false }\n\
              storage = { kind = \"file\", path = \"d\" }\n",
             "asks for a new key-encryption key",
         ),
         (
-            "[service.grpc]\naddress = \"127.0.0.1:0\"\n[service.data_keys]\n\
-             storage = { kind = \"file\", path = \"${NOT_SET}\" }\n",
+            "storage = { kind = \"file\", path = \"${NOT_SET}\" }\n",
             "`NOT_SET` is not set",
         ),
+        (
+            "storage = \"storage://file?path=~/keys\"\n",
+            "write the whole path",
+        ),
+        (
+            "kms = \"kms://cluster-kms?key=AAAAAAAAAAAAAAAAAAAAAA&salt=\
+             AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"\n\
+             storage = \"storage://file?path=d\"\n",
+            "leave `storage` out",
+        ),
+        ("storage = { kind = \"file\", path = 3 }\n", "holds texts"),
     ] {
-        let place = Place::local(said);
-        let out = place.command().arg("--check").output().unwrap();
-        let told = String::from_utf8_lossy(&out.stderr).into_owned();
-        assert!(
-            told.contains("kms.toml:") && told.contains(wanted),
-            "{said}: {told}"
-        );
-        assert!(!told.contains("planted"), "{told}");
+        refused(&format!("{ANY_PORT}[service.data_keys]\n{said}"), wanted);
     }
 }
 
-#[tokio::test]
-async fn a_key_service_that_is_away_at_the_start_is_waited_for() {
-    let shared = tempfile::tempdir().unwrap();
-    let place = Place::new();
-    // Nobody listens there.
-    let kms = "[kms.vault]\naddress = \"http://127.0.0.1:9\"\ntoken = \"t\"\n\
-               [kms.retry]\nretries_max = 1\n";
-    let service = format!(
-        "{ANY_PORT}[service.data_keys]\nstorage = \"storage://file?path={}\"\n",
-        shared.path().display()
+#[cfg(not(feature = "storage-aws"))]
+#[test]
+fn a_storage_that_was_left_out_names_its_feature() {
+    let place = Place::local(&format!(
+        "{ANY_PORT}[service.data_keys]\n\
+         storage = \"storage://aws?bucket=b&region=r&accessKey=planted\"\n"
+    ));
+    let out = place.command().arg("--check").output().unwrap();
+    let told = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(
+        told.contains("the feature `storage-aws`") && !told.contains("planted"),
+        "{told}"
     );
-    place.configure("vault", kms, &service);
-    let mut service = place.start();
-    let away = channel(&mut service).await;
-    let refused = data_key(&away, "volume", 32).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unavailable, "{refused}");
-    // Nothing was kept that nobody can open.
-    assert_eq!(std::fs::read_dir(shared.path()).unwrap().count(), 0);
 }
