@@ -15,6 +15,7 @@ import certificates as certificate_files
 import pytest
 from command import CLIENTS, Cli
 from disk import SmallDisk, allow_mounts
+from kms_node import Transit
 from node import IS_BAO, Node, dev_node, planted_files, production_node, until
 
 _counter = itertools.count(1)
@@ -81,6 +82,14 @@ def fresh(tmp_path, certificates):
     yield make
     for node in made:
         node.stop()
+
+
+@pytest.fixture
+def transit(tmp_path):
+    """OpenBao with a transit engine, for one test."""
+    transit = Transit(tmp_path)
+    yield transit
+    transit.stop()
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from node import until
+import requests
+from node import bao_binary, free_port, until
 
 
 def kms_service_binary():
@@ -45,9 +46,45 @@ class KmsService:
         found = re.search(r"listening address=(\S+)", self.log.read_text())
         return found and found.group(1)
 
+    def grpc(self):
+        """Where it serves gRPC."""
+        found = re.search(r"serving gRPC grpc=(\S+)", self.log.read_text())
+        return found.group(1)
+
     def stop(self):
         """Ends it as an operator would, and gives its exit code."""
         if self.process and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(timeout=40)
         return self.process and self.process.returncode
+
+
+class Transit:
+    """OpenBao with a transit engine, and a key `default` in it."""
+
+    token = "root-of-bao"
+
+    def __init__(self, directory):
+        port = free_port()
+        self.address = f"http://127.0.0.1:{port}"
+        self.process = subprocess.Popen(
+            [bao_binary(), "server", "-dev", "-dev-no-store-token"]
+            + [f"-dev-root-token-id={self.token}", f"-dev-listen-address=127.0.0.1:{port}"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={"HOME": str(directory)},
+        )
+        until(lambda: self._write("sys/mounts/transit", {"type": "transit"}), "OpenBao")
+        assert self._write("transit/keys/default", {})
+
+    def _write(self, path, body):
+        head = {"X-Vault-Token": self.token}
+        try:
+            answer = requests.post(f"{self.address}/v1/{path}", json=body, headers=head, timeout=30)
+        except requests.ConnectionError:
+            return False
+        return answer.ok
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()

@@ -3,6 +3,7 @@
 import json
 import signal
 
+import pytest
 from node import only_secretum, until
 
 pytestmark = only_secretum("OpenBao takes requests for devices only where its configuration says so")
@@ -19,6 +20,11 @@ def configure(node, *devices):
     file = node.directory / "server.hcl"
     node.plain = getattr(node, "plain", None) or file.read_text()
     file.write_text(node.plain + "".join(devices))
+
+
+def restart(node):
+    node.stop()
+    return node.start().unseal().wire()
 
 
 def reload(node):
@@ -82,6 +88,52 @@ def test_it_follows_the_configuration(fresh):
     wire.put("sys/audit/own", {"type": "file", "options": {"file_path": str(one)}}).expect(204)
     reload(node)
     assert list(wire.get("sys/audit").json["data"]) == ["own/"], "what a request made stays"
+
+
+@pytest.mark.parametrize("again", [reload, restart])
+def test_it_changes_where_it_is(fresh, again):
+    """The file is the one that the device before holds open."""
+    node = fresh()
+    folder = node.directory / "audit"
+    one, two = folder / "one.log", folder / "two.log"
+    wire = node.start().initialize(1, 1).unseal().wire()
+    wire.put("sys/audit/own", {"type": "file", "options": {"file_path": str(one)}}).expect(204)
+
+    def is_as(*devices, listed, file):
+        configure(node, *devices)
+        again(node)
+        assert list(wire.get("sys/audit").expect(200).json["data"]) == listed
+        before = len(paths(file))
+        wire.get("sys/mounts").expect(200)
+        until(lambda: len(paths(file)) > before, "a record")
+
+    is_as(declared(node, "own", one), listed=["own/"], file=one)
+    is_as(declared(node, "own", one, hmac_accessor=False), listed=["own/"], file=one)
+    is_as(declared(node, "new", one), listed=["new/"], file=one)
+    both = declared(node, "new", one), declared(node, "two", two)
+    is_as(*both, listed=["new/", "two/"], file=two)
+    swapped = declared(node, "new", two), declared(node, "two", one)
+    is_as(*swapped, listed=["new/", "two/"], file=one)
+    log = node.log.read_text()
+    assert "ERROR" not in log and "sealing" not in log, log
+
+
+def test_a_lost_place_is_mended_in_the_configuration(fresh):
+    node = fresh()
+    folder = node.directory / "audit"
+    lost = folder / "lost.log"
+    configure(node, declared(node, "main", lost))
+    node.start().initialize(1, 1).unseal()
+    node.stop()
+    lost.unlink()
+    lost.mkdir()
+    node.start()
+    assert node.wire().put("sys/unseal", {"key": node.keys[0]}).status == 500
+    node.stop()
+    configure(node, declared(node, "main", folder / "main.log"))
+    wire = node.start().unseal().wire()
+    assert list(wire.get("sys/audit").json["data"]) == ["main/"]
+    assert "sys/audit" in paths(folder / "main.log")
 
 
 def test_one_that_cannot_be_opened_keeps_the_vault_sealed(fresh):

@@ -201,3 +201,15 @@ def test_under_the_name_of_vault(tmp_path, node):
     cli.ok("status")
     own = Cli("secretum", node, tmp_path)
     assert "ecretum" in own.ok("version").out
+
+
+def test_a_mount_moves_with_all_it_holds(cli, wire, name):
+    cli.ok("secrets", "enable", f"-path={name}", "kv")
+    cli.ok("write", f"{name}/a", "x=kept")
+    moved = cli.ok("secrets", "move", name, f"{name}-moved/deep")
+    assert f"{name}/" in moved.out + moved.err
+    assert cli.ok("read", "-field=x", f"{name}-moved/deep/a").out.strip() == "kept"
+    refused = cli("secrets", "move", name, f"{name}-other").expect(2)
+    assert name in refused.err
+    wire.delete(f"sys/mounts/{name}-moved/deep").expect(204)
+

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.only_secretum("our own command")
 def complete(ours, line, point=None):
     """What Bash would offer behind a line."""
     script = f"""
-        source <({ours.binary} completion bash | sed 's#(secretum #({ours.binary} #')
+        source <({ours.binary} completion bash | sed 's#| secretum #| {ours.binary} #')
         complete -p secretum >/dev/null || exit 9
         COMP_LINE={line!r}
         COMP_POINT={len(line) if point is None else point}
@@ -55,6 +55,8 @@ def test_names_that_a_shell_would_run_are_not_offered(ours, kv2):
     for path in ("x/plain", "x/$(touch planted)", "x/a b", "x/*"):
         ours.ok("kv", "put", f"-mount={kv2}", path, "x=1")
     assert complete(ours, f"secretum kv get {kv2}/x/") == [f"{kv2}/x/plain"]
+    ours.ok("kv", "put", f"-mount={kv2}", "--", "-tls-skip-verify", "x=1")
+    assert "-tls-skip-verify" not in complete(ours, f"secretum kv get -mount={kv2} ")
 
 
 def test_without_a_server_nothing_is_said(ours):

@@ -12,7 +12,7 @@ import pytest
 import requests
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from kms_node import KmsService
-from node import IS_BAO, bao_binary, free_port, planted_files, until
+from node import IS_BAO, planted_files
 from openapi_spec_validator import validate
 
 pytestmark = pytest.mark.skipif(IS_BAO, reason="kms-service is ours alone")
@@ -76,36 +76,11 @@ def test_local(serve):
     whole_life(serve())
 
 
-def test_openbao_transit(serve, tmp_path):
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    bao = subprocess.Popen(
-        [bao_binary(), "server", "-dev", "-dev-no-store-token", "-dev-root-token-id=root-of-bao"]
-        + [f"-dev-listen-address=127.0.0.1:{port}"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={"HOME": str(tmp_path)},
-    )
-    session = requests.Session()
-    session.headers["X-Vault-Token"] = "root-of-bao"
-
-    def mounted():
-        try:
-            mount = session.post(f"{address}/v1/sys/mounts/transit", json={"type": "transit"})
-            return mount.ok
-        except requests.ConnectionError:
-            return False
-
-    try:
-        until(mounted, "OpenBao")
-        assert session.post(f"{address}/v1/transit/keys/default", json={}).ok
-        kms = f'dev_backend = "vault"\n[kms.vault]\naddress = "{address}"\nauth = "token"\n'
-        service = serve(f'{kms}token = "root-of-bao"\n')
-        whole_life(service)
-        assert "root-of-bao" not in service.log.read_text()
-    finally:
-        bao.kill()
-        bao.wait()
+def test_openbao_transit(serve, transit):
+    kms = f'dev_backend = "vault"\n[kms.vault]\naddress = "{transit.address}"\nauth = "token"\n'
+    service = serve(f'{kms}token = "{transit.token}"\n')
+    whole_life(service)
+    assert transit.token not in service.log.read_text()
 
 
 def test_the_openapi_document_is_valid_and_its_paths_answer(serve):

@@ -46,6 +46,7 @@ def test_policies_hold_on_both_sides(node, wire, kv2, token_with):
         f'path "{kv2}/{area}/from/*" {{ capabilities = ["read"] }}\n'
         for area in ("data", "metadata")
     )
+    source += f'path "{kv2}/undelete/from/*" {{ capabilities = ["update"] }}\n'
     target = "".join(
         f'path "{kv2}/{area}/to/*" {{ capabilities = ["create", "read"] }}\n'
         for area in ("data", "metadata")

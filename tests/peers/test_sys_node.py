@@ -201,3 +201,18 @@ def test_a_token_that_belongs_to_an_entity(fresh):
         return [each["auth"]["entity_id"] for each in records]
 
     until(lambda: entities() == ["entity-1"] * 2, "records that name the entity")
+
+
+@only_secretum("OpenBao counts no clients")
+def test_clients_are_counted(wire, token_with):
+    before = wire.get("sys/internal/counters/activity/monthly").data["clients"]
+    policy = 'path "client-of-its-own" { capabilities = ["read"] }'
+    for _ in range(2):
+        token = token_with(policy)
+        wire.get("auth/token/lookup-self", token=token)
+    month = wire.get("sys/internal/counters/activity/monthly").data
+    assert before < month["clients"] <= before + 2
+    year = wire.get("sys/internal/counters/activity").data
+    assert len(year["months"]) == 12 and year["total"]["clients"] >= month["clients"]
+    assert year["by_namespace"][0]["mounts"][0]["mount_path"] == "auth/token/"
+    assert wire.get("sys/internal/counters/config").data["enabled"] == "default-enabled"

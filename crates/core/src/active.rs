@@ -1,5 +1,6 @@
 //! [`Active`]: what an unsealed vault holds in memory.
 
+use crate::activity::Activity;
 use crate::audited_headers::AuditedHeaders;
 use crate::audits::Audits;
 use crate::ceremonies::Ceremonies;
@@ -40,6 +41,7 @@ pub(crate) struct Active {
     pub(crate) leases: Leases,
     pub(crate) timers: Timers,
     pub(crate) quotas: Quotas,
+    pub(crate) activity: Activity,
     pub(crate) policies: Policies,
     pub(crate) cedar: CedarPolicies,
     pub(crate) audits: Audits,
@@ -70,6 +72,7 @@ impl Active {
             mounts: Mounts::new(Arc::clone(&core), Arc::clone(&storage)),
             tokens: Tokens::new(&core, Arc::clone(&storage))?,
             leases: Leases::new(&core, Arc::clone(&storage))?,
+            activity: Activity::new(&core, Arc::clone(&storage))?,
             timers: Timers::new(&core),
             cross_origin: CrossOrigin::new(Arc::clone(&storage)),
             quotas: Quotas::new(Arc::clone(&storage), Arc::clone(&core.config.clock)),
@@ -92,13 +95,10 @@ impl Active {
             storage,
             core,
         });
+        active.audits.settle(&active.core).await?;
         active.reload().await?;
         system::node::note_version(&active).await?;
         active.spawn_follower(changes);
-        if let Err(error) = active.audits.follow_configuration(&active).await {
-            active.end().await;
-            return Err(error);
-        }
         active.quotas.count_leases(&active);
         active.spawn(janitor::run(Arc::clone(&active)));
         active.spawn(leases::run(Arc::clone(&active)));
@@ -114,6 +114,7 @@ impl Active {
         self.mounts.reload_all().await?;
         self.audited_headers.reload().await?;
         self.quotas.reload().await?;
+        self.activity.reload().await?;
         self.cross_origin.reload().await?;
         self.audits.reload_all().await
     }
@@ -176,6 +177,9 @@ impl Active {
                 requests = self.requests.len(),
                 "sealing ends requests under way"
             );
+        }
+        if let Err(error) = self.activity.write(self).await {
+            tracing::warn!(%error, "the last clients of this node are not counted");
         }
         self.ending.cancel();
         let ended = tokio::time::timeout(DRAIN, self.requests.wait()).await;

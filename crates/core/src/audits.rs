@@ -7,8 +7,8 @@ mod declared;
 
 pub use declared::DeclaredDevice;
 
-use crate::CoreError;
 use crate::active::Active;
+use crate::{Core, CoreError};
 use parking_lot::Mutex;
 use secretum_audit::{AuditError, Broker, Device, DeviceConfig, DeviceOptions};
 use secretum_crypto::{ClockRef, Key256};
@@ -120,8 +120,7 @@ impl Audits {
                 "there are {DEVICES_MAX} audit devices already"
             )));
         }
-        let key = Key256::random(&*active.core.config.rng).map_err(Fault::internal)?;
-        record.hmac_key = Zeroizing::new(hex::encode(key.expose()));
+        record.hmac_key = new_key(&active.core)?;
         // Opening it says whether every request could be recorded; nothing is written yet.
         let wrong = |error: AuditError| Fault::invalid(error.to_string());
         let options = self.options(&record).map_err(wrong)?;
@@ -142,9 +141,7 @@ impl Audits {
     /// **Errors**: [`Fault::Invalid`] where another device writes to the same place.
     fn check_alone(&self, path: &str, options: &DeviceOptions) -> Result<(), Fault> {
         match self.broker.other_than(path, options) {
-            Some(other) => Err(Fault::invalid(format!(
-                "the audit device `{other}` writes to this file already"
-            ))),
+            Some(other) => Err(taken(&other)),
             None => Ok(()),
         }
     }
@@ -181,19 +178,7 @@ impl Audits {
         Ok(page.rows.into_iter().filter_map(|row| row.entry).collect())
     }
 
-    /// Reads one record again.
-    pub(crate) async fn reload(&self, path: &str) -> Result<(), CoreError> {
-        match self.storage.get(&key(path)?).await? {
-            Some(entry) => self.add(&entry).await,
-            None => {
-                self.broker.remove(path);
-                self.opened.lock().remove(path);
-                Ok(())
-            }
-        }
-    }
-
-    /// Reads every record again.
+    /// Reads every record again. Devices may have changed places with each other.
     pub(crate) async fn reload_all(&self) -> Result<(), CoreError> {
         let entries = self.entries().await?;
         let mut wanted = BTreeMap::new();
@@ -281,6 +266,19 @@ impl Audits {
         };
         Device::open(config).await
     }
+}
+
+/// The key of a new device's HMACs, in hex.
+fn new_key(core: &Core) -> Result<Zeroizing<String>, Fault> {
+    let key = Key256::random(&*core.config.rng).map_err(Fault::internal)?;
+    Ok(Zeroizing::new(hex::encode(key.expose())))
+}
+
+/// Another device writes to the same place.
+fn taken(other: &str) -> Fault {
+    Fault::invalid(format!(
+        "the audit device `{other}` writes to this file already"
+    ))
 }
 
 fn read(value: &[u8]) -> Result<AuditRecord, Fault> {

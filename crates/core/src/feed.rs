@@ -97,6 +97,7 @@ async fn apply_key(active: &Arc<Active>, key: &Key) -> Result<(), crate::CoreErr
     let Some((kind, rest)) = text.split_once('/') else {
         match text {
             "quota-config" => active.quotas.reload().await?,
+            "activity-settings" => active.activity.reload().await?,
             "cross-origin" => active.cross_origin.reload().await?,
             _ => {}
         }
@@ -118,7 +119,7 @@ async fn apply_key(active: &Arc<Active>, key: &Key) -> Result<(), crate::CoreErr
             active.quotas.reload().await?;
             active.quotas.count_leases(active);
         }
-        "audit" => active.audits.reload(rest).await?,
+        "audit" => active.audits.reload_all().await?,
         _ => {}
     }
     Ok(())

@@ -34,6 +34,7 @@ impl Identity {
             .filter(|token| token.record.is_usable_from(address))
             .ok_or(Fault::Denied)?;
         let token = active.tokens.use_up(token, &active.turns).await?;
+        active.activity.seen(active, &token);
         let acl = active.policies.acl(&token.record.policies).await?;
         Ok(Self { token, acl })
     }

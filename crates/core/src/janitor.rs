@@ -37,6 +37,7 @@ pub(crate) async fn run(active: Arc<Active>) {
         // Each job goes on whatever the others meet.
         tried(active.tokens.expire(&active).await);
         tried(active.tokens.finish_revocations(&active).await);
+        tried(active.activity.round(&active, rounds).await);
         // What is much takes turns with the rest: one step in a round, and the next round at once.
         let due = active.timers.round(&active, &mut timer_rounds).await;
         let more_due = tried(due).unwrap_or_default();

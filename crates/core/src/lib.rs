@@ -9,6 +9,7 @@
 //! HTTP.
 
 mod active;
+mod activity;
 mod audited_headers;
 mod audits;
 mod cache;

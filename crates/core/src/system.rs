@@ -20,6 +20,7 @@ macro_rules! handler {
     };
 }
 
+mod activity;
 mod audit;
 mod capabilities;
 mod cedar_policies;
@@ -260,7 +261,6 @@ fn quota_rows(routes: Routes<Sys>) -> Routes<Sys> {
 }
 
 fn node_rows(routes: Routes<Sys>) -> Routes<Sys> {
-    const COUNTERS: Access = Access::Token;
     routes
         .on::<settings::ReadCors>(Verb::Read, "config/cors", Access::Sudo)
         .shape(Shape::Lifted)
@@ -273,9 +273,17 @@ fn node_rows(routes: Routes<Sys>) -> Routes<Sys> {
         .on::<settings::ReadConfiguration>(Verb::Read, "config/state/sanitized", Access::Token)
         .on::<node::ReadInFlight>(Verb::Read, "in-flight-req", Access::Token)
         .shape(Shape::Bare)
-        .on::<node::CountRequests>(Verb::Read, "internal/counters/requests", COUNTERS)
-        .on::<node::CountTokens>(Verb::Read, "internal/counters/tokens", COUNTERS)
-        .on::<node::CountEntities>(Verb::Read, "internal/counters/entities", COUNTERS)
+        .on::<node::CountRequests>(Verb::Read, "internal/counters/requests", Access::Token)
+        .on::<node::CountTokens>(Verb::Read, "internal/counters/tokens", Access::Token)
+        .on::<node::CountEntities>(Verb::Read, "internal/counters/entities", Access::Token)
+        .on::<activity::ReadActivity>(Verb::Read, "internal/counters/activity", Access::Token)
+        .on::<activity::ReadMonth>(
+            Verb::Read,
+            "internal/counters/activity/monthly",
+            Access::Token,
+        )
+        .on::<activity::ReadSettings>(Verb::Read, "internal/counters/config", Access::Token)
+        .on::<activity::WriteSettings>(Verb::Write, "internal/counters/config", Access::Token)
         .on::<node::ReadLoggers>(Verb::Read, "loggers", Access::Token)
         .on::<node::WriteLoggers>(Verb::Write, "loggers", Access::Token)
         .on::<node::ResetLoggers>(Verb::Delete, "loggers", Access::Token)

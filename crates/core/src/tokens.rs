@@ -38,6 +38,7 @@ use secretum_crypto::{ClockRef, HmacKey, RngRef, SecretString};
 use secretum_engine::{Caller, Fault, LIST_NAMES_MAX, LIST_PAGE};
 use secretum_policy::cedar;
 use secretum_storage::{Batch, Key, PageOf, Pages, Precondition, Revision, Storage, StorageError};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 
 /// How many tokens are held parsed. What one may carry is limited, so this bounds their memory, too:
@@ -61,6 +62,8 @@ pub(crate) struct Token {
     pub(crate) caller: Arc<Caller>,
     /// How audit records tell of it.
     pub(crate) audit_words: AuthWords,
+    /// The month in which its client was counted last.
+    pub(crate) counted: AtomicU32,
     /// The caller as Cedar policies see it, made when one looks.
     cedar: OnceLock<Option<cedar::Caller>>,
 }
@@ -79,6 +82,7 @@ impl Token {
             revision,
             caller,
             audit_words: AuthWords::default(),
+            counted: AtomicU32::new(0),
             cedar: OnceLock::new(),
         })
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 /// A call of [`crate::Engine::due`] that is to come. It is stored with what its request writes, and
-/// outlives restarts; it goes with the mount.
+/// outlives restarts; where the mount is gone by then, it is dropped.
 pub struct Timer {
     /// When; the call comes at this moment or somewhat later.
     pub at: Timestamp,

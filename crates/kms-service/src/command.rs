@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
-/// Encrypts, decrypts and makes data keys over HTTP, with the key service that kms.toml names.
+/// Encrypts, decrypts and makes data keys over HTTP and gRPC, with the key service that kms.toml names.
 #[derive(Debug, Parser)]
 #[command(name = "kms-service", version)]
 struct Arguments {

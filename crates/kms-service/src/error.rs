@@ -1,5 +1,6 @@
 //! [`ServiceError`]: why the service does not start.
 
+use crate::data_keys::storage::StorageError;
 use secretum_kms::{KmsError, config::KmsConfigError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -57,6 +58,20 @@ pub enum ServiceError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The socket is taken, or cannot be made.
+    #[error(
+        "cannot listen on `{}`: {source}; see what listens there, or set another address in [service.grpc]",
+        path.display()
+    )]
+    Socket {
+        /// The socket.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The storage of data keys cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     /// The system gives no threads or signals.
     #[error("the system does not let the service run: {0}")]
     System(std::io::Error),

@@ -1,9 +1,10 @@
-//! `kms-service`: the key management service over HTTP.
+//! `kms-service`: the key management service over HTTP and gRPC.
 //!
 //! [`config`] reads the table `[service]` of `kms.toml`; [`rights`] says who may do what with which
 //! key, and [`callers`] who is asking; [`tls`] makes handshakes, [`listener`] accepts connections and
 //! ends them; [`api`] turns a request into a call of [`secretum_kms::KeyManagementService`] and its
-//! result into an answer. [`service`] wires them, [`command`] is the command line.
+//! result into an answer, [`grpc`] does so for the key service of SOPS and for [`data_keys`], on a
+//! [`socket`] of its own. [`service`] wires them, [`command`] is the command line.
 //!
 //! Must not know: how a provider does its work, and the vault.
 //!
@@ -15,13 +16,17 @@ mod api;
 pub mod callers;
 mod command;
 pub mod config;
+mod data_keys;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod grpc;
 mod listener;
 pub mod rights;
 mod service;
+mod socket;
 mod tls;
 
 pub use command::main;
+pub use data_keys::storage::StorageError;
 pub use error::ServiceError;

@@ -4,6 +4,7 @@
 //! each head of a request.
 
 use crate::callers::PeerNames;
+use crate::socket::{Connection, Socket};
 use crate::tls::Offer;
 use axum::Router;
 use hyper::body::Incoming;
@@ -15,7 +16,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -38,7 +38,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Accepts connections until it is stopped, and waits for requests under way.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    listener: Socket,
     offer: Option<Arc<Offer>>,
     router: Router,
     connections_max: usize,
@@ -69,12 +69,12 @@ pub(crate) async fn serve(
 }
 
 async fn accept(
-    listener: &TcpListener,
+    listener: &Socket,
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(Connection, tokio::sync::OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
+        Ok(stream) => Some((stream, place)),
         Err(error) => {
             tracing::warn!(%error, "a connection was not accepted");
             None
@@ -83,11 +83,15 @@ async fn accept(
 }
 
 async fn connection(
-    stream: TcpStream,
+    stream: Connection,
     offer: Option<Arc<Offer>>,
     router: Router,
     stop: CancellationToken,
 ) {
+    let stream = match stream {
+        Connection::Tcp(stream) => stream,
+        Connection::Unix(stream) => return exchange(stream, None, router, stop).await,
+    };
     // Answers are written in one piece.
     let _ = stream.set_nodelay(true);
     let Some(offer) = offer else {

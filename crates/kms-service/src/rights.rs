@@ -17,23 +17,26 @@ pub enum Operation {
     ReEncrypt,
     /// Rotating a key.
     Rotate,
+    /// Having the data key of an identifier, which stands in the place of a key.
+    DataKey,
     /// Seeing status and metrics; of no key.
     Status,
 }
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Encrypt,
         Self::Decrypt,
         Self::GenerateKey,
         Self::DecryptKey,
         Self::ReEncrypt,
         Self::Rotate,
+        Self::DataKey,
         Self::Status,
     ];
 
-    /// Its name in the configuration, which is the end of its path too.
+    /// Its name in the configuration, which is the end of its path over HTTP too.
     pub fn name(self) -> &'static str {
         match self {
             Self::Encrypt => "encrypt",
@@ -42,6 +45,7 @@ impl Operation {
             Self::DecryptKey => "decrypt-key",
             Self::ReEncrypt => "re-encrypt",
             Self::Rotate => "rotate",
+            Self::DataKey => "data-key",
             Self::Status => "status",
         }
     }

@@ -3,17 +3,21 @@
 use crate::ServiceError;
 use crate::api::{self, Api};
 use crate::callers::Callers;
-use crate::config::{self, ServiceConfig};
+use crate::config::{self, GrpcConfig, ServiceConfig};
+use crate::data_keys::storage::Storage;
+use crate::data_keys::{DataKeys, External, Source};
+use crate::grpc::{self, Grpc, SopsKeys};
 use crate::listener;
+use crate::socket::Socket;
 use crate::tls::Offer;
 use async_trait::async_trait;
+use axum::Router;
 use secretum_kms::{
-    Environment, KeyId, KmsAuditEvent, KmsAuditSink, KmsConfig, Observers, ResilientKms, SinkError,
-    create_resilient_kms,
+    Environment, KeyId, KeyManagementService, KmsAuditEvent, KmsAuditSink, KmsConfig, KmsMetrics,
+    Observers, ResilientKms, SinkError, create_resilient_kms,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +29,18 @@ pub(crate) struct Prepared {
     default_key: KeyId,
     kms: ResilientKms,
     offer: Option<Arc<Offer>>,
+    grpc: Option<PreparedGrpc>,
+    other_metrics: Vec<(&'static str, Arc<KmsMetrics>)>,
+}
+
+/// What is served over gRPC.
+#[derive(Debug)]
+struct PreparedGrpc {
+    config: GrpcConfig,
+    sops: Option<SopsKeys>,
+    /// What data keys are wrapped by.
+    kms: ResilientKms,
+    default_key: KeyId,
 }
 
 impl Prepared {
@@ -38,18 +54,60 @@ impl Prepared {
     ) -> Result<Self, ServiceError> {
         let offer = config.tls.clone().map(Offer::read).transpose()?;
         let observers = Observers {
-            sinks: vec![Arc::new(LogSink)],
+            sinks: sinks(),
             ..Observers::default()
         };
+        let metrics = Arc::clone(&observers.metrics);
         let default_key = kms.default_key.clone();
         let kms = create_resilient_kms(kms, &Environment::process(), observers)?;
-        Ok(Self {
+        let mut prepared = Self {
             file: file.to_owned(),
             config,
             default_key,
             kms,
             offer: offer.map(Arc::new),
-        })
+            grpc: None,
+            other_metrics: Vec::new(),
+        };
+        if let Some(grpc) = prepared.config.grpc.clone() {
+            prepared.prepare_grpc(grpc, &metrics)?;
+        }
+        Ok(prepared)
+    }
+
+    /// Opens what stands behind gRPC. A provider that serves HTTP too is counted once.
+    fn prepare_grpc(
+        &mut self,
+        config: GrpcConfig,
+        metrics: &Arc<KmsMetrics>,
+    ) -> Result<(), ServiceError> {
+        let own = self.kms.capabilities().provider;
+        let mut others = Vec::new();
+        let sops = config.sops.as_deref().map(|providers| {
+            SopsKeys::open(&self.file, providers, |name| {
+                let mut observers = Observers {
+                    sinks: sinks(),
+                    ..Observers::default()
+                };
+                match name == own {
+                    true => observers.metrics = Arc::clone(metrics),
+                    false => others.push((name, Arc::clone(&observers.metrics))),
+                }
+                observers
+            })
+        });
+        let sops = sops.transpose()?;
+        if let Some(Source::External { storage, .. }) = &config.data_keys {
+            Storage::check(storage)?;
+        }
+        self.other_metrics = others;
+        self.grpc = Some(PreparedGrpc {
+            config,
+            sops,
+            kms: self.kms.clone(),
+            default_key: self.default_key.clone(),
+        });
+        Ok(())
     }
 
     /// Listens until SIGINT or SIGTERM; SIGHUP reads certificates and callers anew.
@@ -57,39 +115,88 @@ impl Prepared {
     /// **Errors**: [`ServiceError::Listen`], [`ServiceError::System`].
     pub(crate) async fn run(self) -> Result<(), ServiceError> {
         let mut signals = Signals::new().map_err(ServiceError::System)?;
-        let address = self.config.address;
-        let refused = |source| ServiceError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(refused)?;
-        let bound = listener.local_addr().map_err(refused)?;
+        let listener = Socket::bind_tcp(self.config.address).await?;
         let is_open = self.config.callers.is_empty();
-        let api = Arc::new(Api::new(
+        let api = Api::new(
             self.kms,
             self.default_key,
             Callers::new(self.config.callers),
             is_open,
             self.config.limits,
-        ));
+        );
+        let api = Arc::new(api.with_metrics(self.other_metrics));
         if is_open {
             tracing::warn!("whoever can reach this address may do everything with every key");
         }
-        tracing::info!(address = %bound, tls = self.offer.is_some(), "listening");
+        let grpc_offer = self.offer.clone();
+        let grpc_offer =
+            grpc_offer.filter(|_| self.grpc.as_ref().is_some_and(|own| own.config.tls));
+        let grpc = match self.grpc {
+            Some(grpc) => Some(grpc.bind(&api).await?),
+            None => None,
+        };
+        if let Some((socket, _)) = &grpc {
+            tracing::info!(grpc = %socket, tls = grpc_offer.is_some(), "serving gRPC");
+        }
+        tracing::info!(address = %listener, tls = self.offer.is_some(), "listening");
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(listener::serve(
-            listener,
-            self.offer.clone(),
-            api::router(Arc::clone(&api)),
-            self.config.limits.connections_max,
-            stop.clone(),
-        ));
+        let connections_max = self.config.limits.connections_max;
+        let serve = |socket, offer, router| {
+            let serving = listener::serve(socket, offer, router, connections_max, stop.clone());
+            tokio::spawn(serving)
+        };
+        let router = api::router(Arc::clone(&api));
+        let mut serving = vec![serve(listener, self.offer.clone(), router)];
+        serving.extend(grpc.map(|(socket, router)| serve(socket, grpc_offer, router)));
         while let Told::Reload = signals.next().await {
             reload(&self.file, self.offer.as_deref(), &api, is_open);
         }
         tracing::info!("ending: no new connections, requests under way are finished");
         stop.cancel();
-        let _ = serving.await;
+        for serving in serving {
+            let _ = serving.await;
+        }
         tracing::info!("ended");
         Ok(())
     }
+}
+
+impl PreparedGrpc {
+    /// Listens, and gives what is served there.
+    async fn bind(self, api: &Arc<Api>) -> Result<(Socket, Router), ServiceError> {
+        let socket = Socket::bind(&self.config.address).await?;
+        let data_keys = match &self.config.data_keys {
+            Some(source) => Some(Arc::new(self.data_keys(source).await?)),
+            None => None,
+        };
+        let grpc = Grpc {
+            api: Arc::clone(api),
+            local: self.config.local.map(grpc::local_caller),
+            sops: self.sops,
+            data_keys,
+            sinks: sinks(),
+            clock: Observers::default().clock,
+        };
+        Ok((socket, grpc::router(Arc::new(grpc))))
+    }
+
+    async fn data_keys(&self, source: &Source) -> Result<DataKeys, ServiceError> {
+        let (key, storage) = match source {
+            Source::Cluster(master) => return Ok(DataKeys::Cluster(Arc::clone(master))),
+            Source::External { key, storage } => (key, storage),
+        };
+        let external = External {
+            kms: self.kms.clone(),
+            key: key.clone().unwrap_or_else(|| self.default_key.clone()),
+            storage: Storage::open(storage)?,
+        };
+        external.check_key().await?;
+        Ok(DataKeys::External(Box::new(external)))
+    }
+}
+
+fn sinks() -> Vec<Arc<dyn KmsAuditSink>> {
+    vec![Arc::new(LogSink)]
 }
 
 /// Reads certificates and callers anew. What cannot be used changes nothing.

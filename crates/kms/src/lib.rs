@@ -83,7 +83,7 @@ pub use layer::{PLAINTEXT_BYTES_MAX, ProviderKms};
 pub use operation::KmsOperation;
 pub use provider::{Provider, Traits, Wrapped};
 #[cfg(feature = "age")]
-pub use providers::age::{AgeFiles, AgeProvider};
+pub use providers::age::{AgeFiles, AgeProvider, AgeRecipients};
 #[cfg(feature = "aws")]
 pub use providers::aws::{AwsCredentials, AwsProvider, AwsSettings};
 #[cfg(feature = "cosmian")]

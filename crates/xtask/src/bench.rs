@@ -25,6 +25,7 @@ use report::{
 };
 use server::{Place, Server};
 use std::path::PathBuf;
+use std::time::Instant;
 use subject::Subject;
 
 /// What is asked of a server, and the script that asks it.
@@ -124,16 +125,22 @@ fn measure(
     if options.crowds {
         load.store("crowd", "10,000 mounts and 100,000 policies")?;
         report.add(row(&server, AMONG_MANY, load.run("read")?)?);
+        load.store("tokens", "a million tokens")?;
     }
     server.delete("sys/audit/file")?;
     report.add(row(&server, UNRECORDED, load.run("read")?)?);
     let end = server.resident_mib()?;
+    let began = Instant::now();
+    server.restart(place, subject)?;
+    let ready = began.elapsed();
     report.add_memory(Memory {
         subject: server.name,
         secrets,
         start,
         loaded,
         end,
+        restarted: server.resident_mib()?,
+        ready,
     });
     Ok(())
 }

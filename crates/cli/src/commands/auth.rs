@@ -24,6 +24,11 @@ pub(crate) enum Command {
     ///
     /// All tokens that it gave are revoked.
     Disable(mounts::Disable),
+    /// Moves an auth method to another path
+    ///
+    ///   auth move staff people
+    #[command(verbatim_doc_comment)]
+    Move(mounts::Move),
     /// Changes the settings of an auth method; what is not given stays.
     Tune(mounts::Tune<Auth>),
     Help(Help),
@@ -45,6 +50,7 @@ impl Command {
             Self::List(command) => command.run::<Auth>().await,
             Self::Enable(command) => command.run().await,
             Self::Disable(command) => command.run::<Auth>().await,
+            Self::Move(command) => command.run::<Auth>().await,
             Self::Tune(command) => command.run().await,
             Self::Help(command) => command.run().await,
         }

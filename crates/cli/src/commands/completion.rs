@@ -14,6 +14,10 @@ use crate::persona::Persona;
 use clap::{Args, CommandFactory, ValueEnum};
 use line::Line;
 use secretum_client::Environment;
+use std::io::{BufReader, Read};
+
+/// The longest line that is completed, in bytes.
+const LINE_BYTES_MAX: u64 = 64 << 10;
 
 /// Prints what makes a shell complete commands, flags, mounts and paths
 ///
@@ -35,7 +39,8 @@ pub(crate) struct Completion {
     /// Take it out of these files
     #[arg(long, conflicts_with = "shell")]
     uninstall: bool,
-    /// Print what may stand at the end of this line
+    /// Print what may stand at the end of this line; `-` reads it from the standard input, since other
+    /// users see what a command was called with
     #[arg(long, hide = true, value_name = "LINE", conflicts_with_all = ["install", "uninstall"])]
     line: Option<String>,
 }
@@ -69,6 +74,7 @@ pub(crate) fn asked_as_vault(argument: Option<&str>) -> Option<Completion> {
 impl Completion {
     pub(crate) async fn run(self, persona: Persona) -> Result<(), Failure> {
         if let Some(line) = self.line {
+            let line = if line == "-" { read_line() } else { line };
             return offer(&line, self.shell).await;
         }
         let environment = Environment::process();
@@ -79,6 +85,15 @@ impl Completion {
             None => Ok(()),
         }
     }
+}
+
+/// What is typed so far; empty where that cannot be read.
+fn read_line() -> String {
+    let mut line = String::new();
+    let input = std::io::stdin().lock().take(LINE_BYTES_MAX);
+    BufReader::new(input)
+        .read_to_string(&mut line)
+        .map_or_else(|_| String::new(), |_| line)
 }
 
 /// Prints what may stand at the end of a line, each on a line of its own. Whatever goes wrong, there
@@ -109,7 +124,7 @@ fn script(shell: Shell, name: &str, binary: &str) -> String {
         Shell::Bash => {
             r#"_NAME_complete() {
   local IFS=$'\n'
-  COMPREPLY=($(BINARY completion bash -line="${COMP_LINE:0:$COMP_POINT}" 2>/dev/null))
+  COMPREPLY=($(printf %s "${COMP_LINE:0:$COMP_POINT}" | BINARY completion bash -line=- 2>/dev/null))
 }
 complete -o nospace -F _NAME_complete NAME
 "#
@@ -118,7 +133,7 @@ complete -o nospace -F _NAME_complete NAME
             r#"#compdef NAME
 _NAME_complete() {
   local -a offers
-  offers=("${(@f)$(BINARY completion zsh -line="${(j: :)words[1,CURRENT]}" 2>/dev/null)}")
+  offers=("${(@f)$(printf %s "${(j: :)words[1,CURRENT]}" | BINARY completion zsh -line=- 2>/dev/null)}")
   offers=(${offers:#})
   compadd -Q -S '' -- $offers
 }
@@ -127,7 +142,10 @@ compdef _NAME_complete NAME
 "#
         }
         Shell::Fish => {
-            r#"complete -c NAME -f -a '(BINARY completion fish -line=(commandline -cp) 2>/dev/null)'
+            r#"function _NAME_complete
+  commandline -cp | BINARY completion fish -line=- 2>/dev/null
+end
+complete -c NAME -f -a '(_NAME_complete)'
 "#
         }
     };

@@ -45,8 +45,8 @@ pub(crate) enum Command {
     /// Copies a secret with all its versions and what is known of it, in one write
     ///
     /// The server does it, within one mount; the engine must be of version 2. The token needs read on
-    /// data/ and metadata/ of the source, create or update on those of the destination, and on
-    /// copy/<destination>.
+    /// data/ and metadata/ of the source, update on undelete/ of it, create or update on data/ and
+    /// metadata/ of the destination, and on copy/DESTINATION.
     ///
     ///   kv copy secret/app/database secret/old/database
     ///   kv copy -mount=secret -cas=3 app/database backup

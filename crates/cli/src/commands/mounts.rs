@@ -5,10 +5,12 @@
 
 mod columns;
 mod engine;
+mod relocation;
 mod settings;
 
 pub(crate) use columns::{Column, brief, detailed, replication};
 pub(crate) use engine::{Enable, Engine, Tune};
+pub(crate) use relocation::Move;
 
 use crate::arguments::flags::{self, Connection};
 use crate::failure::{During, Failure};

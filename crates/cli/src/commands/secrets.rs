@@ -20,6 +20,11 @@ pub(crate) enum Command {
     ///
     /// All its data is gone and its leases are revoked.
     Disable(mounts::Disable),
+    /// Moves a mount to another path, with all it holds
+    ///
+    ///   secrets move app teams/app
+    #[command(verbatim_doc_comment)]
+    Move(mounts::Move),
     /// Changes the settings of a mount; what is not given stays.
     Tune(mounts::Tune<Secrets>),
 }
@@ -30,6 +35,7 @@ impl Command {
             Self::List(command) => command.run::<Secrets>().await,
             Self::Enable(command) => command.run().await,
             Self::Disable(command) => command.run::<Secrets>().await,
+            Self::Move(command) => command.run::<Secrets>().await,
             Self::Tune(command) => command.run().await,
         }
     }

@@ -286,6 +286,7 @@ async fn a_transfer_asks_for_what_the_same_requests_one_by_one_would() {
     };
     let copied = [
         "Read data/a/b",
+        "Write undelete/a/b",
         "Read metadata/a/b",
         "Write data/c",
         "Write metadata/c",

@@ -6,7 +6,7 @@ use crate::rights::Operation;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
-use secretum_kms::{CircuitState, KeyManagementService};
+use secretum_kms::{CircuitState, KeyManagementService, KmsMetricsSnapshot};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -17,7 +17,14 @@ pub(super) async fn metrics(
 ) -> Result<Response, ApiError> {
     api.admit(&request, Operation::Status)?;
     let provider = api.kms.capabilities().provider;
-    let mut text = api.kms.metrics().snapshot().to_prometheus(provider);
+    let mut all = vec![(provider, api.kms.metrics().snapshot())];
+    let others = api.other_metrics.iter();
+    all.extend(others.map(|(name, metrics)| (*name, metrics.snapshot())));
+    let all: Vec<_> = all
+        .iter()
+        .map(|(name, snapshot)| (*name, snapshot))
+        .collect();
+    let mut text = KmsMetricsSnapshot::all_to_prometheus(&all);
     for (name, kind, help, value) in numbers(&api) {
         // Writing to a string cannot fail.
         let _ = writeln!(
@@ -27,6 +34,7 @@ pub(super) async fn metrics(
         );
     }
     answers(&api, &mut text);
+    grpc_answers(&api, &mut text);
     let kind = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     Ok((kind, text).into_response())
 }
@@ -107,5 +115,19 @@ fn answers(api: &Api, text: &mut String) {
     );
     for (status, count) in api.answers.lock().iter() {
         let _ = writeln!(text, "{ANSWERS}{{status=\"{status}\"}} {count}");
+    }
+}
+
+fn grpc_answers(api: &Api, text: &mut String) {
+    const ANSWERS: &str = "secretum_kms_grpc_answers_total";
+    let _ = writeln!(
+        text,
+        "# HELP {ANSWERS} Answers over gRPC by their method and code.\n# TYPE {ANSWERS} counter"
+    );
+    for ((method, code), count) in api.grpc_answers.lock().iter() {
+        let _ = writeln!(
+            text,
+            "{ANSWERS}{{method=\"{method}\",code=\"{code}\"}} {count}"
+        );
     }
 }

@@ -27,7 +27,7 @@ use axum::routing::{get, post};
 use error::ApiError;
 use http::header::{AUTHORIZATION, HOST};
 use parking_lot::{Mutex, RwLock};
-use secretum_kms::{Health, KeyId, ResilientKms};
+use secretum_kms::{Health, KeyId, KmsMetrics, ResilientKms};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -51,6 +51,8 @@ pub(crate) struct Api {
     body_room: Arc<Semaphore>,
     began: Instant,
     answers: Mutex<BTreeMap<u16, u64>>,
+    grpc_answers: Mutex<BTreeMap<(&'static str, i32), u64>>,
+    other_metrics: Vec<(&'static str, Arc<KmsMetrics>)>,
     health: tokio::sync::Mutex<Option<(Instant, secretum_kms::Result<Health>)>>,
 }
 
@@ -73,6 +75,8 @@ impl Api {
             body_room: Arc::new(Semaphore::new(room)),
             began: Instant::now(),
             answers: Mutex::new(BTreeMap::new()),
+            grpc_answers: Mutex::new(BTreeMap::new()),
+            other_metrics: Vec::new(),
             health: tokio::sync::Mutex::new(None),
         }
     }
@@ -82,6 +86,27 @@ impl Api {
         *self.callers.write() = Arc::new(callers);
     }
 
+    /// Tells the numbers of other providers, too.
+    pub(crate) fn with_metrics(self, others: Vec<(&'static str, Arc<KmsMetrics>)>) -> Self {
+        Self {
+            other_metrics: others,
+            ..self
+        }
+    }
+
+    pub(crate) fn callers(&self) -> Arc<Callers> {
+        Arc::clone(&self.callers.read())
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Counts an answer over gRPC, by its method and code.
+    pub(crate) fn count_grpc(&self, method: &'static str, code: i32) {
+        *self.grpc_answers.lock().entry((method, code)).or_default() += 1;
+    }
+
     /// Who asks, where they may do such a thing at all.
     fn admit(&self, request: &Request, operation: Operation) -> Result<Arc<Caller>, ApiError> {
         if self.is_open {
@@ -89,8 +114,9 @@ impl Api {
         }
         let header = request.headers().get(AUTHORIZATION);
         let peer = request.extensions().get::<PeerNames>();
-        let callers = Arc::clone(&self.callers.read());
-        let caller = callers.identify(header.map(|header| header.as_bytes()), peer)?;
+        let caller = self
+            .callers()
+            .identify(header.map(|header| header.as_bytes()), peer)?;
         if caller.rights.permit_any(operation) {
             Ok(caller)
         } else {
@@ -100,8 +126,13 @@ impl Api {
 
     /// A place among the operations at once.
     fn place(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        place.map_err(|_| ApiError::overloaded("operations at once"))
+        let overloaded = || ApiError::overloaded("operations at once");
+        self.try_place().ok_or_else(overloaded)
+    }
+
+    /// The same, where there is one.
+    pub(crate) fn try_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
     }
 }
 

@@ -1,5 +1,6 @@
 //! From the table `[service]` to a [`ServiceConfig`].
 
+use super::grpc::{DataKeysDraft, Drafts, GrpcDraft, SopsDraft, Surroundings};
 use super::{CALLERS_MAX, Limits, Log, ServiceConfig};
 use crate::callers::{Caller, CertificateName, Proof};
 use crate::rights::{KeyPattern, Operation, Rights, Rule};
@@ -13,7 +14,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use toml::Spanned;
 
-type Text = Spanned<String>;
+pub(super) type Text = Spanned<String>;
 
 /// The whole file; the library reads its other tables.
 #[derive(Deserialize)]
@@ -40,6 +41,9 @@ struct Draft {
     tokens: Vec<Spanned<Token>>,
     #[serde(default)]
     certificates: Vec<Spanned<Certificate>>,
+    grpc: Option<Spanned<GrpcDraft>>,
+    sops: Option<Spanned<SopsDraft>>,
+    data_keys: Option<Spanned<DataKeysDraft>>,
 }
 
 #[derive(Deserialize)]
@@ -62,7 +66,7 @@ struct Certificate {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Grant {
+pub(super) struct Grant {
     operations: Vec<Text>,
     keys: Vec<Text>,
 }
@@ -98,14 +102,14 @@ pub(super) fn read(
     }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     text: &'a str,
     environment: &'a Environment,
     faults: Vec<ConfigFault>,
 }
 
 impl Reader<'_> {
-    fn fault(&mut self, at: Range<usize>, message: impl Into<String>) {
+    pub(super) fn fault(&mut self, at: Range<usize>, message: impl Into<String>) {
         let before = self.text.as_bytes().get(..at.start).unwrap_or_default();
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         self.faults.push(fault(Some(line), message.into()));
@@ -139,9 +143,19 @@ impl Reader<'_> {
                 tls.is_some() || draft.allow_plaintext,
             );
         }
+        let around = Surroundings {
+            has_callers: !callers.is_empty(),
+            has_tls: tls.is_some(),
+        };
+        let drafts = Drafts {
+            grpc: draft.grpc,
+            sops: draft.sops,
+            data_keys: draft.data_keys,
+        };
         ServiceConfig {
             address,
             tls,
+            grpc: self.grpc(drafts, around),
             callers,
             limits,
             log,
@@ -149,7 +163,7 @@ impl Reader<'_> {
     }
 
     /// Refuses what strangers could reach.
-    fn check_reach(&mut self, at: Range<usize>, knows_callers: bool, protected: bool) {
+    pub(super) fn check_reach(&mut self, at: Range<usize>, knows_callers: bool, protected: bool) {
         if !knows_callers {
             self.fault(
                 at.clone(),
@@ -167,7 +181,7 @@ impl Reader<'_> {
         }
     }
 
-    fn expand(&mut self, key: &str, text: Text) -> Option<(String, Range<usize>)> {
+    pub(super) fn expand(&mut self, key: &str, text: Text) -> Option<(String, Range<usize>)> {
         let at = text.span();
         match self.environment.expand(text.get_ref()) {
             Ok(value) => Some((value, at)),
@@ -440,7 +454,7 @@ impl Reader<'_> {
         }
     }
 
-    fn rule(&mut self, grant: Grant) -> Rule {
+    pub(super) fn rule(&mut self, grant: Grant) -> Rule {
         let mut operations = Vec::new();
         for text in grant.operations {
             match (text.get_ref().as_str(), Operation::named(text.get_ref())) {

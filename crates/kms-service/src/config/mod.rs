@@ -23,6 +23,18 @@
 //! name = "backup"
 //! dns = "backup.example"            # or common_name, or uri
 //! rights = [{ operations = ["*"], keys = ["*"] }]
+//!
+//! [service.grpc]
+//! address = "127.0.0.1:8083"        # or unix:///run/kms/grpc.sock
+//! allow_plaintext = false           # without TLS although there is a certificate
+//! local_rights = [{ operations = ["encrypt", "decrypt"], keys = ["age1*"] }]
+//!
+//! [service.sops]
+//! providers = ["age", "vault"]      # by their tables [kms.age] and [kms.vault]
+//!
+//! [service.data_keys]
+//! kms = "kms://configured?key_encryption_key_id=default"
+//! storage = "storage://file?path=/var/lib/kms/data-keys"
 //! ```
 //!
 //! Owns: what may be written there, and what is refused as unsafe: to listen beyond loopback without
@@ -32,10 +44,12 @@ mod draft;
 mod find;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
+mod grpc;
 #[cfg(test)]
 mod tests;
 
 pub use find::find;
+pub(crate) use grpc::{GrpcAddress, GrpcConfig};
 
 use crate::callers::{Caller, Proof};
 use crate::tls::TlsFiles;
@@ -55,6 +69,7 @@ pub struct ServiceConfig {
     /// Where it listens.
     pub address: SocketAddr,
     pub(crate) tls: Option<TlsFiles>,
+    pub(crate) grpc: Option<GrpcConfig>,
     /// Who may ask; nobody in particular where it is empty.
     pub callers: Vec<(Proof, Caller)>,
     /// What one client, and all together, may use up.

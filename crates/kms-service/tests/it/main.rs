@@ -8,8 +8,13 @@
 
 mod access;
 mod bad_input;
+mod data_keys;
+mod grpc;
 mod operations;
 mod peer_bao;
+#[cfg(feature = "storage-aws")]
+mod peer_s3;
 mod process;
 mod running;
+mod sops;
 mod tls;

@@ -124,3 +124,48 @@ async fn plain_http_is_no_answer_where_tls_is() {
     let url = format!("https://{}/nowhere", service.address);
     assert_eq!(refusal(authority.client(None).get(url)).await.0, 404);
 }
+
+/// Asks for a data key over gRPC in TLS: the code that the head tells, and whether there is a message.
+async fn data_key(url: &str, client: &Client) -> Result<(Option<String>, bool), reqwest::Error> {
+    // `id`, and 32 bytes, in a frame.
+    let message = b"\x0a\x02id\x10\x20";
+    let mut frame = vec![0, 0, 0, 0, 6];
+    frame.extend_from_slice(message);
+    let request = client.post(url).header("content-type", "application/grpc");
+    let response = request.body(frame).send().await?;
+    let code = response.headers().get("grpc-status");
+    let code = code.map(|code| code.to_str().unwrap().to_owned());
+    Ok((code, response.bytes().await?.len() == 5 + 2 + 32))
+}
+
+#[tokio::test]
+async fn grpc_has_the_certificates_of_http() {
+    let authority = Authority::new();
+    let secret = "A".repeat(43);
+    let configured = format!(
+        "{TLS}client_ca_path = \"ca.pem\"\n\
+         [[service.certificates]]\nname = \"one\"\ndns = \"one.example\"\n\
+         rights = [{{ operations = [\"data-key\"], keys = [\"id\"] }}]\n\
+         [[service.certificates]]\nname = \"two\"\ndns = \"two.example\"\n\
+         rights = [{{ operations = [\"data-key\"], keys = [\"other\"] }}]\n\
+         [service.grpc]\naddress = \"127.0.0.1:0\"\n\
+         [service.data_keys]\nkms = \"kms://cluster-kms?key={secret}&salt={secret}\"\n"
+    );
+    let place = Place::local(&configured);
+    server_files(&place, &authority);
+    place.write("ca.pem", &authority.0.pem());
+    let mut service = place.start();
+    let address = crate::grpc::address(&mut service);
+    let url = format!("https://{address}/kms.API/GetDataKey");
+    let sign = |name| authority.sign(name, ExtendedKeyUsagePurpose::ClientAuth);
+    for (name, code, given) in [
+        ("one.example", None, true),
+        ("two.example", Some("7"), false),
+        ("three.example", Some("16"), false),
+    ] {
+        let client = authority.client(Some(&sign(name)));
+        let (told, message) = data_key(&url, &client).await.unwrap();
+        assert_eq!((told.as_deref(), message), (code, given), "{name}");
+    }
+    assert!(data_key(&url, &authority.client(None)).await.is_err());
+}

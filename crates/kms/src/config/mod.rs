@@ -195,7 +195,16 @@ impl KmsConfig {
         text: &str,
         environment: &Environment,
     ) -> Result<Self, KmsConfigError> {
-        read::parse(text, environment).map_err(|faults| KmsConfigError {
+        Self::parse_for(file, text, environment, None)
+    }
+
+    fn parse_for(
+        file: &Path,
+        text: &str,
+        environment: &Environment,
+        backend: Option<&str>,
+    ) -> Result<Self, KmsConfigError> {
+        read::parse(text, environment, backend).map_err(|faults| KmsConfigError {
             file: file.to_owned(),
             faults,
         })
@@ -207,6 +216,19 @@ impl KmsConfig {
     pub fn load(file: &Path, environment: &Environment) -> Result<Self, KmsConfigError> {
         let text = fault::read_file(file)?;
         Self::parse(file, &text, environment)
+    }
+
+    /// Reads a configuration file for a backend by its name, whichever the stage has: for who serves
+    /// with more than one.
+    ///
+    /// **Errors**: as of [`Self::load`].
+    pub fn load_backend(
+        file: &Path,
+        environment: &Environment,
+        backend: &str,
+    ) -> Result<Self, KmsConfigError> {
+        let text = fault::read_file(file)?;
+        Self::parse_for(file, &text, environment, Some(backend))
     }
 }
 

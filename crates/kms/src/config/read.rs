@@ -65,7 +65,12 @@ const AGE_KEYS_OLD: &[(&str, &str)] = &[
 
 const LOCAL_KEYS: &[&str] = &["keys_path", "keys_variable", "allow_in_production"];
 
-pub(super) fn parse(text: &str, environment: &Environment) -> Result<KmsConfig, Vec<ConfigFault>> {
+/// With `backend`, for that one, whichever the stage has.
+pub(super) fn parse(
+    text: &str,
+    environment: &Environment,
+    backend: Option<&str>,
+) -> Result<KmsConfig, Vec<ConfigFault>> {
     let mut reader = Reader {
         text,
         environment,
@@ -82,7 +87,7 @@ pub(super) fn parse(text: &str, environment: &Environment) -> Result<KmsConfig, 
     }
     // What a fault of the syntax leaves behind would be told of a second time.
     if reader.faults.is_empty()
-        && let Some(config) = config(&mut reader, table.get_ref())
+        && let Some(config) = config(&mut reader, table.get_ref(), backend)
         && reader.faults.is_empty()
     {
         return Ok(config);
@@ -93,7 +98,7 @@ pub(super) fn parse(text: &str, environment: &Environment) -> Result<KmsConfig, 
     Err(reader.faults)
 }
 
-fn config(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<KmsConfig> {
+fn config(reader: &mut Reader<'_>, table: &DeTable<'_>, named: Option<&str>) -> Option<KmsConfig> {
     let file = Section {
         name: "",
         table: Some(table),
@@ -118,7 +123,7 @@ fn config(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Option<KmsConfig> {
     Some(KmsConfig {
         stage,
         default_key: default_key?,
-        backend: backend(reader, kms, stage)?,
+        backend: backend(reader, kms, stage, named)?,
         resilience,
     })
 }
@@ -221,9 +226,14 @@ fn check_names(reader: &mut Reader<'_>, kms: Section<'_>) {
     let _ = kmip;
 }
 
-fn backend(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Option<Backend> {
+fn backend(
+    reader: &mut Reader<'_>,
+    kms: Section<'_>,
+    stage: Stage,
+    named: Option<&str>,
+) -> Option<Backend> {
     let key = stage.backend_key();
-    if !kms.has(key) {
+    if named.is_none() && !kms.has(key) {
         reader.fault(
             kms.at,
             format!(
@@ -233,7 +243,13 @@ fn backend(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Option<Ba
         );
         return None;
     }
-    let Found { value, at } = kms.text(reader, key)?;
+    let Found { value, at } = match named {
+        Some(name) => Found {
+            value: name.to_owned(),
+            at: kms.at.unwrap_or_default(),
+        },
+        None => kms.text(reader, key)?,
+    };
     match value.as_str() {
         #[cfg(feature = "age")]
         "age" => {

@@ -364,3 +364,45 @@ fn a_transit_engine_says_what_it_needs() {
                       address = \"https://v\"\ntoken = \"t\"\ntls_verify = false\n";
     assert!(told(unverified).contains("does not take tls_verify = false"));
 }
+
+#[test]
+fn a_backend_is_read_by_its_name() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("kms.toml");
+    let text = "[kms]\nenvironment = \"dev\"\ndev_backend = \"local\"\n\
+                [kms.age]\nprivate_key_path = \"p.txt\"\n";
+    std::fs::write(&file, text).unwrap();
+    let environment = Environment::of([]);
+    let load = |name| KmsConfig::load_backend(&file, &environment, name);
+    assert!(matches!(load("age").unwrap().backend, Backend::Age { .. }));
+    assert!(matches!(load("local").unwrap().backend, Backend::Local(_)));
+    let refused = load("nothing").unwrap_err().to_string();
+    assert!(
+        refused.contains("names no provider of this program"),
+        "{refused}"
+    );
+    // Keys in files stay refused for production, by whichever name.
+    std::fs::write(&file, text.replace("\"dev\"", "\"prod\"")).unwrap();
+    let refused = load("age").unwrap_err().to_string();
+    assert!(refused.contains("allow_in_production"), "{refused}");
+}
+
+#[cfg(feature = "vault")]
+#[test]
+fn settings_tell_whether_they_are_of_an_engine() {
+    let text = "[kms]\nenvironment = \"dev\"\ndev_backend = \"vault\"\n\
+                [kms.vault]\naddress = \"http://127.0.0.1:8200/\"\nmount = \"team/transit/\"\ntoken = \"t\"\n";
+    let config = KmsConfig::parse(Path::new("kms.toml"), text, &Environment::of([])).unwrap();
+    let Backend::Vault(settings) = config.backend else {
+        unreachable!("it names vault");
+    };
+    assert!(settings.are_of("http://127.0.0.1:8200", "team/transit"));
+    for (address, mount) in [
+        ("http://127.0.0.1:8201", "team/transit"),
+        ("https://127.0.0.1:8200", "team/transit"),
+        ("http://127.0.0.1:8200", "transit"),
+        ("", "team/transit"),
+    ] {
+        assert!(!settings.are_of(address, mount), "{address} {mount}");
+    }
+}

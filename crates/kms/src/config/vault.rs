@@ -59,6 +59,12 @@ pub struct VaultSettings {
 }
 
 impl VaultSettings {
+    /// Whether they speak to the engine at this mount of the server at this address.
+    pub fn are_of(&self, address: &str, mount: &str) -> bool {
+        let same_server = address.parse().is_ok_and(|given| self.address == given);
+        same_server && self.mount.trim_matches('/') == mount.trim_matches('/')
+    }
+
     /// The provider of these settings.
     pub(super) fn provider(&self) -> Result<VaultProvider> {
         let mut config = ClientConfig::new(self.address.clone());

@@ -79,6 +79,11 @@ impl KmsMetricsSnapshot {
 
     /// In the text format of Prometheus.
     pub fn to_prometheus(&self, provider: &str) -> String {
+        Self::all_to_prometheus(&[(provider, self)])
+    }
+
+    /// Those of several providers, each by its name, in the text format of Prometheus.
+    pub fn all_to_prometheus(all: &[(&str, &Self)]) -> String {
         const CALLS: &str = "secretum_kms_operations_total";
         const SECONDS: &str = "secretum_kms_operation_duration_seconds";
         let mut text = format!(
@@ -86,7 +91,13 @@ impl KmsMetricsSnapshot {
              # TYPE {CALLS} counter\n"
         );
         // Writing to a string cannot fail.
-        for (operation, metrics) in &self.operations {
+        let each = || {
+            all.iter().flat_map(|(provider, own)| {
+                let rows = own.operations.iter();
+                rows.map(move |row| (*provider, row))
+            })
+        };
+        for (provider, (operation, metrics)) in each() {
             let name = operation.name();
             for (outcome, count) in &metrics.outcomes {
                 let _ = writeln!(
@@ -97,7 +108,7 @@ impl KmsMetricsSnapshot {
         }
         let _ = writeln!(text, "# HELP {SECONDS} How long calls took.");
         let _ = writeln!(text, "# TYPE {SECONDS} histogram");
-        for (operation, metrics) in &self.operations {
+        for (provider, (operation, metrics)) in each() {
             let labels = format!("provider=\"{provider}\",operation=\"{}\"", operation.name());
             histogram(&mut text, SECONDS, &labels, metrics);
         }

@@ -303,7 +303,7 @@ fn duration(of: Duration) -> Value {
 }
 
 /// A moment as Cedar reads it, to the millisecond.
-fn moment(time: Timestamp) -> String {
+pub(super) fn moment(time: Timestamp) -> String {
     let millis = time.unix_nanos().rem_euclid(1_000_000_000) / 1_000_000;
     let text = time.to_rfc3339();
     let seconds = text.get(..19).unwrap_or_default();

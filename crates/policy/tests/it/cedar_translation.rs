@@ -135,3 +135,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_end_between_two_milliseconds_is_the_earlier_one() {
+    for (end, said) in [
+        ("2026-12-31T23:59:59.999Z", "2026-12-31T23:59:59.999Z"),
+        ("2026-12-31T23:59:59.9995Z", "2026-12-31T23:59:59.999Z"),
+        ("2027-01-01T00:00:00.0004Z", "2027-01-01T00:00:00.000Z"),
+    ] {
+        let hcl = format!("path \"a\" {{ capabilities = [\"read\"] expiration = \"{end}\" }}");
+        let text = translate("app", &hcl).unwrap().text;
+        let said = format!("context.time < datetime(\"{said}\")");
+        assert!(text.contains(&said), "{end}: {text}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_denied_needs_no_word_on_sudo() {
+    let hcl = r#"
+        path "ab/+" { capabilities = ["sudo"] }
+        path "ab"   { capabilities = ["deny"] }"#;
+    assert!(translate("app", hcl).is_ok());
+}

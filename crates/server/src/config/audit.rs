@@ -114,7 +114,7 @@ fn fault(device: &DeclaredDevice, directory: Option<&Path>) -> Option<String> {
     if device.path.is_empty() {
         return Some("its path is empty".to_owned());
     }
-    if let Err(error) = RequestPath::parse(&format!("sys/audit/{}", device.path)) {
+    if let Err(error) = RequestPath::parse(format!("sys/audit/{}", device.path)) {
         return Some(format!("its path cannot be used: {error}"));
     }
     device.check(directory).err()

@@ -1,6 +1,6 @@
 //! The configuration as operators may see it over the API: nothing in it is a secret.
 
-use super::{Config, LogFormat};
+use super::Config;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ pub fn sanitized(config: &Config) -> Arc<RawValue> {
     let listeners: Vec<Value> = (config.listeners.iter())
         .map(|listener| {
             json!({
-                "type": "tcp",
+                "type": listener.address.kind(),
                 "config": {
                     "address": listener.address.to_string(),
                     "tls_disable": listener.tls.is_none(),
@@ -18,10 +18,6 @@ pub fn sanitized(config: &Config) -> Arc<RawValue> {
             })
         })
         .collect();
-    let log_format = match config.log_format {
-        LogFormat::Json => "json",
-        LogFormat::Standard => "standard",
-    };
     let told = json!({
         "api_addr": config.api_addr.as_ref().map(ToString::to_string).unwrap_or_default(),
         "cluster_addr": config.cluster_addr.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -30,7 +26,7 @@ pub fn sanitized(config: &Config) -> Arc<RawValue> {
         "max_lease_ttl": config.max_lease_ttl.as_secs(),
         "disable_mlock": config.disable_mlock,
         "listeners": listeners,
-        "log_format": log_format,
+        "log_format": config.log_format.name(),
         "log_level": config.log_level.name(),
         "raw_storage_endpoint": config.raw_storage_endpoint,
         "storage": { "type": config.storage.type_name() },

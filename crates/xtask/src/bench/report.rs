@@ -26,6 +26,10 @@ pub(super) struct Memory {
     pub(super) loaded: f64,
     /// After every measurement.
     pub(super) end: f64,
+    /// After it was started anew and unsealed.
+    pub(super) restarted: f64,
+    /// How long that took, from its end until it served.
+    pub(super) ready: Duration,
 }
 
 /// What is divided by what: title, numerator, denominator, each a subject and a measurement.
@@ -151,19 +155,24 @@ impl Report {
                 ),
             );
         }
-        text += "\n| server | secrets | MiB at start | MiB with the secrets | MiB at the end |\n";
-        text += "|---|--:|--:|--:|--:|\n";
+        text += "\n| server | secrets | MiB at start | MiB with the secrets | MiB at the end | ready after a restart | MiB then |\n";
+        text += "|---|--:|--:|--:|--:|--:|--:|\n";
         for Memory {
             subject,
             secrets,
             start,
             loaded,
             end,
+            restarted,
+            ready,
         } in &self.memory
         {
+            let ready = milliseconds(*ready);
             line(
                 &mut text,
-                format_args!("{subject} | {secrets} | {start:.0} | {loaded:.0} | {end:.0}"),
+                format_args!(
+                    "{subject} | {secrets} | {start:.0} | {loaded:.0} | {end:.0} | {ready} | {restarted:.0}"
+                ),
             );
         }
         let ratios = RATIOS.iter().filter_map(|(title, of, to)| {
@@ -237,6 +246,8 @@ mod tests {
             start: 21.4,
             loaded: 50.0,
             end: 99.6,
+            restarted: 30.2,
+            ready: Duration::from_millis(500),
         };
         Report {
             seconds: 1,
@@ -255,7 +266,7 @@ mod tests {
         .text();
         for expected in [
             "| SecretumVault | KV 2 read | 25000 | 1.50 ms | 12.00 ms | 0 | 30 |",
-            "| SecretumVault | 10 | 21 | 50 | 100 |",
+            "| SecretumVault | 10 | 21 | 50 | 100 | 500.00 ms | 30 |",
             "| KV 2 read / bare HTTP | 0.50 |",
             "| KV 2 read / OpenBao | 12.50 |",
         ] {

@@ -69,6 +69,8 @@ pub(super) struct Server {
     pub(super) address: String,
     /// The root token, once it is ready.
     pub(super) token: String,
+    /// The one share of its key, once it has one.
+    share: String,
     certificate: PathBuf,
     folder: PathBuf,
     process: Child,
@@ -96,6 +98,7 @@ impl Server {
         Ok(Self {
             name: subject.name,
             token: String::new(),
+            share: String::new(),
             certificate: place.certificate.clone(),
             address,
             folder,
@@ -109,11 +112,11 @@ impl Server {
         let shares = json!({"secret_shares": 1, "secret_threshold": 1});
         let born = self.put("sys/init", &shares)?;
         let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-        let key = text(born.pointer("/keys/0")).ok_or_else(|| self.failed("init gave no key"))?;
+        self.share =
+            text(born.pointer("/keys/0")).ok_or_else(|| self.failed("init gave no key"))?;
         self.token =
             text(born.get("root_token")).ok_or_else(|| self.failed("init gave no root token"))?;
-        self.put("sys/unseal", &json!({"key": key}))?;
-        self.wait_for("/v1/sys/health")?;
+        self.unseal()?;
         let log = self.folder.join("audit/audit.log");
         self.put(
             "sys/audit/file",
@@ -124,6 +127,27 @@ impl Server {
             &json!({"type": "kv", "options": {"version": "2"}}),
         )?;
         self.wait_for(&format!("/v1/{MOUNT}/config"))
+    }
+
+    fn unseal(&mut self) -> Result<(), Failure> {
+        self.put("sys/unseal", &json!({"key": self.share}))?;
+        self.wait_for("/v1/sys/health")
+    }
+
+    /// Ends it as if the machine had, and starts it anew over what it stored.
+    pub(super) fn restart(&mut self, place: &Place, subject: &Subject) -> Result<(), Failure> {
+        let (token, share) = (self.token.clone(), self.share.clone());
+        self.end();
+        *self = Self::start(place, subject)?;
+        (self.token, self.share) = (token, share);
+        self.wait_for("/v1/sys/init")?;
+        self.unseal()
+    }
+
+    fn end(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 
     /// Waits until a path answers without an error.
@@ -219,9 +243,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself; its folder goes anyway.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.end();
     }
 }
 

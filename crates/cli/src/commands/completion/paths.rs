@@ -35,11 +35,11 @@ pub(super) async fn offers(given: &Given) -> Vec<String> {
     offers
 }
 
-/// Whether a shell takes a path as it is. Others are not offered: what a stranger named so could be run
-/// by who completes it.
+/// Whether a shell takes a path as it is, and this command takes it for a path. Others are not offered:
+/// what a stranger named so could be run, or be a flag, for who completes it.
 fn is_plain(path: &str) -> bool {
     let is_plain = |c: char| c.is_alphanumeric() || "/._-+@:,=%".contains(c);
-    path.chars().all(is_plain)
+    path.chars().all(is_plain) && !path.starts_with(['-', '@', '='])
 }
 
 async fn found(given: &Given, is_kv: bool) -> Option<Vec<String>> {

@@ -142,11 +142,17 @@ impl Import {
     }
 
     fn step(&self, entry: Entry, current: &tree::Current) -> Step {
+        let keeps_custom = || {
+            let wanted = pairs(entry.custom.as_ref());
+            entry.custom.is_none()
+                || current.custom.is_none()
+                || pairs(current.custom.as_ref()) == wanted
+        };
         let status = match &current.entry {
-            None => Status::Created,
+            None if keeps_custom() => Status::Created,
             Some(there) if is_same(there, &entry) => Status::Same,
-            Some(_) if self.on_conflict == OnConflict::Overwrite => Status::Changed,
-            Some(_) => Status::Conflict,
+            _ if self.on_conflict == OnConflict::Overwrite => Status::Changed,
+            _ => Status::Conflict,
         };
         Step {
             entry,
@@ -159,16 +165,19 @@ impl Import {
 /// Whether nothing needs to be written; the order of keys does not count.
 fn is_same(there: &Entry, wanted: &Entry) -> bool {
     let same_data = there.data.sorted() == wanted.data.sorted();
-    let custom = |entry: &Entry| {
-        let object = entry.custom.as_ref().and_then(Json::as_object).cloned();
-        let pairs = object.unwrap_or_default();
-        let mut pairs: Vec<String> = (pairs.iter())
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect();
-        pairs.sort_unstable();
-        pairs
-    };
-    same_data && (wanted.custom.is_none() || custom(there) == custom(wanted))
+    let (own, other) = (wanted.custom.as_ref(), there.custom.as_ref());
+    same_data && (own.is_none() || pairs(own) == pairs(other))
+}
+
+/// Custom metadata, in order.
+fn pairs(custom: Option<&Json>) -> Vec<String> {
+    let pairs = custom.and_then(Json::as_object).cloned();
+    let pairs = pairs.unwrap_or_default();
+    let mut pairs: Vec<String> = (pairs.iter())
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    pairs.sort_unstable();
+    pairs
 }
 
 fn read(file: &str) -> Result<String, Failure> {
@@ -257,6 +266,9 @@ async fn put(session: &Session, location: &Location, step: &Step) -> Result<(), 
         return written.map(drop).during(doing);
     }
     let kv = session.client.kv2(&location.mount);
+    // First what is bound to the version that was compared.
+    let written = kv.put(path, data, Some(step.version)).await;
+    written.during(doing)?;
     if let Some(custom) = &step.entry.custom {
         let pairs = custom.as_object().into_iter().flat_map(Object::iter);
         let text = |value: &Json| value.as_str().map(str::to_owned);
@@ -270,8 +282,7 @@ async fn put(session: &Session, location: &Location, step: &Step) -> Result<(), 
         };
         kv.put_metadata(path, &settings).await.during(doing)?;
     }
-    let written = kv.put(path, data, Some(step.version)).await;
-    written.map(drop).during(doing)
+    Ok(())
 }
 
 fn word(status: Status) -> &'static str {

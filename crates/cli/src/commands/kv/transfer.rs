@@ -103,6 +103,7 @@ fn rights(kind: Kind, source: &Location, destination: &Location, cas: Option<u64
     vec![
         Right::new(destination.api_path(area), write),
         Right::new(source.api_path("data"), read),
+        Right::new(source.api_path("undelete"), &["update"]),
         Right::new(
             source.api_path("metadata"),
             if kind == Kind::Move { take } else { read },

@@ -51,6 +51,8 @@ pub(super) struct Current {
     pub(super) version: u64,
     /// What it holds; `None` where it is deleted or never was.
     pub(super) entry: Option<Entry>,
+    /// Its custom metadata, which a deleted one may have, too.
+    pub(super) custom: Option<Json>,
 }
 
 /// Reads the newest version of a secret.
@@ -64,6 +66,7 @@ pub(super) async fn current(
         return Ok(Current {
             version: 0,
             entry: None,
+            custom: None,
         });
     };
     let entry = |data: &Object, custom: Option<&Json>| Entry {
@@ -75,14 +78,17 @@ pub(super) async fn current(
         return Ok(Current {
             version: 0,
             entry: found.data.as_object().map(|data| entry(data, None)),
+            custom: None,
         });
     }
     let metadata = found.data.get("metadata");
     let of = |name: &str| metadata.and_then(|metadata| metadata.get(name));
     let data = found.data.get("data").and_then(Json::as_object);
+    let custom = of("custom_metadata");
     Ok(Current {
         version: of("version").and_then(Json::as_u64).unwrap_or(0),
-        entry: data.map(|data| entry(data, of("custom_metadata"))),
+        entry: data.map(|data| entry(data, custom)),
+        custom: custom.filter(|custom| !custom.is_null()).cloned(),
     })
 }
 
@@ -169,16 +175,22 @@ fn tree(json: &Json, below: &str) -> Result<Vec<Entry>, Failure> {
                 "`{path}` in the file is no path of a secret"
             )));
         }
+        let custom = secret.get("custom_metadata");
+        let custom = custom.filter(|custom| !custom.is_null());
+        let is_text = |(_, value): (&str, &Json)| value.as_str().is_some();
+        let pairs = custom.map(|custom| custom.as_object().map(|pairs| pairs.iter().all(is_text)));
+        if pairs.is_some_and(|all_text| all_text != Some(true)) {
+            return Err(Failure::local(format!(
+                "`custom_metadata` of the secret `{path}` of the file is no object of texts"
+            )));
+        }
         Ok(Entry {
             path: match below {
                 "" => path.to_owned(),
                 below => format!("{below}/{path}"),
             },
             data: data.clone(),
-            custom: secret
-                .get("custom_metadata")
-                .filter(|custom| !custom.is_null())
-                .cloned(),
+            custom: custom.cloned(),
         })
     };
     secrets.iter().map(entry).collect()

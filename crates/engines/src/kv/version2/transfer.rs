@@ -103,7 +103,9 @@ fn touches(source: &SecretPath, destination: &SecretPath, cas: Option<Count>) ->
         fields,
     };
     let mut touches = vec![
-        touch(Verb::Read, "data", source, &[]),
+        // Every version goes along, those that are deleted softly included.
+        touch(Verb::Read, "data", source, &["version"]),
+        touch(Verb::Write, "undelete", source, &["versions"]),
         touch(Verb::Read, "metadata", source, &[]),
         touch(Verb::Write, "data", destination, DATA_FIELDS),
         touch(Verb::Write, "metadata", destination, METADATA_FIELDS),

@@ -52,14 +52,14 @@ impl Recipient {
         }
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         match self {
             Self::X25519(recipient) => recipient.to_string(),
             Self::Ssh(recipient) => recipient.to_string(),
         }
     }
 
-    fn parse(line: &str) -> std::result::Result<Self, String> {
+    pub(super) fn parse(line: &str) -> std::result::Result<Self, String> {
         if let Ok(recipient) = line.parse() {
             return Ok(Self::X25519(recipient));
         }
@@ -95,7 +95,7 @@ impl Identity {
         }
     }
 
-    fn recipient(&self) -> Option<Recipient> {
+    pub(super) fn recipient(&self) -> Option<Recipient> {
         match self {
             Self::X25519(identity) => Some(Recipient::X25519(identity.to_public())),
             Self::Ssh(identity) => {

@@ -7,14 +7,17 @@
 //! Public keys are public: a ciphertext proves that nobody changed it, not who made it.
 //!
 //! - `keys` reads and writes the files;
-//! - `file` is the age format, by the crate `age`.
+//! - `file` is the age format, by the crate `age`;
+//! - `recipients` takes each recipient for a key of its own.
 //!
 //! **Source**: <https://c2sp.org/age>.
 
 mod file;
 mod keys;
+mod recipients;
 
 pub use self::keys::AgeFiles;
+pub use self::recipients::AgeRecipients;
 
 use self::keys::{Identity, Keys};
 use super::files::Lock;

@@ -1,5 +1,6 @@
 //! [`Matcher`]: the rule of a path as a condition, and the order in which rules are looked at.
 
+use crate::cedar::ask::moment;
 use crate::pattern::{Pattern, Priority};
 use crate::{Capability, CapabilitySet, Rule};
 use secretum_crypto::Timestamp;
@@ -143,12 +144,9 @@ impl Matcher {
         match self.end {
             None => path,
             Some(end) => {
-                let text = end.to_rfc3339();
-                let seconds = text.get(..19).unwrap_or_default();
-                // Cedar's clock shows whole milliseconds, so what is between two counts to the later.
-                let nanos = end.unix_nanos().rem_euclid(1_000_000_000);
-                let millis = (nanos / 1_000_000 + i64::from(nanos % 1_000_000 > 0)).min(999);
-                format!("{path} && context.time < datetime(\"{seconds}.{millis:03}Z\")")
+                // Cedar's clock shows whole milliseconds: what is between two ends with the earlier.
+                let end = moment(end);
+                format!("{path} && context.time < datetime(\"{end}\")")
             }
         }
     }

@@ -101,13 +101,11 @@ impl Bench {
             Verdict::Forbidden(_) => hcl.forbids(),
             Verdict::Silent => !hcl.allowed && !hcl.forbids(),
         };
-        // A path that ends in a slash may be a folder's or not, which `sudo` does not say.
-        let same_sudo = if path.ends_with('/') && !operation.lists() {
-            true
-        } else {
-            let permitted = matches!(ask("sudo")?, Verdict::Permitted(_));
-            permitted == (hcl.sudo && !hcl.forbids())
-        };
+        // A path that ends in a slash may be a folder's or not, which `sudo` does not say. Where the
+        // verb is forbidden, nobody asks for it.
+        let same_sudo = path.ends_with('/') && !operation.lists()
+            || hcl.forbids()
+            || matches!(ask("sudo")?, Verdict::Permitted(_)) == hcl.sudo;
         if same && same_sudo {
             Ok(())
         } else {

@@ -206,3 +206,21 @@ fn telemetry_of_a_listener_and_of_the_whole() {
         Vec::<String>::new()
     );
 }
+
+#[test]
+fn operators_are_told_what_a_listener_is() {
+    let text = format!("{MEMORY}{OPEN}listener \"unix\" {{\n  address = \"/run/a\"\n}}\n");
+    let told: serde_json::Value =
+        serde_json::from_str(sanitized(&good("a.hcl", &text)).get()).unwrap();
+    let of = |index: usize| {
+        (
+            &told["listeners"][index]["type"],
+            &told["listeners"][index]["config"],
+        )
+    };
+    assert_eq!(of(0).0, "tcp");
+    assert_eq!(
+        (of(1).0, &of(1).1["address"]),
+        (&"unix".into(), &"/run/a".into())
+    );
+}

@@ -1,5 +1,6 @@
 //! `secretum_core::Core`, driven request by request over a storage that can be made to fail.
 
+mod activity;
 mod audit;
 mod authorize;
 mod batch;

@@ -11,6 +11,7 @@ type Rules<'a> = &'a [(&'a str, &'a [&'a str])];
 const COPY: Rules<'_> = &[
     ("secret/copy/to/*", &["create"]),
     ("secret/data/from/*", &["read"]),
+    ("secret/undelete/from/*", &["update"]),
     ("secret/metadata/from/*", &["read"]),
     ("secret/data/to/*", &["create"]),
     ("secret/metadata/to/*", &["create"]),
@@ -19,6 +20,7 @@ const COPY: Rules<'_> = &[
 const MOVE: Rules<'_> = &[
     ("secret/move/to/*", &["create"]),
     ("secret/data/from/*", &["read"]),
+    ("secret/undelete/from/*", &["update"]),
     ("secret/metadata/from/*", &["read", "delete"]),
     ("secret/data/to/*", &["create"]),
     ("secret/metadata/to/*", &["create"]),
@@ -89,6 +91,7 @@ async fn a_deny_on_either_side_holds_whatever_else_is_granted() {
     let everything = r#"path "secret/*" { capabilities = ["create", "read", "update", "delete"] }"#;
     for denied in [
         "secret/data/from/a",
+        "secret/undelete/from/*",
         "secret/metadata/to/*",
         "secret/data/+/a",
     ] {
@@ -132,6 +135,7 @@ async fn to_overwrite_asks_for_update_and_delete_at_the_destination() {
         policy(&[
             ("secret/copy/to/*", &["update"]),
             ("secret/data/from/*", &["read"]),
+            ("secret/undelete/from/*", &["update"]),
             ("secret/metadata/from/*", &["read"]),
             ("secret/data/to/*", destination),
             ("secret/metadata/to/*", metadata),
@@ -178,6 +182,10 @@ async fn rules_over_values_and_wrapping_permit_no_copy() {
             "secret/metadata/to/*",
             r#"allowed_parameters = { "max_versions" = [] }"#,
         ),
+        (
+            "secret/data/from/*",
+            r#"denied_parameters = { "version" = [] }"#,
+        ),
         ("secret/data/from/*", r#"min_wrapping_ttl = "1m""#),
     ] {
         let mut text = policy(
@@ -209,11 +217,13 @@ async fn cedar_holds_on_both_sides_too() {
              resource in Secret::\"secret/{folder}\");"
         )
     };
-    let read = permit("Action::\"read\"", "from");
+    let read_only = permit("Action::\"read\"", "from");
+    let read = permit("Action::\"read\", Action::\"update\"", "from");
     let create = permit("Action::\"create\"", "to");
     for (text, allowed) in [
         (read.clone(), false),
         (create.clone(), false),
+        (format!("{read_only}\n{create}"), false),
         (
             format!(
                 "{read}\n{create}\nforbid (principal, action == Action::\"read\", resource in Secret::\"secret/from\");"

@@ -1,0 +1,269 @@
+//! [`DataKeys`]: data keys by their identifiers. One identifier has one key, whoever asks for it first.
+//!
+//! - Cluster mode derives it from a master secret: nothing is kept.
+//! - External mode makes it at random, has the key service wrap it, and keeps it in a [`Storage`].
+//!
+//! - [`place`] reads what is configured by URIs and tables;
+//! - [`storage`] keeps wrapped keys;
+//! - `cloud` is the storages of the clouds.
+
+#[cfg(any(
+    feature = "storage-aws",
+    feature = "storage-azure",
+    feature = "storage-gcp"
+))]
+mod cloud;
+pub(crate) mod place;
+pub(crate) mod storage;
+
+use place::Place;
+use secretum_crypto::{CryptoError, SecretBytes, hkdf_sha256};
+use secretum_kms::{
+    Ciphertext, DATA_KEY_BYTES_MAX, DataKeySpec, EncryptionContext, KeyId, KeyManagementService,
+    KmsError, ResilientKms,
+};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use storage::{Storage, StorageError, Written};
+
+/// The most bytes of an identifier.
+pub(crate) const DATA_KEY_ID_BYTES_MAX: usize = 1024;
+
+/// The least bytes of the master secret of cluster mode.
+pub(crate) const MASTER_BYTES_MIN: usize = 16;
+
+/// The least bytes of its salt.
+pub(crate) const SALT_BYTES_MIN: usize = 32;
+
+/// How long the start waits for the key service.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where data keys come from, as it is configured.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// Cluster mode.
+    Cluster(Arc<Master>),
+    /// External mode: wrapped by the key service of `[kms]`, and kept here.
+    External {
+        /// The key-encryption key; the configured default where none is named.
+        key: Option<KeyId>,
+        /// Where the wrapped keys are kept.
+        storage: Arc<Place>,
+    },
+}
+
+/// The secret that all keys of cluster mode are derived from.
+pub(crate) struct Master {
+    /// The secret itself.
+    pub(crate) secret: SecretBytes,
+    /// What it is salted with.
+    pub(crate) salt: SecretBytes,
+}
+
+impl fmt::Debug for Master {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Master").finish_non_exhaustive()
+    }
+}
+
+/// Why there is no data key.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DataKeyError {
+    #[error(
+        "the identifier of a data key has 1 to {DATA_KEY_ID_BYTES_MAX} bytes without control characters"
+    )]
+    Id,
+    #[error("a data key has 1 to {DATA_KEY_BYTES_MAX} bytes; ask for that many")]
+    Length,
+    #[error("the data key of this identifier has {has} bytes; ask for that many")]
+    OtherLength { has: usize },
+    #[error(transparent)]
+    Kms(#[from] KmsError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("the record `{name}` of the storage is no wrapped data key: {source}")]
+    Record {
+        name: String,
+        source: secretum_kms::FormatError,
+    },
+    #[error("cryptography failed: {0}")]
+    Crypto(#[from] CryptoError),
+}
+
+/// Data keys by their identifiers.
+#[derive(Debug)]
+pub(crate) enum DataKeys {
+    Cluster(Arc<Master>),
+    External(Box<External>),
+}
+
+impl DataKeys {
+    /// The data key of an identifier, for a caller.
+    ///
+    /// **Units and limits**: identifiers of [`DATA_KEY_ID_BYTES_MAX`] bytes, keys of
+    /// [`DATA_KEY_BYTES_MAX`].
+    pub(crate) async fn key(
+        &self,
+        caller: &str,
+        id: &str,
+        len: usize,
+    ) -> Result<SecretBytes, DataKeyError> {
+        check_id(id)?;
+        let spec = DataKeySpec::bytes(len).map_err(|_| DataKeyError::Length)?;
+        match self {
+            Self::Cluster(master) => Ok(master.derive(id, len)?),
+            Self::External(external) => external.key(caller, id, spec).await,
+        }
+    }
+
+    /// The name in audit records.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Cluster(_) => "cluster-kms",
+            Self::External(_) => "data-keys",
+        }
+    }
+}
+
+pub(crate) fn check_id(id: &str) -> Result<(), DataKeyError> {
+    let fits = (1..=DATA_KEY_ID_BYTES_MAX).contains(&id.len());
+    match fits && !id.chars().any(char::is_control) {
+        true => Ok(()),
+        false => Err(DataKeyError::Id),
+    }
+}
+
+impl Master {
+    fn derive(&self, id: &str, len: usize) -> Result<SecretBytes, CryptoError> {
+        let info = format!("key-{id}");
+        hkdf_sha256(
+            self.secret.expose(),
+            self.salt.expose(),
+            info.as_bytes(),
+            len,
+        )
+    }
+}
+
+/// Random data keys, wrapped and kept.
+#[derive(Debug)]
+pub(crate) struct External {
+    pub(crate) kms: ResilientKms,
+    pub(crate) key: KeyId,
+    pub(crate) storage: Storage,
+}
+
+impl External {
+    /// Whether the key-encryption key is there. A key service that does not answer yet is no fault: it
+    /// is asked again with the first data key.
+    ///
+    /// **Errors**: [`KmsError::KeyNotFound`].
+    pub(crate) async fn check_key(&self) -> Result<(), KmsError> {
+        let asked = tokio::time::timeout(CHECK_TIMEOUT, self.kms.key_info(&self.key)).await;
+        match asked {
+            Ok(Ok(_)) => {}
+            Ok(Err(error @ KmsError::KeyNotFound { .. })) => return Err(error),
+            Ok(Err(error)) => {
+                tracing::warn!(code = error.kind(), %error, "the key-encryption key was not seen yet");
+            }
+            Err(_) => {
+                tracing::warn!("the key-encryption key was not seen yet, for want of an answer")
+            }
+        }
+        Ok(())
+    }
+
+    async fn key(
+        &self,
+        caller: &str,
+        id: &str,
+        spec: DataKeySpec,
+    ) -> Result<SecretBytes, DataKeyError> {
+        let kms = self.kms.for_caller(caller);
+        let name = self.storage.name(id);
+        // INVARIANT: a record opens for the identifier that it was made for alone.
+        let context = EncryptionContext::of([("data_key_id", id)])?;
+        if let Some(record) = self.storage.read(&name).await? {
+            return open(&kms, &name, &record, &context, spec).await;
+        }
+        let made = kms.generate_data_key(&self.key, spec, &context).await?;
+        match self.storage.create(&name, made.wrapped.to_bytes()).await? {
+            Written::First => Ok(made.plaintext),
+            // Another was faster: its key is the one.
+            Written::Second => {
+                let record = self.storage.read(&name).await?;
+                let record = record.ok_or_else(|| StorageError::Gone { name: name.clone() })?;
+                open(&kms, &name, &record, &context, spec).await
+            }
+        }
+    }
+}
+
+async fn open(
+    kms: &ResilientKms,
+    name: &str,
+    record: &[u8],
+    context: &EncryptionContext,
+    spec: DataKeySpec,
+) -> Result<SecretBytes, DataKeyError> {
+    let wrapped = Ciphertext::from_bytes(record).map_err(|source| DataKeyError::Record {
+        name: name.to_owned(),
+        source,
+    })?;
+    let key = kms.decrypt_data_key(&wrapped, context).await?;
+    match key.len() == spec.len() {
+        true => Ok(key),
+        false => Err(DataKeyError::OtherLength { has: key.len() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster(byte: u8) -> DataKeys {
+        let secret = || SecretBytes::new(vec![byte; 32]);
+        DataKeys::Cluster(Arc::new(Master {
+            secret: secret(),
+            salt: secret(),
+        }))
+    }
+
+    #[tokio::test]
+    async fn cluster_keys_are_those_of_the_published_vectors() {
+        for (byte, id, wanted) in [
+            (
+                0,
+                "00000000-0000-0000-0000-000000000000",
+                "2b5c829f691bfd4232f8aac464bccc07e605c7c8e82cbca09837e86d0b6d0665",
+            ),
+            (
+                0xff,
+                "ffffffff-ffff-ffff-ffff-ffffffffffff",
+                "1484aa39d3415e906e07940ff215d8b1eee705d3027dba93306af4abff4f70be",
+            ),
+        ] {
+            let key = cluster(byte).key("caller", id, 32).await.unwrap();
+            assert_eq!(hex::encode(key.expose()), wanted);
+        }
+    }
+
+    #[tokio::test]
+    async fn identifiers_and_lengths_have_their_edges() {
+        let keys = cluster(1);
+        let ask = async |id: &str, len| keys.key("caller", id, len).await.map(|key| key.len());
+        let most = "i".repeat(DATA_KEY_ID_BYTES_MAX);
+        assert_eq!(
+            ask(&most, DATA_KEY_BYTES_MAX).await.unwrap(),
+            DATA_KEY_BYTES_MAX
+        );
+        assert_eq!(ask("ä", 1).await.unwrap(), 1);
+        for id in ["", "a\nb", &format!("{most}i")] {
+            assert!(matches!(ask(id, 32).await, Err(DataKeyError::Id)));
+        }
+        for len in [0, DATA_KEY_BYTES_MAX + 1] {
+            assert!(matches!(ask("a", len).await, Err(DataKeyError::Length)));
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! `KeyService`: the key service of SOPS.
+//!
+//! A key of SOPS names its key service and the key there. It is served by a provider of this program
+//! where one of its kind is configured, and never by another one than it names: an address in a request
+//! is compared with the configured one, not asked.
+//!
+//! A ciphertext is the text that stands in the file.
+
+use super::wire::key::KeyType;
+use super::wire::key_service_server::KeyService;
+use super::wire::{
+    DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, Key, VaultKey,
+};
+use super::{Grpc, caller, check, status};
+use crate::ServiceError;
+use crate::callers::Caller;
+use crate::rights::Operation;
+use bytes::Bytes;
+use secretum_crypto::SecretBytes;
+use secretum_kms::config::{Backend, VaultSettings};
+use secretum_kms::{
+    AgeRecipients, Ciphertext, EncryptionContext, Environment, KeyId, KeyManagementService,
+    KeyVersion, KmsConfig, Observers, ProviderKms, ResilientKms, Wrapped, create_resilient_kms,
+};
+use std::path::Path;
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+use zeroize::Zeroizing;
+
+/// The providers behind the key service.
+#[derive(Debug, Default)]
+pub(crate) struct SopsKeys {
+    age: Option<ResilientKms>,
+    vault: Option<(Box<VaultSettings>, ResilientKms)>,
+}
+
+impl SopsKeys {
+    /// Opens providers by their tables. Whoever takes the records and counts of a provider is told by
+    /// `observers`.
+    ///
+    /// **Errors**: [`ServiceError::Config`], [`ServiceError::Kms`].
+    pub(crate) fn open(
+        file: &Path,
+        providers: &[&'static str],
+        mut observers: impl FnMut(&'static str) -> Observers,
+    ) -> Result<Self, ServiceError> {
+        let environment = Environment::process();
+        let mut keys = Self::default();
+        for name in providers {
+            let config = KmsConfig::load_backend(file, &environment, name)?;
+            let observers = observers(name);
+            match &config.backend {
+                Backend::Age { files, .. } => {
+                    let provider = AgeRecipients::open(files.private.clone())?;
+                    let rng = Arc::clone(&observers.rng);
+                    let inner = ProviderKms::with_rng(Arc::new(provider), rng);
+                    let inner = Arc::new(inner);
+                    keys.age = Some(ResilientKms::new(inner, config.resilience, observers));
+                }
+                Backend::Vault(settings) => {
+                    let settings = settings.clone();
+                    let kms = create_resilient_kms(&config, &environment, observers)?;
+                    keys.vault = Some((settings, kms));
+                }
+                _ => {}
+            }
+        }
+        Ok(keys)
+    }
+
+    /// The provider and the key that a key of SOPS means.
+    fn find(&self, key: Option<Key>) -> Result<(&ResilientKms, KeyId), Status> {
+        let key = key.and_then(|key| key.key_type);
+        let key = key.ok_or_else(|| Status::invalid_argument("the request names no key"))?;
+        match key {
+            KeyType::AgeKey(key) => {
+                let kms = self.age.as_ref().ok_or_else(|| not_configured("age"))?;
+                Ok((kms, key_id(key.recipient)?))
+            }
+            KeyType::VaultKey(key) => self.vault_key(key),
+            KeyType::KmsKey(_) => Err(not_built("AWS KMS", "aws")),
+            KeyType::GcpKmsKey(_) => Err(not_built("GCP Cloud KMS", "gcp")),
+            KeyType::AzureKeyvaultKey(_) => Err(not_built("Azure Key Vault", "azure")),
+            KeyType::PgpKey(_) => Err(Status::unimplemented(
+                "keys of PGP are not served here; have SOPS use its own key service for them",
+            )),
+            KeyType::HckmsKey(_) => Err(Status::unimplemented(
+                "keys of Huawei Cloud KMS are not served here; have SOPS use its own key service for \
+                 them",
+            )),
+        }
+    }
+
+    fn vault_key(&self, key: VaultKey) -> Result<(&ResilientKms, KeyId), Status> {
+        let configured = self.vault.as_ref();
+        let (settings, kms) = configured.ok_or_else(|| not_configured("vault"))?;
+        // The token must not go where a request says.
+        if !settings.are_of(&key.vault_address, &key.engine_path) {
+            return Err(Status::failed_precondition(
+                "the key is of another server or engine than [kms.vault] of this service names",
+            ));
+        }
+        Ok((kms, key_id(key.key_name)?))
+    }
+}
+
+fn key_id(id: String) -> Result<KeyId, Status> {
+    KeyId::new(id).map_err(|error| status::kms(&error))
+}
+
+fn not_configured(provider: &str) -> Status {
+    Status::failed_precondition(format!(
+        "keys of this kind need the provider `{provider}`; write it in providers of [service.sops], and \
+         its table [kms.{provider}]"
+    ))
+}
+
+fn not_built(service: &str, feature: &str) -> Status {
+    Status::unimplemented(format!(
+        "keys of {service} need the feature `{feature}`, which this program was built without; have \
+         SOPS use its own key service for them"
+    ))
+}
+
+/// The service.
+#[derive(Debug)]
+pub(super) struct Service(pub(super) Arc<Grpc>);
+
+impl Service {
+    fn find(
+        &self,
+        key: Option<Key>,
+        caller: &Caller,
+        operation: Operation,
+    ) -> Result<(ResilientKms, KeyId), Status> {
+        let keys = self.0.sops.as_ref();
+        let keys = keys.ok_or_else(|| Status::unimplemented("SOPS is not served here"))?;
+        let (kms, key) = keys.find(key)?;
+        check(caller, operation, key.as_str())?;
+        Ok((kms.for_caller(&caller.name), key))
+    }
+}
+
+#[tonic::async_trait]
+impl KeyService for Service {
+    async fn encrypt(
+        &self,
+        request: Request<EncryptRequest>,
+    ) -> Result<Response<EncryptResponse>, Status> {
+        let caller = caller(&request)?;
+        let EncryptRequest { key, plaintext } = request.into_inner();
+        let plaintext = SecretBytes::new(plaintext);
+        let (kms, key) = self.find(key, &caller, Operation::Encrypt)?;
+        let none = EncryptionContext::default();
+        let made = kms.encrypt(&key, plaintext.expose(), &none).await;
+        let made = made.map_err(|error| status::kms(&error))?;
+        if made.form() != secretum_kms::Form::Native {
+            return Err(Status::invalid_argument(
+                "the plaintext is larger than the key service itself encrypts",
+            ));
+        }
+        let ciphertext = made.wrapped().bytes.clone();
+        Ok(Response::new(EncryptResponse { ciphertext }))
+    }
+
+    async fn decrypt(
+        &self,
+        request: Request<DecryptRequest>,
+    ) -> Result<Response<DecryptResponse>, Status> {
+        let caller = caller(&request)?;
+        let DecryptRequest { key, ciphertext } = request.into_inner();
+        let (kms, key) = self.find(key, &caller, Operation::Decrypt)?;
+        let wrapped = Wrapped {
+            key,
+            version: KeyVersion::default(),
+            bytes: ciphertext,
+        };
+        let provider = kms.capabilities().provider;
+        let ciphertext = Ciphertext::native(provider, wrapped);
+        let ciphertext = ciphertext.map_err(|error| status::kms(&error.into()))?;
+        let none = EncryptionContext::default();
+        let opened = kms.decrypt(&ciphertext, &none).await;
+        let opened = opened.map_err(|error| status::kms(&error))?;
+        let plaintext = Bytes::from_owner(Zeroizing::new(opened.into_exposed()));
+        Ok(Response::new(DecryptResponse { plaintext }))
+    }
+}
