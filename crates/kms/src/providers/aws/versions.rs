@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// The most keys whose version is remembered.
-const KNOWN_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+const KNOWN_MAX: usize = 1024;
 
 /// How long it is remembered.
 const KNOWN_FOR: Duration = Duration::from_secs(60);
@@ -55,9 +55,10 @@ struct Rotations {
 
 impl Versions {
     pub(super) fn new(session: Arc<Session>) -> Self {
+        let most = NonZeroUsize::new(KNOWN_MAX).unwrap_or(NonZeroUsize::MIN);
         Self {
             session,
-            known: Mutex::new(LruCache::new(KNOWN_MAX)),
+            known: Mutex::new(LruCache::new(most)),
         }
     }
 
