@@ -115,6 +115,7 @@ pub struct KeyPage {
     feature = "age",
     feature = "aws",
     feature = "cosmian",
+    feature = "gcp",
     feature = "kmip",
     feature = "local",
     feature = "vault"

@@ -25,6 +25,7 @@ mod codec;
     feature = "age",
     feature = "aws",
     feature = "cosmian",
+    feature = "gcp",
     feature = "kmip",
     feature = "local",
     feature = "vault"
@@ -47,13 +48,24 @@ mod resilience;
 pub mod rotation;
 mod service;
 pub mod stream;
+#[cfg(any(feature = "aws", feature = "gcp"))]
+#[cfg(test)]
+mod test_answers;
 #[cfg(any(feature = "cosmian", feature = "kmip"))]
 #[cfg(test)]
 mod test_certificates;
 #[cfg(feature = "local")]
 #[cfg(test)]
 mod test_keys;
-#[cfg(any(feature = "aws", feature = "cosmian", feature = "kmip"))]
+#[cfg(feature = "gcp")]
+#[cfg(test)]
+mod test_python;
+#[cfg(any(
+    feature = "aws",
+    feature = "cosmian",
+    feature = "gcp",
+    feature = "kmip"
+))]
 mod tls;
 #[cfg(any(feature = "cosmian", feature = "kmip"))]
 pub mod ttlv;
@@ -64,6 +76,7 @@ pub use codec::{FormatError, Thing};
     feature = "age",
     feature = "aws",
     feature = "cosmian",
+    feature = "gcp",
     feature = "kmip",
     feature = "local",
     feature = "vault"
@@ -88,6 +101,8 @@ pub use providers::age::{AgeFiles, AgeProvider, AgeRecipients};
 pub use providers::aws::{AwsCredentials, AwsProvider, AwsSettings};
 #[cfg(feature = "cosmian")]
 pub use providers::cosmian::{CosmianProvider, CosmianServer};
+#[cfg(feature = "gcp")]
+pub use providers::gcp::{GcpCredentials, GcpProvider, GcpSettings};
 #[cfg(feature = "kmip")]
 pub use providers::kmip::{KmipProvider, KmipServer};
 #[cfg(feature = "local")]

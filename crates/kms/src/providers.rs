@@ -10,6 +10,7 @@ pub mod cosmian;
 #[cfg(any(
     feature = "age",
     feature = "cosmian",
+    feature = "gcp",
     feature = "kmip",
     feature = "local"
 ))]
@@ -18,6 +19,8 @@ pub mod cosmian;
     expect(dead_code, reason = "only keys that stand in files are written")
 )]
 mod files;
+#[cfg(feature = "gcp")]
+pub mod gcp;
 #[cfg(feature = "kmip")]
 pub mod kmip;
 #[cfg(feature = "local")]
@@ -34,6 +37,8 @@ pub const ALL: &[&str] = &[
     aws::NAME,
     #[cfg(feature = "cosmian")]
     cosmian::NAME,
+    #[cfg(feature = "gcp")]
+    gcp::NAME,
     #[cfg(feature = "kmip")]
     kmip::NAME,
     #[cfg(feature = "local")]

@@ -41,6 +41,8 @@ pub fn create_kms(
         Backend::Cosmian(server) => {
             Arc::new(crate::CosmianProvider::new(server, Arc::clone(&rng))?)
         }
+        #[cfg(feature = "gcp")]
+        Backend::Gcp(settings) => Arc::new(crate::GcpProvider::new(settings.as_ref().clone())),
         #[cfg(feature = "kmip")]
         Backend::Kmip(server) => {
             let server = server.as_ref().clone();

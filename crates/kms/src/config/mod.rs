@@ -41,6 +41,15 @@
 //! profile = "team"                           # access_key_id, secret_access_key, session_token
 //! timeout = "10s"
 //!
+//! [kms.gcp]
+//! project = "p"                              # GOOGLE_CLOUD_PROJECT where it is not there
+//! location = "europe-west3"                  # GOOGLE_CLOUD_LOCATION where it is not there
+//! key_ring = "r"
+//! key = "app"                                # as default_key in [kms]; in whole it names the three above
+//! endpoint = "https://kms.example"           # each of these is optional
+//! credentials_path = "~/gcp.json"
+//! timeout = "10s"                            # anonymous = true for emulators
+//!
 //! [kms.cosmian]
 //! server_url = "${COSMIAN_KMS_URL}"          # https://host:9998; this is where it comes from anyway
 //! api_key = "${COSMIAN_API_KEY}"             # and this
@@ -91,6 +100,8 @@ mod create;
 mod environment;
 mod expand;
 mod fault;
+#[cfg(feature = "gcp")]
+mod gcp;
 #[cfg(feature = "kmip")]
 mod kmip;
 mod read;
@@ -169,6 +180,9 @@ pub enum Backend {
     /// A Cosmian KMS.
     #[cfg(feature = "cosmian")]
     Cosmian(Box<crate::CosmianServer>),
+    /// Google Cloud KMS.
+    #[cfg(feature = "gcp")]
+    Gcp(Box<crate::GcpSettings>),
     /// A server that speaks KMIP.
     #[cfg(feature = "kmip")]
     Kmip(Box<crate::KmipServer>),

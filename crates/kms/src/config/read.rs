@@ -23,6 +23,7 @@ const KMS_KEYS: &[&str] = &[
     "age",
     "aws",
     "cosmian",
+    "gcp",
     "kmip",
     "local",
     "vault",
@@ -158,6 +159,7 @@ fn default_key(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Optio
     const NAMED: &[(&str, &str, &str)] = &[
         ("aws", "kms.aws", "key_id"),
         ("cosmian", "kms.cosmian", "default_key_id"),
+        ("gcp", "kms.gcp", "key"),
         ("kmip", "kms.kmip", "default_key_id"),
     ];
     let faults = reader.faults.len();
@@ -219,6 +221,11 @@ fn check_names(reader: &mut Reader<'_>, kms: Section<'_>) {
     cosmian.only(reader, super::cosmian::KEYS, super::cosmian::KEYS_OLD);
     #[cfg(not(feature = "cosmian"))]
     let _ = cosmian;
+    let gcp = kms.below(reader, "gcp", "kms.gcp");
+    #[cfg(feature = "gcp")]
+    gcp.only(reader, super::gcp::KEYS, super::gcp::KEYS_OLD);
+    #[cfg(not(feature = "gcp"))]
+    let _ = gcp;
     let kmip = kms.below(reader, "kmip", "kms.kmip");
     #[cfg(feature = "kmip")]
     kmip.only(reader, super::kmip::KEYS, super::kmip::KEYS_OLD);
@@ -274,6 +281,12 @@ fn backend(
             let cosmian = kms.below(reader, "cosmian", "kms.cosmian");
             let server = super::cosmian::settings(reader, cosmian, stage, at)?;
             Some(Backend::Cosmian(Box::new(server)))
+        }
+        #[cfg(feature = "gcp")]
+        "gcp" => {
+            let gcp = kms.below(reader, "gcp", "kms.gcp");
+            let settings = super::gcp::settings(reader, gcp, stage, at)?;
+            Some(Backend::Gcp(Box::new(settings)))
         }
         #[cfg(feature = "kmip")]
         "kmip" => {

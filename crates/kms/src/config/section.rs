@@ -106,6 +106,7 @@ impl<'a> Section<'a> {
         not(any(
             feature = "age",
             feature = "cosmian",
+            feature = "gcp",
             feature = "kmip",
             feature = "local",
             feature = "vault"
