@@ -94,6 +94,7 @@
 
 #[cfg(feature = "aws")]
 mod aws;
+mod backend;
 #[cfg(feature = "cosmian")]
 mod cosmian;
 mod create;
