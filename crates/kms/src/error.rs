@@ -354,6 +354,7 @@ impl KmsError {
     /// A [`Self::File`] of this file.
     #[cfg(any(
         feature = "age",
+        feature = "azure",
         feature = "cosmian",
         feature = "gcp",
         feature = "kmip",
@@ -375,6 +376,7 @@ impl KmsError {
 /// The most characters of a server's own words that are shown.
 #[cfg(any(
     feature = "aws",
+    feature = "azure",
     feature = "cosmian",
     feature = "gcp",
     feature = "kmip"
@@ -384,6 +386,7 @@ const SHOWN_MAX: usize = 200;
 /// A server's own words: one line, not too long.
 #[cfg(any(
     feature = "aws",
+    feature = "azure",
     feature = "cosmian",
     feature = "gcp",
     feature = "kmip"
@@ -394,7 +397,7 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 /// An error, what it came from, what that came from, and so on.
-#[cfg(any(feature = "aws", feature = "gcp"))]
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 pub(crate) fn causes<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {

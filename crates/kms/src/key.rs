@@ -114,6 +114,7 @@ pub struct KeyPage {
 #[cfg(any(
     feature = "age",
     feature = "aws",
+    feature = "azure",
     feature = "cosmian",
     feature = "gcp",
     feature = "kmip",

@@ -24,6 +24,7 @@ mod codec;
 #[cfg(any(
     feature = "age",
     feature = "aws",
+    feature = "azure",
     feature = "cosmian",
     feature = "gcp",
     feature = "kmip",
@@ -48,7 +49,7 @@ mod resilience;
 pub mod rotation;
 mod service;
 pub mod stream;
-#[cfg(any(feature = "aws", feature = "gcp"))]
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 #[cfg(test)]
 mod test_answers;
 #[cfg(any(feature = "cosmian", feature = "kmip"))]
@@ -57,11 +58,12 @@ mod test_certificates;
 #[cfg(feature = "local")]
 #[cfg(test)]
 mod test_keys;
-#[cfg(feature = "gcp")]
+#[cfg(any(feature = "azure", feature = "gcp"))]
 #[cfg(test)]
 mod test_python;
 #[cfg(any(
     feature = "aws",
+    feature = "azure",
     feature = "cosmian",
     feature = "gcp",
     feature = "kmip"
@@ -75,6 +77,7 @@ pub use codec::{FormatError, Thing};
 #[cfg(any(
     feature = "age",
     feature = "aws",
+    feature = "azure",
     feature = "cosmian",
     feature = "gcp",
     feature = "kmip",
@@ -99,6 +102,8 @@ pub use provider::{Provider, Traits, Wrapped};
 pub use providers::age::{AgeFiles, AgeProvider, AgeRecipients};
 #[cfg(feature = "aws")]
 pub use providers::aws::{AwsCredentials, AwsProvider, AwsSettings};
+#[cfg(feature = "azure")]
+pub use providers::azure::{AzureAlgorithm, AzureCredentials, AzureProvider, AzureSettings};
 #[cfg(feature = "cosmian")]
 pub use providers::cosmian::{CosmianProvider, CosmianServer};
 #[cfg(feature = "gcp")]

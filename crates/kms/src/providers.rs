@@ -5,10 +5,13 @@
 pub mod age;
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(feature = "azure")]
+pub mod azure;
 #[cfg(feature = "cosmian")]
 pub mod cosmian;
 #[cfg(any(
     feature = "age",
+    feature = "azure",
     feature = "cosmian",
     feature = "gcp",
     feature = "kmip",
@@ -35,6 +38,8 @@ pub const ALL: &[&str] = &[
     age::NAME,
     #[cfg(feature = "aws")]
     aws::NAME,
+    #[cfg(feature = "azure")]
+    azure::NAME,
     #[cfg(feature = "cosmian")]
     cosmian::NAME,
     #[cfg(feature = "gcp")]

@@ -40,6 +40,11 @@ pub(super) fn check_names(reader: &mut Reader<'_>, kms: Section<'_>) {
     aws.only(reader, super::aws::KEYS, super::aws::KEYS_OLD);
     #[cfg(not(feature = "aws"))]
     let _ = aws;
+    let azure = kms.below(reader, "azure", "kms.azure");
+    #[cfg(feature = "azure")]
+    azure.only(reader, super::azure::KEYS, super::azure::KEYS_OLD);
+    #[cfg(not(feature = "azure"))]
+    let _ = azure;
     let cosmian = kms.below(reader, "cosmian", "kms.cosmian");
     #[cfg(feature = "cosmian")]
     cosmian.only(reader, super::cosmian::KEYS, super::cosmian::KEYS_OLD);
@@ -122,6 +127,12 @@ fn of_name(
             let aws = kms.below(reader, "aws", "kms.aws");
             let settings = super::aws::settings(reader, aws, stage, at)?;
             Some(Backend::Aws(Box::new(settings)))
+        }
+        #[cfg(feature = "azure")]
+        "azure" => {
+            let azure = kms.below(reader, "azure", "kms.azure");
+            let settings = super::azure::settings(reader, azure, stage, at)?;
+            Some(Backend::Azure(Box::new(settings)))
         }
         #[cfg(feature = "cosmian")]
         "cosmian" => {

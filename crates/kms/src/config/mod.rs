@@ -41,6 +41,17 @@
 //! profile = "team"                           # access_key_id, secret_access_key, session_token
 //! timeout = "10s"
 //!
+//! [kms.azure]
+//! vault_url = "https://v.vault.azure.net"
+//! key_name = "app"                           # as default_key in [kms]
+//! key_version = "0a1b"                       # the newest where it is not there
+//! tenant_id = "t"                            # these three: AZURE_TENANT_ID and so on, or credentials
+//! client_id = "c"
+//! client_secret = "${AZURE_CLIENT_SECRET}"
+//! credentials = "workload_identity"          # or managed_identity, developer_tools
+//! algorithm = "RSA-OAEP-256"                 # A256GCM in a managed HSM
+//! authority_host = "https://login.example"   # ca_path, verify_challenge_resource, timeout
+//!
 //! [kms.gcp]
 //! project = "p"                              # GOOGLE_CLOUD_PROJECT where it is not there
 //! location = "europe-west3"                  # GOOGLE_CLOUD_LOCATION where it is not there
@@ -94,6 +105,8 @@
 
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(feature = "azure")]
+mod azure;
 mod backend;
 #[cfg(feature = "cosmian")]
 mod cosmian;
@@ -178,6 +191,9 @@ pub enum Backend {
     /// AWS KMS.
     #[cfg(feature = "aws")]
     Aws(Box<crate::AwsSettings>),
+    /// Azure Key Vault, or a managed HSM.
+    #[cfg(feature = "azure")]
+    Azure(Box<crate::AzureSettings>),
     /// A Cosmian KMS.
     #[cfg(feature = "cosmian")]
     Cosmian(Box<crate::CosmianServer>),

@@ -22,6 +22,7 @@ const KMS_KEYS: &[&str] = &[
     "default_key",
     "age",
     "aws",
+    "azure",
     "cosmian",
     "gcp",
     "kmip",
@@ -138,6 +139,7 @@ fn stage(reader: &mut Reader<'_>, kms: Section<'_>) -> Option<Stage> {
 fn default_key(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Option<KeyId> {
     const NAMED: &[(&str, &str, &str)] = &[
         ("aws", "kms.aws", "key_id"),
+        ("azure", "kms.azure", "key_name"),
         ("cosmian", "kms.cosmian", "default_key_id"),
         ("gcp", "kms.gcp", "key"),
         ("kmip", "kms.kmip", "default_key_id"),
@@ -167,7 +169,12 @@ fn default_key(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Optio
             at: 0,
         },
     };
-    let key = KeyId::new(found.value);
+    // Only keys of Azure are pinned so: there a version is named beside the key.
+    let version = own.and_then(|own| own.text(reader, "key_version"));
+    let key = KeyId::new(match version.filter(|version| !version.value.is_empty()) {
+        Some(version) => format!("{}/{}", found.value, version.value),
+        None => found.value,
+    });
     if key.is_err() {
         let name = if own.is_some() { name } else { "default_key" };
         reader.fault(

@@ -105,6 +105,7 @@ impl<'a> Section<'a> {
     #[cfg_attr(
         not(any(
             feature = "age",
+            feature = "azure",
             feature = "cosmian",
             feature = "gcp",
             feature = "kmip",
