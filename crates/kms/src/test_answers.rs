@@ -33,6 +33,8 @@ pub(crate) fn nobody() -> String {
     format!("http://{}", listener.local_addr().unwrap())
 }
 
+/// An answer.
+#[cfg(any(feature = "aws", feature = "gcp"))]
 pub(crate) fn http(status: &str, head: &str, body: &str) -> Option<String> {
     let length = body.len();
     Some(format!(
