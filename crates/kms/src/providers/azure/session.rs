@@ -4,7 +4,7 @@ use super::fault::{Fault, fault, timed_out};
 use super::{AzureCredentials, AzureSettings, NAME, TIMEOUT};
 use crate::providers::files;
 use crate::{KmsError, Result};
-use azure_core::cloud::{Audiences, CloudConfiguration, CustomConfiguration};
+use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
 use azure_core::credentials::{Secret, TokenCredential};
 use azure_core::http::{ClientOptions, RetryOptions, Transport};
 use azure_identity::{
@@ -101,7 +101,6 @@ impl Session {
         let cloud = self.settings.authority_host.clone().map(|authority_host| {
             let mut custom = CustomConfiguration::default();
             custom.authority_host = authority_host;
-            custom.audiences = Audiences::default();
             Arc::new(CloudConfiguration::from(custom))
         });
         Ok(ClientOptions {

@@ -67,6 +67,13 @@ pub(super) fn bad(reason: impl Into<String>) -> KmsError {
     }
 }
 
+pub(super) fn timed_out(after: Duration) -> KmsError {
+    KmsError::Timeout {
+        provider: NAME,
+        after,
+    }
+}
+
 /// The error of what is not as it was sent.
 pub(super) fn damaged() -> KmsError {
     unavailable(
@@ -85,10 +92,7 @@ pub(super) fn fault(error: GcpError, timeout: Duration) -> Fault {
     }
     Fault::Other(match error.http_status_code() {
         Some(status @ 300..) => without_code(status, retry_after),
-        _ if error.is_timeout() => KmsError::Timeout {
-            provider: NAME,
-            after: timeout,
-        },
+        _ if error.is_timeout() => timed_out(timeout),
         _ if error.is_deserialization() => bad("it is none of Cloud KMS"),
         _ => of_way(error),
     })

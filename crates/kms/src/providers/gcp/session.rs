@@ -1,12 +1,13 @@
 //! [`Session`]: a client with its credentials.
 
-use super::fault::{Fault, fault};
+use super::fault::{Fault, fault, timed_out};
 use super::{GcpCredentials, GcpSettings, NAME, TIMEOUT};
 use crate::providers::files;
 use crate::{KmsError, Result};
 use google_cloud_auth::credentials::{
     Credentials, anonymous, external_account, impersonated, service_account, user_account,
 };
+use google_cloud_gax::client_builder::Error as BuilderError;
 use google_cloud_gax::client_builder::internal::with_follow_redirects;
 use google_cloud_gax::error::Error as GcpError;
 use google_cloud_gax::retry_policy::NeverRetry;
@@ -55,10 +56,7 @@ impl Session {
         let timeout = self.timeout();
         match tokio::time::timeout(timeout, request).await {
             Ok(answer) => answer.map_err(|error| fault(error, timeout)),
-            Err(_) => Err(Fault::Other(KmsError::Timeout {
-                provider: NAME,
-                after: timeout,
-            })),
+            Err(_) => Err(Fault::Other(timed_out(timeout))),
         }
     }
 
@@ -77,21 +75,27 @@ impl Session {
                 builder.with_credentials(anonymous::Builder::new().build())
             }
         };
-        builder.build().await.map_err(|error| {
-            if error.is_default_credentials() {
-                return KmsError::NotConfigured {
-                    provider: NAME,
-                    what: "credentials that can be read",
-                    remedy: "correct the file that GOOGLE_APPLICATION_CREDENTIALS names, or write \
-                             credentials_path in [kms.gcp]",
-                };
-            }
-            KmsError::Refused {
-                provider: NAME,
-                reason: "its client cannot be made of these settings; see endpoint in [kms.gcp]"
-                    .to_owned(),
-            }
-        })
+        // The machine itself may be asked in which cloud it is.
+        let timeout = self.timeout();
+        let built = tokio::time::timeout(timeout, builder.build()).await;
+        let built = built.map_err(|_| timed_out(timeout))?;
+        built.map_err(|error| unusable(&error))
+    }
+}
+
+/// Why there is no client. What the library says of a file may show a part of it.
+fn unusable(error: &BuilderError) -> KmsError {
+    if error.is_default_credentials() {
+        return KmsError::NotConfigured {
+            provider: NAME,
+            what: "credentials that can be read",
+            remedy: "correct the file that GOOGLE_APPLICATION_CREDENTIALS names, or write \
+                     credentials_path in [kms.gcp]",
+        };
+    }
+    KmsError::Refused {
+        provider: NAME,
+        reason: "its client cannot be made of these settings; see endpoint in [kms.gcp]".to_owned(),
     }
 }
 
