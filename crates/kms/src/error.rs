@@ -371,6 +371,17 @@ impl KmsError {
     }
 }
 
+/// The most characters of a server's own words that are shown.
+#[cfg(any(feature = "aws", feature = "cosmian", feature = "kmip"))]
+const SHOWN_MAX: usize = 200;
+
+/// A server's own words: one line, not too long.
+#[cfg(any(feature = "aws", feature = "cosmian", feature = "kmip"))]
+pub(crate) fn shown(text: &str) -> String {
+    let printable = text.chars().filter(|c| !c.is_control());
+    printable.take(SHOWN_MAX).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -113,6 +113,7 @@ pub struct KeyPage {
 
 #[cfg(any(
     feature = "age",
+    feature = "aws",
     feature = "cosmian",
     feature = "kmip",
     feature = "local",

@@ -40,7 +40,14 @@ impl ProviderKms {
     /// Whether the provider itself takes this plaintext and this context.
     fn is_native(&self, bytes: usize, context: &EncryptionContext) -> bool {
         let traits = self.provider.traits();
-        bytes <= traits.wrap_bytes_max && (traits.binds_context || context.is_empty())
+        (traits.wrap_bytes_min..=traits.wrap_bytes_max).contains(&bytes)
+            && (traits.binds_context || context.is_empty())
+    }
+
+    /// Whether the provider makes data keys, and binds them to this context.
+    fn provider_makes(&self, spec: DataKeySpec, context: &EncryptionContext) -> bool {
+        let makes = self.provider.traits().data_keys == SuppliedBy::Provider;
+        makes && self.is_native(spec.len(), context)
     }
 
     /// The context that the provider is given.
@@ -175,8 +182,7 @@ impl KeyManagementService for ProviderKms {
         spec: DataKeySpec,
         context: &EncryptionContext,
     ) -> Result<DataEncryptionKey> {
-        let traits = self.provider.traits();
-        if traits.data_keys == SuppliedBy::Provider && self.is_native(spec.len(), context) {
+        if self.provider_makes(spec, context) {
             let made = self.provider.generate(key, spec.len(), context).await?;
             if let Some((plaintext, wrapped)) = made {
                 let wrapped = self.ciphertext(wrapped)?;
@@ -194,6 +200,13 @@ impl KeyManagementService for ProviderKms {
         spec: DataKeySpec,
         context: &EncryptionContext,
     ) -> Result<Ciphertext> {
+        if self.provider_makes(spec, context) {
+            let len = spec.len();
+            let made = self.provider.generate_wrapped(key, len, context).await?;
+            if let Some(wrapped) = made {
+                return self.ciphertext(wrapped);
+            }
+        }
         let made = self.generate_data_key(key, spec, context).await?;
         Ok(made.wrapped)
     }

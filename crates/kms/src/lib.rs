@@ -23,6 +23,7 @@ mod ciphertext;
 mod codec;
 #[cfg(any(
     feature = "age",
+    feature = "aws",
     feature = "cosmian",
     feature = "kmip",
     feature = "local",
@@ -52,6 +53,8 @@ mod test_certificates;
 #[cfg(feature = "local")]
 #[cfg(test)]
 mod test_keys;
+#[cfg(any(feature = "aws", feature = "cosmian", feature = "kmip"))]
+mod tls;
 #[cfg(any(feature = "cosmian", feature = "kmip"))]
 pub mod ttlv;
 
@@ -59,6 +62,7 @@ pub use ciphertext::{CIPHERTEXT_BYTES_MAX, Ciphertext, Form};
 pub use codec::{FormatError, Thing};
 #[cfg(any(
     feature = "age",
+    feature = "aws",
     feature = "cosmian",
     feature = "kmip",
     feature = "local",
@@ -80,6 +84,8 @@ pub use operation::KmsOperation;
 pub use provider::{Provider, Traits, Wrapped};
 #[cfg(feature = "age")]
 pub use providers::age::{AgeFiles, AgeProvider, AgeRecipients};
+#[cfg(feature = "aws")]
+pub use providers::aws::{AwsCredentials, AwsProvider, AwsSettings};
 #[cfg(feature = "cosmian")]
 pub use providers::cosmian::{CosmianProvider, CosmianServer};
 #[cfg(feature = "kmip")]

@@ -33,6 +33,8 @@ pub struct Traits {
     pub name: &'static str,
     /// Whether [`Provider::wrap`] binds the context.
     pub binds_context: bool,
+    /// The fewest bytes that [`Provider::wrap`] takes: 0, or 1 where the service encrypts nothing empty.
+    pub wrap_bytes_min: usize,
     /// The most bytes that [`Provider::wrap`] takes. At least 32, the length of a data key.
     pub wrap_bytes_max: usize,
     /// Who makes the bytes of data keys.
@@ -70,6 +72,17 @@ pub trait Provider: Send + Sync + fmt::Debug {
         _len: usize,
         _context: &EncryptionContext,
     ) -> Result<Option<(SecretBytes, Wrapped)>> {
+        Ok(None)
+    }
+
+    /// Makes a data key of `len` bytes whose plaintext stays in the service; `None` where the service
+    /// makes none of this length so.
+    async fn generate_wrapped(
+        &self,
+        _key: &KeyId,
+        _len: usize,
+        _context: &EncryptionContext,
+    ) -> Result<Option<Wrapped>> {
         Ok(None)
     }
 

@@ -3,6 +3,8 @@
 
 #[cfg(feature = "age")]
 pub mod age;
+#[cfg(feature = "aws")]
+pub mod aws;
 #[cfg(feature = "cosmian")]
 pub mod cosmian;
 #[cfg(any(
@@ -28,6 +30,8 @@ pub mod vault;
 pub const ALL: &[&str] = &[
     #[cfg(feature = "age")]
     age::NAME,
+    #[cfg(feature = "aws")]
+    aws::NAME,
     #[cfg(feature = "cosmian")]
     cosmian::NAME,
     #[cfg(feature = "kmip")]

@@ -27,6 +27,8 @@ pub fn create_kms(
             let key = config.default_key.clone();
             Arc::new(crate::AgeProvider::open(key, files.clone(), *armor, clock)?)
         }
+        #[cfg(feature = "aws")]
+        Backend::Aws(settings) => Arc::new(crate::AwsProvider::new(settings.as_ref().clone())),
         #[cfg(feature = "local")]
         Backend::Local(super::LocalKeys::File(path)) => {
             Arc::new(crate::EnvKeyProvider::from_file(path, Arc::clone(&rng))?)

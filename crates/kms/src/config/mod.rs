@@ -34,6 +34,13 @@
 //! version = "1.4"                            # the newest of both where it is not there
 //! timeout = "10s"                            # server_name, connections_max
 //!
+//! [kms.aws]
+//! region = "eu-central-1"                    # AWS_REGION, a profile or the machine where it is not there
+//! key_id = "alias/app"                       # as default_key in [kms]; also a key's id or ARN
+//! endpoint_url = "https://vpce.example"      # each of these is optional
+//! profile = "team"                           # access_key_id, secret_access_key, session_token
+//! timeout = "10s"
+//!
 //! [kms.cosmian]
 //! server_url = "${COSMIAN_KMS_URL}"          # https://host:9998; this is where it comes from anyway
 //! api_key = "${COSMIAN_API_KEY}"             # and this
@@ -76,6 +83,8 @@
 //!
 //! Must not know: how a provider does its work.
 
+#[cfg(feature = "aws")]
+mod aws;
 #[cfg(feature = "cosmian")]
 mod cosmian;
 mod create;
@@ -154,6 +163,9 @@ pub enum Backend {
     /// Keys in the environment or a file.
     #[cfg(feature = "local")]
     Local(LocalKeys),
+    /// AWS KMS.
+    #[cfg(feature = "aws")]
+    Aws(Box<crate::AwsSettings>),
     /// A Cosmian KMS.
     #[cfg(feature = "cosmian")]
     Cosmian(Box<crate::CosmianServer>),

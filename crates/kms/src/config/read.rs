@@ -21,6 +21,7 @@ const KMS_KEYS: &[&str] = &[
     "prod_backend",
     "default_key",
     "age",
+    "aws",
     "cosmian",
     "kmip",
     "local",
@@ -37,7 +38,7 @@ const KMS_KEYS_OLD: &[(&str, &str)] = &[
     ("mode", "environment = \"dev\" or \"prod\""),
     (
         "default_key_id",
-        "default_key, or default_key_id in the table of the backend",
+        "default_key, or the key in the table of the backend",
     ),
     ("cache_ttl", "ttl in [kms.cache]"),
     ("max_retries", "retries_max in [kms.retry]"),
@@ -154,16 +155,21 @@ fn stage(reader: &mut Reader<'_>, kms: Section<'_>) -> Option<Stage> {
 }
 
 fn default_key(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Option<KeyId> {
-    const NAMED: &[(&str, &str)] = &[("cosmian", "kms.cosmian"), ("kmip", "kms.kmip")];
+    const NAMED: &[(&str, &str, &str)] = &[
+        ("aws", "kms.aws", "key_id"),
+        ("cosmian", "kms.cosmian", "default_key_id"),
+        ("kmip", "kms.kmip", "default_key_id"),
+    ];
     let faults = reader.faults.len();
     let backend = kms
         .text(reader, stage.backend_key())
         .map(|found| found.value);
     let table = NAMED
         .iter()
-        .find(|(name, _)| Some(*name) == backend.as_deref());
-    let own = table.map(|(key, name)| kms.below(reader, key, name));
-    let own = own.filter(|own| own.has("default_key_id"));
+        .find(|(name, ..)| Some(*name) == backend.as_deref());
+    let name = table.map_or("default_key_id", |(.., name)| *name);
+    let own = table.map(|(key, table, _)| kms.below(reader, key, table));
+    let own = own.filter(|own| own.has(name));
     // What is wrong with these is told where the backend is read.
     reader.faults.truncate(faults);
     let found = match (own, kms.has("default_key")) {
@@ -172,7 +178,7 @@ fn default_key(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Optio
             reader.fault(own.at, message);
             return None;
         }
-        (Some(own), false) => own.text(reader, "default_key_id")?,
+        (Some(own), false) => own.text(reader, name)?,
         (None, true) => kms.text(reader, "default_key")?,
         (None, false) => Found {
             value: "default".to_owned(),
@@ -181,11 +187,7 @@ fn default_key(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Optio
     };
     let key = KeyId::new(found.value);
     if key.is_err() {
-        let name = if own.is_some() {
-            "default_key_id"
-        } else {
-            "default_key"
-        };
+        let name = if own.is_some() { name } else { "default_key" };
         reader.fault(
             Some(found.at),
             format!(
@@ -207,6 +209,11 @@ fn check_names(reader: &mut Reader<'_>, kms: Section<'_>) {
     vault.only(reader, super::vault::KEYS, super::vault::KEYS_OLD);
     #[cfg(not(feature = "vault"))]
     let _ = vault;
+    let aws = kms.below(reader, "aws", "kms.aws");
+    #[cfg(feature = "aws")]
+    aws.only(reader, super::aws::KEYS, super::aws::KEYS_OLD);
+    #[cfg(not(feature = "aws"))]
+    let _ = aws;
     let cosmian = kms.below(reader, "cosmian", "kms.cosmian");
     #[cfg(feature = "cosmian")]
     cosmian.only(reader, super::cosmian::KEYS, super::cosmian::KEYS_OLD);
@@ -255,6 +262,12 @@ fn backend(
             let local = kms.below(reader, "local", "kms.local");
             check_stage(reader, local, stage, at)?;
             Some(Backend::Local(local_keys(reader, local)?))
+        }
+        #[cfg(feature = "aws")]
+        "aws" => {
+            let aws = kms.below(reader, "aws", "kms.aws");
+            let settings = super::aws::settings(reader, aws, stage, at)?;
+            Some(Backend::Aws(Box::new(settings)))
         }
         #[cfg(feature = "cosmian")]
         "cosmian" => {

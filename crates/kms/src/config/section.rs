@@ -102,6 +102,16 @@ impl<'a> Section<'a> {
     }
 
     /// A path, with variables and the home folder in their places.
+    #[cfg_attr(
+        not(any(
+            feature = "age",
+            feature = "cosmian",
+            feature = "kmip",
+            feature = "local",
+            feature = "vault"
+        )),
+        expect(dead_code, reason = "the providers that are left name no file")
+    )]
     pub(super) fn path(self, reader: &mut Reader<'_>, key: &str) -> Option<PathBuf> {
         let Found { value, at } = self.text(reader, key)?;
         if value.is_empty() {

@@ -1,3 +1,5 @@
+#[cfg(feature = "aws")]
+mod aws;
 #[cfg(any(feature = "cosmian", feature = "kmip"))]
 mod kmip;
 

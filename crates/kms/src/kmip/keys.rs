@@ -51,6 +51,7 @@ impl KmipKeys {
         Traits {
             name: self.server.provider(),
             binds_context: true,
+            wrap_bytes_min: 0,
             wrap_bytes_max: WRAP_BYTES_MAX,
             data_keys: SuppliedBy::Layer,
             re_encryption: SuppliedBy::Layer,

@@ -1,11 +1,9 @@
 //! Messages: a request in one, and what an answer says.
 
 use super::Version;
+use crate::error::shown;
 use crate::ttlv::{MESSAGE_BYTES_MAX, Node, Tag};
 use crate::{KmsError, Result};
-
-/// The most characters of a server's own words that are shown.
-const SHOWN_MAX: usize = 200;
 
 const SUCCESS: u32 = 0;
 
@@ -63,12 +61,6 @@ impl Refusal {
             _ => KmsError::Refused { provider, reason },
         }
     }
-}
-
-/// A server's own words: one line, not too long.
-pub(crate) fn shown(text: &str) -> String {
-    let printable = text.chars().filter(|c| !c.is_control());
-    printable.take(SHOWN_MAX).collect()
 }
 
 /// A message with one request.

@@ -6,7 +6,6 @@
 //! - `objects` finds the object that a key stands for;
 //! - `sealed` is the bytes that are kept;
 //! - `server` is the operations, one function each;
-//! - `tls` says what is wrong with a connection;
 //! - `keys` wraps, unwraps and rotates.
 //!
 //! Must not know: how a message gets to the server, which an [`Exchange`] does.
@@ -25,14 +24,12 @@ mod message;
 mod objects;
 mod sealed;
 mod server;
-mod tls;
 mod version;
 
 pub(crate) use self::keys::KmipKeys;
 #[cfg(feature = "kmip")]
 pub(crate) use self::message::Refusal;
-pub(crate) use self::message::{payload_of, request_of, shown};
-pub(crate) use self::tls::{rustls_fault, tls_error};
+pub(crate) use self::message::{payload_of, request_of};
 pub(crate) use self::version::Version;
 
 use crate::Result;

@@ -230,7 +230,7 @@ impl Server {
             let vendor = told.text_of(Tag::VENDOR_IDENTIFICATION);
             (
                 operations.collect(),
-                super::shown(vendor.unwrap_or_default()),
+                crate::error::shown(vendor.unwrap_or_default()),
             )
         }))
     }

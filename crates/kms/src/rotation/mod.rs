@@ -3,7 +3,8 @@
 //! The data keys stand in a store of the caller ([`DataKeyStore`]), beside what they encrypted. A
 //! rotation goes through it in batches:
 //!
-//! 1. what is meant is written down: the version that is there now;
+//! 1. what is meant is written down: the key, where it is named by an alias, and the version that is
+//!    there now;
 //! 2. the key is rotated;
 //! 3. each data key of an older version is wrapped anew, the new form opened and compared with the
 //!    old one, and put in its place only if the old one still stands there;
@@ -112,13 +113,14 @@ impl KeyRotationManager {
             Some(under_way) => under_way,
             None => {
                 let before = self.kms.key_info(key).await.map_err(of_kms(key))?;
-                RotationProgress::rotating(before.version.as_str())
+                RotationProgress::rotating(&before)
             }
         };
         if under_way.version.is_none() {
             state.under_way = Some(under_way.clone());
             self.save(key, &state).await?;
-            under_way.version = Some(self.new_version(key, &under_way.from).await?);
+            let meant = under_way.meant(key);
+            under_way.version = Some(self.new_version(&meant, &under_way.from).await?);
         }
         self.rewrap_all(key, state, under_way, progress).await
     }
@@ -137,7 +139,7 @@ impl KeyRotationManager {
             return self.rotate(key, progress).await;
         }
         let now = self.kms.key_info(key).await.map_err(of_kms(key))?;
-        let mut under_way = RotationProgress::rotating(now.version.as_str());
+        let mut under_way = RotationProgress::rotating(&now);
         under_way.version = Some(now.version.as_str().to_owned());
         self.rewrap_all(key, state, under_way, progress).await
     }
@@ -237,11 +239,14 @@ impl KeyRotationManager {
     ) -> Result<Rewrapped, RotationError> {
         let (old, context) = (&stored.wrapped, &stored.context);
         let newest = under_way.version.clone().and_then(KeyVersion::new);
-        if old.key() != key || Some(old.key_version()) == newest.as_ref() {
+        // What was wrapped by an alias names the key that it stood for.
+        let meant = under_way.meant(key);
+        let is_of_key = old.key() == key || *old.key() == meant;
+        if !is_of_key || Some(old.key_version()) == newest.as_ref() {
             return Ok(Rewrapped::Untouched);
         }
         let anew = async {
-            let new = self.kms.re_encrypt(old, context, key, context).await?;
+            let new = self.kms.re_encrypt(old, context, &meant, context).await?;
             // Whatever the service answered: what replaces the old form must open, and to the same.
             let one = self.kms.decrypt(old, context).await?;
             let other = self.kms.decrypt(&new, context).await?;

@@ -1,7 +1,7 @@
 //! What is written down of a rotation, and what is told of it.
 
 use super::{FAILURES_TOLD_MAX, Rewrapped};
-use crate::KeyId;
+use crate::{KeyId, KeyInfo};
 use secretum_crypto::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,9 @@ pub struct RotationState {
 /// How far a rotation came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RotationProgress {
+    /// The key that its name stood for when it began, which an alias need not do any longer.
+    #[serde(default)]
+    pub key: Option<String>,
     /// The version when it began.
     pub from: String,
     /// The version that data keys are wrapped under; `None` until the key is rotated.
@@ -56,10 +59,11 @@ pub struct KeyRotationResult {
 }
 
 impl RotationProgress {
-    /// A rotation that has not begun.
-    pub(super) fn rotating(from: &str) -> Self {
+    /// A rotation of this key that has not begun.
+    pub(super) fn rotating(before: &KeyInfo) -> Self {
         Self {
-            from: from.to_owned(),
+            key: Some(before.key.as_str().to_owned()),
+            from: before.version.as_str().to_owned(),
             version: None,
             after: None,
             rewrapped: 0,
@@ -67,6 +71,12 @@ impl RotationProgress {
             failed: 0,
             failures: Vec::new(),
         }
+    }
+
+    /// The key that is rotated, which was asked for by the name `asked`.
+    pub(super) fn meant(&self, asked: &KeyId) -> KeyId {
+        let key = self.key.as_deref().and_then(|key| KeyId::new(key).ok());
+        key.unwrap_or_else(|| asked.clone())
     }
 
     pub(super) fn count(&mut self, outcome: &Rewrapped, id: &str) {

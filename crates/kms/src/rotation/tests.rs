@@ -9,6 +9,7 @@ use secretum_crypto::{SystemRng, TestClock};
 use std::collections::BTreeMap;
 use tempfile::TempDir;
 
+mod aliases;
 mod lying;
 
 /// Counts down to the call that fails: before it did anything, or after.
@@ -283,7 +284,12 @@ async fn one_that_does_not_open_is_told_and_left_alone() {
 
 #[test]
 fn a_report_names_a_bounded_number_of_failures() {
-    let mut progress = RotationProgress::rotating("1");
+    let mut progress = RotationProgress::rotating(&crate::KeyInfo {
+        key: id("k"),
+        version: KeyVersion::from(1),
+        enabled: true,
+        rotated_at: None,
+    });
     for number in 0..=FAILURES_TOLD_MAX {
         progress.count(&Rewrapped::Failed, &number.to_string());
     }

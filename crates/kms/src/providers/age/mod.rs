@@ -135,6 +135,7 @@ impl Provider for AgeProvider {
         Traits {
             name: NAME,
             binds_context: false,
+            wrap_bytes_min: 0,
             wrap_bytes_max: PLAINTEXT_BYTES_MAX,
             data_keys: SuppliedBy::Layer,
             re_encryption: SuppliedBy::Layer,

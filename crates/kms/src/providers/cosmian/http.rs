@@ -1,8 +1,10 @@
 //! [`Http`]: a message of KMIP in JSON, by a POST.
 
 use super::{CosmianServer, NAME};
-use crate::kmip::{Exchange, Version, rustls_fault, shown, tls_error};
+use crate::error::shown;
+use crate::kmip::{Exchange, Version};
 use crate::providers::files;
+use crate::tls::{rustls_fault, tls_error};
 use crate::ttlv::{MESSAGE_BYTES_MAX, Node, from_json, to_json};
 use crate::{Cause, KmsError, Result};
 use async_trait::async_trait;

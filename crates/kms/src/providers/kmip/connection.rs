@@ -1,7 +1,8 @@
 //! [`Connections`]: the connections to a server, and one message over one of them.
 
 use super::{KmipServer, NAME, negotiation, trust, unusable};
-use crate::kmip::{Exchange, Version, rustls_fault, tls_error};
+use crate::kmip::{Exchange, Version};
+use crate::tls::{rustls_fault, tls_error};
 use crate::ttlv::{self, HEADER_BYTES, MESSAGE_BYTES_MAX, Node, TtlvError};
 use crate::{Cause, KmsError, Result};
 use async_trait::async_trait;

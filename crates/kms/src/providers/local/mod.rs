@@ -205,6 +205,7 @@ impl Provider for EnvKeyProvider {
         Traits {
             name: NAME,
             binds_context: true,
+            wrap_bytes_min: 0,
             wrap_bytes_max: PLAINTEXT_BYTES_MAX,
             data_keys: SuppliedBy::Layer,
             re_encryption: SuppliedBy::Layer,

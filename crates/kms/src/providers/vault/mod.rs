@@ -200,6 +200,7 @@ impl Provider for VaultProvider {
         Traits {
             name: NAME,
             binds_context: true,
+            wrap_bytes_min: 0,
             wrap_bytes_max: WRAP_BYTES_MAX,
             data_keys: SuppliedBy::Provider,
             re_encryption: SuppliedBy::Provider,
