@@ -72,6 +72,8 @@ need_peers() {
     need_command curl curl
     need_command gpg gnupg
     need_command promtool prometheus
+    need_command fish fish
+    need_command zsh zsh
     # Users may not have its folder in their PATH.
     [ -x /usr/sbin/rsyslogd ] || need_command rsyslogd rsyslog
     if cmp --silent "$wanted" "$stamp"; then
