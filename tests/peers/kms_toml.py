@@ -62,10 +62,12 @@ def _completed(text):
         front = f'[kms]\nenvironment = "prod"\nprod_backend = "{provider}"\n'
         if provider not in tables:
             behind = f'\n[kms.{provider}]\nallow_in_production = true\nkeys_path = "keys.txt"\n'
+    sops = service.get("sops", {}).get("providers", [])
     if "grpc" in service and not {"sops", "data_keys"} & set(service):
+        sops = ["age"]
         behind += '\n[service.sops]\nproviders = ["age"]\n'
-        if "age" not in kms:
-            behind += '\n[kms.age]\nallow_in_production = true\nprivate_key_path = "private.txt"\n'
+    if "age" in sops and "age" not in kms:
+        behind += '\n[kms.age]\nallow_in_production = true\nprivate_key_path = "private.txt"\n'
     if {"sops", "data_keys"} & set(service) and "grpc" not in service:
         behind += '\n[service.grpc]\naddress = "127.0.0.1:8083"\n'
     return front + text + behind
