@@ -21,6 +21,8 @@ _SHELL_VARIABLE = re.compile(r"\$SHA256\b")
 # A public and a private key of age, for nothing else.
 AGE_PUBLIC = "age13vzmtcduvlmcyg2t0pxgks8d63wxpxean0znspjjt0c5nat4xvxs0ysu7j\n"
 AGE_PRIVATE = "AGE-SECRET-KEY-18CAUY0UMLMAPZ9TCEW60RTXGJYCVH589TLJHMCJLYLTYVX6V9AMSSXWY4H\n"
+# Tables of [kms] that are of no provider.
+WRAPPERS = {"cache", "retry", "circuit_breaker", "rate_limit"}
 KEY_BYTES = base64.b64encode(bytes(32)).decode()
 
 
@@ -47,8 +49,12 @@ def backend(text, stage):
     kms = tomllib.loads(text).get("kms", {})
     environment = kms.get("environment", stage)
     stage = stage if "${" in environment else "dev" if environment[:3] in ("dev", "tes") else "prod"
-    tables = [name for name, value in kms.items() if isinstance(value, dict)]
-    return kms.get(f"{stage}_backend") or (tables or ["local"])[0]
+    return kms.get(f"{stage}_backend") or (_tables(kms) or ["local"])[0]
+
+
+def _tables(kms):
+    """The providers that have a table."""
+    return [name for name, value in kms.items() if isinstance(value, dict) and name not in WRAPPERS]
 
 
 def _completed(text):
@@ -57,7 +63,7 @@ def _completed(text):
     kms, service = document.get("kms", {}), document.get("service", {})
     front = behind = ""
     if not any(key.endswith("_backend") for key in kms):
-        tables = [name for name, value in kms.items() if isinstance(value, dict)]
+        tables = _tables(kms)
         provider = (tables or ["local"])[0]
         front = f'[kms]\nenvironment = "prod"\nprod_backend = "{provider}"\n'
         if provider not in tables:
