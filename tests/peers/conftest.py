@@ -5,7 +5,7 @@ r"""Fixtures: one production node and one development node per run, and fresh on
         python -m pytest tests/peers
     PEERS_SERVER=bao python -m pytest tests/peers      # the tests themselves, against OpenBao
 
-`openssl`, `curl`, `gpg` and `rsyslogd` are needed too. The tests that fill up a disk of their own need root, or a system
+`openssl`, `curl`, `gpg`, `rsyslogd` and `systemd-analyze` are needed too. The tests that fill up a disk of their own need root, or a system
 that lets users have namespaces.
 """
 
