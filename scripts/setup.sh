@@ -72,6 +72,9 @@ need_peers() {
     need_command curl curl
     need_command gpg gnupg
     need_command promtool prometheus
+    need_command fish fish
+    need_command zsh zsh
+    need_command systemd-analyze systemd
     # Users may not have its folder in their PATH.
     [ -x /usr/sbin/rsyslogd ] || need_command rsyslogd rsyslog
     if cmp --silent "$wanted" "$stamp"; then

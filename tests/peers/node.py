@@ -72,7 +72,7 @@ def until(condition, what, seconds=DEADLINE_SECONDS):
 def planted_files(directory, needles):
     """Which files hold which of the texts, in plain, hex or base64."""
     found = []
-    for file in directory.rglob("*"):
+    for file in [directory, *directory.rglob("*")]:
         if not file.is_file():
             continue
         content = file.read_bytes()
@@ -149,6 +149,7 @@ class Node:
         self.keys = []
         self.root_token = None
         self.starts = 0
+        self.is_raw = False  # whether an audit device of it is to tell everything
 
     def start(self):
         """Starts the process and waits until it answers."""
@@ -205,6 +206,16 @@ class Node:
         if self.process and self.process.poll() is None:
             code = self.terminate()
             assert code == 0, f"exit code {code} after SIGTERM: {self.log.read_text()[-3000:]}"
+            assert self.is_raw or self.told() == []
+
+    def told(self):
+        """Which of its logs, audit records and stored files tell its keys, or what a test planted."""
+        needles = ["planted-value-", *self.keys]
+        if self.keys:  # a development server prints its token
+            needles.append(self.root_token)
+        logs = self.directory.glob("server-*.log")
+        places = [*logs, self.directory / "audit", self.directory / "data"]
+        return [found for place in places for found in planted_files(place, needles)]
 
 
 def production_node(directory, certificates, storage="raft"):

@@ -209,6 +209,7 @@ def of(file, path, count=2):
 @only_secretum("OpenBao says nothing")
 def test_raw_records_show_everything_and_warn(fresh):
     own = fresh().start().initialize(1, 1).unseal()
+    own.is_raw = True
     wire = own.wire()
     file = own.directory / "audit" / "raw.log"
     options = {"file_path": str(file), "log_raw": True}

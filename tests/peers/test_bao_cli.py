@@ -129,6 +129,50 @@ def test_token_revocation_modes(cli):
     cli.ok("token", "revoke", "-mode=orphan", orphan["client_token"])
 
 
+def test_token_roles(cli, name):
+    role = f"auth/token/roles/{name}"
+    cli.ok("policy", "write", name, "-", stdin=HCL)
+    fields = [f"allowed_policies={name}", "orphan=true", "token_explicit_max_ttl=2h", "path_suffix=x"]
+    assert "Success!" in cli.ok("write", role, *fields, "renewable=false").out
+    assert name in cli.ok("list", "auth/token/roles").out.split()
+    told = cli.ok("read", "-format=json", role).json["data"]
+    assert (told["allowed_policies"], told["orphan"], told["path_suffix"]) == ([name], True, "x")
+    made = cli.ok("token", "create", f"-role={name}", "-format=json").json["auth"]
+    assert made["orphan"] is True and made["renewable"] is False
+    assert sorted(made["token_policies"]) == sorted(["default", name])
+    found = cli.ok("token", "lookup", made["client_token"]).pairs
+    assert found["path"] == f"auth/token/create/{name}/x"
+    assert (found["role"], found["explicit_max_ttl"]) == (name, "2h")
+    refused = cli("token", "create", f"-role={name}", "-policy=other").expect(2)
+    assert "Code: 400" in refused.err
+    batch = cli.ok("token", "create", "-type=batch", "-policy=default", "-ttl=1h", "-field=token").out
+    assert batch.startswith(("hvb.", "b."))
+    assert cli.as_token(batch).ok("token", "lookup").pairs["type"] == "batch"
+    cli.ok("delete", role)
+    assert "Code: 400" in cli("token", "create", f"-role={name}").expect(2).err
+
+
+def test_wrapping(cli, kv1):
+    cli.ok("write", f"{kv1}/a", "x=1")
+    wrap = ("read", "-wrap-ttl=5m", "-format=json", f"{kv1}/a")
+    info = cli.ok(*wrap).json["wrap_info"]
+    assert (info["ttl"], info["creation_path"]) == (300, f"{kv1}/a")
+    token = info["token"]
+    looked_up = cli.ok("write", "-format=json", "sys/wrapping/lookup", f"token={token}").json
+    assert looked_up["data"]["creation_ttl"] == 300
+    again = cli.ok("write", "-format=json", "sys/wrapping/rewrap", f"token={token}").json
+    assert cli.ok("unwrap", "-field=x", again["wrap_info"]["token"]).out == "1"
+    for used in (token, again["wrap_info"]["token"]):
+        assert "wrapping token is not valid" in cli("unwrap", used).expect(2).err
+    # With the wrapping token as the only one that there is.
+    token = cli.ok(*wrap).json["wrap_info"]["token"]
+    assert cli.as_token(token).ok("unwrap", "-format=json").json["data"] == {"x": "1"}
+    # What a token is wrapped in tells its accessor.
+    made = cli.ok("token", "create", "-policy=default", "-wrap-ttl=60", "-format=json").json
+    auth = cli.ok("unwrap", "-format=json", made["wrap_info"]["token"]).json["auth"]
+    assert auth["accessor"] == made["wrap_info"]["wrapped_accessor"]
+
+
 def test_login(cli):
     cli.token = ""
     out = cli.ok("login", cli.node.root_token).out

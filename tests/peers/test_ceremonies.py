@@ -96,6 +96,21 @@ def test_hvac_generates_a_root_token(running):
     assert running.wire("").put("sys/decode-token", body).expect(200).data == {"token": token}
 
 
+def test_hvac_cancels_the_generation_of_a_root_token(running):
+    sys = running.hvac().sys
+    assert sys.read_root_generation_progress()["started"] is False
+    begun = sys.start_root_token_generation()
+    sys.generate_root(running.keys[0], begun["nonce"])
+    told = sys.read_root_generation_progress()
+    assert told["started"] and told["nonce"] == begun["nonce"]
+    assert (told["progress"], told["required"], told["complete"]) == (1, 2, False)
+    assert sys.cancel_root_generation().status_code == 204
+    assert sys.read_root_generation_progress()["started"] is False
+    # What was given before is forgotten.
+    begun = sys.start_root_token_generation()
+    assert sys.generate_root(running.keys[1], begun["nonce"])["progress"] == 1
+
+
 @only_secretum("OpenBao serves these paths to everybody or not at all")
 def test_strangers_take_no_part(running):
     nobody = running.wire("")
@@ -377,6 +392,8 @@ def test_a_single_node_keeps_the_lead(cli, wire):
     nodes = wire.get("sys/ha-status").expect(200).data["nodes"]
     assert [node["active_node"] for node in nodes] == [True]
     assert nodes[0]["api_address"] == before["leader_address"]
+    cli.node.hvac().sys.step_down()
+    until(lambda: wire.get("sys/leader").json["is_self"], "a leader")
     if cli.client == "secretum":
         assert "Success! Stepped down" in cli.ok("operator", "step-down").out
         until(lambda: wire.get("sys/leader").json["is_self"], "a leader")

@@ -50,6 +50,7 @@ def test_init_and_unseal_from_nothing(fresh):
     node = fresh().start()
     client = node.hvac(token="")
     assert client.sys.is_initialized() is False
+    assert client.sys.read_init_status() == {"initialized": False}
     assert node.wire().get("sys/health").status == 501
     assert client.sys.read_seal_status()["initialized"] is False
     sealed = node.wire().get("sys/mounts").expect(503)
@@ -308,6 +309,16 @@ def test_auth_methods_list(client):
     assert listed["token/"] == token
     tuning = client.sys.read_auth_method_tuning("token")["data"]
     assert tuning["token_type"] == "default-service" and tuning["max_lease_ttl"] == 720 * 3600
+
+
+def test_auth_methods_that_cannot_be_changed(client, name):
+    with pytest.raises(InvalidRequest):
+        client.sys.enable_auth_method("no-such-method", path=name)
+    with pytest.raises(InvalidRequest):
+        client.sys.enable_auth_method("token", path=name)
+    with pytest.raises(InvalidRequest):
+        client.sys.disable_auth_method("token")
+    assert f"{name}/" not in client.sys.list_auth_methods()["data"]
 
 
 def test_token_method_is_tuned(client, wire):

@@ -57,7 +57,8 @@ def test_lines_of_a_request_have_its_id(start, form):
         assert 'request{request_id="' in text
 
 
-def test_requests_are_logged_when_they_are_done(tmp_path):
+@pytest.mark.parametrize("by", ["signal", "request"])
+def test_requests_are_logged_until_it_is_told_otherwise(tmp_path, by):
     """Not through a development server: this is a key of the configuration."""
     document = settings(tmp_path, free_port(), None, "inmem")
     document["log_requests_level"] = "info"
@@ -81,7 +82,11 @@ def test_requests_are_logged_when_they_are_done(tmp_path):
         assert len(line["span"]["request_id"]) == 36
         document["log_requests_level"] = "off"
         file.write_text(json.dumps(document))
-        node.process.send_signal(signal.SIGHUP)
+        if by == "signal":
+            node.process.send_signal(signal.SIGHUP)
+        else:
+            node.wire().put("sys/config/reload/license").expect(400)
+            node.wire().put("sys/config/reload/configuration").expect(202)
         until(lambda: "audit files are opened anew" in node.log.read_text(), "a reload")
         before = len(logged())
         node.wire().get("auth/token/lookup-self").expect(200)

@@ -7,6 +7,7 @@ import subprocess
 import termios
 
 import pytest
+from command import Cli
 from node import until
 
 pytestmark = pytest.mark.only_secretum("our own command")
@@ -49,6 +50,25 @@ def test_a_secret_is_not_echoed(ours):
     code, seen = at_terminal(ours, "login", typed="hvs.planted-value-typed")
     assert code == 2 and "hidden" in seen
     assert "planted" not in seen
+
+
+def test_shares_are_not_echoed(ours, fresh):
+    node = fresh().start().initialize(shares=3, threshold=2)
+    at = Cli("secretum", node, ours.home)
+    for share in node.keys[:2]:
+        code, seen = at_terminal(at, "operator", "unseal", typed=share)
+        assert code == 0 and "hidden" in seen and share not in seen
+    assert "Sealed" in seen and "false" in seen
+    (ours.home / ".vault-token").write_text(node.root_token)
+    begun = at.ok("operator", "rekey", "-init", "-key-shares=1", "-key-threshold=1", "-format=json")
+    for command, nonce in [
+        ("rekey", begun.json["nonce"]),
+        ("generate-root", at.ok("operator", "generate-root", "-init", "-format=json").json["nonce"]),
+    ]:
+        code, seen = at_terminal(at, "operator", command, f"-nonce={nonce}", typed=node.keys[2])
+        assert code == 0 and "hidden" in seen and node.keys[2] not in seen, seen
+        code, seen = at_terminal(at, "operator", command, f"-nonce={nonce}", typed="planted-share")
+        assert code == 2 and "planted" not in seen, seen
 
 
 def test_nobody_is_asked_where_that_is_said(ours):

@@ -108,7 +108,7 @@ async fn serve(
         }
         supervisor.ready();
     };
-    signals.until_stopped(reload).await;
+    signals.until_stopped(core.reload_asked(), reload).await;
     supervisor.stopping();
     tracing::info!("ending: requests under way are finished");
     server.stop().await;

@@ -23,7 +23,7 @@ const ROTATION_ROUNDS: u64 = 60;
 pub(crate) async fn run(active: Arc<Active>) {
     let mut rounds = 0_u64;
     let mut removals = Removals::default();
-    let mut timer_rounds = Rounds::default();
+    let mut timers = Rounds::new(Arc::clone(&active.core.config.clock));
     let mut is_busy = false;
     loop {
         let rest = if is_busy { Duration::ZERO } else { REST };
@@ -39,7 +39,7 @@ pub(crate) async fn run(active: Arc<Active>) {
         tried(active.tokens.finish_revocations(&active).await);
         tried(active.activity.round(&active, rounds).await);
         // What is much takes turns with the rest: one step in a round, and the next round at once.
-        let due = active.timers.round(&active, &mut timer_rounds).await;
+        let due = timers.round(&active).await;
         let more_due = tried(due).unwrap_or_default();
         is_busy = tried(removals.step(&active).await).unwrap_or_default() || more_due;
         rounds += 1;

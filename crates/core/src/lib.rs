@@ -60,6 +60,7 @@ use secretum_storage::Storage;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// What a core is made from.
 #[derive(Debug)]
@@ -170,6 +171,11 @@ impl Core {
     pub fn recorded_headers(&self, values: impl Fn(&str) -> Vec<String>) -> Vec<RecordedHeader> {
         let active = self.active();
         active.map_or_else(Vec::new, |active| active.audited_headers.of(values))
+    }
+
+    /// Told when an operator asks that the configuration be read anew.
+    pub fn reload_asked(&self) -> &Notify {
+        &self.config.node.reload
     }
 
     /// Encrypts shares and tokens for their holders.

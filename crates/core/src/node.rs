@@ -3,6 +3,7 @@
 use secretum_engine::Fault;
 use serde_json::value::RawValue;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// What the process around a core tells it of itself.
 #[derive(Debug, Clone)]
@@ -13,6 +14,8 @@ pub struct NodeFacts {
     pub raw_storage_endpoint: bool,
     /// The levels of the log.
     pub log_levels: Arc<dyn LogLevels>,
+    /// Told when an operator asks that the configuration be read anew.
+    pub reload: Arc<Notify>,
 }
 
 /// The levels of the log, which operators may change while a server runs.
@@ -55,6 +58,7 @@ impl Default for NodeFacts {
             configuration: Arc::from(RawValue::NULL.to_owned()),
             raw_storage_endpoint: false,
             log_levels: Arc::new(NoLogs),
+            reload: Arc::default(),
         }
     }
 }

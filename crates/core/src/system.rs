@@ -271,6 +271,7 @@ fn node_rows(routes: Routes<Sys>) -> Routes<Sys> {
         .on::<settings::WriteUiHeader>(Verb::Write, "config/ui/headers/{header}", Access::Sudo)
         .on::<settings::DeleteUiHeader>(Verb::Delete, "config/ui/headers/{header}", Access::Sudo)
         .on::<settings::ReadConfiguration>(Verb::Read, "config/state/sanitized", Access::Token)
+        .on::<settings::ReloadConfiguration>(Verb::Write, "config/reload/{subsystem}", Access::Sudo)
         .on::<node::ReadInFlight>(Verb::Read, "in-flight-req", Access::Token)
         .shape(Shape::Bare)
         .on::<node::CountRequests>(Verb::Read, "internal/counters/requests", Access::Token)

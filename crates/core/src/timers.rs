@@ -1,18 +1,20 @@
 //! Timers: what engines want to be called for at a time.
 //!
-//! `sys/timer/<seconds, 16 hex digits>/<id>` holds the mount and what its engine gave. It is
-//! committed with the request that set it, and goes with what the engine writes when it is called: a
-//! crash in between calls the engine again. Finding what is due costs one look at the first keys,
-//! however many there are.
+//! `sys/timer/<seconds, 16 hex digits>/<digest of the mount and the timer's name>` holds the mount and
+//! what its engine gave. It is committed with the request that set it, and goes with what the engine
+//! writes when it is called: a crash in between calls the engine again. Finding what is due costs one
+//! look at the first keys, however many there are; cancelling one costs no look.
 
+use crate::CoreError;
 use crate::active::Active;
 use crate::mounts::{Mount, record_key};
-use crate::{Core, CoreError};
-use secretum_crypto::{ClockRef, RngRef, Timestamp, random_uuid};
-use secretum_engine::{Fault, Timer, to_json, unreadable};
+use bytes::Bytes;
+use secretum_crypto::{ClockRef, Timestamp, sha256};
+use secretum_engine::{Fault, TimerChange, TimerPlace, to_json, unreadable};
 use secretum_storage::{Batch, Key, PageOf, Precondition, StorageError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const PREFIX: &str = "sys/timer/";
@@ -26,18 +28,18 @@ const ROUND_PAGES: usize = 4;
 /// How often a call is made anew because a request won the race for a key; then it waits a round.
 const TRIES: usize = 4;
 
-/// Sets timers, and calls engines when their time has come.
+/// Calls engines when their time has come.
 #[derive(Debug)]
-pub(crate) struct Timers {
-    clock: ClockRef,
-    rng: RngRef,
-}
-
-/// Where a round goes on: behind what could not be done in the one before.
-#[derive(Debug, Default)]
 pub(crate) struct Rounds {
+    clock: ClockRef,
+    /// Where a round goes on: behind what could not be done in the one before.
     after: Option<Key>,
 }
+
+/// What a mount's engine wants of its timers: what is to stand at these keys, nothing where one is
+/// cancelled.
+#[derive(Default)]
+struct Changes(BTreeMap<Key, Option<Bytes>>);
 
 /// A timer as it is stored.
 #[derive(Serialize, Deserialize)]
@@ -46,42 +48,57 @@ struct Stored {
     data: Box<RawValue>,
 }
 
-impl Timers {
-    pub(crate) fn new(core: &Core) -> Self {
-        Self {
-            clock: core.config.clock.clone(),
-            rng: core.config.rng.clone(),
+/// The batch that sets and cancels timers of a mount's engine.
+///
+/// **Errors**: [`Fault::Internal`], [`Fault::Storage`].
+pub(crate) fn changes(mount: &Mount, changes: Vec<TimerChange>) -> Result<Batch, Fault> {
+    Ok(Changes::of(mount, changes)?.batch())
+}
+
+impl Changes {
+    fn of(mount: &Mount, changes: Vec<TimerChange>) -> Result<Self, Fault> {
+        let uuid = &mount.record.uuid;
+        let mut of_key = BTreeMap::new();
+        for change in changes {
+            match change {
+                TimerChange::Set(timer) => {
+                    let stored = Stored {
+                        mount: uuid.clone(),
+                        data: timer.data,
+                    };
+                    of_key.insert(key(uuid, &timer.place)?, Some(to_json(&stored)?));
+                }
+                // One that is set anew at its place stays.
+                TimerChange::Cancel(place) => {
+                    of_key.entry(key(uuid, &place)?).or_default();
+                }
+            }
         }
+        Ok(Self(of_key))
     }
 
-    /// The batch that sets the timers of a mount's engine.
-    ///
-    /// **Errors**: [`Fault::Internal`], [`Fault::Storage`].
-    pub(crate) fn set(&self, mount: &Mount, timers: Vec<Timer>) -> Result<Batch, Fault> {
-        let mut batch = Batch::new();
-        for timer in timers {
-            let stored = Stored {
-                mount: mount.record.uuid.clone(),
-                data: timer.data,
-            };
-            let id = random_uuid(&*self.rng).map_err(Fault::internal)?;
-            batch = batch.put(key(timer.at, &id)?, to_json(&stored)?);
-        }
-        Ok(batch)
+    fn batch(self) -> Batch {
+        let changes = self.0.into_iter();
+        changes.fold(Batch::new(), |batch, (key, stored)| match stored {
+            Some(stored) => batch.put(key, stored),
+            None => batch.delete(key),
+        })
+    }
+}
+
+impl Rounds {
+    pub(crate) fn new(clock: ClockRef) -> Self {
+        Self { clock, after: None }
     }
 
     /// Calls the engines whose timers are due; whether there is more that can be done at once.
     ///
     /// **Errors**: [`CoreError`] where the storage cannot be read.
-    pub(crate) async fn round(
-        &self,
-        active: &Active,
-        rounds: &mut Rounds,
-    ) -> Result<bool, CoreError> {
+    pub(crate) async fn round(&mut self, active: &Active) -> Result<bool, CoreError> {
         let prefix = Key::try_from(PREFIX)?;
         let end = ends(self.clock.now())?;
         for _ in 0..ROUND_PAGES {
-            let after = rounds.after.as_ref();
+            let after = self.after.as_ref();
             let page = (active.storage)
                 .page(&prefix, after, PAGE, PageOf::Keys)
                 .await?;
@@ -93,56 +110,64 @@ impl Timers {
             let all_due = due.len() == rows;
             for key in due {
                 // Before it is tried: one that fails keeps none behind it from its turn.
-                rounds.after = Some(key.clone());
+                self.after = Some(key.clone());
                 if active.ending.is_cancelled() {
                     return Ok(false);
                 }
-                if let Err(error) = call(active, key).await {
+                if let Err(error) = self.call(active, key).await {
                     tracing::warn!(%error, "a timer of an engine could not be served; it is tried again");
                 }
             }
             if !all_due || !page.more {
-                rounds.after = None;
+                self.after = None;
                 return Ok(false);
             }
         }
         Ok(true)
     }
-}
 
-/// Calls the engine of one timer, and removes it with what that writes.
-async fn call(active: &Active, key: Key) -> Result<(), Fault> {
-    let Some(entry) = active.storage.get(&key).await? else {
-        return Ok(());
-    };
-    let stored: Stored =
-        serde_json::from_slice(&entry.value).map_err(|error| unreadable("timer", &error))?;
-    for _ in 0..TRIES {
-        let Some(mount) = active.mounts.of(&stored.mount) else {
-            // Its data go with it. A mount that is there and could not be opened keeps its timers.
-            let gone = record_key(&stored.mount)?;
-            let writes = Batch::new().delete(key);
-            active
-                .commit(writes.require(gone, Precondition::Absent))
-                .await?;
+    /// Calls the engine of one timer, and removes it with what that writes.
+    async fn call(&self, active: &Active, key: Key) -> Result<(), Fault> {
+        let Some(entry) = active.storage.get(&key).await? else {
             return Ok(());
         };
-        let writes = mount.engine.due(&stored.data).await?;
-        mount.check_writes(&writes)?;
-        let at = Precondition::At(entry.revision);
-        let writes = mount.fence(writes)?.delete_if(key.clone(), at);
-        match active.commit(writes).await {
-            Err(StorageError::Conflict { .. }) => active.read_point().await?,
-            committed => return Ok(committed.map(drop)?),
+        let stored: Stored =
+            serde_json::from_slice(&entry.value).map_err(|error| unreadable("timer", &error))?;
+        for _ in 0..TRIES {
+            let Some(mount) = active.mounts.of(&stored.mount) else {
+                // Its data go with it. A mount that is there and could not be opened keeps its timers.
+                let gone = record_key(&stored.mount)?;
+                let writes = Batch::new().delete(key);
+                active
+                    .commit(writes.require(gone, Precondition::Absent))
+                    .await?;
+                return Ok(());
+            };
+            let writes = mount.engine.due(&stored.data, self.clock.now()).await?;
+            mount.check_writes(&writes.batch)?;
+            let mut changes = Changes::of(&mount, writes.timers)?;
+            let at = Precondition::At(entry.revision);
+            let writes = match changes.0.remove(&key).flatten() {
+                Some(again) => writes.batch.put_if(key.clone(), at, again),
+                None => writes.batch.delete_if(key.clone(), at),
+            };
+            let writes = mount.fence(writes)?.and(changes.batch());
+            match active.commit(writes).await {
+                Err(StorageError::Conflict { .. }) => active.read_point().await?,
+                committed => return Ok(committed.map(drop)?),
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
-fn key(at: Timestamp, id: &str) -> Result<Key, Fault> {
+/// Where a timer of a mount is stored.
+fn key(mount: &str, place: &TimerPlace) -> Result<Key, Fault> {
     // A part of a second counts whole: a call never comes before its time.
     let nanos = Duration::from_nanos(999_999_999);
-    let seconds = at.plus(nanos).unix_seconds().max(0);
+    let seconds = place.at.plus(nanos).unix_seconds().max(0);
+    // A digest, whatever the length of the name.
+    let id = hex::encode(sha256(format!("{mount}/{}", place.name).as_bytes()));
     Ok(Key::try_from(format!("{PREFIX}{seconds:016x}/{id}"))?)
 }
 
@@ -166,7 +191,11 @@ mod tests {
             (-1, 0, true),
             (i64::MAX, 5_000_000_000, false),
         ] {
-            let key = key(Timestamp::from_unix_nanos(at_nanos), "id").unwrap();
+            let place = TimerPlace {
+                at: Timestamp::from_unix_nanos(at_nanos),
+                name: "a".to_owned(),
+            };
+            let key = key("mount", &place).unwrap();
             let end = ends(Timestamp::from_unix_nanos(now_nanos)).unwrap();
             assert_eq!(key < end, is_due, "{at_nanos} {now_nanos}");
         }

@@ -19,7 +19,10 @@ mod issue;
 mod limits;
 mod record;
 #[cfg(feature = "fuzzing")]
-pub(crate) use record::fuzzing;
+pub(crate) mod fuzzing {
+    pub use super::batch::fuzzing::token_text;
+    pub use super::record::fuzzing::token_record;
+}
 mod revoke;
 mod role;
 mod tidy;

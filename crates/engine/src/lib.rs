@@ -41,9 +41,10 @@ pub use reply::{Listing, RawReply, Recorded, Reply, Shape, listing};
 pub use routes::{Routes, Row, RowId};
 pub use store::{LIST_NAMES_MAX, LIST_PAGE, MountStorage, Record, expect, to_json, unreadable};
 pub use table::{Matched, RouteTable};
-pub use timer::Timer;
+pub use timer::{Timer, TimerChange, TimerPlace, Writes};
 pub use touch::{Touch, Touches};
 
+use secretum_crypto::Timestamp;
 use secretum_storage::Batch;
 use serde_json::value::RawValue;
 use std::future::Future;
@@ -90,7 +91,11 @@ pub trait Engine: Send + Sync + Sized + 'static {
 
     /// Does what a [`Timer`] was set for, and says what to write. It may be called again for one that
     /// it was called for before, and for one whose answer nobody got; never before its time.
-    fn due(&self, _data: &RawValue) -> impl Future<Output = Result<Batch, Fault>> + Send {
+    fn due(
+        &self,
+        _data: &RawValue,
+        _now: Timestamp,
+    ) -> impl Future<Output = Result<Writes, Fault>> + Send {
         let reason = format!("`{}` sets no timers", Self::KIND);
         async { Err(Fault::Internal(reason)) }
     }

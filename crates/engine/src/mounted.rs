@@ -5,9 +5,11 @@ use crate::openapi::Document;
 use crate::reply::{RawReply, Recorded, Shape};
 use crate::{
     Access, Context, Engine, Fault, Lease, LeaseTerms, Matched, RouteTable, RowId, Touch, Verb,
+    Writes,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use secretum_crypto::Timestamp;
 use secretum_storage::Batch;
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -94,7 +96,11 @@ pub trait Mounted: Send + Sync + std::fmt::Debug {
     fn renew<'a>(&'a self, lease: &'a Lease, seconds: u64) -> BoxFuture<'a, Result<Batch, Fault>>;
 
     /// Does what a timer was set for.
-    fn due<'a>(&'a self, data: &'a RawValue) -> BoxFuture<'a, Result<Batch, Fault>>;
+    fn due<'a>(
+        &'a self,
+        data: &'a RawValue,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Writes, Fault>>;
 
     /// Adds the rows to an OpenAPI document, below `prefix`; only those that match `path`, where one
     /// is given.
@@ -213,8 +219,12 @@ impl<E: Engine> Mounted for MountedEngine<E> {
         self.engine.renew(lease, seconds).boxed()
     }
 
-    fn due<'a>(&'a self, data: &'a RawValue) -> BoxFuture<'a, Result<Batch, Fault>> {
-        self.engine.due(data).boxed()
+    fn due<'a>(
+        &'a self,
+        data: &'a RawValue,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Writes, Fault>> {
+        self.engine.due(data, now).boxed()
     }
 
     fn describe(&self, document: &mut Document, prefix: &str, path: Option<&str>) {

@@ -1,6 +1,6 @@
 //! [`Reply`]: what a handler answers and wants written.
 
-use crate::{Fault, NewLease, ReplyLease, Timer};
+use crate::{Fault, NewLease, ReplyLease, TimerChange, Writes};
 use secretum_api::{Auth, WrapInfo};
 use secretum_storage::Batch;
 use serde::Serialize;
@@ -36,8 +36,8 @@ pub struct Reply<T> {
     pub data: Option<T>,
     /// What core commits before it answers, whole or not at all.
     pub writes: Batch,
-    /// When the engine wants to be called; committed with the writes.
-    pub timers: Vec<Timer>,
+    /// What becomes of the engine's timers; committed with the writes.
+    pub timers: Vec<TimerChange>,
     /// What the caller should know.
     pub warnings: Vec<Cow<'static, str>>,
     /// A token that the request issued or renewed.
@@ -93,11 +93,8 @@ impl<T> Reply<T> {
     }
 
     /// An answer without content that wants this written.
-    pub fn wrote(writes: Batch) -> Self {
-        Self {
-            writes,
-            ..Self::empty()
-        }
+    pub fn wrote(writes: impl Into<Writes>) -> Self {
+        Self::empty().with_writes(writes)
     }
 
     /// An answer that issued a token.
@@ -130,15 +127,10 @@ impl<T> Reply<T> {
 
     /// Adds what is to be written.
     #[must_use]
-    pub fn with_writes(mut self, writes: Batch) -> Self {
-        self.writes = self.writes.and(writes);
-        self
-    }
-
-    /// Adds when the engine wants to be called.
-    #[must_use]
-    pub fn with_timers(mut self, timers: impl IntoIterator<Item = Timer>) -> Self {
-        self.timers.extend(timers);
+    pub fn with_writes(mut self, writes: impl Into<Writes>) -> Self {
+        let writes = writes.into();
+        self.writes = self.writes.and(writes.batch);
+        self.timers.extend(writes.timers);
         self
     }
 
@@ -177,8 +169,8 @@ pub struct RawReply {
     pub data: Option<Box<RawValue>>,
     /// What core commits before it answers.
     pub writes: Batch,
-    /// When the engine wants to be called; committed with the writes.
-    pub timers: Vec<Timer>,
+    /// What becomes of the engine's timers; committed with the writes.
+    pub timers: Vec<TimerChange>,
     /// What the caller should know.
     pub warnings: Vec<Cow<'static, str>>,
     /// A token that the request issued or renewed.

@@ -32,13 +32,20 @@ const READS: [(Verb, &str); 12] = [
     (Verb::Help, "data/a/b"),
 ];
 
-const WRITES: [(Verb, &str, &str); 8] = [
+const WRITES: [(Verb, &str, &str); 11] = [
     (Verb::Write, "a/b", r#"{"c":1}"#),
     (Verb::Write, "data/a/b", r#"{"data":{"c":1.10}}"#),
     (Verb::Patch, "data/a/b", r#"{"data":{"c":null,"d":{}}}"#),
+    (
+        Verb::Write,
+        "data/a/b",
+        r#"{"data":{"c":1},"options":{"ttl":60}}"#,
+    ),
     (Verb::Write, "undelete/a/b", r#"{"versions":[1,2]}"#),
     (Verb::Write, "delete/a/b", r#"{"versions":[1,2]}"#),
     (Verb::Write, "destroy/a/b", r#"{"versions":"1,2"}"#),
+    (Verb::Write, "copy/c", r#"{"source":"a/b"}"#),
+    (Verb::Write, "move/d", r#"{"source":"c","cas":0}"#),
     (Verb::Patch, "metadata/a/b", r#"{"max_versions":1}"#),
     (
         Verb::Write,

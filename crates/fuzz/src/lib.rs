@@ -79,6 +79,8 @@ pub const TARGETS: &[Target] = &[
     target("request_path", path::run),
     target("shamir", shamir::run),
     target("token_record", core::token_record),
+    target("token_text", core::token_text),
+    target("wrapped_answer", core::wrapped_answer),
 ];
 
 /// The target of this name.

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -177,13 +178,16 @@ impl Signals {
         })
     }
 
-    /// Waits for SIGINT or SIGTERM; calls `reload` at every SIGHUP.
-    pub async fn until_stopped(mut self, mut reload: impl AsyncFnMut()) {
+    /// Waits for SIGINT or SIGTERM; calls `reload` at every SIGHUP, and whenever `asked` is told.
+    pub async fn until_stopped(mut self, asked: &Notify, mut reload: impl AsyncFnMut()) {
         let reloads = async {
-            while self.hangup.recv().await.is_some() {
+            loop {
+                tokio::select! {
+                    Some(()) = self.hangup.recv() => {}
+                    () = asked.notified() => {}
+                }
                 reload().await;
             }
-            std::future::pending().await
         };
         // A reload that takes its time does not keep the server from ending.
         tokio::select! {

@@ -19,6 +19,9 @@ use std::io::{BufReader, Read};
 /// The longest line that is completed, in bytes.
 const LINE_BYTES_MAX: u64 = 64 << 10;
 
+/// Bash takes what stands behind one of these for a word of its own.
+const BASH_BREAKS: [char; 3] = ['=', ':', '@'];
+
 /// Prints what makes a shell complete commands, flags, mounts and paths
 ///
 ///   source <(secretum completion bash)
@@ -91,9 +94,14 @@ impl Completion {
 fn read_line() -> String {
     let mut line = String::new();
     let input = std::io::stdin().lock().take(LINE_BYTES_MAX);
-    BufReader::new(input)
-        .read_to_string(&mut line)
-        .map_or_else(|_| String::new(), |_| line)
+    if BufReader::new(input).read_to_string(&mut line).is_err() {
+        return String::new();
+    }
+    // Fish ends what is typed with one, which is no blank behind the last word.
+    if line.ends_with('\n') {
+        line.pop();
+    }
+    line
 }
 
 /// Prints what may stand at the end of a line, each on a line of its own. Whatever goes wrong, there
@@ -109,8 +117,7 @@ async fn offer(line: &str, shell: Option<Shell>) -> Result<(), Failure> {
     offers.retain(|offer| offer.starts_with(&line.last) && !offer.contains(char::is_control));
     offers.sort_unstable();
     offers.dedup();
-    // Bash takes what stands behind an equals sign for a word of its own.
-    let hidden = match (shell, line.last.rfind('=')) {
+    let hidden = match (shell, line.last.rfind(BASH_BREAKS)) {
         (Some(Shell::Bash), Some(at)) => at + 1,
         _ => 0,
     };

@@ -6,6 +6,7 @@ use clap::Args;
 use secretum_server::{Limits, ListenerConfig, Signals, floor, tls};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use tokio::sync::Notify;
 
 /// Serves a constant, for benchmarks
 #[derive(Args)]
@@ -34,7 +35,7 @@ pub(crate) fn run(floor: Floor) -> Result<(), Failure> {
         let signals = Signals::watch().map_err(Failure::display)?;
         let listener = ListenerConfig::tcp(floor.listen, tls, Limits::default());
         let server = floor::start(listener).await.map_err(Failure::display)?;
-        signals.until_stopped(async || {}).await;
+        signals.until_stopped(&Notify::new(), async || {}).await;
         server.stop().await;
         Ok(())
     })

@@ -14,11 +14,21 @@ use std::sync::Arc;
 /// Where headers of the web pages are stored.
 const UI_HEADERS: &str = "sys/ui-header/";
 
+/// What can be read anew.
+const CONFIGURATION: &str = "configuration";
+
 /// How many values a header of the web pages may have.
 const UI_VALUES_MAX: usize = 64;
 
 /// The longest name or value of such a header, in bytes.
 const UI_BYTES_MAX: usize = 8_192;
+
+/// Reads the server's configuration anew, as SIGHUP does.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct ReloadConfiguration {
+    /// `configuration`.
+    subsystem: String,
+}
 
 /// Tells which pages of other origins may ask.
 #[derive(Deserialize, JsonSchema)]
@@ -182,6 +192,17 @@ handler!(WriteUiHeader, (), ask, context => {
 handler!(DeleteUiHeader, (), ask, context => {
     let key = ui_headers(context)?.key(&ask.header.to_ascii_lowercase())?;
     Ok(Reply::wrote(Batch::new().delete(key)))
+});
+
+handler!(ReloadConfiguration, (), ask, context => {
+    if ask.subsystem != CONFIGURATION {
+        return Err(Fault::invalid(format!(
+            "there is no subsystem {:?}: `{CONFIGURATION}` can be read anew", ask.subsystem
+        )));
+    }
+    System::of(context)?.active.core.config.node.reload.notify_one();
+    let told = "the configuration is being read anew, as at SIGHUP: the server's log tells what came of it";
+    Ok(Reply::empty().accepted().warn(told))
 });
 
 handler!(ReadConfiguration, Configuration, _ask, context => {

@@ -47,6 +47,26 @@ struct Kept {
     lease: Option<LeaseGrant>,
 }
 
+impl Kept {
+    fn read(bytes: &[u8]) -> Result<Self, Fault> {
+        serde_json::from_slice(bytes).map_err(|error| unreadable("wrapped answer", &error))
+    }
+
+    /// The answer as it was before it was wrapped.
+    fn into_reply(self) -> Reply<Unwrapped> {
+        let mut reply = Reply::empty().refresh_after(self.refresh_seconds);
+        reply.data = self.data.map(Unwrapped);
+        // Nobody can have it but by this answer.
+        reply.issues = self.auth.is_some() || self.lease.is_some();
+        reply.lease = (self.lease).map(|grant| Box::new(ReplyLease::Granted(grant)));
+        reply.auth = self.auth.map(Box::new);
+        self.warnings.into_iter().fold(reply, Reply::warn)
+    }
+}
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
+
 /// Puts an answer behind a token.
 ///
 /// **Errors**: [`Fault::Storage`].
@@ -189,8 +209,7 @@ async fn find(context: &Context, token: &str) -> Result<Found, Fault> {
         .get(&place)
         .await?
         .ok_or_else(unknown)?;
-    let kept = serde_json::from_slice(&entry.value)
-        .map_err(|error| unreadable("wrapped answer", &error))?;
+    let kept = Kept::read(&entry.value)?;
     let writes = system
         .active
         .tokens
@@ -209,15 +228,7 @@ impl Handle<Unwrap> for Sys {
 
     async fn handle(&self, request: Unwrap, context: &Context) -> Result<Reply<Unwrapped>, Fault> {
         let Found { kept, writes, .. } = find(context, &request.token).await?;
-        let mut reply = Reply::empty()
-            .with_writes(writes)
-            .refresh_after(kept.refresh_seconds);
-        reply.data = kept.data.map(Unwrapped);
-        // Nobody can have it but by this answer.
-        reply.issues = kept.auth.is_some() || kept.lease.is_some();
-        reply.lease = (kept.lease).map(|grant| Box::new(ReplyLease::Granted(grant)));
-        reply.auth = kept.auth.map(Box::new);
-        Ok(kept.warnings.into_iter().fold(reply, Reply::warn))
+        Ok(kept.into_reply().with_writes(writes))
     }
 }
 

@@ -37,6 +37,9 @@ pub(super) fn is_batch(text: &str) -> bool {
     text.starts_with(PREFIX)
 }
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
+
 impl BatchKey {
     pub(super) fn new(core: &Core) -> Result<Self, CoreError> {
         let mut key = Zeroizing::new([0; siv::KEY_BYTES]);

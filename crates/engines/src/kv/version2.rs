@@ -27,10 +27,10 @@ use crate::kv::listing::{ListSecrets, ScanSecrets};
 use meta::MountSettings;
 pub(super) use meta::key as meta_key;
 use schemars::JsonSchema;
+use secretum_crypto::Timestamp;
 use secretum_engine::{
-    Access, Context, Engine, Fault, Handle, MountStorage, Reply, Routes, Setup, Verb,
+    Access, Context, Engine, Fault, Handle, MountStorage, Reply, Routes, Setup, Verb, Writes,
 };
-use secretum_storage::Batch;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -93,8 +93,8 @@ impl Engine for Kv2 {
             .on::<Misplaced>(Verb::List, "{path*}", Access::Token)
     }
 
-    async fn due(&self, data: &RawValue) -> Result<Batch, Fault> {
-        self.end_version(data).await
+    async fn due(&self, data: &RawValue, now: Timestamp) -> Result<Writes, Fault> {
+        self.end_versions(data, now).await
     }
 }
 

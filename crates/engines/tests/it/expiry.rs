@@ -1,13 +1,15 @@
 //! Versions of KV version 2 with a time to live.
 
 use crate::mount::{Ask, Mount};
-use secretum_engine::{Fault, RawReply, Timer, Verb};
+use proptest::prelude::*;
+use secretum_crypto::Timestamp;
+use secretum_engine::{Fault, RawReply, Verb};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-async fn put(mount: &Mount, path: &str, body: Value) -> Vec<Timer> {
+async fn put(mount: &Mount, path: &str, body: Value) {
     let ask = Ask::new(Verb::Write, format!("data/{path}")).body(body);
-    mount.run(&ask).await.unwrap().timers
+    mount.run(&ask).await.unwrap();
 }
 
 fn of(reply: RawReply) -> Value {
@@ -27,14 +29,13 @@ async fn metadata(mount: &Mount, path: &str) -> Result<Value, Fault> {
 #[tokio::test]
 async fn a_version_ends_exactly_at_its_time() {
     let mount = Mount::kv2();
-    let timers = put(
+    put(
         &mount,
         "a",
         json!({"data": {"k": 1}, "options": {"ttl": "60s"}}),
     )
     .await;
-    assert_eq!(timers.len(), 1);
-    assert_eq!(timers[0].at.unix_seconds(), 1_800_000_060);
+    assert_eq!(mount.timers(), [(1_800_000_060, "a".to_owned())]);
     let told = read(&mount, "a", 0).await;
     assert_eq!(told["metadata"]["expire_time"], "2027-01-15T08:01:00Z");
     assert_eq!(told["metadata"]["deletion_time"], "2027-01-15T08:01:00Z");
@@ -68,7 +69,7 @@ async fn the_timer_removes_what_is_over_and_nothing_else() {
     let mount = Mount::kv2();
     let long = "x".repeat(9_000);
     put(&mount, "a", json!({"data": {"first": 1}})).await;
-    let timers = put(
+    put(
         &mount,
         "a",
         json!({"data": {"k": long}, "options": {"ttl": 60}}),
@@ -77,14 +78,16 @@ async fn the_timer_removes_what_is_over_and_nothing_else() {
     put(&mount, "a", json!({"data": {"third": 1}})).await;
     mount.clock.advance(Duration::from_secs(60));
     let keys = mount.keys().await.len();
-    mount.due(&timers[0]).await;
+    mount.serve_timers().await;
     assert_eq!(mount.keys().await.len(), keys - 1);
     assert_eq!(read(&mount, "a", 1).await["data"]["first"], 1);
     assert_eq!(read(&mount, "a", 3).await["data"]["third"], 1);
     assert_eq!(read(&mount, "a", 2).await["metadata"]["destroyed"], true);
     // Twice is once.
-    mount.due(&timers[0]).await;
+    let data = serde_json::value::to_raw_value(&json!({"path": "a"})).unwrap();
+    mount.due(&data).await;
     assert_eq!(mount.keys().await.len(), keys - 1);
+    assert!(mount.timers().is_empty());
 }
 
 #[tokio::test]
@@ -100,28 +103,32 @@ async fn a_secret_goes_when_nothing_is_left_of_it() {
             mount.run(&ask).await.unwrap();
         }
         let body = json!({"data": {"k": 1}, "options": {"ttl": 60, "cas": 0}});
-        let timers = put(&mount, "a", body).await;
+        put(&mount, "a", body).await;
         mount.clock.advance(Duration::from_secs(60));
-        mount.due(&timers[0]).await;
+        mount.serve_timers().await;
         assert_eq!(metadata(&mount, "a").await.is_ok(), stays);
         assert_eq!(mount.keys().await.is_empty(), !stays);
     }
 }
 
 #[tokio::test]
-async fn a_timer_knows_its_own_version_from_a_later_one() {
+async fn the_timer_of_a_secret_that_went_ends_no_later_one() {
     let mount = Mount::kv2();
     let body = json!({"data": {"k": 1}, "options": {"ttl": 60}});
-    let timers = put(&mount, "a", body.clone()).await;
+    put(&mount, "a", body.clone()).await;
     mount
         .run(&Ask::new(Verb::Delete, "metadata/a"))
         .await
         .unwrap();
+    assert!(mount.timers().is_empty());
     mount.clock.advance(Duration::from_secs(30));
     put(&mount, "a", body).await;
     mount.clock.advance(Duration::from_secs(30));
-    mount.due(&timers[0]).await;
+    // One of before that somebody restored.
+    let data = serde_json::value::to_raw_value(&json!({"path": "a"})).unwrap();
+    mount.due(&data).await;
     assert_eq!(read(&mount, "a", 0).await["data"]["k"], 1);
+    assert_eq!(mount.timers(), [(1_800_000_090, "a".to_owned())]);
 }
 
 #[tokio::test]
@@ -141,17 +148,17 @@ async fn copies_end_when_their_source_does() {
     .await;
     mount.clock.advance(Duration::from_secs(10));
     let ask = Ask::new(Verb::Write, "move/b").body(json!({"source": "a"}));
-    let timers = mount.run(&ask).await.unwrap().timers;
-    let seconds: Vec<i64> = timers.iter().map(|timer| timer.at.unix_seconds()).collect();
-    assert_eq!(seconds, [1_800_000_060, 1_800_000_090]);
+    mount.run(&ask).await.unwrap();
+    assert_eq!(mount.timers(), [(1_800_000_060, "b".to_owned())]);
     mount.clock.advance(Duration::from_secs(50));
     assert!(read(&mount, "b", 1).await["data"].is_null());
     assert_eq!(read(&mount, "b", 2).await["data"]["k"], 2);
+    mount.serve_timers().await;
+    assert_eq!(mount.timers(), [(1_800_000_090, "b".to_owned())]);
     mount.clock.advance(Duration::from_secs(30));
-    for timer in &timers {
-        mount.due(timer).await;
-    }
+    mount.serve_timers().await;
     assert!(mount.keys().await.is_empty());
+    assert!(mount.timers().is_empty());
 }
 
 #[tokio::test]
@@ -171,7 +178,8 @@ async fn a_patch_keeps_the_end_unless_it_gives_another() {
     let kept = of(mount.run(&patch(json!({}))).await.unwrap());
     assert_eq!(kept["expire_time"], "2027-01-15T08:01:00Z");
     let moved = mount.run(&patch(json!({"ttl": "60s"}))).await.unwrap();
-    assert_eq!(moved.timers.len(), 1);
+    // The older of the two versions ends first.
+    assert_eq!(mount.timers(), [(1_800_000_060, "a".to_owned())]);
     assert_eq!(of(moved)["expire_time"], "2027-01-15T08:01:10Z");
     // A plain write says all there is to say.
     put(&mount, "a", json!({"data": {"k": 2}})).await;
@@ -199,4 +207,74 @@ async fn a_life_must_be_one() {
         assert!(matches!(refused, Fault::Invalid(_)), "{ttl}: {refused:?}");
     }
     assert!(mount.keys().await.is_empty());
+}
+
+/// What may be done with a secret that bears on its end.
+#[derive(Debug, Clone)]
+enum Step {
+    Put(Option<u64>),
+    Ask(Verb, &'static str, Value),
+    Wait(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let asks = prop_oneof![
+        Just((Verb::Delete, "data/a", json!({}))),
+        Just((Verb::Write, "destroy/a", json!({"versions": [1]}))),
+        Just((Verb::Write, "destroy/a", json!({"versions": [2, 3]}))),
+        Just((Verb::Write, "undelete/a", json!({"versions": [1, 2, 3]}))),
+        Just((Verb::Write, "metadata/a", json!({"max_versions": 2}))),
+        Just((Verb::Delete, "metadata/a", json!({}))),
+        Just((Verb::Delete, "metadata/b", json!({}))),
+        Just((Verb::Write, "copy/b", json!({"source": "a"}))),
+        Just((Verb::Write, "move/b", json!({"source": "a"}))),
+        Just((Verb::Write, "move/a", json!({"source": "b"}))),
+    ];
+    prop_oneof![
+        3 => prop::option::of(1_u64..90).prop_map(Step::Put),
+        3 => asks.prop_map(|(verb, path, body)| Step::Ask(verb, path, body)),
+        1 => (1_u64..60).prop_map(Step::Wait),
+    ]
+}
+
+/// When the first version of a secret is over that nobody removed, in seconds since the epoch.
+async fn next_end(mount: &Mount, path: &str) -> Option<i64> {
+    let meta = metadata(mount, path).await.ok()?;
+    let versions = meta["versions"].as_object()?.values();
+    let lasting = versions.filter(|version| version["destroyed"] == false);
+    lasting
+        .filter_map(|version| version["expire_time"].as_str())
+        .map(|time| Timestamp::parse_rfc3339(time).unwrap().unix_seconds())
+        .min()
+}
+
+proptest! {
+    #[test]
+    fn a_secret_has_one_timer_where_a_version_has_an_end(steps in prop::collection::vec(step(), 1..25)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mount = Mount::kv2();
+            for step in steps {
+                match step {
+                    Step::Put(ttl) => {
+                        let options = ttl.map_or(json!({}), |ttl| json!({"ttl": ttl}));
+                        put(&mount, "a", json!({"data": {"k": 1}, "options": options})).await;
+                    }
+                    Step::Ask(verb, path, body) => {
+                        // Some have nothing to act on, and are refused.
+                        let _refused = mount.run(&Ask::new(verb, path).body(body)).await;
+                    }
+                    Step::Wait(seconds) => mount.clock.advance(Duration::from_secs(seconds)),
+                }
+                mount.serve_timers().await;
+                let mut expected = Vec::new();
+                for path in ["a", "b"] {
+                    let end = next_end(&mount, path).await;
+                    expected.extend(end.map(|end| (end, path.to_owned())));
+                }
+                expected.sort();
+                assert_eq!(mount.timers(), expected);
+            }
+        });
+    }
 }

@@ -1,17 +1,17 @@
 //! [`Mount`]: an engine over a storage in memory.
 
 use crate::interleaved::Interleaved;
-use secretum_crypto::{SystemRng, TestClock, Timestamp};
+use secretum_crypto::{Clock, SystemRng, TestClock, Timestamp};
 use secretum_engine::{
-    Body, Context, Fault, Input, Matched, MountStorage, Mounted, RawReply, Setup, Timer, Touch,
-    Verb,
+    Body, Context, Fault, Input, Matched, MountStorage, Mounted, RawReply, Setup, TimerChange,
+    Touch, Verb,
 };
 use secretum_storage::memory::MemoryStorage;
 use secretum_storage::{Batch, Key, PageOf, Storage, StorageError};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const PREFIX: &str = "mount/test/";
@@ -21,7 +21,11 @@ pub(crate) struct Mount {
     engine: Arc<dyn Mounted>,
     storage: Arc<MemoryStorage>,
     pub(crate) clock: Arc<TestClock>,
+    timers: Mutex<Timers>,
 }
+
+/// What an engine set: by time and name, what it gave.
+type Timers = BTreeMap<(Timestamp, String), Box<RawValue>>;
 
 /// A request to an engine.
 #[derive(Debug, Clone)]
@@ -88,6 +92,7 @@ impl Mount {
             engine: kind.build(setup).unwrap(),
             storage,
             clock,
+            timers: Mutex::default(),
         }
     }
 
@@ -140,19 +145,56 @@ impl Mount {
         loop {
             let mut reply = self.call(ask).await?;
             if self.commit(std::mem::take(&mut reply.writes)).await {
+                self.change_timers(std::mem::take(&mut reply.timers));
                 return Ok(reply);
             }
         }
     }
 
-    /// As the core does when a timer is due.
-    pub(crate) async fn due(&self, timer: &Timer) {
+    fn change_timers(&self, changes: Vec<TimerChange>) {
+        let mut timers = self.timers.lock().unwrap();
+        for change in &changes {
+            if let TimerChange::Cancel(place) = change {
+                timers.remove(&(place.at, place.name.clone()));
+            }
+        }
+        for change in changes {
+            if let TimerChange::Set(timer) = change {
+                timers.insert((timer.place.at, timer.place.name), timer.data);
+            }
+        }
+    }
+
+    /// When the timers that are set are due, in seconds since the epoch, and their names.
+    pub(crate) fn timers(&self) -> Vec<(i64, String)> {
+        let timers = self.timers.lock().unwrap();
+        let places = timers.keys().cloned();
+        places.map(|(at, name)| (at.unix_seconds(), name)).collect()
+    }
+
+    /// Calls the engine for the timers that are due, as the core does.
+    pub(crate) async fn serve_timers(&self) {
+        let now = self.clock.now();
+        while let Some((place, data)) = self.first_timer().filter(|((at, _), _)| *at <= now) {
+            self.due(&data).await;
+            // What it set anew is later.
+            self.timers.lock().unwrap().remove(&place);
+        }
+    }
+
+    fn first_timer(&self) -> Option<((Timestamp, String), Box<RawValue>)> {
+        let timers = self.timers.lock().unwrap();
+        timers
+            .first_key_value()
+            .map(|(place, data)| (place.clone(), data.clone()))
+    }
+
+    /// Calls the engine with what a timer was set with.
+    pub(crate) async fn due(&self, data: &RawValue) {
         loop {
-            if self
-                .commit(self.engine.due(&timer.data).await.unwrap())
-                .await
-            {
-                return;
+            let writes = self.engine.due(data, self.clock.now()).await.unwrap();
+            if self.commit(writes.batch).await {
+                return self.change_timers(writes.timers);
             }
         }
     }

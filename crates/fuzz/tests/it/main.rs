@@ -62,6 +62,8 @@ replayed! {
     request_path: 20_000,
     shamir: 10_000,
     token_record: 20_000,
+    token_text: 3_000,
+    wrapped_answer: 20_000,
 }
 
 #[test]

@@ -190,7 +190,9 @@ impl Tune {
                 refuse("`token_type` cannot be set for the auth method `token`")
             }
             "default-service" | "service" => Ok(()),
-            "default-batch" | "batch" => refuse("batch tokens are not served by this version"),
+            "default-batch" | "batch" => {
+                refuse("no auth method that can be enabled issues batch tokens in this version")
+            }
             _ => refuse("`token_type` must be `default-service` or `service`"),
         }
     }

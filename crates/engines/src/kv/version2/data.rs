@@ -105,7 +105,7 @@ impl Handle<ReadSecret> for Kv2 {
 }
 
 impl Kv2 {
-    /// Adds a version, and the timer that ends it.
+    /// Adds a version.
     async fn add(
         &self,
         secret: &mut Secret,
@@ -113,8 +113,7 @@ impl Kv2 {
         (now, expires): (Timestamp, Option<i64>),
     ) -> Result<Reply<VersionFacts>, KvError> {
         let (writes, facts) = self.add_version(secret, data, (now, expires)).await?;
-        let timers = secret.timer(secret.meta.current)?;
-        Ok(Reply::data(facts).with_writes(writes).with_timers(timers))
+        Ok(Reply::data(facts).with_writes(writes))
     }
 
     /// Whether a write may go on that names (or does not name) the newest version.

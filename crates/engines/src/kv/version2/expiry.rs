@@ -10,8 +10,7 @@ use super::secret::Secret;
 use schemars::JsonSchema;
 use secretum_api::fields::Seconds;
 use secretum_crypto::Timestamp;
-use secretum_engine::{Fault, Timer, unreadable};
-use secretum_storage::Batch;
+use secretum_engine::{Fault, Timer, TimerChange, TimerPlace, Writes, unreadable};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -43,52 +42,72 @@ impl Ttl {
     }
 }
 
-/// Which version a timer ends.
+/// Whose versions a timer ends.
 #[derive(Serialize, Deserialize)]
 struct End {
     path: String,
-    version: u64,
-    /// The end that it had when the timer was set: another one has a timer of its own.
-    expires: i64,
 }
 
-/// The timer that ends a version, where it has an end.
+/// What becomes of the timer of a secret of which the next version ended at `before`, and ends at
+/// `after` now: a secret has one timer where one of its versions has an end, and none otherwise.
 ///
 /// **Errors**: [`Fault::Internal`].
-pub(super) fn timer(path: &str, version: u64, meta: &Meta) -> Result<Option<Timer>, Fault> {
-    let facts = meta.versions.get(&version);
-    let ends = facts.filter(|facts| !facts.destroyed);
-    let Some(expires) = ends.and_then(|facts| facts.expires) else {
-        return Ok(None);
+pub(super) fn rearm(
+    path: &str,
+    before: Option<i64>,
+    after: Option<i64>,
+) -> Result<Vec<TimerChange>, Fault> {
+    if before == after {
+        return Ok(Vec::new());
+    }
+    let place = |nanos| TimerPlace {
+        at: Timestamp::from_unix_nanos(nanos),
+        name: path.to_owned(),
     };
+    let cancel = before.map(|nanos| TimerChange::Cancel(place(nanos)));
     let end = End {
         path: path.to_owned(),
-        version,
-        expires,
     };
-    Timer::of(Timestamp::from_unix_nanos(expires), &end).map(Some)
+    let set = after.map(|nanos| Timer::of(place(nanos), &end).map(TimerChange::Set));
+    Ok(cancel.into_iter().chain(set.transpose()?).collect())
+}
+
+impl Meta {
+    /// When the first of the versions that have an end is over.
+    pub(super) fn next_end(&self) -> Option<i64> {
+        let lasting = self.versions.values().filter(|version| !version.destroyed);
+        lasting.filter_map(|version| version.expires).min()
+    }
 }
 
 impl Kv2 {
-    /// Destroys the version of a timer, unless it went before or is another one now.
+    /// Destroys the versions of a secret whose time is over.
     ///
     /// **Errors**: [`Fault::Internal`], [`Fault::Storage`].
-    pub(super) async fn end_version(&self, data: &RawValue) -> Result<Batch, Fault> {
+    pub(super) async fn end_versions(
+        &self,
+        data: &RawValue,
+        now: Timestamp,
+    ) -> Result<Writes, Fault> {
         let end: End =
             serde_json::from_str(data.get()).map_err(|error| unreadable("timer", &error))?;
         let Some(mut secret) = self.find(&end.path).await? else {
-            return Ok(Batch::new());
+            return Ok(Writes::default());
         };
-        match secret.meta.versions.get_mut(&end.version) {
-            Some(meta) if meta.expires == Some(end.expires) && !meta.destroyed => {
+        let mut over = Vec::new();
+        for (version, meta) in &mut secret.meta.versions {
+            if !meta.destroyed && meta.is_destroyed(now) {
                 meta.destroyed = true;
+                over.push(*version);
             }
-            _ => return Ok(Batch::new()),
+        }
+        if over.is_empty() {
+            return Ok(Writes::default());
         }
         if secret.has_nothing_left() {
             return self.remove(&secret);
         }
-        self.put_without(&mut secret, &[end.version])
+        self.put_without(&mut secret, &over)
     }
 }
 

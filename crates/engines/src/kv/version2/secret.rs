@@ -6,7 +6,7 @@ use crate::kv::{KvError, version1};
 use bytes::Bytes;
 use secretum_api::fields::JsonObject;
 use secretum_crypto::Timestamp;
-use secretum_engine::{Fault, Record, Timer, expect, unreadable};
+use secretum_engine::{Fault, Record, Writes, expect, unreadable};
 use secretum_storage::{Batch, Precondition};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -20,6 +20,8 @@ pub(super) struct Secret {
     newest: Option<Bytes>,
     /// The record of the two; `None` where there is none yet.
     record: Option<Record>,
+    /// When its timer is due, where it has one: the end of a version, in nanoseconds since 1970.
+    timer: Option<i64>,
     /// The secret of the time of version 1, which counts as version 1 until it moves.
     old: Option<Record>,
 }
@@ -55,6 +57,7 @@ impl Kv2 {
             meta,
             newest: None,
             record: None,
+            timer: None,
             old: Some(old),
         }))
     }
@@ -66,6 +69,7 @@ impl Kv2 {
         let (meta, newest) = meta::decode(&record)?;
         Ok(Some(Secret {
             path: path.to_owned(),
+            timer: meta.next_end(),
             meta,
             newest,
             record: Some(record),
@@ -80,6 +84,7 @@ impl Kv2 {
             meta: Meta::new(now),
             newest: None,
             record: None,
+            timer: None,
             old: None,
         };
         Ok(self.find(path).await?.unwrap_or_else(new))
@@ -106,7 +111,14 @@ impl Kv2 {
 
     /// A batch that puts a changed secret in the place of the one that was read, and fails where it
     /// is no longer that.
-    pub(super) fn put(&self, secret: &Secret) -> Result<Batch, Fault> {
+    pub(super) fn put(&self, secret: &Secret) -> Result<Writes, Fault> {
+        Ok(Writes {
+            batch: self.put_record(secret)?,
+            timers: expiry::rearm(&secret.path, secret.timer, secret.meta.next_end())?,
+        })
+    }
+
+    fn put_record(&self, secret: &Secret) -> Result<Batch, Fault> {
         let place = self.store.key(&meta::key(&secret.path))?;
         let batch = Batch::new().put_if(
             place,
@@ -141,11 +153,15 @@ impl Kv2 {
         &self,
         secret: &mut Secret,
         versions: &[u64],
-    ) -> Result<Batch, Fault> {
+    ) -> Result<Writes, Fault> {
         if versions.contains(&secret.meta.current) {
             secret.newest = None;
         }
-        self.drop_values(self.put(secret)?, secret, versions)
+        let writes = self.put(secret)?;
+        Ok(Writes {
+            batch: self.drop_values(writes.batch, secret, versions)?,
+            ..writes
+        })
     }
 
     /// Adds the removal of the values of versions to a batch.
@@ -167,14 +183,15 @@ impl Kv2 {
         secret: &mut Secret,
         data: &JsonObject,
         (now, expires): (Timestamp, Option<i64>),
-    ) -> Result<(Batch, VersionFacts), KvError> {
+    ) -> Result<(Writes, VersionFacts), KvError> {
         let settings = self.settings().await?;
         let (before, value_before) = (secret.meta.current, secret.newest.take());
         let (version, dropped) = secret.meta.add_version(&settings, now, expires)?;
         let value = Bytes::copy_from_slice(data.get().as_bytes());
         let is_beside = meta::is_beside(data.get());
         secret.newest = is_beside.then(|| value.clone());
-        let mut batch = self.drop_values(self.put(secret)?, secret, &dropped)?;
+        let Writes { batch, timers } = self.put(secret)?;
+        let mut batch = self.drop_values(batch, secret, &dropped)?;
         let place = |version| self.store.key(&value_key(&secret.path, version));
         if let Some(value) = value_before.filter(|_| !dropped.contains(&before)) {
             batch = batch.put(place(before)?, value);
@@ -183,7 +200,7 @@ impl Kv2 {
             batch = batch.put(place(version)?, value);
         }
         let facts = secret.facts(version, now).ok_or(KvError::NotFound)?;
-        Ok((batch, facts))
+        Ok((Writes { batch, timers }, facts))
     }
 
     /// A batch that puts a whole secret, with these values of its versions, in the place of what was
@@ -193,9 +210,9 @@ impl Kv2 {
         (path, meta): (&str, &Meta),
         values: &[(u64, JsonObject)],
         found: Option<&Secret>,
-    ) -> Result<Batch, Fault> {
+    ) -> Result<Writes, Fault> {
         let mut batch = match found {
-            Some(found) => self.remove(found)?,
+            Some(found) => self.remove_records(found)?,
             // A write of version 1 that is under way must not be hidden behind this history.
             None => {
                 Batch::new().require(self.store.key(&version1::key(path))?, Precondition::Absent)
@@ -212,7 +229,11 @@ impl Kv2 {
         }
         let record = found.and_then(|found| found.record.as_ref());
         let place = self.store.key(&meta::key(path))?;
-        Ok(batch.put_if(place, expect(record), meta::encode(meta, newest.as_ref())?))
+        let timer = found.and_then(|found| found.timer);
+        Ok(Writes {
+            batch: batch.put_if(place, expect(record), meta::encode(meta, newest.as_ref())?),
+            timers: expiry::rearm(path, timer, meta.next_end())?,
+        })
     }
 
     /// A batch that fails where a secret is no longer as it was read.
@@ -227,7 +248,14 @@ impl Kv2 {
     }
 
     /// A batch that removes a secret, its history with it.
-    pub(super) fn remove(&self, secret: &Secret) -> Result<Batch, Fault> {
+    pub(super) fn remove(&self, secret: &Secret) -> Result<Writes, Fault> {
+        Ok(Writes {
+            batch: self.remove_records(secret)?,
+            timers: expiry::rearm(&secret.path, secret.timer, None)?,
+        })
+    }
+
+    fn remove_records(&self, secret: &Secret) -> Result<Batch, Fault> {
         let versions: Vec<u64> = secret.meta.versions.keys().copied().collect();
         let batch = self.drop_values(Batch::new(), secret, &versions)?;
         let batch = match &secret.record {
@@ -248,13 +276,6 @@ impl Kv2 {
 }
 
 impl Secret {
-    /// The timer that ends a version, where it has an end.
-    ///
-    /// **Errors**: [`Fault::Internal`].
-    pub(super) fn timer(&self, version: u64) -> Result<Option<Timer>, Fault> {
-        expiry::timer(&self.path, version, &self.meta)
-    }
-
     /// The version asked for: the newest where it is 0.
     pub(super) fn version(&self, asked: u64) -> Option<(u64, &VersionMeta)> {
         let version = if asked == 0 { self.meta.current } else { asked };

@@ -5,15 +5,15 @@
 //! requests would be that do the same one by one. So nobody gets at anything in this way that could
 //! not be had otherwise.
 
+use super::Kv2;
 use super::data::READ_TRIES;
 use super::secret::Secret;
-use super::{Kv2, expiry};
 use crate::kv::{KvError, SecretPath};
 use schemars::JsonSchema;
 use secretum_api::fields::{Count, JsonObject};
 use secretum_crypto::Timestamp;
-use secretum_engine::{Context, Exists, Fault, Handle, Input, Reply, Touch, Touches, Verb};
-use secretum_storage::{BATCH_BYTES_MAX, Batch};
+use secretum_engine::{Context, Exists, Fault, Handle, Input, Reply, Touch, Touches, Verb, Writes};
+use secretum_storage::BATCH_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 
 /// What the commit has beside the secret, in bytes: what encryption adds to keys and values, and what
@@ -206,30 +206,26 @@ impl Kv2 {
             for version in meta.versions.values_mut() {
                 version.destroyed = version.is_destroyed(now);
             }
-            let writes = self.put_whole((destination, &meta), &values, found.as_ref())?;
-            let writes = writes.and(self.leave(&source, transfer.removes_source)?);
-            if writes.bytes() > TRANSFER_BYTES_MAX {
+            let arrives = self.put_whole((destination, &meta), &values, found.as_ref())?;
+            let leaves = self.leave(&source, transfer.removes_source)?;
+            if arrives.batch.bytes() + leaves.batch.bytes() > TRANSFER_BYTES_MAX {
                 return Err(KvError::TooLargeToTransfer);
-            }
-            let mut timers = Vec::new();
-            for version in meta.versions.keys() {
-                timers.extend(expiry::timer(destination, *version, &meta)?);
             }
             let told = Transferred {
                 current_version: meta.current,
                 versions: values.len(),
             };
-            return Ok(Reply::data(told).with_writes(writes).with_timers(timers));
+            return Ok(Reply::data(told).with_writes(arrives).with_writes(leaves));
         }
         Err(Fault::Unavailable("the secret is being changed by others: try again".into()).into())
     }
 
     /// What becomes of the source: it stays as it was read, or goes.
-    fn leave(&self, source: &Secret, removes: bool) -> Result<Batch, Fault> {
+    fn leave(&self, source: &Secret, removes: bool) -> Result<Writes, Fault> {
         if removes {
             self.remove(source)
         } else {
-            self.require(source)
+            Ok(self.require(source)?.into())
         }
     }
 

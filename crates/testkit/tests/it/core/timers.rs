@@ -37,6 +37,26 @@ async fn a_secret_is_removed_with_its_timer_when_its_time_is_over() {
 }
 
 #[tokio::test]
+async fn what_is_written_over_or_removed_leaves_no_timer() {
+    let vault = Vault::open().await;
+    for minutes in 1..15 {
+        let body = json!({"data": {"k": 1}, "options": {"ttl": format!("{minutes}m")}});
+        vault.write("secret/data/a", body).await.unwrap();
+        assert_eq!(timers(&vault).await, 1);
+    }
+    let body = json!({"source": "a"});
+    vault.write("secret/copy/b", body.clone()).await.unwrap();
+    assert_eq!(timers(&vault).await, 2);
+    vault.write("secret/move/c", body).await.unwrap();
+    assert_eq!(timers(&vault).await, 2);
+    for path in ["b", "c"] {
+        let path = format!("secret/metadata/{path}");
+        vault.ask(Verb::Delete, &path).await.unwrap();
+    }
+    assert_eq!(timers(&vault).await, 0);
+}
+
+#[tokio::test]
 async fn timers_outlive_a_restart_and_a_move_of_the_mount() {
     let vault = Vault::open().await;
     vault.write("secret/data/a", short()).await.unwrap();
