@@ -2,7 +2,8 @@
 
 use crate::grpc::wire::key::KeyType;
 use crate::grpc::wire::{AzureKeyVaultKey, GcpKmsKey, KmsKey};
-use crate::grpc::{ANY_PORT, channel, decrypt, encrypt};
+use crate::grpc::{ANY_PORT, address, channel, decrypt, encrypt};
+use crate::moto::Moto;
 use crate::running::Place;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -139,16 +140,15 @@ async fn keys_of_azure_are_served_of_the_configured_vault_alone() {
     assert!(!service.log().contains("planted"), "{}", service.log());
 }
 
-#[tokio::test]
-async fn keys_of_aws_are_served_with_their_context() {
-    let Some(moto) = crate::moto::Moto::start().await else {
-        return;
-    };
+/// A new key of moto, and a service that has it.
+async fn aws(moto: &Moto) -> (String, Place) {
     let request = Client::new().post(&moto.address);
+    let signed = "AWS4-HMAC-SHA256 Credential=a/20260101/eu-central-1/kms/aws4_request, \
+                  SignedHeaders=host, Signature=x";
     let request = request
         .header("x-amz-target", "TrentService.CreateKey")
         .header("content-type", "application/x-amz-json-1.1")
-        .header("authorization", "AWS4-HMAC-SHA256 Credential=a/20260101/eu-central-1/kms/aws4_request, SignedHeaders=host, Signature=x")
+        .header("authorization", signed)
         .body("{}");
     let made = request.send().await.unwrap().text().await.unwrap();
     let (_, arn) = made.split_once("\"Arn\":").unwrap();
@@ -158,7 +158,15 @@ async fn keys_of_aws_are_served_with_their_context() {
          access_key_id = \"a\"\nsecret_access_key = \"planted\"\n",
         moto.address
     );
-    let place = place("aws", &kms);
+    (arn, place("aws", &kms))
+}
+
+#[tokio::test]
+async fn keys_of_aws_are_served_with_their_context() {
+    let Some(moto) = Moto::start().await else {
+        return;
+    };
+    let (arn, place) = aws(&moto).await;
     let mut service = place.start();
     let channel = channel(&mut service).await;
     let key = |application: &str, role: &str| {
@@ -181,4 +189,44 @@ async fn keys_of_aws_are_served_with_their_context() {
     let refused = encrypt(&channel, key("shop", "arn:role"), b"x").await;
     assert_eq!(refused.unwrap_err().code(), Code::FailedPrecondition);
     assert!(!service.log().contains("planted"), "{}", service.log());
+}
+
+/// What SOPS encrypts by this service, it opens by itself, and back. `SECRETUM_SOPS` names its command.
+#[tokio::test]
+async fn sops_opens_what_it_encrypted_by_this_service_without_it() {
+    let Some(sops) = std::env::var_os("SECRETUM_SOPS") else {
+        eprintln!("SECRETUM_SOPS names no `sops`: left out; ./test rust sets it");
+        return;
+    };
+    let Some(moto) = Moto::start().await else {
+        return;
+    };
+    let (arn, place) = aws(&moto).await;
+    let mut service = place.start();
+    let keys = format!("tcp://{}", address(&mut service));
+    let files = Place::new();
+    files.write("plain.json", "{\"password\":\"planted-value\"}");
+    let run = |by_service: bool, arguments: &[&str], file: &str| {
+        let mut command = Command::new(&sops);
+        command.args(arguments);
+        if by_service {
+            command.args(["--keyservice", &keys, "--enable-local-keyservice=false"]);
+        } else {
+            command.env("AWS_ENDPOINT_URL", &moto.address);
+            command.env("AWS_ACCESS_KEY_ID", "a");
+            command.env("AWS_SECRET_ACCESS_KEY", "b");
+        }
+        let run = command.arg(files.path(file)).output().unwrap();
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.success(), "{said}");
+        String::from_utf8(run.stdout).unwrap()
+    };
+    let encrypt = ["encrypt", "--kms", &arn, "--encryption-context", "app:shop"];
+    for by_service in [true, false] {
+        let sealed = run(by_service, &encrypt, "plain.json");
+        assert!(!sealed.contains("planted-value"));
+        files.write("sealed.json", &sealed);
+        let opened = run(!by_service, &["decrypt"], "sealed.json");
+        assert!(opened.contains("planted-value"), "{opened}");
+    }
 }
