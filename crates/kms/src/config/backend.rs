@@ -103,6 +103,18 @@ pub(super) fn backend(
 }
 
 /// The backend of this name, from its table.
+#[cfg_attr(
+    not(any(
+        feature = "age",
+        feature = "aws",
+        feature = "azure",
+        feature = "cosmian",
+        feature = "gcp",
+        feature = "local",
+        feature = "vault"
+    )),
+    expect(unused_variables, reason = "KMIP has TLS in every stage")
+)]
 fn of_name(
     reader: &mut Reader<'_>,
     kms: Section<'_>,
