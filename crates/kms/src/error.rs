@@ -354,7 +354,9 @@ impl KmsError {
     /// A [`Self::File`] of this file.
     #[cfg(any(
         feature = "age",
+        feature = "azure",
         feature = "cosmian",
+        feature = "gcp",
         feature = "kmip",
         feature = "local"
     ))]
@@ -372,14 +374,34 @@ impl KmsError {
 }
 
 /// The most characters of a server's own words that are shown.
-#[cfg(any(feature = "aws", feature = "cosmian", feature = "kmip"))]
+#[cfg(any(
+    feature = "aws",
+    feature = "azure",
+    feature = "cosmian",
+    feature = "gcp",
+    feature = "kmip"
+))]
 const SHOWN_MAX: usize = 200;
 
 /// A server's own words: one line, not too long.
-#[cfg(any(feature = "aws", feature = "cosmian", feature = "kmip"))]
+#[cfg(any(
+    feature = "aws",
+    feature = "azure",
+    feature = "cosmian",
+    feature = "gcp",
+    feature = "kmip"
+))]
 pub(crate) fn shown(text: &str) -> String {
     let printable = text.chars().filter(|c| !c.is_control());
     printable.take(SHOWN_MAX).collect()
+}
+
+/// An error, what it came from, what that came from, and so on.
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
+pub(crate) fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&cause| cause.source())
 }
 
 #[cfg(test)]

@@ -114,7 +114,9 @@ pub struct KeyPage {
 #[cfg(any(
     feature = "age",
     feature = "aws",
+    feature = "azure",
     feature = "cosmian",
+    feature = "gcp",
     feature = "kmip",
     feature = "local",
     feature = "vault"

@@ -24,7 +24,9 @@ mod codec;
 #[cfg(any(
     feature = "age",
     feature = "aws",
+    feature = "azure",
     feature = "cosmian",
+    feature = "gcp",
     feature = "kmip",
     feature = "local",
     feature = "vault"
@@ -47,13 +49,25 @@ mod resilience;
 pub mod rotation;
 mod service;
 pub mod stream;
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
+#[cfg(test)]
+mod test_answers;
 #[cfg(any(feature = "cosmian", feature = "kmip"))]
 #[cfg(test)]
 mod test_certificates;
 #[cfg(feature = "local")]
 #[cfg(test)]
 mod test_keys;
-#[cfg(any(feature = "aws", feature = "cosmian", feature = "kmip"))]
+#[cfg(any(feature = "azure", feature = "gcp"))]
+#[cfg(test)]
+mod test_python;
+#[cfg(any(
+    feature = "aws",
+    feature = "azure",
+    feature = "cosmian",
+    feature = "gcp",
+    feature = "kmip"
+))]
 mod tls;
 #[cfg(any(feature = "cosmian", feature = "kmip"))]
 pub mod ttlv;
@@ -63,7 +77,9 @@ pub use codec::{FormatError, Thing};
 #[cfg(any(
     feature = "age",
     feature = "aws",
+    feature = "azure",
     feature = "cosmian",
+    feature = "gcp",
     feature = "kmip",
     feature = "local",
     feature = "vault"
@@ -86,8 +102,12 @@ pub use provider::{Provider, Traits, Wrapped};
 pub use providers::age::{AgeFiles, AgeProvider, AgeRecipients};
 #[cfg(feature = "aws")]
 pub use providers::aws::{AwsCredentials, AwsProvider, AwsSettings};
+#[cfg(feature = "azure")]
+pub use providers::azure::{AzureAlgorithm, AzureCredentials, AzureProvider, AzureSettings};
 #[cfg(feature = "cosmian")]
 pub use providers::cosmian::{CosmianProvider, CosmianServer};
+#[cfg(feature = "gcp")]
+pub use providers::gcp::{GcpCredentials, GcpProvider, GcpSettings};
 #[cfg(feature = "kmip")]
 pub use providers::kmip::{KmipProvider, KmipServer};
 #[cfg(feature = "local")]

@@ -5,11 +5,15 @@
 pub mod age;
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(feature = "azure")]
+pub mod azure;
 #[cfg(feature = "cosmian")]
 pub mod cosmian;
 #[cfg(any(
     feature = "age",
+    feature = "azure",
     feature = "cosmian",
+    feature = "gcp",
     feature = "kmip",
     feature = "local"
 ))]
@@ -18,6 +22,8 @@ pub mod cosmian;
     expect(dead_code, reason = "only keys that stand in files are written")
 )]
 mod files;
+#[cfg(feature = "gcp")]
+pub mod gcp;
 #[cfg(feature = "kmip")]
 pub mod kmip;
 #[cfg(feature = "local")]
@@ -32,8 +38,12 @@ pub const ALL: &[&str] = &[
     age::NAME,
     #[cfg(feature = "aws")]
     aws::NAME,
+    #[cfg(feature = "azure")]
+    azure::NAME,
     #[cfg(feature = "cosmian")]
     cosmian::NAME,
+    #[cfg(feature = "gcp")]
+    gcp::NAME,
     #[cfg(feature = "kmip")]
     kmip::NAME,
     #[cfg(feature = "local")]

@@ -29,6 +29,8 @@ pub fn create_kms(
         }
         #[cfg(feature = "aws")]
         Backend::Aws(settings) => Arc::new(crate::AwsProvider::new(settings.as_ref().clone())),
+        #[cfg(feature = "azure")]
+        Backend::Azure(settings) => Arc::new(crate::AzureProvider::new(settings.as_ref().clone())),
         #[cfg(feature = "local")]
         Backend::Local(super::LocalKeys::File(path)) => {
             Arc::new(crate::EnvKeyProvider::from_file(path, Arc::clone(&rng))?)
@@ -41,6 +43,8 @@ pub fn create_kms(
         Backend::Cosmian(server) => {
             Arc::new(crate::CosmianProvider::new(server, Arc::clone(&rng))?)
         }
+        #[cfg(feature = "gcp")]
+        Backend::Gcp(settings) => Arc::new(crate::GcpProvider::new(settings.as_ref().clone())),
         #[cfg(feature = "kmip")]
         Backend::Kmip(server) => {
             let server = server.as_ref().clone();

@@ -41,6 +41,26 @@
 //! profile = "team"                           # access_key_id, secret_access_key, session_token
 //! timeout = "10s"
 //!
+//! [kms.azure]
+//! vault_url = "https://v.vault.azure.net"
+//! key_name = "app"                           # as default_key in [kms]
+//! key_version = "0a1b"                       # the newest where it is not there
+//! tenant_id = "t"                            # these three: AZURE_TENANT_ID and so on, or credentials
+//! client_id = "c"
+//! client_secret = "${AZURE_CLIENT_SECRET}"
+//! credentials = "workload_identity"          # or managed_identity, developer_tools
+//! algorithm = "RSA-OAEP-256"                 # A256GCM in a managed HSM
+//! authority_host = "https://login.example"   # ca_path, verify_challenge_resource, timeout
+//!
+//! [kms.gcp]
+//! project = "p"                              # GOOGLE_CLOUD_PROJECT where it is not there
+//! location = "europe-west3"                  # GOOGLE_CLOUD_LOCATION where it is not there
+//! key_ring = "r"
+//! key = "app"                                # as default_key in [kms]; in whole it names the three above
+//! endpoint = "https://kms.example"           # each of these is optional
+//! credentials_path = "~/gcp.json"
+//! timeout = "10s"                            # anonymous = true for emulators
+//!
 //! [kms.cosmian]
 //! server_url = "${COSMIAN_KMS_URL}"          # https://host:9998; this is where it comes from anyway
 //! api_key = "${COSMIAN_API_KEY}"             # and this
@@ -85,12 +105,17 @@
 
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(feature = "azure")]
+mod azure;
+mod backend;
 #[cfg(feature = "cosmian")]
 mod cosmian;
 mod create;
 mod environment;
 mod expand;
 mod fault;
+#[cfg(feature = "gcp")]
+mod gcp;
 #[cfg(feature = "kmip")]
 mod kmip;
 mod read;
@@ -166,9 +191,15 @@ pub enum Backend {
     /// AWS KMS.
     #[cfg(feature = "aws")]
     Aws(Box<crate::AwsSettings>),
+    /// Azure Key Vault, or a managed HSM.
+    #[cfg(feature = "azure")]
+    Azure(Box<crate::AzureSettings>),
     /// A Cosmian KMS.
     #[cfg(feature = "cosmian")]
     Cosmian(Box<crate::CosmianServer>),
+    /// Google Cloud KMS.
+    #[cfg(feature = "gcp")]
+    Gcp(Box<crate::GcpSettings>),
     /// A server that speaks KMIP.
     #[cfg(feature = "kmip")]
     Kmip(Box<crate::KmipServer>),

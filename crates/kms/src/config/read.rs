@@ -1,9 +1,9 @@
 //! From the tables of the file to a [`KmsConfig`].
 
+use super::backend::{backend, check_names};
 use super::fault::ConfigFault;
-use super::section::{Found, Reader, Section, nearest};
-use super::{Backend, CONFIG_BYTES_MAX, Environment, KmsConfig, Stage};
-use crate::providers::ALL;
+use super::section::{Found, Reader, Section};
+use super::{CONFIG_BYTES_MAX, Environment, KmsConfig, Stage};
 use crate::{
     CircuitBreakerConfig, KeyId, KmsCacheConfig, RateLimitConfig, ResilientKmsConfig, RetryConfig,
 };
@@ -22,7 +22,9 @@ const KMS_KEYS: &[&str] = &[
     "default_key",
     "age",
     "aws",
+    "azure",
     "cosmian",
+    "gcp",
     "kmip",
     "local",
     "vault",
@@ -44,26 +46,6 @@ const KMS_KEYS_OLD: &[(&str, &str)] = &[
     ("max_retries", "retries_max in [kms.retry]"),
     ("timeout", "timeout in [kms.retry]"),
 ];
-
-const AGE_KEYS: &[&str] = &[
-    "public_key_path",
-    "private_key_path",
-    "armor",
-    "allow_in_production",
-];
-
-const AGE_KEYS_OLD: &[(&str, &str)] = &[
-    ("recipients_path", "public_key_path"),
-    (
-        "recipient",
-        "the recipient into a file, and its path as public_key_path",
-    ),
-    ("identity_path", "private_key_path"),
-    ("key_path", "private_key_path"),
-    ("key_file", "private_key_path"),
-];
-
-const LOCAL_KEYS: &[&str] = &["keys_path", "keys_variable", "allow_in_production"];
 
 /// With `backend`, for that one, whichever the stage has.
 pub(super) fn parse(
@@ -157,7 +139,9 @@ fn stage(reader: &mut Reader<'_>, kms: Section<'_>) -> Option<Stage> {
 fn default_key(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Option<KeyId> {
     const NAMED: &[(&str, &str, &str)] = &[
         ("aws", "kms.aws", "key_id"),
+        ("azure", "kms.azure", "key_name"),
         ("cosmian", "kms.cosmian", "default_key_id"),
+        ("gcp", "kms.gcp", "key"),
         ("kmip", "kms.kmip", "default_key_id"),
     ];
     let faults = reader.faults.len();
@@ -185,7 +169,12 @@ fn default_key(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Optio
             at: 0,
         },
     };
-    let key = KeyId::new(found.value);
+    // Only keys of Azure are pinned so: there a version is named beside the key.
+    let version = own.and_then(|own| own.text(reader, "key_version"));
+    let key = KeyId::new(match version.filter(|version| !version.value.is_empty()) {
+        Some(version) => format!("{}/{}", found.value, version.value),
+        None => found.value,
+    });
     if key.is_err() {
         let name = if own.is_some() { name } else { "default_key" };
         reader.fault(
@@ -196,171 +185,6 @@ fn default_key(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Optio
         );
     }
     key.ok()
-}
-
-/// Looks at the names in the tables of all backends, those too that do not serve.
-fn check_names(reader: &mut Reader<'_>, kms: Section<'_>) {
-    let age = kms.below(reader, "age", "kms.age");
-    age.only(reader, AGE_KEYS, AGE_KEYS_OLD);
-    let local = kms.below(reader, "local", "kms.local");
-    local.only(reader, LOCAL_KEYS, &[]);
-    let vault = kms.below(reader, "vault", "kms.vault");
-    #[cfg(feature = "vault")]
-    vault.only(reader, super::vault::KEYS, super::vault::KEYS_OLD);
-    #[cfg(not(feature = "vault"))]
-    let _ = vault;
-    let aws = kms.below(reader, "aws", "kms.aws");
-    #[cfg(feature = "aws")]
-    aws.only(reader, super::aws::KEYS, super::aws::KEYS_OLD);
-    #[cfg(not(feature = "aws"))]
-    let _ = aws;
-    let cosmian = kms.below(reader, "cosmian", "kms.cosmian");
-    #[cfg(feature = "cosmian")]
-    cosmian.only(reader, super::cosmian::KEYS, super::cosmian::KEYS_OLD);
-    #[cfg(not(feature = "cosmian"))]
-    let _ = cosmian;
-    let kmip = kms.below(reader, "kmip", "kms.kmip");
-    #[cfg(feature = "kmip")]
-    kmip.only(reader, super::kmip::KEYS, super::kmip::KEYS_OLD);
-    #[cfg(not(feature = "kmip"))]
-    let _ = kmip;
-}
-
-fn backend(
-    reader: &mut Reader<'_>,
-    kms: Section<'_>,
-    stage: Stage,
-    named: Option<&str>,
-) -> Option<Backend> {
-    let key = stage.backend_key();
-    if named.is_none() && !kms.has(key) {
-        reader.fault(
-            kms.at,
-            format!(
-                "[kms] names no `{key}`; write {key} = \"…\", one of {}",
-                ALL.join(", ")
-            ),
-        );
-        return None;
-    }
-    let Found { value, at } = match named {
-        Some(name) => Found {
-            value: name.to_owned(),
-            at: kms.at.unwrap_or_default(),
-        },
-        None => kms.text(reader, key)?,
-    };
-    match value.as_str() {
-        #[cfg(feature = "age")]
-        "age" => {
-            let age = kms.below(reader, "age", "kms.age");
-            check_stage(reader, age, stage, at)?;
-            age_backend(reader, age, at)
-        }
-        #[cfg(feature = "local")]
-        "local" => {
-            let local = kms.below(reader, "local", "kms.local");
-            check_stage(reader, local, stage, at)?;
-            Some(Backend::Local(local_keys(reader, local)?))
-        }
-        #[cfg(feature = "aws")]
-        "aws" => {
-            let aws = kms.below(reader, "aws", "kms.aws");
-            let settings = super::aws::settings(reader, aws, stage, at)?;
-            Some(Backend::Aws(Box::new(settings)))
-        }
-        #[cfg(feature = "cosmian")]
-        "cosmian" => {
-            let cosmian = kms.below(reader, "cosmian", "kms.cosmian");
-            let server = super::cosmian::settings(reader, cosmian, stage, at)?;
-            Some(Backend::Cosmian(Box::new(server)))
-        }
-        #[cfg(feature = "kmip")]
-        "kmip" => {
-            let kmip = kms.below(reader, "kmip", "kms.kmip");
-            let server = super::kmip::settings(reader, kmip, at)?;
-            Some(Backend::Kmip(Box::new(server)))
-        }
-        #[cfg(feature = "vault")]
-        "vault" => {
-            let vault = kms.below(reader, "vault", "kms.vault");
-            let settings = super::vault::settings(reader, vault, stage, at)?;
-            Some(Backend::Vault(Box::new(settings)))
-        }
-        other => {
-            let mut message = format!("`{key}` names no provider of this program");
-            match nearest(other, ALL) {
-                Some(near) => message.push_str(&format!("; did you mean `{near}`?")),
-                None => message.push_str(&format!("; it has {}", ALL.join(", "))),
-            }
-            reader.fault(Some(at), message);
-            None
-        }
-    }
-}
-
-/// Refuses keys in files for production, unless the table of the backend says it once more.
-#[cfg(any(feature = "age", feature = "local"))]
-fn check_stage(
-    reader: &mut Reader<'_>,
-    section: Section<'_>,
-    stage: Stage,
-    at: usize,
-) -> Option<()> {
-    let allowed = section.switch(reader, "allow_in_production");
-    if stage == Stage::Development || allowed == Some(true) {
-        return Some(());
-    }
-    reader.fault(
-        Some(at),
-        format!(
-            "a production environment does not take keys from files: name a key service as \
-             prod_backend, or write allow_in_production = true in [{}] as well",
-            section.name
-        ),
-    );
-    None
-}
-
-#[cfg(feature = "age")]
-fn age_backend(reader: &mut Reader<'_>, age: Section<'_>, at: usize) -> Option<Backend> {
-    let faults = reader.faults.len();
-    let files = crate::AgeFiles {
-        public: age.path(reader, "public_key_path"),
-        private: age.path(reader, "private_key_path"),
-    };
-    let armor = age.switch(reader, "armor").unwrap_or(false);
-    if reader.faults.len() > faults {
-        return None;
-    }
-    if files.public.is_none() && files.private.is_none() {
-        reader.fault(
-            Some(age.at.unwrap_or(at)),
-            "the backend `age` has no keys; write public_key_path and private_key_path in [kms.age]",
-        );
-        return None;
-    }
-    Some(Backend::Age { files, armor })
-}
-
-#[cfg(feature = "local")]
-fn local_keys(reader: &mut Reader<'_>, local: Section<'_>) -> Option<super::LocalKeys> {
-    use super::{LOCAL_KEYS_VARIABLE, LocalKeys};
-    match (local.has("keys_path"), local.has("keys_variable")) {
-        (true, true) => {
-            reader.fault(
-                local.at,
-                "[kms.local] has both keys_path and keys_variable; leave one of them out",
-            );
-            None
-        }
-        (true, false) => local.path(reader, "keys_path").map(LocalKeys::File),
-        (false, true) => {
-            let found = local.text(reader, "keys_variable")?;
-            Some(LocalKeys::Variable(found.value))
-        }
-        (false, false) => Some(LocalKeys::Variable(LOCAL_KEYS_VARIABLE.to_owned())),
-    }
 }
 
 fn resilience(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> ResilientKmsConfig {

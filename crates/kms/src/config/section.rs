@@ -105,7 +105,9 @@ impl<'a> Section<'a> {
     #[cfg_attr(
         not(any(
             feature = "age",
+            feature = "azure",
             feature = "cosmian",
+            feature = "gcp",
             feature = "kmip",
             feature = "local",
             feature = "vault"

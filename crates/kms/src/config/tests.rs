@@ -1,5 +1,9 @@
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(feature = "azure")]
+mod azure;
+#[cfg(feature = "gcp")]
+mod gcp;
 #[cfg(any(feature = "cosmian", feature = "kmip"))]
 mod kmip;
 

@@ -20,7 +20,12 @@ pub(crate) fn read_private(path: &Path) -> Result<SecretString> {
 }
 
 /// Reads a file that holds no secret.
-#[cfg(any(feature = "age", feature = "cosmian", feature = "kmip"))]
+#[cfg(any(
+    feature = "age",
+    feature = "azure",
+    feature = "cosmian",
+    feature = "kmip"
+))]
 pub(crate) fn read_public(path: &Path) -> Result<String> {
     let file = File::open(path).map_err(KmsError::file("read", path))?;
     read(file, path).map(SecretString::into_exposed)

@@ -1,7 +1,7 @@
 //! [`Fault`]: what an error of the service, or of the way to it, means.
 
 use super::NAME;
-use crate::error::shown;
+use crate::error::{causes, shown};
 use crate::tls::{rustls_fault, tls_error};
 use crate::{Cause, KeyId, KmsError};
 use aws_credential_types::provider::error::CredentialsError;
@@ -178,15 +178,6 @@ fn unavailable(reason: String, source: Option<Cause>) -> KmsError {
         reason,
         source,
     }
-}
-
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    let mut next = Some(error);
-    std::iter::from_fn(move || {
-        let cause = next?;
-        next = cause.source();
-        Some(cause)
-    })
 }
 
 fn credentials_fault<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CredentialsError> {

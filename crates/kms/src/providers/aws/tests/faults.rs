@@ -1,40 +1,8 @@
 //! Servers that are none, or none that can be used.
 
 use super::*;
-use std::io::{Read, Write};
-use std::net::TcpListener;
+use crate::test_answers::{answering, answering_in_turn, http, nobody};
 use std::time::Instant;
-
-/// Answers every request with these bytes, then closes the connection; without bytes it hangs.
-fn answering(answer: Option<String>) -> String {
-    answering_in_turn(vec![answer])
-}
-
-/// The same with one answer after the other, and the last one from then on.
-fn answering_in_turn(answers: Vec<Option<String>>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        let mut hanging = Vec::new();
-        for (turn, stream) in listener.incoming().take(200).enumerate() {
-            let mut stream = stream.unwrap();
-            let Some(answer) = &answers[turn.min(answers.len() - 1)] else {
-                hanging.push(stream);
-                continue;
-            };
-            let _ = stream.read(&mut [0; 65536]);
-            let _ = stream.write_all(answer.as_bytes());
-        }
-    });
-    address
-}
-
-fn http(status: &str, head: &str, body: &str) -> Option<String> {
-    let length = body.len();
-    Some(format!(
-        "HTTP/1.1 {status}\r\n{head}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-    ))
-}
 
 /// A refusal in the service's own form.
 fn refusal(status: &str, code: &str) -> Option<String> {
@@ -120,10 +88,7 @@ async fn each_bad_answer_has_its_error() {
 
 #[tokio::test]
 async fn nobody_there_is_told() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
-    let refused = at(url).describe(&id("k")).await.unwrap_err();
+    let refused = at(nobody()).describe(&id("k")).await.unwrap_err();
     assert_eq!(refused.kind(), "unavailable", "{refused}");
     assert!(refused.is_transient() && refused.is_service_fault());
 }

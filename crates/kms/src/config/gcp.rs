@@ -1,0 +1,137 @@
+//! `[kms.gcp]`.
+
+use super::Stage;
+use super::section::{Found, Reader, Section};
+use crate::providers::gcp::{GcpCredentials, GcpSettings, KeyRing};
+
+pub(super) const KEYS: &[&str] = &[
+    "project",
+    "location",
+    "key_ring",
+    "key",
+    "endpoint",
+    "credentials_path",
+    "anonymous",
+    "timeout",
+];
+
+pub(super) const KEYS_OLD: &[(&str, &str)] = &[
+    ("project_id", "project"),
+    ("location_id", "location"),
+    ("region", "location"),
+    ("keyring", "key_ring"),
+    ("key_name", "key"),
+    ("key_id", "key"),
+    ("default_key_id", "key"),
+    ("endpoint_url", "endpoint"),
+    ("credentials_file", "credentials_path"),
+    ("service_account_key", "credentials_path"),
+];
+
+const PROJECT_VARIABLE: &str = "GOOGLE_CLOUD_PROJECT";
+const LOCATION_VARIABLE: &str = "GOOGLE_CLOUD_LOCATION";
+
+/// Credentials that are not named here, the library of Google Cloud looks for by itself.
+pub(super) fn settings(
+    reader: &mut Reader<'_>,
+    gcp: Section<'_>,
+    stage: Stage,
+    at: usize,
+) -> Option<GcpSettings> {
+    let before = reader.faults.len();
+    let at = gcp.at.unwrap_or(at);
+    let ring = ring(reader, gcp, at);
+    let mut settings = GcpSettings::new(ring?);
+    settings.endpoint = endpoint(reader, gcp, stage);
+    settings.credentials = credentials(reader, gcp, stage, at)?;
+    settings.timeout = gcp.duration(reader, "timeout");
+    (reader.faults.len() == before).then_some(settings)
+}
+
+/// The key ring: of the key, where it is named in whole, else by its three names.
+fn ring(reader: &mut Reader<'_>, gcp: Section<'_>, at: usize) -> Option<KeyRing> {
+    let key = gcp.text(reader, "key").map(|found| found.value);
+    let whole = key.as_deref().and_then(KeyRing::of_key);
+    let project = text(reader, gcp, "project");
+    let location = text(reader, gcp, "location");
+    let name = text(reader, gcp, "key_ring");
+    if let Some(whole) = whole {
+        if project.is_some() || location.is_some() || name.is_some() {
+            let message = "`key` in [kms.gcp] has the names of project, location and key ring in it; \
+                           leave those three out";
+            reader.fault(Some(at), message);
+        }
+        return Some(whole);
+    }
+    let project = project.or_else(|| reader.environment.get(PROJECT_VARIABLE));
+    let location = location.or_else(|| reader.environment.get(LOCATION_VARIABLE));
+    let (Some(project), Some(location), Some(name)) = (project, location, name) else {
+        reader.fault(
+            Some(at),
+            "[kms.gcp] does not say where the keys are; write project, location and key_ring, or key = \
+             \"projects/…/locations/…/keyRings/…/cryptoKeys/…\"",
+        );
+        return None;
+    };
+    let ring = KeyRing {
+        project,
+        location,
+        name,
+    };
+    // What it is may come from a variable, and is not shown.
+    if !ring.is_valid() {
+        let message = "project, location and key_ring in [kms.gcp] are not all names; write letters, \
+                       digits, hyphens and underscores";
+        reader.fault(Some(at), message);
+        return None;
+    }
+    Some(ring)
+}
+
+/// A text; an empty one, as of a variable that is not set, is none.
+fn text(reader: &mut Reader<'_>, gcp: Section<'_>, key: &str) -> Option<String> {
+    let found = gcp.text(reader, key).map(|found| found.value);
+    found.filter(|value| !value.is_empty())
+}
+
+fn endpoint(reader: &mut Reader<'_>, gcp: Section<'_>, stage: Stage) -> Option<String> {
+    let Found { value, at } = gcp.text(reader, "endpoint")?;
+    // What it is may come from a variable, and is not shown.
+    let fault = match stage {
+        _ if value.starts_with("https://") => return Some(value),
+        Stage::Development if value.starts_with("http://") => return Some(value),
+        Stage::Production if value.starts_with("http://") => {
+            "a production environment does not take a service without TLS; write https://host"
+        }
+        _ => "`endpoint` is not the address of a server; write https://host, or leave it out",
+    };
+    reader.fault(Some(at), fault);
+    None
+}
+
+fn credentials(
+    reader: &mut Reader<'_>,
+    gcp: Section<'_>,
+    stage: Stage,
+    at: usize,
+) -> Option<GcpCredentials> {
+    let path = if gcp.has("credentials_path") {
+        Some(gcp.path(reader, "credentials_path")?)
+    } else {
+        None
+    };
+    let anonymous = gcp.switch(reader, "anonymous").unwrap_or(false);
+    let fault = match (path, anonymous) {
+        (Some(path), false) => return Some(GcpCredentials::File(path)),
+        (None, false) => return Some(GcpCredentials::Found),
+        (None, true) if stage == Stage::Development => return Some(GcpCredentials::Anonymous),
+        (None, true) => {
+            "`anonymous` is for emulators, and not for a production environment; leave it out"
+        }
+        (Some(_), true) => {
+            "[kms.gcp] has both credentials_path and anonymous; leave one of them out"
+        }
+    };
+    reader.fault(Some(at), fault);
+    None
+}

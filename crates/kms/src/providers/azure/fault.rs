@@ -1,0 +1,202 @@
+//! [`Fault`]: what an error of the service, or of the way to it, means.
+
+use super::NAME;
+use crate::error::{causes, shown};
+use crate::tls::{rustls_fault, tls_error};
+use crate::{Cause, KeyId, KeyVersion, KmsError};
+use azure_core::Error as AzureError;
+use azure_core::error::ErrorKind;
+use azure_core::http::RawResponse;
+use azure_core::http::headers::HeaderName;
+use serde::Deserialize;
+use std::time::Duration;
+
+/// An error, whose key and operation only the caller knows.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// There is no such key, or no such version of it.
+    NotFound,
+    /// The key, or its version, is out of use.
+    Disabled,
+    /// The service does not take what it was given. It says no more of a ciphertext that does not open.
+    Invalid(String),
+    /// All others.
+    Other(KmsError),
+}
+
+impl Fault {
+    /// The error of an operation with this key.
+    pub(super) fn of_key(self, key: &KeyId) -> KmsError {
+        let (provider, key) = (NAME, key.clone());
+        match self {
+            Self::NotFound => KmsError::KeyNotFound { provider, key },
+            Self::Disabled => KmsError::KeyDisabled { provider, key },
+            Self::Invalid(reason) => KmsError::Refused { provider, reason },
+            Self::Other(error) => error,
+        }
+    }
+
+    /// The error of a decryption with this version of a key.
+    pub(super) fn of_decryption(self, key: &KeyId, version: &KeyVersion) -> KmsError {
+        match self {
+            Self::Invalid(_) => KmsError::NotAuthentic { key: key.clone() },
+            Self::NotFound if !version.as_str().is_empty() => KmsError::KeyVersionNotFound {
+                provider: NAME,
+                key: key.clone(),
+                version: version.clone(),
+            },
+            fault => fault.of_key(key),
+        }
+    }
+
+    /// The error of an operation that names no key.
+    pub(super) fn without_key(self) -> KmsError {
+        match self {
+            Self::Other(error) => error,
+            Self::Invalid(reason) => KmsError::Refused {
+                provider: NAME,
+                reason,
+            },
+            fault => bad(format!(
+                "it speaks of a key, and none was named ({fault:?})"
+            )),
+        }
+    }
+}
+
+/// The error of an answer that makes no sense.
+pub(super) fn bad(reason: impl Into<String>) -> KmsError {
+    KmsError::BadAnswer {
+        provider: NAME,
+        reason: reason.into(),
+    }
+}
+
+pub(super) fn timed_out(after: Duration) -> KmsError {
+    KmsError::Timeout {
+        provider: NAME,
+        after,
+    }
+}
+
+/// What a refusal of the service holds.
+#[derive(Deserialize)]
+struct Refusal {
+    error: Told,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    code: String,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    innererror: Option<Inner>,
+}
+
+#[derive(Deserialize)]
+struct Inner {
+    code: String,
+}
+
+pub(super) fn fault(error: AzureError, timeout: Duration) -> Fault {
+    // What could not be fetched to prove who asks has an answer in it, too: not the vault's.
+    let credential = causes(&error).any(|cause| {
+        let azure = cause.downcast_ref::<AzureError>();
+        azure.is_some_and(|azure| matches!(azure.kind(), ErrorKind::Credential))
+    });
+    match error.kind() {
+        ErrorKind::HttpResponse {
+            status,
+            raw_response,
+            ..
+        } if !credential => of_service(u16::from(*status), raw_response.as_deref()),
+        ErrorKind::DataConversion if !credential => Fault::Other(bad("it is none of Key Vault")),
+        _ => Fault::Other(of_way(error, credential, timeout)),
+    }
+}
+
+/// What the service itself said.
+fn of_service(status: u16, answer: Option<&RawResponse>) -> Fault {
+    let provider = NAME;
+    let retry_after = answer
+        .and_then(|answer| {
+            let name = HeaderName::from_static("retry-after");
+            answer.headers().get_optional_str(&name)?.parse().ok()
+        })
+        .map(Duration::from_secs);
+    let body = answer.map(|answer| answer.body().as_ref());
+    let told = body.and_then(|body| serde_json::from_slice::<Refusal>(body).ok());
+    let Some(Refusal { error: told }) = told else {
+        return Fault::Other(without_code(status, retry_after));
+    };
+    let inner = told.innererror.map(|inner| inner.code);
+    let code = inner.as_deref().unwrap_or(told.code.as_str());
+    let reason = format!("{}: {}", shown(code), shown(&told.message));
+    Fault::Other(match (status, code) {
+        (_, "KeyDisabled" | "KeyNotYetValid" | "KeyExpired") => return Fault::Disabled,
+        (404, _) => return Fault::NotFound,
+        (400, _) => return Fault::Invalid(reason),
+        (401, _) => KmsError::Credentials { provider, reason },
+        (403, _) => KmsError::AccessDenied { provider, reason },
+        (429, _) => KmsError::Throttled {
+            provider,
+            retry_after,
+        },
+        (500..=599, _) => unavailable(reason, None),
+        _ => KmsError::Refused { provider, reason },
+    })
+}
+
+/// What answers without a code is a proxy on the way, or something else altogether.
+fn without_code(status: u16, retry_after: Option<Duration>) -> KmsError {
+    let reason = format!("status {status} without a code of Azure");
+    match status {
+        401 => KmsError::Credentials {
+            provider: NAME,
+            reason,
+        },
+        429 => KmsError::Throttled {
+            provider: NAME,
+            retry_after,
+        },
+        500..=599 => unavailable(reason, None),
+        _ => bad(reason),
+    }
+}
+
+/// What went wrong before an answer: credentials, TLS, the network.
+fn of_way(error: AzureError, credential: bool, timeout: Duration) -> KmsError {
+    if let Some(fault) = rustls_fault(&error) {
+        return tls_error(NAME, fault);
+    }
+    let of_network = causes(&error).find_map(|cause| cause.downcast_ref::<reqwest::Error>());
+    if of_network.is_some_and(reqwest::Error::is_timeout) {
+        return timed_out(timeout);
+    }
+    let unreached = of_network.is_some();
+    let innermost = causes(&error).last().map(ToString::to_string);
+    let reason = shown(&innermost.unwrap_or_default());
+    if credential && !unreached {
+        return KmsError::Credentials {
+            provider: NAME,
+            reason,
+        };
+    }
+    match error.kind() {
+        ErrorKind::Connection | ErrorKind::Io => unavailable(reason, Some(Cause::new(error))),
+        _ if unreached => unavailable(reason, Some(Cause::new(error))),
+        _ => KmsError::Refused {
+            provider: NAME,
+            reason,
+        },
+    }
+}
+
+fn unavailable(reason: String, source: Option<Cause>) -> KmsError {
+    KmsError::Unavailable {
+        provider: NAME,
+        reason,
+        source,
+    }
+}

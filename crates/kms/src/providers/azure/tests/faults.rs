@@ -1,0 +1,128 @@
+//! What the service refuses, and servers that are none.
+
+use super::fault::fault;
+use super::*;
+use azure_core::Error as AzureError;
+use azure_core::error::ErrorKind;
+use azure_core::http::headers::Headers;
+use azure_core::http::{RawResponse, StatusCode};
+
+/// The error of an answer, as the client gives it.
+fn seen(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Fault {
+    let status = StatusCode::from(status);
+    let mut head = Headers::new();
+    for (name, value) in headers {
+        head.insert(*name, *value);
+    }
+    let answer = RawResponse::from_bytes(status, head, body.to_owned());
+    let kind = ErrorKind::HttpResponse {
+        status,
+        error_code: None,
+        raw_response: Some(Box::new(answer)),
+    };
+    fault(AzureError::with_message(kind, "refused"), TIMEOUT)
+}
+
+fn refusal(code: &str, inner: Option<&str>) -> String {
+    let inner = inner.map_or("null".to_owned(), |inner| {
+        format!("{{\"code\":\"{inner}\"}}")
+    });
+    format!(
+        "{{\"error\":{{\"code\":\"{code}\",\"message\":\"said\\nso\",\"innererror\":{inner}}}}}"
+    )
+}
+
+#[test]
+fn each_refusal_has_its_error() {
+    for (status, code, inner, kind) in [
+        (404, "KeyNotFound", None, "key_not_found"),
+        (403, "Forbidden", Some("KeyDisabled"), "key_disabled"),
+        (403, "Forbidden", Some("KeyExpired"), "key_disabled"),
+        (403, "Forbidden", Some("KeyNotYetValid"), "key_disabled"),
+        (403, "Forbidden", Some("ForbiddenByRbac"), "access_denied"),
+        (403, "Forbidden", None, "access_denied"),
+        (401, "Unauthorized", None, "credentials"),
+        (400, "BadParameter", None, "refused"),
+        (409, "Conflict", None, "refused"),
+        (429, "Throttled", None, "throttled"),
+        (500, "InternalServerError", None, "unavailable"),
+        (503, "ServiceUnavailable", None, "unavailable"),
+    ] {
+        let refused = seen(status, &[], &refusal(code, inner)).of_key(&id("k"));
+        assert_eq!(refused.kind(), kind, "{status} {code}: {refused}");
+        let again = matches!(kind, "throttled" | "unavailable");
+        assert_eq!(refused.is_transient(), again, "{status} {code}");
+        assert!(!refused.to_string().contains('\n'), "{refused}");
+    }
+    // Of a ciphertext that does not open it says that it is no parameter.
+    let refused = seen(400, &[], &refusal("BadParameter", None));
+    let refused = refused.of_decryption(&id("k"), &KeyVersion::default());
+    assert_eq!(refused.kind(), "not_authentic");
+}
+
+#[test]
+fn an_answer_of_something_else_is_told() {
+    for (status, kind) in [
+        (307, "bad_answer"),
+        (404, "bad_answer"),
+        (429, "throttled"),
+        (502, "unavailable"),
+    ] {
+        let head = [("retry-after", "7")];
+        let refused = seen(status, &head, "<html>planted").without_key();
+        assert_eq!(refused.kind(), kind, "{status}: {refused}");
+        assert!(!format!("{refused} {refused:?}").contains("planted"));
+        if kind == "throttled" {
+            assert_eq!(refused.retry_after(), Some(Duration::from_secs(7)));
+        }
+    }
+}
+
+fn at(url: String, timeout: Duration) -> AzureProvider {
+    AzureProvider::new(AzureSettings {
+        timeout: Some(timeout),
+        ..AzureSettings::new(url, secret("planted"))
+    })
+}
+
+#[tokio::test]
+async fn servers_that_are_none_are_told() {
+    use crate::test_answers::{answering, nobody};
+    let secure = |url: String| url.replace("http://", "https://");
+    for (url, kind) in [
+        (secure(nobody()), "unavailable"),
+        (secure(answering(Some("nonsense".to_owned()))), "bad_answer"),
+        (secure(answering(None)), "timeout"),
+        // Without TLS nothing is sent.
+        (nobody(), "refused"),
+        ("nonsense".to_owned(), "refused"),
+    ] {
+        let provider = at(url.clone(), Duration::from_millis(500));
+        let refused = provider.describe(&id("k")).await.unwrap_err();
+        assert_eq!(refused.kind(), kind, "{url}: {refused} {refused:?}");
+        assert!(!format!("{refused} {refused:?}").contains("planted"));
+    }
+}
+
+#[test]
+fn what_is_missing_in_an_answer_is_told() {
+    let made = |iv: usize, tag: usize| {
+        let mut made = KeyOperationResult::default();
+        made.iv = Some(vec![0; iv]);
+        made.authentication_tag = Some(vec![0; tag]);
+        made.result = Some(vec![1]);
+        made
+    };
+    let whole = joined(AzureAlgorithm::A256Gcm, made(12, 16)).unwrap();
+    assert_eq!(whole.len(), 29);
+    let taken = parted(AzureAlgorithm::A256Gcm, &whole, None).unwrap();
+    assert_eq!(taken.value, Some(vec![1]));
+    assert!(parted(AzureAlgorithm::A256Gcm, &whole[..27], None).is_none());
+    for odd in [made(11, 16), made(12, 15)] {
+        assert!(joined(AzureAlgorithm::A256Gcm, odd).is_err());
+    }
+    for algorithm in [AzureAlgorithm::A256Gcm, AzureAlgorithm::RsaOaep256] {
+        let nothing = KeyOperationResult::default();
+        assert!(joined(algorithm, nothing).is_err());
+    }
+}

@@ -1,0 +1,170 @@
+//! [`Fault`]: what an error of the service, or of the way to it, means.
+
+use super::NAME;
+use crate::error::{causes, shown};
+use crate::tls::{rustls_fault, tls_error};
+use crate::{Cause, KeyId, KmsError};
+use google_cloud_gax::error::rpc::{Code, Status};
+use google_cloud_gax::error::{CredentialsError, Error as GcpError};
+use std::time::Duration;
+
+/// An error, whose key and operation only the caller knows.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// There is no such key.
+    NotFound,
+    /// The key, or its version, is out of use.
+    Disabled,
+    /// The service does not take what it was given. It says no more of a ciphertext that does not open.
+    Invalid(String),
+    /// All others.
+    Other(KmsError),
+}
+
+impl Fault {
+    /// The error of an operation with this key.
+    pub(super) fn of_key(self, key: &KeyId) -> KmsError {
+        let (provider, key) = (NAME, key.clone());
+        match self {
+            Self::NotFound => KmsError::KeyNotFound { provider, key },
+            Self::Disabled => KmsError::KeyDisabled { provider, key },
+            Self::Invalid(reason) => KmsError::Refused { provider, reason },
+            Self::Other(error) => error,
+        }
+    }
+
+    /// The error of a decryption with this key, whose name was seen to be one.
+    pub(super) fn of_decryption(self, key: &KeyId) -> KmsError {
+        match self {
+            Self::Invalid(_) => KmsError::NotAuthentic { key: key.clone() },
+            fault => fault.of_key(key),
+        }
+    }
+
+    /// The error of an operation on the key ring.
+    pub(super) fn of_ring(self) -> KmsError {
+        match self {
+            Self::NotFound => KmsError::NotConfigured {
+                provider: NAME,
+                what: "a key ring that is there",
+                remedy: "create it, or correct project, location and key_ring in [kms.gcp]",
+            },
+            Self::Other(error) => error,
+            Self::Invalid(reason) => KmsError::Refused {
+                provider: NAME,
+                reason,
+            },
+            Self::Disabled => bad("it speaks of a key, and none was named"),
+        }
+    }
+}
+
+/// The error of an answer that makes no sense.
+pub(super) fn bad(reason: impl Into<String>) -> KmsError {
+    KmsError::BadAnswer {
+        provider: NAME,
+        reason: reason.into(),
+    }
+}
+
+pub(super) fn timed_out(after: Duration) -> KmsError {
+    KmsError::Timeout {
+        provider: NAME,
+        after,
+    }
+}
+
+/// The error of what is not as it was sent.
+pub(super) fn damaged() -> KmsError {
+    unavailable(
+        "what it sent or got was damaged on the way".to_owned(),
+        None,
+    )
+}
+
+pub(super) fn fault(error: GcpError, timeout: Duration) -> Fault {
+    let headers = error.http_headers();
+    let retry_after = headers
+        .and_then(|headers| headers.get("retry-after")?.to_str().ok()?.parse().ok())
+        .map(Duration::from_secs);
+    if let Some(status) = error.status() {
+        return of_service(status, retry_after);
+    }
+    Fault::Other(match error.http_status_code() {
+        Some(status @ 300..) => without_code(status, retry_after),
+        _ if error.is_timeout() => timed_out(timeout),
+        _ if error.is_deserialization() => bad("it is none of Cloud KMS"),
+        _ => of_way(error),
+    })
+}
+
+/// What the service itself said.
+fn of_service(status: &Status, retry_after: Option<Duration>) -> Fault {
+    let provider = NAME;
+    let reason = format!("{}: {}", status.code.name(), shown(&status.message));
+    Fault::Other(match status.code {
+        Code::NotFound => return Fault::NotFound,
+        Code::FailedPrecondition => return Fault::Disabled,
+        Code::InvalidArgument | Code::OutOfRange => return Fault::Invalid(reason),
+        Code::PermissionDenied => KmsError::AccessDenied { provider, reason },
+        Code::Unauthenticated => KmsError::Credentials { provider, reason },
+        Code::ResourceExhausted => KmsError::Throttled {
+            provider,
+            retry_after,
+        },
+        Code::Aborted
+        | Code::Cancelled
+        | Code::DataLoss
+        | Code::DeadlineExceeded
+        | Code::Internal
+        | Code::Unavailable
+        | Code::Unknown => unavailable(reason, None),
+        _ => KmsError::Refused { provider, reason },
+    })
+}
+
+/// What answers without a code is a proxy on the way, or something else altogether.
+fn without_code(status: u16, retry_after: Option<Duration>) -> KmsError {
+    let reason = format!("status {status} without a code of Google Cloud");
+    match status {
+        429 => KmsError::Throttled {
+            provider: NAME,
+            retry_after,
+        },
+        500..=599 => unavailable(reason, None),
+        _ => bad(reason),
+    }
+}
+
+/// What went wrong before an answer: credentials, TLS, the network.
+fn of_way(error: GcpError) -> KmsError {
+    if let Some(fault) = rustls_fault(&error) {
+        return tls_error(NAME, fault);
+    }
+    let innermost = causes(&error).last().map(ToString::to_string);
+    let reason = shown(&innermost.unwrap_or_default());
+    let credentials = causes(&error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
+    match credentials.map(CredentialsError::is_transient) {
+        // Where there are none, the machine is asked for them.
+        Some(true) => unavailable(
+            format!(
+                "who gives out credentials did not ({reason}); outside of Google's cloud set \
+                 GOOGLE_APPLICATION_CREDENTIALS, or write credentials_path in [kms.gcp]"
+            ),
+            Some(Cause::new(error)),
+        ),
+        Some(false) => KmsError::Credentials {
+            provider: NAME,
+            reason,
+        },
+        None => unavailable(reason, Some(Cause::new(error))),
+    }
+}
+
+fn unavailable(reason: String, source: Option<Cause>) -> KmsError {
+    KmsError::Unavailable {
+        provider: NAME,
+        reason,
+        source,
+    }
+}

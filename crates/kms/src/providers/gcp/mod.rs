@@ -1,0 +1,337 @@
+//! Google Cloud KMS: symmetric keys that stay there.
+//!
+//! A plaintext that fits is encrypted there, with the canonical bytes of the context as the service's
+//! additional authenticated data; without a context there are none, so that every other client opens it.
+//! The bytes of data keys are made here and encrypted there. Both ways, what is sent carries the checksums
+//! by which the service and this side find what was damaged.
+//!
+//! - `name` knows how keys are named;
+//! - `session` finds the credentials, once, at the first request;
+//! - `fault` says what an error means;
+//! - `checksum` is CRC-32C.
+//!
+//! # Keys and versions
+//!
+//! A key is named in whole, or by its last part where it is in the configured key ring; behind it may stand
+//! the version that encrypts, else the primary one does. The service finds the version of a ciphertext by
+//! itself.
+
+mod checksum;
+mod fault;
+mod name;
+mod session;
+
+pub use self::name::KeyRing;
+
+use self::fault::{Fault, bad, damaged};
+use self::name::Resource;
+use self::session::Session;
+use crate::{
+    EncryptionContext, Health, KeyId, KeyInfo, KeyPage, KeyVersion, KmsError, Provider, Result,
+    SuppliedBy, Traits, Wrapped,
+};
+use async_trait::async_trait;
+use google_cloud_kms_v1::model::crypto_key::CryptoKeyPurpose;
+use google_cloud_kms_v1::model::crypto_key_version::CryptoKeyVersionState;
+use google_cloud_kms_v1::model::{CryptoKey, CryptoKeyVersion};
+use secretum_crypto::{SecretBytes, Timestamp};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Its name in ciphertexts and configurations.
+pub const NAME: &str = "gcp";
+
+/// How long one request may take, connecting and fetching credentials included, where nothing else is
+/// said.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The most bytes that go to the service: what a key in an HSM takes together with a context of 4 KiB.
+const WRAP_BYTES_MAX: usize = 4096;
+
+/// Keys on one page of the service's listing, and the most that it gives.
+const LISTED_PAGE: i32 = 1000;
+
+/// Pages that are looked at.
+const LISTED_PAGES_MAX: usize = 100;
+
+/// How long a new version is waited for. In an HSM it is made behind the service's answer.
+const ROTATION_WAIT: Duration = Duration::from_secs(8);
+
+/// The shortest time between two looks at it.
+const LOOK_EVERY_MIN: Duration = Duration::from_millis(200);
+
+/// A key ring, and as whom it is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GcpSettings {
+    /// Where keys are that are named without it.
+    pub ring: KeyRing,
+    /// Where the service is, where that is not its public address.
+    pub endpoint: Option<String>,
+    /// As whom.
+    pub credentials: GcpCredentials,
+    /// How long one request may take. Default: [`TIMEOUT`].
+    pub timeout: Option<Duration>,
+}
+
+impl GcpSettings {
+    /// The keys of this ring, at the public address, with the credentials that are found.
+    pub fn new(ring: KeyRing) -> Self {
+        Self {
+            ring,
+            endpoint: None,
+            credentials: GcpCredentials::Found,
+            timeout: None,
+        }
+    }
+}
+
+/// As whom the service is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GcpCredentials {
+    /// Where every program of Google Cloud takes them: the file that `GOOGLE_APPLICATION_CREDENTIALS`
+    /// names, the one that `gcloud auth application-default login` writes, the machine.
+    Found,
+    /// A file: of a service account, a user, a workload identity federation, an impersonation.
+    File(PathBuf),
+    /// As nobody, for emulators.
+    Anonymous,
+}
+
+/// Keys of Google Cloud KMS.
+#[derive(Debug, Clone)]
+pub struct GcpProvider {
+    session: Arc<Session>,
+    rotation_wait: Duration,
+}
+
+impl GcpProvider {
+    /// The keys of this ring. Nothing is sent yet.
+    ///
+    /// The client tries nothing twice: that is left to [`crate::RetryKms`].
+    pub fn new(settings: GcpSettings) -> Self {
+        Self {
+            session: Arc::new(Session::new(settings)),
+            rotation_wait: ROTATION_WAIT,
+        }
+    }
+
+    fn find(&self, key: &KeyId) -> Result<Resource> {
+        self.session.settings.ring.find(key)
+    }
+
+    async fn key(&self, key: &Resource) -> Result<CryptoKey> {
+        let client = self.session.client().await?;
+        let request = client.get_crypto_key().set_name(&key.key).send();
+        let found = self.session.ask(request).await;
+        let found = found.map_err(|fault| fault.of_key(&key.asked))?;
+        if found.purpose == CryptoKeyPurpose::EncryptDecrypt {
+            return Ok(found);
+        }
+        Err(KmsError::Refused {
+            provider: NAME,
+            reason: format!(
+                "`{}` does not encrypt; take a key of the purpose ENCRYPT_DECRYPT",
+                key.asked
+            ),
+        })
+    }
+
+    /// Waits until a version encrypts.
+    async fn wait_for(&self, key: &Resource, mut version: CryptoKeyVersion) -> Result<()> {
+        let client = self.session.client().await?;
+        let deadline = Instant::now() + self.rotation_wait;
+        let mut pause = LOOK_EVERY_MIN;
+        while version.state == CryptoKeyVersionState::PendingGeneration {
+            if Instant::now() >= deadline {
+                return Err(KmsError::Unavailable {
+                    provider: NAME,
+                    reason: format!(
+                        "`{}` is being made, and is not the primary version yet; make it that in a \
+                         minute",
+                        version.name
+                    ),
+                    source: None,
+                });
+            }
+            sleep(pause).await;
+            pause *= 2;
+            let request = client.get_crypto_key_version().set_name(&version.name);
+            let found = self.session.ask(request.send()).await;
+            version = found.map_err(|fault| fault.of_key(&key.asked))?;
+        }
+        if version.state == CryptoKeyVersionState::Enabled {
+            return Ok(());
+        }
+        Err(Fault::Disabled.of_key(&key.asked))
+    }
+}
+
+/// The context as the service takes it.
+fn associated_data(context: &EncryptionContext) -> Vec<u8> {
+    if context.is_empty() {
+        return Vec::new();
+    }
+    context.canonical_bytes()
+}
+
+fn info(resource: &Resource, key: CryptoKey) -> Result<KeyInfo> {
+    let asked = resource.asked.clone();
+    let Some(primary) = key.primary else {
+        return Ok(KeyInfo {
+            key: asked,
+            version: KeyVersion::default(),
+            enabled: false,
+            rotated_at: None,
+        });
+    };
+    let version = resource.version_in(&primary.name);
+    let made = primary.create_time.map(|time| time.seconds());
+    Ok(KeyInfo {
+        key: asked,
+        version: version.ok_or_else(|| bad("its primary version has no number"))?,
+        enabled: primary.state == CryptoKeyVersionState::Enabled,
+        rotated_at: made.map(Timestamp::from_unix_seconds),
+    })
+}
+
+#[async_trait]
+impl Provider for GcpProvider {
+    fn traits(&self) -> Traits {
+        Traits {
+            name: NAME,
+            binds_context: true,
+            wrap_bytes_min: 1,
+            wrap_bytes_max: WRAP_BYTES_MAX,
+            data_keys: SuppliedBy::Layer,
+            re_encryption: SuppliedBy::Layer,
+            rotation: true,
+            listing: true,
+        }
+    }
+
+    async fn wrap(
+        &self,
+        key: &KeyId,
+        plaintext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Wrapped> {
+        let resource = self.find(key)?;
+        let client = self.session.client().await?;
+        let aad = associated_data(context);
+        let request = client
+            .encrypt()
+            .set_name(resource.encrypting())
+            .set_plaintext_crc32c(checksum::of(plaintext))
+            .set_plaintext(plaintext.to_vec())
+            .set_additional_authenticated_data_crc32c(checksum::of(&aad))
+            .set_additional_authenticated_data(aad);
+        let made = self.session.ask(request.send()).await;
+        let made = made.map_err(|fault| fault.of_key(&resource.asked))?;
+        // What it encrypted is what was sent, or what it gave would never open to that.
+        if !made.verified_plaintext_crc32c || !made.verified_additional_authenticated_data_crc32c {
+            return Err(damaged());
+        }
+        checksum::check(&made.ciphertext, made.ciphertext_crc32c)?;
+        let version = resource.version_in(&made.name);
+        Ok(Wrapped {
+            version: version.ok_or_else(|| bad("it names no version of the key"))?,
+            key: resource.asked,
+            bytes: made.ciphertext.to_vec(),
+        })
+    }
+
+    async fn unwrap(&self, wrapped: &Wrapped, context: &EncryptionContext) -> Result<SecretBytes> {
+        let resource = self.find(&wrapped.key)?;
+        let client = self.session.client().await?;
+        let aad = associated_data(context);
+        let request = client
+            .decrypt()
+            .set_name(&resource.key)
+            .set_ciphertext_crc32c(checksum::of(&wrapped.bytes))
+            .set_ciphertext(wrapped.bytes.clone())
+            .set_additional_authenticated_data_crc32c(checksum::of(&aad))
+            .set_additional_authenticated_data(aad);
+        let opened = self.session.ask(request.send()).await;
+        let opened = opened.map_err(|fault| fault.of_decryption(&resource.asked))?;
+        let plaintext = SecretBytes::new(opened.plaintext.to_vec());
+        checksum::check(plaintext.expose(), opened.plaintext_crc32c)?;
+        Ok(plaintext)
+    }
+
+    /// Adds a version and makes it the primary one.
+    async fn rotate(&self, key: &KeyId) -> Result<KeyInfo> {
+        let resource = self.find(key)?;
+        // A version of a key for signatures would be made, too.
+        self.key(&resource).await?;
+        let client = self.session.client().await?;
+        let request = client
+            .create_crypto_key_version()
+            .set_parent(&resource.key)
+            .set_crypto_key_version(CryptoKeyVersion::new());
+        let made = self.session.ask(request.send()).await;
+        let made = made.map_err(|fault| fault.of_key(&resource.asked))?;
+        let version = resource.version_in(&made.name);
+        let version = version.ok_or_else(|| bad("its new version has no number"))?;
+        self.wait_for(&resource, made).await?;
+        let request = client
+            .update_crypto_key_primary_version()
+            .set_name(&resource.key)
+            .set_crypto_key_version_id(version.as_str());
+        let changed = self.session.ask(request.send()).await;
+        info(
+            &resource,
+            changed.map_err(|fault| fault.of_key(&resource.asked))?,
+        )
+    }
+
+    async fn describe(&self, key: &KeyId) -> Result<KeyInfo> {
+        let resource = self.find(key)?;
+        info(&resource, self.key(&resource).await?)
+    }
+
+    async fn list(&self, after: Option<&KeyId>, limit: usize) -> Result<KeyPage> {
+        let client = self.session.client().await?;
+        let ring = self.session.settings.ring.resource();
+        let mut keys: Vec<KeyId> = Vec::new();
+        let mut token = String::new();
+        for _ in 0..LISTED_PAGES_MAX {
+            let request = client
+                .list_crypto_keys()
+                .set_parent(&ring)
+                .set_page_size(LISTED_PAGE)
+                .set_page_token(token);
+            let page = self.session.ask(request.send()).await;
+            let page = page.map_err(Fault::of_ring)?;
+            let encrypting = page.crypto_keys.iter();
+            let encrypting =
+                encrypting.filter(|key| key.purpose == CryptoKeyPurpose::EncryptDecrypt);
+            keys.extend(encrypting.filter_map(|key| name::short(&key.name)));
+            token = page.next_page_token;
+            if token.is_empty() {
+                keys.sort();
+                return Ok(KeyPage::of_sorted(keys.iter(), after, limit));
+            }
+        }
+        Err(bad(format!("it lists more than {LISTED_PAGES_MAX} pages")))
+    }
+
+    async fn health(&self) -> Result<Health> {
+        let client = self.session.client().await?;
+        let ring = self.session.settings.ring.resource();
+        let health = Health::of(NAME).note(format!("key ring {ring}"));
+        let request = client.list_crypto_keys().set_parent(ring).set_page_size(1);
+        let answer = self.session.ask(request.send()).await;
+        match answer.map_err(Fault::of_ring) {
+            Ok(_) => Ok(health),
+            // It knows who asks, and serves; that nobody may list keys is how most roles are made.
+            Err(KmsError::AccessDenied { .. }) => Ok(health.note("its keys may not be listed")),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,29 @@
+//! Against a service of the tests' own that Google's client speaks with too, in the Python that
+//! `SECRETUM_PYTHON` names; `./test` sets it. And against what answers nonsense, or not at all.
+
+mod cloud;
+mod faults;
+
+use super::*;
+
+fn id(name: &str) -> KeyId {
+    KeyId::new(name).unwrap()
+}
+
+fn context(text: &str) -> EncryptionContext {
+    text.parse().unwrap()
+}
+
+fn settings(project: &str, url: &str) -> GcpSettings {
+    let ring = KeyRing {
+        project: project.to_owned(),
+        location: "global".to_owned(),
+        name: "r".to_owned(),
+    };
+    GcpSettings {
+        endpoint: Some(url.to_owned()),
+        credentials: GcpCredentials::Anonymous,
+        timeout: Some(Duration::from_secs(30)),
+        ..GcpSettings::new(ring)
+    }
+}

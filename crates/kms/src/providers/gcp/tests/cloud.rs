@@ -1,0 +1,233 @@
+//! The service as `cloud_kms.py` plays it.
+
+use super::*;
+use crate::conformance::{self, Harness, Subject};
+use crate::test_python::Server;
+use crate::{Ciphertext, KeyManagementService, ProviderKms};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// The head of programs of Google's client: `kms` is one, `ring` the key ring.
+const HEAD: &str = "
+import base64, sys
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import kms_v1
+from google.cloud.kms_v1.services.key_management_service.transports import (
+    KeyManagementServiceRestTransport as Transport)
+transport = Transport(host='127.0.0.1:' + sys.argv[1], credentials=AnonymousCredentials(),
+    url_scheme='http')
+kms = kms_v1.KeyManagementServiceClient(transport=transport)
+ring = 'projects/p/locations/global/keyRings/r'
+state = kms_v1.CryptoKeyVersion.CryptoKeyVersionState
+def create(name, purpose='ENCRYPT_DECRYPT', ring=ring):
+    kms.create_crypto_key(parent=ring, crypto_key_id=name, crypto_key={'purpose': purpose})
+def show(data):
+    print(base64.b64encode(data).decode())
+";
+
+struct Cloud(Server);
+
+impl Cloud {
+    fn start() -> Option<Self> {
+        let cloud = Self(Server::start("providers/gcp/tests/cloud_kms.py", &[])?);
+        cloud.client(
+            "kms.create_key_ring(parent='projects/p/locations/global', key_ring_id='r', key_ring={})\n\
+             create('one'), create('two'), create('signs', 'MAC'), create('slow')",
+        );
+        Some(cloud)
+    }
+
+    /// Runs a program of Google's client; what it prints.
+    fn client(&self, program: &str) -> String {
+        let port = self.0.port.to_string();
+        self.0.run(&format!("{HEAD}{program}"), &[&port])
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.0.port)
+    }
+
+    fn provider(&self) -> GcpProvider {
+        GcpProvider::new(settings("p", &self.url()))
+    }
+
+    fn kms(&self) -> ProviderKms {
+        ProviderKms::new(Arc::new(self.provider()))
+    }
+}
+
+#[async_trait]
+impl Harness for Cloud {
+    async fn open(&self) -> Subject {
+        Subject {
+            kms: Arc::new(self.kms()),
+            key: id("one"),
+            other_key: Some(id("two")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn conforms() {
+    let Some(cloud) = Cloud::start() else {
+        return;
+    };
+    conformance::run(&cloud).await.unwrap();
+    googles_client_opens_what_is_made_here_and_back(&cloud).await;
+    whole_names_and_versions_are_taken(&cloud).await;
+    a_version_that_is_made_later_is_waited_for(&cloud).await;
+    keys_that_do_not_encrypt_are_told(&cloud).await;
+    a_key_out_of_use_is_told(&cloud).await;
+    a_ring_that_is_not_there_is_told(&cloud).await;
+    credentials_of_a_file_are_sent(&cloud).await;
+}
+
+async fn googles_client_opens_what_is_made_here_and_back(cloud: &Cloud) {
+    let kms = cloud.kms();
+    let bound = context("env=prod,service=api");
+    for (context, aad) in [
+        (bound.clone(), bound.canonical_bytes()),
+        (context(""), vec![]),
+    ] {
+        let ours = kms.encrypt(&id("one"), b"ours", &context).await.unwrap();
+        let (blob, aad) = (
+            STANDARD.encode(&ours.wrapped().bytes),
+            STANDARD.encode(&aad),
+        );
+        let opened = cloud.client(&format!(
+            "opened = kms.decrypt({{'name': ring + '/cryptoKeys/one',\n\
+             'ciphertext': base64.b64decode('{blob}'),\n\
+             'additional_authenticated_data': base64.b64decode('{aad}')}})\n\
+             show(opened.plaintext)"
+        ));
+        assert_eq!(STANDARD.decode(opened).unwrap(), b"ours");
+        let blob = cloud.client(&format!(
+            "made = kms.encrypt({{'name': ring + '/cryptoKeys/one', 'plaintext': b'theirs',\n\
+             'additional_authenticated_data': base64.b64decode('{aad}')}})\n\
+             show(made.ciphertext)"
+        ));
+        let wrapped = Wrapped {
+            key: id("one"),
+            version: KeyVersion::default(),
+            bytes: STANDARD.decode(blob).unwrap(),
+        };
+        let theirs = Ciphertext::native(NAME, wrapped).unwrap();
+        let opened = kms.decrypt(&theirs, &context).await.unwrap();
+        assert_eq!(opened.expose(), b"theirs");
+    }
+}
+
+async fn whole_names_and_versions_are_taken(cloud: &Cloud) {
+    let (kms, none) = (cloud.kms(), context(""));
+    let whole = id("projects/p/locations/global/keyRings/r/cryptoKeys/two");
+    let before = kms.key_info(&whole).await.unwrap();
+    assert_eq!((before.key.clone(), before.enabled), (whole.clone(), true));
+    let rotated = kms.rotate_key(&whole).await.unwrap();
+    assert!(rotated.rotated_at.is_some());
+    let made = kms.encrypt(&whole, b"x", &none).await.unwrap();
+    assert_eq!((made.key(), made.key_version()), (&whole, &rotated.version));
+    // The old version, by its number.
+    let pinned = id(&format!("two/cryptoKeyVersions/{}", before.version));
+    let made = kms.encrypt(&pinned, b"y", &none).await.unwrap();
+    assert_eq!(
+        (made.key(), made.key_version()),
+        (&id("two"), &before.version)
+    );
+    assert_eq!(kms.decrypt(&made, &none).await.unwrap().expose(), b"y");
+}
+
+async fn a_version_that_is_made_later_is_waited_for(cloud: &Cloud) {
+    let rotated = cloud.provider().rotate(&id("slow")).await.unwrap();
+    assert_eq!((rotated.version.as_str(), rotated.enabled), ("2", true));
+}
+
+async fn keys_that_do_not_encrypt_are_told(cloud: &Cloud) {
+    let provider = cloud.provider();
+    for refused in [
+        provider.describe(&id("signs")).await.unwrap_err(),
+        provider.rotate(&id("signs")).await.unwrap_err(),
+        provider
+            .wrap(&id("signs"), b"x", &context(""))
+            .await
+            .unwrap_err(),
+    ] {
+        assert_eq!(refused.kind(), "refused", "{refused}");
+    }
+    let listed = provider.list(None, 10).await.unwrap();
+    assert_eq!(listed.keys, [id("one"), id("slow"), id("two")]);
+}
+
+async fn a_key_out_of_use_is_told(cloud: &Cloud) {
+    cloud.client("create('off')");
+    let (provider, key, none) = (cloud.provider(), id("off"), context(""));
+    let made = provider.wrap(&key, b"x", &none).await.unwrap();
+    cloud.client(
+        "kms.update_crypto_key_version(update_mask={'paths': ['state']}, crypto_key_version={\n\
+         'name': ring + '/cryptoKeys/off/cryptoKeyVersions/1', 'state': state.DISABLED})",
+    );
+    assert!(!provider.describe(&key).await.unwrap().enabled);
+    for refused in [
+        provider.wrap(&key, b"x", &none).await.map(drop),
+        provider.unwrap(&made, &none).await.map(drop),
+    ] {
+        assert_eq!(refused.unwrap_err().kind(), "key_disabled");
+    }
+}
+
+async fn a_ring_that_is_not_there_is_told(cloud: &Cloud) {
+    let provider = GcpProvider::new(settings("another", &cloud.url()));
+    for refused in [
+        provider.health().await.map(drop),
+        provider.list(None, 1).await.map(drop),
+    ] {
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.kind(), "not_configured", "{refused}");
+    }
+}
+
+/// A project that serves nobody without a token.
+async fn credentials_of_a_file_are_sent(cloud: &Cloud) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("account.json");
+    let name = path.to_str().unwrap();
+    cloud.0.run(
+        "import json, os, sys
+from cryptography.hazmat.primitives import serialization as s
+from cryptography.hazmat.primitives.asymmetric import rsa
+key = rsa.generate_private_key(65537, 2048)
+pem = key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()).decode()
+file = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY, 0o600)
+os.write(file, json.dumps({'type': 'service_account', 'client_email': 'a@p.example',
+    'private_key_id': 'i', 'private_key': pem, 'project_id': 'closed'}).encode())",
+        &[name],
+    );
+    let mut settings = settings("closed", &cloud.url());
+    let refused = GcpProvider::new(settings.clone()).describe(&id("k")).await;
+    assert_eq!(refused.unwrap_err().kind(), "credentials");
+    settings.credentials = GcpCredentials::File(path.clone());
+    let provider = GcpProvider::new(settings.clone());
+    let missing = provider.describe(&id("k")).await.unwrap_err();
+    assert_eq!(missing.kind(), "key_not_found", "{missing}");
+    assert!(!format!("{provider:?}").contains("PRIVATE"));
+
+    let set = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+    std::fs::set_permissions(&path, set(0o644)).unwrap();
+    let refused = GcpProvider::new(settings.clone()).describe(&id("k")).await;
+    assert_eq!(refused.unwrap_err().kind(), "file_rights");
+    std::fs::set_permissions(&path, set(0o600)).unwrap();
+    for text in [
+        "planted",
+        "{\"type\":\"planted\"}",
+        "{\"type\":\"service_account\",\"client_email\":[\"planted\"]}",
+        "{}",
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let refused = GcpProvider::new(settings.clone()).describe(&id("k")).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.kind(), "file_content", "{refused}");
+        assert!(!format!("{refused} {refused:?}").contains("planted"));
+    }
+    std::fs::remove_file(&path).unwrap();
+    let refused = GcpProvider::new(settings).describe(&id("k")).await;
+    assert_eq!(refused.unwrap_err().kind(), "file");
+}

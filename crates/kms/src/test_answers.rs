@@ -1,0 +1,43 @@
+//! Servers that answer what a test says, or not at all.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+/// Answers every request with these bytes, then closes the connection; without bytes it hangs.
+pub(crate) fn answering(answer: Option<String>) -> String {
+    answering_in_turn(vec![answer])
+}
+
+/// The same with one answer after the other, and the last one from then on.
+pub(crate) fn answering_in_turn(answers: Vec<Option<String>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut hanging = Vec::new();
+        for (turn, stream) in listener.incoming().take(200).enumerate() {
+            let mut stream = stream.unwrap();
+            let Some(answer) = &answers[turn.min(answers.len() - 1)] else {
+                hanging.push(stream);
+                continue;
+            };
+            let _ = stream.read(&mut [0; 65536]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    address
+}
+
+/// The address of a server that is not there.
+pub(crate) fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+/// An answer.
+#[cfg(any(feature = "aws", feature = "gcp"))]
+pub(crate) fn http(status: &str, head: &str, body: &str) -> Option<String> {
+    let length = body.len();
+    Some(format!(
+        "HTTP/1.1 {status}\r\n{head}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    ))
+}
