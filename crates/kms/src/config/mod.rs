@@ -82,6 +82,7 @@ mod create;
 mod environment;
 mod expand;
 mod fault;
+mod find;
 #[cfg(feature = "kmip")]
 mod kmip;
 mod read;
@@ -92,6 +93,7 @@ mod vault;
 pub use self::create::{create_kms, create_resilient_kms};
 pub use self::environment::Environment;
 pub use self::fault::{ConfigFault, KmsConfigError};
+pub use self::find::{ConfigNotFound, find};
 pub use self::section::duration;
 #[cfg(feature = "vault")]
 pub use self::vault::VaultSettings;
