@@ -1,0 +1,310 @@
+//! `kms encrypt`, `kms decrypt` and `kms re-encrypt`: what fits into one call.
+
+use super::connection::{self, Connection, Context, Opened};
+use super::form::{self, Form, MARK_BYTES};
+use super::interrupt::{guarded, in_thread};
+use super::output::Privacy;
+use super::pipe::{self, Input, Output};
+use super::shown;
+use crate::arguments::flags::Field;
+use crate::failure::Failure;
+use crate::output::Style;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+use secretum_kms::{
+    Ciphertext, ENVELOPE_PLAINTEXT_BYTES_MAX, EncryptedEnvelope, EncryptionContext, KeyId,
+    KeyVersion, KmsError, PLAINTEXT_BYTES_MAX, SecretBytes, Wrapped, stream::StreamHead,
+};
+use std::fs::File;
+use std::io::{Read, Write};
+use zeroize::Zeroizing;
+
+/// The most bytes of a ciphertext or an envelope.
+const INPUT_BYTES_MAX: usize = ENVELOPE_PLAINTEXT_BYTES_MAX + (2 << 20);
+
+/// Encrypts standard input or a file of up to 16 MiB
+///
+/// The ciphertext is a line of base64; -binary gives its bytes. It says which key opens it. With
+/// -native it stands in the key service's own form: of `age` without a context it is an age file,
+/// which the age command opens.
+///
+///   secretum kms encrypt -context=env=prod,service=api <password >password.enc
+///   secretum kms encrypt -service=https://kms.example:8082 -key=orders -in=note.txt -out=note.enc
+///   secretum kms encrypt -backend=age -native -in=note.txt -out=note.age
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Encrypt {
+    #[command(flatten)]
+    input: Input,
+    #[command(flatten)]
+    output: Output,
+    /// Key to encrypt under [default: that of the configuration, or of the service]
+    #[arg(long, value_name = "NAME", value_parser = connection::key)]
+    key: Option<KeyId>,
+    #[command(flatten)]
+    context: Context,
+    /// Write the bytes of the ciphertext, not base64
+    #[arg(long, conflicts_with_all = ["native", "field"])]
+    binary: bool,
+    /// Write the key service's own form
+    #[arg(long, conflicts_with = "field")]
+    native: bool,
+    #[command(flatten)]
+    field: Field,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Decrypts what `kms encrypt` made
+///
+/// It takes base64 and bytes, and envelopes of the library. The context must be the one that it was
+/// encrypted with.
+///
+///   secretum kms decrypt -context=env=prod,service=api <password.enc
+///   secretum kms decrypt -backend=age -native -in=note.age -out=note.txt
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Decrypt {
+    #[command(flatten)]
+    input: Input,
+    #[command(flatten)]
+    output: Output,
+    /// Key that it must be encrypted under; with -native, the key that it is encrypted under
+    #[arg(long, value_name = "NAME", value_parser = connection::key)]
+    key: Option<KeyId>,
+    #[command(flatten)]
+    context: Context,
+    /// Read the key service's own form: an age file, a text of a transit engine
+    #[arg(long)]
+    native: bool,
+    #[command(flatten)]
+    field: Field,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Encrypts a ciphertext anew: under the newest version of its key, another key or another context
+///
+/// It takes what `kms encrypt` made, envelopes, and files of `kms encrypt-file`. Of the last two only
+/// the wrapped data key changes. It comes back in the form that it had.
+///
+///   secretum kms re-encrypt -context=env=prod -in=old.enc -out=new.enc
+///   secretum kms re-encrypt -context=env=dev -new-context=env=prod -new-key=orders <old >new
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct ReEncrypt {
+    #[command(flatten)]
+    input: Input,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    context: Context,
+    /// Key to encrypt under from now on [default: the same key]
+    #[arg(long, value_name = "NAME", value_parser = connection::key)]
+    new_key: Option<KeyId>,
+    /// What it is bound to from now on, as -context [default: the same]
+    #[arg(long, value_name = "PAIRS")]
+    new_context: Vec<String>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Encrypt {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let style = self.connection.style(self.field.field.clone())?;
+        self.output.check()?;
+        let opened = self.connection.open()?;
+        let context = self.context.read()?;
+        let instead = "`kms encrypt-file` takes files of any size";
+        let plaintext = self.input.read(PLAINTEXT_BYTES_MAX, instead)?;
+        let key = opened.key(self.key.as_ref());
+        let made = opened.kms.encrypt(&key, &plaintext, &context).await?;
+        let bytes = self.rendered(&made, &style)?;
+        let target = self.output.open(Privacy::Public)?;
+        let instead = "leave out -binary, or send it to a file: -out=FILE";
+        pipe::check_shown(&target, &bytes, instead)?;
+        target.write(&bytes)
+    }
+
+    fn rendered(&self, made: &Ciphertext, style: &Style) -> Result<Vec<u8>, Failure> {
+        if self.native {
+            return native(made);
+        }
+        if self.binary {
+            return Ok(made.to_bytes());
+        }
+        let chosen = shown::chosen(&shown::ciphertext(made), style)?;
+        Ok(chosen
+            .unwrap_or_else(|| made.to_base64() + "\n")
+            .into_bytes())
+    }
+}
+
+/// The key service's own form.
+fn native(made: &Ciphertext) -> Result<Vec<u8>, Failure> {
+    if made.form() == secretum_kms::Form::Native {
+        return Ok(made.wrapped().bytes.clone());
+    }
+    Err(Failure::local(format!(
+        "{} does not hold this in its own form, for it is too long or there is a context; leave out \
+         -native, or what is too much for it",
+        made.provider()
+    )))
+}
+
+impl Decrypt {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let style = self.connection.style(self.field.field.clone())?;
+        self.output.check()?;
+        let opened = self.connection.open()?;
+        let context = self.context.read()?;
+        let bytes = self.input.read(
+            INPUT_BYTES_MAX,
+            "`kms decrypt-file` takes files of any size",
+        )?;
+        let (plaintext, origin) = self.open(&opened, &bytes, &context).await?;
+        let mut document = secretum_client::Object::new();
+        if style.field.is_some() || !style.is_table() {
+            document.insert("plaintext", STANDARD.encode(plaintext.expose()));
+        }
+        for (name, value) in shown::origin(&origin).iter() {
+            document.insert(name, value.clone());
+        }
+        let target = self.output.open(Privacy::Private)?;
+        match shown::chosen(&document, &style)? {
+            Some(text) => target.write(Zeroizing::new(text).as_bytes()),
+            None => {
+                pipe::check_shown(&target, plaintext.expose(), "send it to a file: -out=FILE")?;
+                target.write(plaintext.expose())
+            }
+        }
+    }
+
+    /// The plaintext, and the ciphertext that its key is told by.
+    async fn open(
+        &self,
+        opened: &Opened,
+        bytes: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<(SecretBytes, Ciphertext), Failure> {
+        if !self.native && Form::of(bytes) == Some(Form::Envelope) {
+            let envelope = EncryptedEnvelope::from_bytes(bytes).map_err(KmsError::from)?;
+            check_key(envelope.wrapped_key(), self.key.as_ref())?;
+            let plaintext = envelope.open(opened.kms.as_ref(), context).await?;
+            return Ok((plaintext, envelope.wrapped_key().clone()));
+        }
+        let ciphertext = if self.native {
+            let wrapped = Wrapped {
+                key: opened.key(self.key.as_ref()),
+                version: KeyVersion::default(),
+                bytes: bytes.to_vec(),
+            };
+            let backend = opened.backend().await?;
+            Ciphertext::native(&backend, wrapped).map_err(KmsError::from)?
+        } else {
+            form::ciphertext(bytes)?
+        };
+        check_key(&ciphertext, self.key.as_ref())?;
+        let plaintext = opened.kms.decrypt(&ciphertext, context).await?;
+        Ok((plaintext, ciphertext))
+    }
+}
+
+/// Refuses a ciphertext of another key than the one that is named.
+pub(super) fn check_key(ciphertext: &Ciphertext, named: Option<&KeyId>) -> Result<(), Failure> {
+    match named.filter(|named| *named != ciphertext.key()) {
+        None => Ok(()),
+        Some(named) => Err(Failure::local(format!(
+            "the ciphertext was made with the key `{}`, not with `{named}`; name that one, or none",
+            ciphertext.key()
+        ))),
+    }
+}
+
+impl ReEncrypt {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        guarded(self.work()).await
+    }
+
+    async fn work(self) -> Result<(), Failure> {
+        self.output.check()?;
+        let context = self.context.read()?;
+        let anew = Anew {
+            opened: self.connection.open()?,
+            new_context: match self.new_context.as_slice() {
+                [] => context.clone(),
+                texts => connection::context_of(texts)?,
+            },
+            context,
+            new_key: self.new_key,
+        };
+        let source = self.input.source()?;
+        let mut beginning = Vec::new();
+        let mark = u64::try_from(MARK_BYTES).unwrap_or(u64::MAX);
+        let read = (&source.file).take(mark).read_to_end(&mut beginning);
+        read.map_err(unreadable)?;
+        if Form::of(&beginning) == Some(Form::Stream) {
+            return anew.stream(beginning, source.file, &self.output).await;
+        }
+        let limit = u64::try_from(INPUT_BYTES_MAX).unwrap_or(u64::MAX);
+        let read = source.file.take(limit).read_to_end(&mut beginning);
+        read.map_err(unreadable)?;
+        let made = anew.whole(&beginning).await?;
+        let target = self.output.open(Privacy::Public)?;
+        pipe::check_shown(&target, &made, "send it to a file: -out=FILE")?;
+        target.write(&made)
+    }
+}
+
+/// How ciphertexts are encrypted anew.
+struct Anew {
+    opened: Opened,
+    context: EncryptionContext,
+    new_key: Option<KeyId>,
+    new_context: EncryptionContext,
+}
+
+impl Anew {
+    async fn ciphertext(&self, old: &Ciphertext) -> Result<Ciphertext, Failure> {
+        let new_key = self.new_key.as_ref().unwrap_or(old.key());
+        let kms = &self.opened.kms;
+        let made = kms.re_encrypt(old, &self.context, new_key, &self.new_context);
+        Ok(made.await?)
+    }
+
+    /// A ciphertext or an envelope, in the form that it had.
+    async fn whole(&self, bytes: &[u8]) -> Result<Vec<u8>, Failure> {
+        if Form::of(bytes) == Some(Form::Envelope) {
+            let envelope = EncryptedEnvelope::from_bytes(bytes).map_err(KmsError::from)?;
+            let wrapped_key = self.ciphertext(envelope.wrapped_key()).await?;
+            return Ok(envelope.with_wrapped_key(wrapped_key).to_bytes());
+        }
+        let made = self.ciphertext(&form::ciphertext(bytes)?).await?;
+        Ok(match Form::of(bytes) {
+            Some(Form::Bytes) => made.to_bytes(),
+            _ => (made.to_base64() + "\n").into_bytes(),
+        })
+    }
+
+    /// A new head before the same chunks.
+    async fn stream(&self, beginning: Vec<u8>, file: File, output: &Output) -> Result<(), Failure> {
+        let mut rest = std::io::Cursor::new(beginning).chain(file);
+        let head = StreamHead::read(&mut rest)?;
+        let head = head.with_wrapped_key(self.ciphertext(head.wrapped_key()).await?);
+        let target = output.open(Privacy::Public)?;
+        let mut writer = target.writer()?;
+        let copied = in_thread(move || {
+            writer.write_all(&head.to_bytes())?;
+            std::io::copy(&mut rest, &mut writer)
+        });
+        copied
+            .await?
+            .map_err(|error| Failure::local(format!("cannot copy the file: {error}")))?;
+        target.finish()
+    }
+}
+
+fn unreadable(error: std::io::Error) -> Failure {
+    Failure::local(format!("cannot read the input: {error}"))
+}
