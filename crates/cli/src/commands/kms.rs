@@ -17,6 +17,7 @@ mod interrupt;
 mod migrate;
 mod output;
 mod pipe;
+mod re_encrypt;
 mod remote;
 mod shown;
 
@@ -32,7 +33,7 @@ pub(crate) enum Command {
     DecryptKey(data_key::DecryptKey),
     EncryptFile(file::EncryptFile),
     DecryptFile(file::DecryptFile),
-    ReEncrypt(encrypt::ReEncrypt),
+    ReEncrypt(re_encrypt::ReEncrypt),
     Rotate(health::Rotate),
     Status(health::Status),
     Health(health::Health),

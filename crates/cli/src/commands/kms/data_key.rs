@@ -18,7 +18,8 @@ use zeroize::Zeroizing;
 
 /// Makes a data key: the key itself, and wrapped, to be kept beside what it encrypted
 ///
-/// On a terminal the key itself is shown only if that is asked for.
+/// On a terminal the key itself is shown only if that is asked for. -out=FILE takes its bytes, and
+/// only the wrapped key then goes to standard output.
 ///
 ///   secretum kms generate-key -format=json | my-program
 ///   secretum kms generate-key -out=data.key -field=ciphertext >data.key.wrapped
@@ -40,7 +41,6 @@ pub(crate) struct GenerateKey {
     /// Show the key on a terminal, too
     #[arg(long)]
     show_plaintext: bool,
-    /// Here goes the bytes of the key itself, and only the wrapped one to standard output
     #[command(flatten)]
     output: Output,
     #[command(flatten)]

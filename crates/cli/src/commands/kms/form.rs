@@ -93,7 +93,7 @@ mod tests {
             (b"", "empty"),
             (b"age-encryption.org/v1", "-native"),
             (b"SKMS\x02", "newer"),
-            (b"U0tNUw==", "-native"),
+            (b"U0tNUw==", "cut off"),
             (b"U0tNUwE", "ciphertext"),
         ] {
             let told = ciphertext(bytes).unwrap_err().to_string();

@@ -191,7 +191,7 @@ impl Migrate {
                 },
             };
             let outcome = match outcome {
-                Ok(Outcome::Ready(ready)) => put(&path, &name, ready, journal),
+                Ok(Outcome::Ready(ready)) => put(&path, &name, *ready, journal),
                 other => other,
             };
             bar.inc(1);

@@ -1,10 +1,13 @@
 //! [`RemoteKms`]: a `kms-service` as a [`KeyManagementService`], over its REST API.
 
+mod access;
 mod transport;
+mod wire;
 
-pub(super) use self::transport::Access;
+pub(super) use self::access::Access;
 
-use self::transport::{Fields, Transport};
+use self::transport::Transport;
+use self::wire::Fields;
 use crate::failure::Failure;
 use async_trait::async_trait;
 use base64::Engine as _;

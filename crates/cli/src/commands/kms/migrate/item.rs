@@ -39,7 +39,7 @@ pub(super) struct Mover {
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// It can take its place.
-    Ready(Ready),
+    Ready(Box<Ready>),
     /// It is, or would be, under the new service.
     Moved,
     /// It was under the new service already.
@@ -103,11 +103,11 @@ impl Mover {
         let mark = mark(&made);
         let facts = found.facts.clone();
         let temporary = write(path, found, made).await?;
-        Ok(Outcome::Ready(Ready {
+        Ok(Outcome::Ready(Box::new(Ready {
             temporary,
             mark,
             facts,
-        }))
+        })))
     }
 
     /// What the old service does not open may be under the new one already: written there by an

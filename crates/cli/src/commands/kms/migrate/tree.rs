@@ -37,8 +37,12 @@ fn read_up_to(limit: usize, root: &Path, journal: &Path) -> Result<Tree, Failure
             let (path, name) = (entry.path(), entry.file_name());
             if kind.is_dir() {
                 folders.push(path);
-            } else if !kind.is_file() || path == journal {
-            } else if name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes()) {
+                continue;
+            }
+            if !kind.is_file() || path == journal {
+                continue;
+            }
+            if name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes()) {
                 tree.stale.push(path);
             } else {
                 tree.files.push(path);
