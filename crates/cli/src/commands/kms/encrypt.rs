@@ -26,8 +26,8 @@ pub(super) const INPUT_BYTES_MAX: usize = ENVELOPE_PLAINTEXT_BYTES_MAX + (2 << 2
 /// -native it stands in the key service's own form: of `age` without a context it is an age file,
 /// which the age command opens.
 ///
-///   secretum kms encrypt -context=env=prod,service=api <password >password.enc
-///   secretum kms encrypt -service=https://kms.example:8082 -key=orders -in=note.txt -out=note.enc
+///   secretum kms encrypt -context=env=prod,service=api -in=password >password.enc
+///   secretum kms encrypt -service=$KMS_URL -key=orders -in=note.txt -out=note.enc
 ///   secretum kms encrypt -backend=age -native -in=note.txt -out=note.age
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
@@ -58,7 +58,7 @@ pub(crate) struct Encrypt {
 /// It takes base64 and bytes, and envelopes of the library. The context must be the one that it was
 /// encrypted with.
 ///
-///   secretum kms decrypt -context=env=prod,service=api <password.enc
+///   cat password.enc | secretum kms decrypt -context=env=prod,service=api
 ///   secretum kms decrypt -backend=age -native -in=note.age -out=note.txt
 #[derive(Args)]
 #[command(verbatim_doc_comment)]

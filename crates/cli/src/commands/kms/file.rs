@@ -62,7 +62,7 @@ pub(crate) struct EncryptFile {
 ///
 ///   secretum kms decrypt-file backup.tar.kms                    # backup.tar
 ///   secretum kms decrypt-file -context=env=prod -out=b.tar b.kms
-///   secretum kms decrypt-file <srv.tar.kms | tar x
+///   secretum kms decrypt-file -out=- srv.tar.kms | tar x
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct DecryptFile {

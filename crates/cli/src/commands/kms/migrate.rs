@@ -35,7 +35,7 @@ const AT_ONCE: usize = 8;
 ///
 ///   secretum kms migrate -from=kms-a.toml -to=kms-b.toml -dry-run backups
 ///   secretum kms migrate -from=age -to=vault -config=kms.toml -context=env=prod backups
-///   secretum kms migrate -from=kms.toml:age -to=https://kms.example:8082 -key=orders backups
+///   secretum kms migrate -from=kms.toml:age -to=$KMS_SERVICE_ADDR -key=orders backups
 ///
 /// It ends with 0 where all was migrated, and with 2 where something was not, which it names.
 #[derive(Args)]

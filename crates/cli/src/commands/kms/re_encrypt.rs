@@ -19,7 +19,7 @@ use std::io::{Read, Write};
 /// the wrapped data key changes. It comes back in the form that it had.
 ///
 ///   secretum kms re-encrypt -context=env=prod -in=old.enc -out=new.enc
-///   secretum kms re-encrypt -context=env=dev -new-context=env=prod -new-key=orders <old >new
+///   secretum kms re-encrypt -context=env=dev -new-context=env=prod -new-key=orders -in=old >new
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct ReEncrypt {
