@@ -52,7 +52,7 @@ fn run(arguments: &Arguments) -> Result<(), ServiceError> {
     let environment = Environment::process();
     let file = match &arguments.config {
         Some(file) => file.clone(),
-        None => config::find(&environment)?,
+        None => secretum_kms::config::find(&environment)?,
     };
     let (kms, service) = config::load(&file, &environment)?;
     start_log(&service.log);
