@@ -18,7 +18,16 @@ use toml::{Spanned, Table, Value};
 use zeroize::Zeroizing;
 
 /// The key services that a key service of SOPS can have behind it.
-pub(crate) const SOPS_PROVIDERS: [&str; 2] = ["age", "vault"];
+pub(crate) const SOPS_PROVIDERS: &[&str] = &[
+    "age",
+    #[cfg(feature = "aws")]
+    "aws",
+    #[cfg(feature = "azure")]
+    "azure",
+    #[cfg(feature = "gcp")]
+    "gcp",
+    "vault",
+];
 
 /// The gRPC listener, and what is served there.
 #[derive(Debug, Clone)]
@@ -178,8 +187,8 @@ impl Reader<'_> {
                 None => self.fault(
                     text.span(),
                     format!(
-                        "`providers` names none that serves SOPS; write {}",
-                        SOPS_PROVIDERS.join(" or ")
+                        "`providers` names none that serves SOPS; write one of {}",
+                        SOPS_PROVIDERS.join(", ")
                     ),
                 ),
             }

@@ -30,7 +30,7 @@
 //! local_rights = [{ operations = ["encrypt", "decrypt"], keys = ["age1*"] }]
 //!
 //! [service.sops]
-//! providers = ["age", "vault"]      # by their tables [kms.age] and [kms.vault]
+//! providers = ["age", "vault"]      # by their tables; aws, azure and gcp where they are built in
 //!
 //! [service.data_keys]
 //! kms = "kms://configured?key_encryption_key_id=default"

@@ -6,6 +6,9 @@
 //!
 //! A ciphertext is the text that stands in the file.
 
+mod clouds;
+
+use self::clouds::Clouds;
 use super::wire::key::KeyType;
 use super::wire::key_service_server::KeyService;
 use super::wire::{
@@ -15,6 +18,8 @@ use super::{Grpc, caller, check, status};
 use crate::ServiceError;
 use crate::callers::Caller;
 use crate::rights::Operation;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use secretum_crypto::SecretBytes;
 use secretum_kms::config::{Backend, VaultSettings};
@@ -32,6 +37,56 @@ use zeroize::Zeroizing;
 pub(crate) struct SopsKeys {
     age: Option<ResilientKms>,
     vault: Option<(Box<VaultSettings>, ResilientKms)>,
+    clouds: Clouds,
+}
+
+/// What a request means.
+struct Asked {
+    key: KeyId,
+    /// The key by the name that rights are given for.
+    named: KeyId,
+    context: EncryptionContext,
+    text: Text,
+}
+
+impl Asked {
+    fn of(key: KeyId, text: Text) -> Self {
+        Self {
+            named: key.clone(),
+            key,
+            context: EncryptionContext::default(),
+            text,
+        }
+    }
+}
+
+/// How a ciphertext stands in the file.
+#[derive(Debug, Clone, Copy)]
+enum Text {
+    /// As the key service gave it, which was text.
+    Own,
+    Base64,
+    /// Of the other alphabet, without padding.
+    Base64Url,
+}
+
+impl Text {
+    fn written(self, bytes: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Own => bytes.to_vec(),
+            Self::Base64 => STANDARD.encode(bytes).into_bytes(),
+            Self::Base64Url => URL_SAFE_NO_PAD.encode(bytes).into_bytes(),
+        }
+    }
+
+    fn read(self, text: Vec<u8>) -> Result<Vec<u8>, Status> {
+        let read = match self {
+            Self::Own => Ok(text),
+            Self::Base64 => STANDARD.decode(text),
+            Self::Base64Url => URL_SAFE_NO_PAD.decode(text),
+        };
+        read.map_err(|_| Status::invalid_argument("the ciphertext is not in base64"))
+    }
 }
 
 impl SopsKeys {
@@ -62,25 +117,28 @@ impl SopsKeys {
                     let kms = create_resilient_kms(&config, &environment, observers)?;
                     keys.vault = Some((settings, kms));
                 }
-                _ => {}
+                backend => {
+                    let kms = create_resilient_kms(&config, &environment, observers)?;
+                    keys.clouds.take(backend, kms);
+                }
             }
         }
         Ok(keys)
     }
 
     /// The provider and the key that a key of SOPS means.
-    fn find(&self, key: Option<Key>) -> Result<(&ResilientKms, KeyId), Status> {
+    fn find(&self, key: Option<Key>) -> Result<(&ResilientKms, Asked), Status> {
         let key = key.and_then(|key| key.key_type);
         let key = key.ok_or_else(|| Status::invalid_argument("the request names no key"))?;
         match key {
             KeyType::AgeKey(key) => {
                 let kms = self.age.as_ref().ok_or_else(|| not_configured("age"))?;
-                Ok((kms, key_id(key.recipient)?))
+                Ok((kms, Asked::of(key_id(key.recipient)?, Text::Own)))
             }
             KeyType::VaultKey(key) => self.vault_key(key),
-            KeyType::KmsKey(_) => Err(not_built("AWS KMS", "aws")),
-            KeyType::GcpKmsKey(_) => Err(not_built("GCP Cloud KMS", "gcp")),
-            KeyType::AzureKeyvaultKey(_) => Err(not_built("Azure Key Vault", "azure")),
+            KeyType::KmsKey(key) => self.clouds.aws(key),
+            KeyType::GcpKmsKey(key) => self.clouds.gcp(key),
+            KeyType::AzureKeyvaultKey(key) => self.clouds.azure(key),
             KeyType::PgpKey(_) => Err(Status::unimplemented(
                 "keys of PGP are not served here; have SOPS use its own key service for them",
             )),
@@ -91,7 +149,7 @@ impl SopsKeys {
         }
     }
 
-    fn vault_key(&self, key: VaultKey) -> Result<(&ResilientKms, KeyId), Status> {
+    fn vault_key(&self, key: VaultKey) -> Result<(&ResilientKms, Asked), Status> {
         let configured = self.vault.as_ref();
         let (settings, kms) = configured.ok_or_else(|| not_configured("vault"))?;
         // The token must not go where a request says.
@@ -100,7 +158,7 @@ impl SopsKeys {
                 "the key is of another server or engine than [kms.vault] of this service names",
             ));
         }
-        Ok((kms, key_id(key.key_name)?))
+        Ok((kms, Asked::of(key_id(key.key_name)?, Text::Own)))
     }
 }
 
@@ -115,13 +173,6 @@ fn not_configured(provider: &str) -> Status {
     ))
 }
 
-fn not_built(service: &str, feature: &str) -> Status {
-    Status::unimplemented(format!(
-        "keys of {service} need the feature `{feature}`, which this program was built without; have \
-         SOPS use its own key service for them"
-    ))
-}
-
 /// The service.
 #[derive(Debug)]
 pub(super) struct Service(pub(super) Arc<Grpc>);
@@ -132,12 +183,12 @@ impl Service {
         key: Option<Key>,
         caller: &Caller,
         operation: Operation,
-    ) -> Result<(ResilientKms, KeyId), Status> {
+    ) -> Result<(ResilientKms, Asked), Status> {
         let keys = self.0.sops.as_ref();
         let keys = keys.ok_or_else(|| Status::unimplemented("SOPS is not served here"))?;
-        let (kms, key) = keys.find(key)?;
-        check(caller, operation, key.as_str())?;
-        Ok((kms.for_caller(&caller.name), key))
+        let (kms, asked) = keys.find(key)?;
+        check(caller, operation, asked.named.as_str())?;
+        Ok((kms.for_caller(&caller.name), asked))
     }
 }
 
@@ -150,16 +201,16 @@ impl KeyService for Service {
         let caller = caller(&request)?;
         let EncryptRequest { key, plaintext } = request.into_inner();
         let plaintext = SecretBytes::new(plaintext);
-        let (kms, key) = self.find(key, &caller, Operation::Encrypt)?;
-        let none = EncryptionContext::default();
-        let made = kms.encrypt(&key, plaintext.expose(), &none).await;
+        let (kms, asked) = self.find(key, &caller, Operation::Encrypt)?;
+        let made = kms.encrypt(&asked.key, plaintext.expose(), &asked.context);
+        let made = made.await;
         let made = made.map_err(|error| status::kms(&error))?;
         if made.form() != secretum_kms::Form::Native {
             return Err(Status::invalid_argument(
                 "the plaintext is larger than the key service itself encrypts",
             ));
         }
-        let ciphertext = made.wrapped().bytes.clone();
+        let ciphertext = asked.text.written(&made.wrapped().bytes);
         Ok(Response::new(EncryptResponse { ciphertext }))
     }
 
@@ -169,17 +220,16 @@ impl KeyService for Service {
     ) -> Result<Response<DecryptResponse>, Status> {
         let caller = caller(&request)?;
         let DecryptRequest { key, ciphertext } = request.into_inner();
-        let (kms, key) = self.find(key, &caller, Operation::Decrypt)?;
+        let (kms, asked) = self.find(key, &caller, Operation::Decrypt)?;
         let wrapped = Wrapped {
-            key,
+            key: asked.key,
             version: KeyVersion::default(),
-            bytes: ciphertext,
+            bytes: asked.text.read(ciphertext)?,
         };
         let provider = kms.capabilities().provider;
         let ciphertext = Ciphertext::native(provider, wrapped);
         let ciphertext = ciphertext.map_err(|error| status::kms(&error.into()))?;
-        let none = EncryptionContext::default();
-        let opened = kms.decrypt(&ciphertext, &none).await;
+        let opened = kms.decrypt(&ciphertext, &asked.context).await;
         let opened = opened.map_err(|error| status::kms(&error))?;
         let plaintext = Bytes::from_owner(Zeroizing::new(opened.into_exposed()));
         Ok(Response::new(DecryptResponse { plaintext }))

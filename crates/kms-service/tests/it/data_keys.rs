@@ -202,7 +202,7 @@ fn what_is_wrong_with_the_listener_is_told() {
         ),
         (
             "[service.grpc]\naddress = \"127.0.0.1:0\"\n[service.sops]\nproviders = [\"aeg\"]\n",
-            "write age or vault",
+            "write one of age, ",
         ),
     ] {
         refused(said, wanted);

@@ -10,6 +10,11 @@ mod access;
 mod bad_input;
 mod data_keys;
 mod grpc;
+#[cfg(any(
+    feature = "storage-aws",
+    all(feature = "aws", feature = "azure", feature = "gcp")
+))]
+mod moto;
 mod operations;
 mod peer_bao;
 #[cfg(feature = "storage-aws")]
@@ -17,4 +22,6 @@ mod peer_s3;
 mod process;
 mod running;
 mod sops;
+#[cfg(all(feature = "aws", feature = "azure", feature = "gcp"))]
+mod sops_clouds;
 mod tls;

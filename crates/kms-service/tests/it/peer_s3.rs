@@ -1,62 +1,15 @@
 //! Data keys kept in S3, as moto plays it, whose command `SECRETUM_MOTO` names.
 
 use crate::grpc::{ANY_PORT, channel, data_key};
-use crate::running::{DEADLINE, Place};
-use reqwest::Client;
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use crate::moto::Moto;
+use crate::running::Place;
 
-struct Moto {
-    process: Child,
-    address: String,
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Moto {
-    /// `None` where no command is named. With a bucket `keys`.
-    async fn start() -> Option<Self> {
-        let Some(binary) = std::env::var_os("SECRETUM_MOTO") else {
-            eprintln!("SECRETUM_MOTO names no `moto_server`: left out");
-            return None;
-        };
-        let port = TcpListener::bind("127.0.0.1:0").unwrap();
-        let listen = port.local_addr().unwrap();
-        drop(port);
-        let process = Command::new(binary)
-            .args(["-H", "127.0.0.1", "-p", &listen.port().to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let moto = Self {
-            process,
-            address: format!("http://{listen}"),
-        };
-        let began = Instant::now();
-        loop {
-            let made = Client::new().put(format!("{}/keys", moto.address)).send();
-            if made.await.is_ok_and(|made| made.status().is_success()) {
-                return Some(moto);
-            }
-            assert!(began.elapsed() < DEADLINE, "moto does not answer");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    fn place(&self) -> Place {
-        Place::local(&format!(
-            "{ANY_PORT}[service.data_keys]\nstorage = \"storage://aws?bucket=keys&region=us-east-1\
-             &accessKeyID=a&accessKey=planted-s3&endpoint={}&prefix=team\"\n",
-            self.address
-        ))
-    }
+fn place(moto: &Moto) -> Place {
+    Place::local(&format!(
+        "{ANY_PORT}[service.data_keys]\nstorage = \"storage://aws?bucket=keys&region=us-east-1\
+         &accessKeyID=a&accessKey=planted-s3&endpoint={}&prefix=team\"\n",
+        moto.address
+    ))
 }
 
 #[tokio::test]
@@ -64,8 +17,8 @@ async fn two_services_over_one_bucket_have_one_key() {
     let Some(moto) = Moto::start().await else {
         return;
     };
-    let mut one = moto.place().start();
-    let mut two = moto.place().start();
+    let mut one = place(&moto).start();
+    let mut two = place(&moto).start();
     let channels = [channel(&mut one).await, channel(&mut two).await];
     // One after the other, whoever is first.
     for (at, id) in ["a", "b"].into_iter().enumerate() {

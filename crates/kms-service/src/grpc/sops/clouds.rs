@@ -1,0 +1,84 @@
+//! Keys of SOPS in clouds: what a request names, and what must be as it is configured.
+
+use super::super::wire::{AzureKeyVaultKey, GcpKmsKey, KmsKey};
+use super::{Asked, Text, key_id, not_configured, status};
+use secretum_kms::config::Backend;
+use secretum_kms::{EncryptionContext, ResilientKms};
+use tonic::Status;
+
+/// The providers of clouds that are configured.
+#[derive(Debug, Default)]
+pub(super) struct Clouds {
+    aws: Option<ResilientKms>,
+    azure: Option<(String, ResilientKms)>,
+    gcp: Option<ResilientKms>,
+}
+
+impl Clouds {
+    /// Takes the provider of a cloud.
+    #[cfg_attr(
+        not(any(feature = "aws", feature = "azure", feature = "gcp")),
+        expect(unused_variables, reason = "no cloud is built in")
+    )]
+    pub(super) fn take(&mut self, backend: &Backend, kms: ResilientKms) {
+        match backend {
+            #[cfg(feature = "aws")]
+            Backend::Aws(_) => self.aws = Some(kms),
+            #[cfg(feature = "azure")]
+            Backend::Azure(settings) => self.azure = Some((settings.vault_url.clone(), kms)),
+            #[cfg(feature = "gcp")]
+            Backend::Gcp(_) => self.gcp = Some(kms),
+            _ => {}
+        }
+    }
+
+    pub(super) fn aws(&self, key: KmsKey) -> Result<(&ResilientKms, Asked), Status> {
+        let missing = || missing("AWS KMS", "aws", cfg!(feature = "aws"));
+        let kms = self.aws.as_ref().ok_or_else(missing)?;
+        // The credentials of another role or profile are not this service's to take.
+        if !key.role.is_empty() || !key.aws_profile.is_empty() {
+            return Err(Status::failed_precondition(
+                "the key names a role or a profile of AWS, and this service takes its own; leave both out, \
+                 and write the profile in [kms.aws]",
+            ));
+        }
+        let context = EncryptionContext::of(key.context).map_err(|error| status::kms(&error))?;
+        let asked = Asked::of(key_id(key.arn)?, Text::Base64);
+        Ok((kms, Asked { context, ..asked }))
+    }
+
+    pub(super) fn gcp(&self, key: GcpKmsKey) -> Result<(&ResilientKms, Asked), Status> {
+        let missing = || missing("GCP Cloud KMS", "gcp", cfg!(feature = "gcp"));
+        let kms = self.gcp.as_ref().ok_or_else(missing)?;
+        Ok((kms, Asked::of(key_id(key.resource_id)?, Text::Base64)))
+    }
+
+    pub(super) fn azure(&self, key: AzureKeyVaultKey) -> Result<(&ResilientKms, Asked), Status> {
+        let missing = || missing("Azure Key Vault", "azure", cfg!(feature = "azure"));
+        let (vault, kms) = self.azure.as_ref().ok_or_else(missing)?;
+        // The token must not go where a request says.
+        if key.vault_url.trim_end_matches('/') != vault.trim_end_matches('/') {
+            return Err(Status::failed_precondition(
+                "the key is of another vault than [kms.azure] of this service names",
+            ));
+        }
+        let named = key_id(key.name.clone())?;
+        let pinned = if key.version.is_empty() {
+            named.clone()
+        } else {
+            key_id(format!("{}/{}", key.name, key.version))?
+        };
+        let asked = Asked::of(pinned, Text::Base64Url);
+        Ok((kms, Asked { named, ..asked }))
+    }
+}
+
+fn missing(service: &str, name: &str, built: bool) -> Status {
+    if built {
+        return not_configured(name);
+    }
+    Status::unimplemented(format!(
+        "keys of {service} need the feature `{name}`, which this program was built without; have SOPS use \
+         its own key service for them"
+    ))
+}
