@@ -89,6 +89,30 @@ need_peers() {
     cp "$wanted" "$stamp"
 }
 
+# Nushell, whose module in nushell/ is tested in it.
+NUSHELL_VERSION=0.115.1
+NUSHELL=.peers/nu-$NUSHELL_VERSION
+
+# Fetches the compiled `nu` from npm's registry, where its makers publish it.
+need_nushell() {
+    [ ! -x "$NUSHELL" ] || return 0
+    local machine folder package
+    case "$(uname -s)-$(uname -m)" in
+    Linux-x86_64) machine=linux-x64 ;;
+    Linux-aarch64) machine=linux-arm64 ;;
+    *) fail "there is no compiled nu for this machine: put one at $NUSHELL, then try again" ;;
+    esac
+    need_command npm npm
+    say "fetching Nushell $NUSHELL_VERSION into .peers"
+    package="@nushell/$machine@$NUSHELL_VERSION"
+    folder="$(mktemp -d)"
+    (cd "$folder" && npm pack --silent "$package" >/dev/null) || fail "npm could not fetch $package"
+    tar -xzf "$folder"/*.tgz -C "$folder" package/bin/nu || fail "$package holds no package/bin/nu"
+    mkdir -p .peers
+    mv "$folder/package/bin/nu" "$NUSHELL"
+    rm -rf "$folder"
+}
+
 # The server of Cosmian KMS, for tests only: its licence, BUSL-1.1, permits no use in production.
 COSMIAN_VERSION=5.28.0
 COSMIAN=.peers/cosmian_kms-$COSMIAN_VERSION

@@ -2,10 +2,11 @@ r"""Fixtures: one production node and one development node per run, and fresh on
 
     pip install -r tests/peers/requirements.txt
     SECRETUM_BIN=target/debug/secretum KMS_SERVICE_BIN=target/debug/kms-service \
-        python -m pytest tests/peers
+        SECRETUM_NU=.peers/nu-0.115.1 python -m pytest tests/peers
     PEERS_SERVER=bao python -m pytest tests/peers      # the tests themselves, against OpenBao
 
-`openssl`, `curl`, `gpg`, `rsyslogd` and `systemd-analyze` are needed too. The tests that fill up a disk of their own need root, or a system
+`openssl`, `curl`, `gpg`, `rsyslogd`, `age`, `fish`, `zsh` and `systemd-analyze` are needed too. The tests
+that fill up a disk of their own need root, or a system
 that lets users have namespaces.
 """
 

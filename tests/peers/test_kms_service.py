@@ -144,3 +144,24 @@ def test_tls_tokens_and_rights(serve, certificates):
     assert session.post(f"{url}/rotate", json={}).status_code == 403
     assert 'operation="encrypt",outcome="ok"} 1' in session.get(f"{service.url}/metrics").text
     assert planted_files(service.directory, [SECRET, "token-of-app"]) == []
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+def test_a_refusal_arrives_whatever_is_sent(serve, certificates, version):
+    """A refused request has a body that nobody reads."""
+    digest = hashlib.sha256(b"token-of-app").hexdigest()
+    service = serve(
+        service=f'tls_cert_path = "{certificates.chain}"\ntls_key_path = "{certificates.key}"\n'
+        f'[[service.tokens]]\nname = "app"\nsha256 = "{digest}"\nrights = []\n',
+        scheme="https",
+    )
+    body = service.directory / "body.json"
+    asks = ["--output", "/dev/null", f"{service.url}/api/v1/kms/encrypt"] * 20
+    curl = ["curl", "--silent", version, "--cacert", str(certificates.ca)]
+    curl += ["--write-out", "%{http_code}\n", "--data-binary", f"@{body}"]
+    curl += ["--header", "Content-Type: application/json", "--header", "Expect:"]
+    for size in (1, 40_000):
+        body.write_text(json.dumps({"plaintext": text64("x" * size)}))
+        done = subprocess.run([*curl, *asks], capture_output=True, text=True, timeout=60)
+        assert set(done.stdout.split()) == {"401"}, done
+        assert done.returncode == 0

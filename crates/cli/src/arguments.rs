@@ -7,7 +7,7 @@ pub(crate) mod normal;
 pub(crate) mod pgp_key;
 
 use crate::commands::{
-    audit, auth, completion, generic, kv, lease, login, operator, path_help, policy, print,
+    audit, auth, completion, generic, kms, kv, lease, login, operator, path_help, policy, print,
     secrets, server, status, token, unwrap,
 };
 use clap::{ArgAction, Parser, Subcommand};
@@ -55,6 +55,13 @@ pub(crate) enum Command {
         disable_help_subcommand = true
     )]
     Kv(kv::Command),
+    /// Encrypts, decrypts and makes data keys, without a vault
+    #[command(
+        subcommand,
+        arg_required_else_help = true,
+        disable_help_subcommand = true
+    )]
+    Kms(kms::Command),
     /// Works with leases
     #[command(
         subcommand,
@@ -122,7 +129,7 @@ mod tests {
     use super::*;
     use clap::CommandFactory;
 
-    /// Commands that speak to no server.
+    /// Commands that speak to no vault, beside those of `kms`.
     const LOCAL: [&str; 7] = [
         "server",
         "version",
@@ -161,7 +168,8 @@ mod tests {
                     .get_arguments()
                     .any(|arg| arg.get_long() == Some(name))
             };
-            assert_eq!(has("address"), !LOCAL.contains(&words.as_str()), "{words}");
+            let is_local = LOCAL.contains(&words.as_str()) || words.starts_with("kms ");
+            assert_eq!(has("address"), !is_local, "{words}");
             if !has("address") {
                 continue;
             }

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod auth;
 pub(crate) mod completion;
 pub(crate) mod generic;
+pub(crate) mod kms;
 pub(crate) mod kv;
 pub(crate) mod lease;
 pub(crate) mod login;
@@ -121,6 +122,7 @@ async fn dispatch(command: Command, persona: Persona) -> Result<(), Failure> {
         Command::Status(command) => command.run().await,
         Command::Unwrap(command) => command.run().await,
         Command::Kv(command) => command.run().await,
+        Command::Kms(command) => command.run().await,
         Command::Lease(command) => command.run().await,
         Command::Token(command) => command.run().await,
         Command::Policy(command) => command.run().await,

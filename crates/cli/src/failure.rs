@@ -5,6 +5,7 @@ mod hint;
 pub(crate) use hint::hint;
 
 use secretum_client::{ApiError, ClientError, Outline};
+use secretum_kms::KmsError;
 use std::fmt::Write;
 
 /// Why a command did not do what was asked.
@@ -26,6 +27,15 @@ pub(crate) enum Failure {
         error: ClientError,
         /// The exit code, where it is another one than such a failure has.
         code: Option<u8>,
+    },
+    /// A key service refused or was not reached, or what it was to work on cannot be used.
+    #[error("{}{source}", context.as_deref().map(|context| format!("{context}: ")).unwrap_or_default())]
+    Kms {
+        /// What was being worked on: the name of a file.
+        context: Option<String>,
+        /// What happened.
+        #[source]
+        source: KmsError,
     },
     /// The rights that a request needs were to be shown.
     #[error("")]
@@ -63,7 +73,18 @@ impl Failure {
             } => *code,
             Self::Server { error, .. } if is_local(error) => 1,
             Self::Server { .. } => 2,
+            Self::Kms { source, .. } if is_of_this_side(source) => 1,
+            Self::Kms { .. } => 2,
             Self::Silent(code) => *code,
+        }
+    }
+}
+
+impl From<KmsError> for Failure {
+    fn from(source: KmsError) -> Self {
+        Self::Kms {
+            context: None,
+            source,
         }
     }
 }
@@ -98,6 +119,23 @@ impl<T> During<T> for Result<T, ClientError> {
             other => other,
         })
     }
+}
+
+/// Whether no key service was asked.
+fn is_of_this_side(error: &KmsError) -> bool {
+    matches!(
+        error,
+        KmsError::Format(_)
+            | KmsError::Context { .. }
+            | KmsError::KeyId { .. }
+            | KmsError::DataKeySpec { .. }
+            | KmsError::PlaintextTooLarge { .. }
+            | KmsError::NotConfigured { .. }
+            | KmsError::File { .. }
+            | KmsError::FileContent { .. }
+            | KmsError::FileRights { .. }
+            | KmsError::Stream { .. }
+    )
 }
 
 /// Whether nothing left this machine.

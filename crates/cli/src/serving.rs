@@ -11,7 +11,8 @@ use crate::failure::Failure;
 use secretum_client::Environment;
 use secretum_core::{Core, CoreConfig, DeclaredDevice, NodeFacts, OpenCeremonies};
 use secretum_crypto::{SystemClock, SystemRng};
-use secretum_server::{ListenerConfig, Server, Signals, Supervisor, Traces, hardening, logging};
+use secretum_process::{Supervisor, hardening};
+use secretum_server::{ListenerConfig, Server, Signals, Traces, logging};
 use secretum_storage::Storage;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,11 +90,7 @@ async fn serve(
     signals: Signals,
     reload_settings: impl Fn(&Server) -> Option<Vec<DeclaredDevice>>,
 ) -> Result<(), Failure> {
-    let place = std::env::var_os("NOTIFY_SOCKET");
-    let supervisor = Supervisor::at(place.as_deref()).unwrap_or_else(|error| {
-        tracing::warn!(%error, "NOTIFY_SOCKET names no socket");
-        Supervisor::default()
-    });
+    let supervisor = Supervisor::of_process();
     supervisor.ready();
     let reload = async || {
         supervisor.reloading();

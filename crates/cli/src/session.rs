@@ -49,7 +49,7 @@ impl Session {
         Ok(Self {
             client: Client::new(config)?,
             style: Style {
-                format: format(flags, environment)?,
+                format: format(flags.format, environment)?,
                 field: None,
             },
             interactive: !flags.non_interactive,
@@ -157,8 +157,11 @@ fn header(pair: &str) -> Result<(HeaderName, HeaderValue), Failure> {
     Ok((name, value))
 }
 
-fn format(flags: &Connection, environment: &Environment) -> Result<Format, Failure> {
-    if let Some(format) = flags.format {
+/// The format that a flag names, else the environment.
+///
+/// **Errors**: which variable cannot be used.
+pub(crate) fn format(flag: Option<Format>, environment: &Environment) -> Result<Format, Failure> {
+    if let Some(format) = flag {
         return Ok(format);
     }
     let known = |text: &str| <Format as clap::ValueEnum>::from_str(text, true);

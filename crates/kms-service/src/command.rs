@@ -4,8 +4,8 @@ use crate::ServiceError;
 use crate::config::{self, Log};
 use crate::service::Prepared;
 use clap::Parser;
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use secretum_kms::Environment;
+use secretum_process::hardening;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
@@ -52,11 +52,11 @@ fn run(arguments: &Arguments) -> Result<(), ServiceError> {
     let environment = Environment::process();
     let file = match &arguments.config {
         Some(file) => file.clone(),
-        None => config::find(&environment)?,
+        None => secretum_kms::config::find(&environment)?,
     };
     let (kms, service) = config::load(&file, &environment)?;
     start_log(&service.log);
-    forbid_core_dumps();
+    hardening::forbid_core_dumps();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -84,18 +84,4 @@ fn start_log(log: &Log) {
         true => subscriber.json().try_init(),
         false => subscriber.with_ansi(false).try_init(),
     };
-}
-
-/// Switches core dumps off, and keeps others of the same user from looking into the process.
-fn forbid_core_dumps() {
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
-    if let Err(error) = setrlimit(Resource::Core, none) {
-        tracing::warn!(%error, "core dumps could not be switched off");
-    }
-    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        tracing::warn!(%error, "the process could not be marked as not dumpable");
-    }
 }

@@ -1,7 +1,8 @@
 //! [`ServiceError`]: why the service does not start.
 
 use crate::data_keys::storage::StorageError;
-use secretum_kms::{KmsError, config::KmsConfigError};
+use secretum_kms::KmsError;
+use secretum_kms::config::{ConfigNotFound, KmsConfigError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -10,14 +11,8 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum ServiceError {
     /// There is no configuration where one is looked for.
-    #[error(
-        "there is no configuration: looked for {}; write one there, or name it: kms-service --config kms.toml",
-        looked_for.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ")
-    )]
-    NoConfig {
-        /// Where it was looked for.
-        looked_for: Vec<PathBuf>,
-    },
+    #[error(transparent)]
+    NoConfig(#[from] ConfigNotFound),
     /// The configuration has faults.
     #[error(transparent)]
     Config(#[from] KmsConfigError),

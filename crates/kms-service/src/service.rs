@@ -16,6 +16,7 @@ use secretum_kms::{
     Environment, KeyId, KeyManagementService, KmsAuditEvent, KmsAuditSink, KmsConfig, KmsMetrics,
     Observers, ResilientKms, SinkError, create_resilient_kms,
 };
+use secretum_process::Supervisor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -148,9 +149,14 @@ impl Prepared {
         let router = api::router(Arc::clone(&api));
         let mut serving = vec![serve(listener, self.offer.clone(), router)];
         serving.extend(grpc.map(|(socket, router)| serve(socket, grpc_offer, router)));
+        let supervisor = Supervisor::of_process();
+        supervisor.ready();
         while let Told::Reload = signals.next().await {
+            supervisor.reloading();
             reload(&self.file, self.offer.as_deref(), &api, is_open);
+            supervisor.ready();
         }
+        supervisor.stopping();
         tracing::info!("ending: no new connections, requests under way are finished");
         stop.cancel();
         for serving in serving {

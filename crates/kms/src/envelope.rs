@@ -106,10 +106,17 @@ impl EncryptedEnvelope {
         let wrapped_key = kms
             .re_encrypt(&self.wrapped_key, context, new_key, new_context)
             .await?;
-        Ok(Self {
+        Ok(self.with_wrapped_key(wrapped_key))
+    }
+
+    /// The same envelope with its data key as another service wrapped it: how it moves from one to the
+    /// other without being decrypted.
+    #[must_use]
+    pub fn with_wrapped_key(&self, wrapped_key: Ciphertext) -> Self {
+        Self {
             wrapped_key,
             ..self.clone()
-        })
+        }
     }
 
     /// The wrapped data key.

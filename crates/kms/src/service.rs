@@ -115,6 +115,22 @@ pub struct Capabilities {
     pub native_bytes_max: usize,
 }
 
+impl Capabilities {
+    /// Those of a service that does everything itself, and lists no keys: where to begin for who has
+    /// this trait implemented elsewhere.
+    pub fn of(provider: &'static str, native_bytes_max: usize) -> Self {
+        Self {
+            provider,
+            context: SuppliedBy::Provider,
+            data_keys: SuppliedBy::Provider,
+            re_encryption: SuppliedBy::Provider,
+            rotation: true,
+            listing: false,
+            native_bytes_max,
+        }
+    }
+}
+
 /// What a service in good health says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -2,7 +2,7 @@
 //!
 //! [`http`] turns bytes into a [`secretum_core::Request`] and an answer into bytes; nothing above or
 //! below it knows status codes. [`listener`] accepts connections and ends them, [`tls`] makes the
-//! handshake, [`hardening`] shuts what would let secrets out of the process.
+//! handshake.
 //!
 //! Must not know: the insides of an engine.
 
@@ -11,12 +11,10 @@ mod error;
 pub mod floor;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-pub mod hardening;
 mod http;
 mod listener;
 pub mod logging;
 mod serve;
-mod supervisor;
 pub mod tls;
 mod traces;
 
@@ -26,5 +24,4 @@ pub use listener::{
     Endpoint, Limits, ListenerConfig, Networks, ProxyProtocol, SocketFile, Untrusted,
 };
 pub use serve::{Server, Signals};
-pub use supervisor::Supervisor;
 pub use traces::Traces;

@@ -7,11 +7,12 @@ use crate::output::console;
 use secretum_client::Environment;
 use secretum_core::{Core, DeclaredDevice};
 use secretum_crypto::sha256;
+use secretum_process::hardening;
 use secretum_server::config::{
     self, ClientCertificates, Config, ListenAddress, Listener, Loaded, LogFormat, LogLevel,
     RaftStorage as RaftSettings, TlsVersion,
 };
-use secretum_server::{Endpoint, Limits, ListenerConfig, Server, Traces, hardening, logging, tls};
+use secretum_server::{Endpoint, Limits, ListenerConfig, Server, Traces, logging, tls};
 use secretum_storage::Storage;
 use secretum_storage::memory::MemoryStorage;
 use secretum_storage::raft::{RaftConfig, RaftStorage};

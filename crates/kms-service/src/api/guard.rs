@@ -2,10 +2,11 @@
 
 use super::Api;
 use super::error::ApiError;
+use super::unread::Unread;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, HeaderName, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, EXPECT, HeaderName, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, StatusCode};
 use secretum_crypto::{SystemRng, random_uuid};
 use std::sync::Arc;
@@ -22,12 +23,18 @@ pub(super) async fn guard(State(api): State<Arc<Api>>, request: Request, next: N
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let span = tracing::info_span!("request", id = %id);
+    // Who waits for a word before sending the body does not send it.
+    let sends = !request.headers().contains_key(EXPECT);
+    let (unread, request) = Unread::of(request);
     let run = tokio::time::timeout(api.limits.timeout, next.run(request));
     let mut response = match run.instrument(span.clone()).await {
         Ok(response) => response,
         Err(_) => ApiError::timeout(api.limits.timeout).into_response(),
     };
     let status = response.status();
+    if sends && !status.is_success() {
+        unread.clear_away().await;
+    }
     let known = status != StatusCode::NOT_FOUND || path.starts_with("/api/v1/kms/");
     let shown = path.len() <= 64 && path.bytes().all(|byte| byte.is_ascii_graphic());
     span.in_scope(|| {

@@ -17,6 +17,7 @@ mod guard;
 mod metrics;
 mod operations;
 mod status;
+mod unread;
 
 use crate::callers::{Caller, Callers, PeerNames};
 use crate::config::Limits;

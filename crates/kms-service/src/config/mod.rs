@@ -41,14 +41,12 @@
 //! a way to know callers, or without TLS.
 
 mod draft;
-mod find;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod grpc;
 #[cfg(test)]
 mod tests;
 
-pub use find::find;
 pub(crate) use grpc::{GrpcAddress, GrpcConfig};
 
 use crate::callers::{Caller, Proof};

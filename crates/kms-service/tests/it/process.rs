@@ -1,5 +1,6 @@
 use crate::running::Place;
 use serde_json::json;
+use std::os::unix::net::UnixDatagram;
 
 fn run(place: &Place, arguments: &[&str]) -> (i32, String, String) {
     let out = place.command().args(arguments).output().unwrap();
@@ -80,6 +81,28 @@ async fn a_taken_address_is_told() {
         code == 1 && told.contains("see what listens there"),
         "{told}"
     );
+}
+
+#[test]
+fn a_supervisor_is_told() {
+    let place = Place::local("");
+    let path = place.path("notify");
+    let supervisor = UnixDatagram::bind(&path).unwrap();
+    supervisor
+        .set_read_timeout(Some(crate::running::DEADLINE))
+        .unwrap();
+    let hear = || {
+        let mut bytes = [0; 256];
+        let count = supervisor.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..count].to_vec()).unwrap()
+    };
+    let service = place.start_with(&[("NOTIFY_SOCKET", path.to_str().unwrap())]);
+    assert_eq!(hear(), "READY=1");
+    service.signal("HUP");
+    assert!(hear().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    assert_eq!(hear(), "READY=1");
+    service.signal("TERM");
+    assert_eq!(hear(), "STOPPING=1");
 }
 
 #[tokio::test]

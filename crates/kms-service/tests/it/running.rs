@@ -64,7 +64,11 @@ impl Place {
     }
 
     pub(crate) fn start(self) -> Running {
-        Running::start(self)
+        self.start_with(&[])
+    }
+
+    pub(crate) fn start_with(self, environment: &[(&str, &str)]) -> Running {
+        Running::start(self, environment)
     }
 }
 
@@ -85,9 +89,10 @@ impl Drop for Running {
 }
 
 impl Running {
-    fn start(place: Place) -> Self {
+    fn start(place: Place, environment: &[(&str, &str)]) -> Self {
         let mut command = place.command();
         let mut process = command
+            .envs(environment.iter().copied())
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()

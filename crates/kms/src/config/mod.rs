@@ -114,6 +114,7 @@ mod create;
 mod environment;
 mod expand;
 mod fault;
+mod find;
 #[cfg(feature = "gcp")]
 mod gcp;
 #[cfg(feature = "kmip")]
@@ -126,6 +127,7 @@ mod vault;
 pub use self::create::{create_kms, create_resilient_kms};
 pub use self::environment::Environment;
 pub use self::fault::{ConfigFault, KmsConfigError};
+pub use self::find::{ConfigNotFound, find};
 pub use self::section::duration;
 #[cfg(feature = "vault")]
 pub use self::vault::VaultSettings;

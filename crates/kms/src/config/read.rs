@@ -101,7 +101,7 @@ fn config(reader: &mut Reader<'_>, table: &DeTable<'_>, named: Option<&str>) -> 
     let resilience = resilience(reader, kms, stage.unwrap_or(Stage::Production));
     check_names(reader, kms);
     let stage = stage?;
-    let default_key = default_key(reader, kms, stage);
+    let default_key = default_key(reader, kms, stage, named);
     Some(KmsConfig {
         stage,
         default_key: default_key?,
@@ -136,7 +136,12 @@ fn stage(reader: &mut Reader<'_>, kms: Section<'_>) -> Option<Stage> {
     }
 }
 
-fn default_key(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Option<KeyId> {
+fn default_key(
+    reader: &mut Reader<'_>,
+    kms: Section<'_>,
+    stage: Stage,
+    named: Option<&str>,
+) -> Option<KeyId> {
     const NAMED: &[(&str, &str, &str)] = &[
         ("aws", "kms.aws", "key_id"),
         ("azure", "kms.azure", "key_name"),
@@ -145,9 +150,10 @@ fn default_key(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Optio
         ("kmip", "kms.kmip", "default_key_id"),
     ];
     let faults = reader.faults.len();
-    let backend = kms
-        .text(reader, stage.backend_key())
-        .map(|found| found.value);
+    let backend = match named {
+        Some(name) => Some(name.to_owned()),
+        None => (kms.text(reader, stage.backend_key())).map(|found| found.value),
+    };
     let table = NAMED
         .iter()
         .find(|(name, ..)| Some(*name) == backend.as_deref());
@@ -157,12 +163,13 @@ fn default_key(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> Optio
     // What is wrong with these is told where the backend is read.
     reader.faults.truncate(faults);
     let found = match (own, kms.has("default_key")) {
-        (Some(own), true) => {
+        // Beside the backend that serves, another one that is named may have a default of its own.
+        (Some(own), true) if named.is_none() => {
             let message = "`default_key` in [kms] names the default key too; leave one of them out";
             reader.fault(own.at, message);
             return None;
         }
-        (Some(own), false) => own.text(reader, name)?,
+        (Some(own), _) => own.text(reader, name)?,
         (None, true) => kms.text(reader, "default_key")?,
         (None, false) => Found {
             value: "default".to_owned(),

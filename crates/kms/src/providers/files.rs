@@ -63,16 +63,25 @@ fn read(file: File, path: &Path) -> Result<SecretString> {
 
 #[cfg(unix)]
 fn check_rights(file: &File, path: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let metadata = file.metadata().map_err(KmsError::file("read", path))?;
     let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o077 == 0 {
+    let is_own = metadata.uid() == rustix::process::geteuid().as_raw();
+    if is_private(mode, is_own) {
         return Ok(());
     }
     Err(KmsError::FileRights {
         path: path.to_owned(),
         mode,
     })
+}
+
+/// Whether a file with these rights is for this process alone. Where it belongs to another user, its
+/// group is how it was handed over: credentials of systemd and volumes of Kubernetes stand like that.
+#[cfg(unix)]
+fn is_private(mode: u32, is_own: bool) -> bool {
+    let refused = if is_own { 0o077 } else { 0o037 };
+    mode & refused == 0
 }
 
 #[cfg(not(unix))]
@@ -201,6 +210,31 @@ mod tests {
                 matches!(refused, KmsError::FileRights { mode, .. } if mode == wide),
                 "{refused}"
             );
+        }
+    }
+
+    #[test]
+    fn what_another_user_handed_over_may_be_read_by_the_group() {
+        for (mode, is_own, expected) in [
+            (0o600, true, true),
+            (0o640, true, false),
+            (0o440, true, false),
+            (0o440, false, true),
+            (0o640, false, true),
+            (0o460, false, false),
+            (0o444, false, false),
+            (0o441, false, false),
+        ] {
+            assert_eq!(is_private(mode, is_own), expected, "{mode:o} {is_own}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        create(&path, "one", Rights::Private).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o440)).unwrap();
+        assert!(read_private(&path).is_err());
+        // Who is not root cannot give a file away.
+        if std::os::unix::fs::chown(&path, Some(65_534), None).is_ok() {
+            assert_eq!(read_private(&path).unwrap().expose(), "one");
         }
     }
 

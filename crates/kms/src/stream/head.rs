@@ -69,10 +69,16 @@ impl StreamHead {
         let wrapped_key = kms
             .re_encrypt(&self.wrapped_key, context, new_key, new_context)
             .await?;
-        Ok(Self {
+        Ok(self.with_wrapped_key(wrapped_key))
+    }
+
+    /// The head with its data key as another service wrapped it.
+    #[must_use]
+    pub fn with_wrapped_key(&self, wrapped_key: Ciphertext) -> Self {
+        Self {
             wrapped_key,
             salt: self.salt,
-        })
+        }
     }
 }
 

@@ -205,6 +205,15 @@ async fn wrapping_anew_changes_the_head_only() {
     assert_eq!(moved.wrapped_key().key(), &id("other"));
     let (opened, outcome) = open(&kms, &[&moved.to_bytes(), chunks].concat()).await;
     assert!(outcome.is_ok() && opened == plaintext);
+    // So does a key that another service wrapped.
+    let other = local();
+    let (new_key, bound) = (id("other"), context("a=1"));
+    let data_key = kms.decrypt_data_key(head.wrapped_key(), &bound);
+    let data_key = data_key.await.unwrap();
+    let wrapped = other.encrypt(&new_key, data_key.expose(), &bound).await;
+    let moved = head.with_wrapped_key(wrapped.unwrap());
+    let (opened, outcome) = open(&other, &[&moved.to_bytes(), chunks].concat()).await;
+    assert!(outcome.is_ok() && opened == plaintext);
 }
 
 #[test]

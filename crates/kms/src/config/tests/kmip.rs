@@ -146,6 +146,13 @@ fn the_default_key_is_named_once() {
     let other = "[kms]\ndev_backend = \"local\"\ndefault_key = \"a\"\n\
                  [kms.cosmian]\ndefault_key_id = \"b\"\n";
     assert_eq!(parse(other, &[]).unwrap().default_key.as_str(), "a");
+    // But where that one is asked for by its name.
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("kms.toml");
+    std::fs::write(&file, format!("{other}{url}api_key = \"k\"\n")).unwrap();
+    let load = |name| KmsConfig::load_backend(&file, &Environment::of([]), name).unwrap();
+    assert_eq!(load("cosmian").default_key.as_str(), "b");
+    assert_eq!(load("local").default_key.as_str(), "a");
     let misplaced = told("[kms]\ndev_backend = \"local\"\ndefault_key_id = \"a\"\n");
     assert!(misplaced.contains("write default_key"), "{misplaced}");
     let no_table = told("[kms]\ndev_backend = \"cosmian\"\ncosmian = 1\n");

@@ -281,6 +281,21 @@ fn answering(answer: &'static str) -> String {
 }
 
 #[tokio::test]
+async fn what_a_server_sets_in_lines_is_told_in_one() {
+    const DENIED: &str = "HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 63\r\n\r\n\
+                          {\"errors\":[\"1 error occurred:\\n\\t* permission denied\\n\\n\",\"b\"]}";
+    let address = answering(DENIED);
+    let provider = VaultProvider::new(config(&address), token(ROOT), "transit").unwrap();
+    let refused = provider.describe(&id("k")).await.unwrap_err();
+    let told = refused.to_string();
+    assert!(
+        told.contains("error occurred: * permission denied"),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 1, "{told}");
+}
+
+#[tokio::test]
 async fn garbage_is_told_and_shows_nothing() {
     const PLANTED: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 24\r\n\r\n\
                            {\"data\":\"planted-secret\"}";

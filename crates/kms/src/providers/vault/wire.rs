@@ -111,13 +111,20 @@ pub(super) fn is_absence(error: &ClientError) -> bool {
     matches!(error, ClientError::Api(api) if api.status == 404 && api.errors.is_some())
 }
 
+/// Servers set what they say in lines; here it becomes part of one.
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ")
+}
+
 /// What an error of the client means.
 pub(super) fn fault(error: ClientError) -> KmsError {
     let provider = NAME;
-    let reason = error.to_string();
+    let reason = one_line(&error.to_string());
     match error {
         ClientError::Api(api) => {
-            let said = api.errors.as_ref().map(|errors| errors.join("; "));
+            let said = api.errors.as_ref();
+            let said = said.map(|errors| one_line(&errors.join("; ")));
             match (api.status, said) {
                 (403, Some(reason)) => KmsError::AccessDenied { provider, reason },
                 (429, _) => KmsError::Throttled {

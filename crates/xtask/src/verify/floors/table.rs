@@ -51,6 +51,7 @@ pub(super) const CRATES: &[Crate] = &[
     on(0, "storage", &[]),
     on(0, "api", HTTP),
     on(0, "hcl", &[]),
+    on(0, "process", &[]),
     on(1, "barrier", &["api", "hcl"]),
     on(1, "engine", HTTP),
     on(

@@ -15,10 +15,19 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 pub struct Supervisor(Option<(UnixDatagram, SocketAddr)>);
 
 impl Supervisor {
-    /// The one who is reached where the variable `NOTIFY_SOCKET` says, if it is set.
+    /// Who started this process, by its variable `NOTIFY_SOCKET`.
+    pub fn of_process() -> Self {
+        let place = std::env::var_os("NOTIFY_SOCKET");
+        Self::at(place.as_deref()).unwrap_or_else(|error| {
+            tracing::warn!(%error, "NOTIFY_SOCKET names no socket");
+            Self::default()
+        })
+    }
+
+    /// The one who is reached at this place, where there is one.
     ///
     /// **Errors**: the system's, where that names no socket.
-    pub fn at(place: Option<&OsStr>) -> io::Result<Self> {
+    fn at(place: Option<&OsStr>) -> io::Result<Self> {
         let Some(place) = place.filter(|place| !place.is_empty()) else {
             return Ok(Self::default());
         };

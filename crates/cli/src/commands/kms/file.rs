@@ -1,0 +1,264 @@
+//! `kms encrypt-file` and `kms decrypt-file`: files of any size, as streams.
+
+use super::connection::{self, Connection, Context};
+use super::form::{Form, MARK_BYTES};
+use super::interrupt::{guarded, in_thread};
+use super::output::{Privacy, Target};
+use super::pipe::{self, Output, Source};
+use super::shown;
+use crate::failure::Failure;
+use crate::output::console;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use secretum_client::Object;
+use secretum_kms::stream::{StreamHead, StreamOpen, StreamSeal};
+use secretum_kms::{Ciphertext, KeyId, KmsError};
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// What an encrypted file is called behind its name.
+const SUFFIX: &str = "kms";
+
+/// The size from which a bar is worth it.
+const WORTH_A_BAR: u64 = 64 << 20;
+
+/// Bytes that are read at once: several chunks.
+const READ_BYTES: usize = 1 << 20;
+
+/// Encrypts a file of any size
+///
+/// The key service gives a data key; the file is encrypted here under that, in chunks of 64 KiB,
+/// however large it is. It may be cut, changed or put in another order by nobody without being noticed.
+///
+///   secretum kms encrypt-file backup.tar                        # backup.tar.kms
+///   secretum kms encrypt-file -context=env=prod -out=b.kms backup.tar
+///   tar c /srv | secretum kms encrypt-file >srv.tar.kms
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct EncryptFile {
+    /// File to encrypt; standard input if none is named, or -
+    #[arg(value_name = "FILE", conflicts_with = "input")]
+    file: Option<PathBuf>,
+    /// The same as a flag
+    #[arg(long = "in", value_name = "FILE")]
+    input: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+    /// Key to encrypt under [default: that of the configuration, or of the service]
+    #[arg(long, value_name = "NAME", value_parser = connection::key)]
+    key: Option<KeyId>,
+    #[command(flatten)]
+    context: Context,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Decrypts a file of `kms encrypt-file`
+///
+/// The new file is its owner's alone. It appears when all of the old one was found to be whole and
+/// unchanged. What goes to standard output goes there as it is decrypted: where the command fails, what
+/// came before that is to be thrown away.
+///
+///   secretum kms decrypt-file backup.tar.kms                    # backup.tar
+///   secretum kms decrypt-file -context=env=prod -out=b.tar b.kms
+///   secretum kms decrypt-file -out=- srv.tar.kms | tar x
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct DecryptFile {
+    /// File to decrypt; standard input if none is named, or -
+    #[arg(value_name = "FILE", conflicts_with = "input")]
+    file: Option<PathBuf>,
+    /// The same as a flag
+    #[arg(long = "in", value_name = "FILE")]
+    input: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    context: Context,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl EncryptFile {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        guarded(self.work()).await
+    }
+
+    async fn work(self) -> Result<(), Failure> {
+        let style = self.connection.style(None)?;
+        let path = named(self.file.as_deref().or(self.input.as_deref()));
+        let output = self.output.or(path.map(with_suffix));
+        output.check()?;
+        let opened = self.connection.open()?;
+        let context = self.context.read()?;
+        let source = pipe::source(path)?;
+        let key = opened.key(self.key.as_ref());
+        let seal = StreamSeal::begin(opened.kms.as_ref(), &key, &context).await?;
+        let origin = seal.head().wrapped_key().clone();
+        let target = output.open(Privacy::Public)?;
+        if target.is_terminal() {
+            return Err(Failure::local(
+                "an encrypted file is no text, and a terminal would not show it; send it to a file: \
+                 -out=FILE",
+            ));
+        }
+        let bytes = pump(source, &target, |reader, writer, told| {
+            seal.run(reader, writer, told)
+        });
+        let bytes = bytes.await?;
+        target.finish()?;
+        tell("encrypted", bytes, &origin, &output, &style)
+    }
+}
+
+impl DecryptFile {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        guarded(self.work()).await
+    }
+
+    async fn work(self) -> Result<(), Failure> {
+        let style = self.connection.style(None)?;
+        let path = named(self.file.as_deref().or(self.input.as_deref()));
+        let output = match (self.output.is_given(), path) {
+            (false, Some(path)) => self.output.or(Some(without_suffix(path)?)),
+            _ => self.output.or(None),
+        };
+        output.check()?;
+        let opened = self.connection.open()?;
+        let context = self.context.read()?;
+        let mut source = pipe::source(path)?;
+        let head = read_head(&mut source)?;
+        let open = StreamOpen::begin(opened.kms.as_ref(), &head, &context).await?;
+        let target = output.open(Privacy::Private)?;
+        let bytes = pump(source, &target, |reader, writer, told| {
+            open.run(reader, writer, told)
+        });
+        let bytes = bytes.await?;
+        target.finish()?;
+        tell("decrypted", bytes, head.wrapped_key(), &output, &style)
+    }
+}
+
+/// A file that is named; `-` is none.
+fn named(path: Option<&Path>) -> Option<&Path> {
+    path.filter(|path| path.as_os_str() != "-")
+}
+
+fn with_suffix(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(SUFFIX);
+    name.into()
+}
+
+fn without_suffix(path: &Path) -> Result<PathBuf, Failure> {
+    if path.extension().is_some_and(|suffix| suffix == SUFFIX) {
+        return Ok(path.with_extension(""));
+    }
+    Err(Failure::local(format!(
+        "`{}` does not end in .{SUFFIX}, so its plaintext has no name; give it one: -out=FILE",
+        path.display()
+    )))
+}
+
+/// The head of a stream; of what is none, what it is.
+fn read_head(source: &mut Source) -> Result<StreamHead, Failure> {
+    let mut beginning = Vec::new();
+    let mark = u64::try_from(MARK_BYTES).unwrap_or(u64::MAX);
+    let read = source.file.by_ref().take(mark).read_to_end(&mut beginning);
+    read.map_err(|error| Failure::local(format!("cannot read {}: {error}", source.name)))?;
+    if matches!(
+        Form::of(&beginning),
+        Some(Form::Bytes | Form::Text | Form::Envelope)
+    ) {
+        return Err(Failure::local(format!(
+            "{} is no file of `kms encrypt-file`; `kms decrypt` opens it",
+            source.name
+        )));
+    }
+    StreamHead::read(beginning.as_slice().chain(&mut source.file)).map_err(|error| Failure::Kms {
+        context: Some(source.name.clone()),
+        source: error,
+    })
+}
+
+/// Runs a stream from here to there beside the runtime, with a bar where it takes long.
+async fn pump(
+    source: Source,
+    target: &Target,
+    work: impl FnOnce(BufReader<File>, File, &mut dyn FnMut(u64)) -> Result<u64, KmsError>
+    + Send
+    + 'static,
+) -> Result<u64, Failure> {
+    let bar = progress(source.bytes);
+    let (shown, writer) = (bar.clone(), target.writer()?);
+    let outcome = in_thread(move || {
+        let reader = BufReader::with_capacity(READ_BYTES, source.file);
+        let outcome = work(reader, writer, &mut |bytes| shown.set_position(bytes));
+        outcome.map_err(|error| Failure::Kms {
+            context: Some(source.name),
+            source: error,
+        })
+    });
+    let outcome = outcome.await;
+    bar.finish_and_clear();
+    outcome?
+}
+
+/// A bar on standard error, where that is a terminal and the file is large.
+fn progress(bytes: Option<u64>) -> ProgressBar {
+    let Some(bytes) = bytes.filter(|bytes| *bytes >= WORTH_A_BAR) else {
+        return ProgressBar::hidden();
+    };
+    let style = "{bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+    let style =
+        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(bytes).with_style(style)
+}
+
+/// Says what was done, where standard output is not the file itself.
+fn tell(
+    done: &str,
+    bytes: u64,
+    origin: &Ciphertext,
+    output: &Output,
+    style: &crate::output::Style,
+) -> Result<(), Failure> {
+    let Some(path) = output.path() else {
+        return Ok(());
+    };
+    let mut document = Object::new();
+    document.insert("file", path.display().to_string());
+    document.insert("bytes", bytes);
+    for (name, value) in shown::origin(origin).iter() {
+        document.insert(name, value.clone());
+    }
+    match shown::chosen(&document, style)? {
+        Some(text) => console::out(&text),
+        None => {
+            console::note(&format!(
+                "{bytes} bytes {done}, under the key `{}`: {}",
+                origin.key(),
+                path.display()
+            ));
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_each_other() {
+        let path = Path::new("a/backup.tar");
+        assert_eq!(with_suffix(path), Path::new("a/backup.tar.kms"));
+        assert_eq!(without_suffix(&with_suffix(path)).unwrap(), path);
+        for other in ["backup.tar", "kms", ".kms", "a/b.kmsx"] {
+            let told = without_suffix(Path::new(other)).unwrap_err().to_string();
+            assert!(told.contains("-out=FILE"), "{told}");
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! `kms migrate`: a tree of files from one key service to another.
+//!
+//! Each file is prepared beside its place: opened by the old service, wrapped or encrypted by the new
+//! one, written whole. Then the [`journal`] takes down what the file will be, and then it takes its
+//! place. So whenever the command is stopped, every file is either as it was or as it will be, and the
+//! next run knows which.
+
+mod item;
+mod journal;
+mod report;
+mod tree;
+
+use self::item::{Mover, Outcome, Ready};
+use self::journal::Journal;
+use self::report::Report;
+use super::connection::{self, AccessFlags, Answer, Context, Opened};
+use super::interrupt;
+use crate::failure::Failure;
+use clap::Args;
+use futures::StreamExt;
+use indicatif::{ProgressBar, ProgressStyle};
+use secretum_crypto::sha256;
+use secretum_kms::providers::ALL;
+use secretum_kms::{EncryptionContext, Environment, KeyId};
+use std::path::{Path, PathBuf};
+
+/// Files that are prepared at once.
+const AT_ONCE: usize = 8;
+
+/// Encrypts a tree of files anew, from one key service to another
+///
+/// It takes what `kms encrypt` and `kms encrypt-file` made, and envelopes; other files are left alone.
+/// Of files and envelopes only the wrapped data key changes. A file is as it was or as it will be, at
+/// any time. Stopped anywhere, the same command goes on where it was: it keeps a journal in the tree.
+///
+///   secretum kms migrate -from=kms-a.toml -to=kms-b.toml -dry-run backups
+///   secretum kms migrate -from=age -to=vault -config=kms.toml -context=env=prod backups
+///   secretum kms migrate -from=kms.toml:age -to=$KMS_SERVICE_ADDR -key=orders backups
+///
+/// It ends with 0 where all was migrated, and with 2 where something was not, which it names.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Migrate {
+    /// Folder with the files; links in it are not followed
+    tree: PathBuf,
+    /// Key service that opens them now: kms.toml, one of its key services as kms.toml:NAME or NAME, or
+    /// the address of a kms-service
+    #[arg(long, value_name = "SERVICE")]
+    from: String,
+    /// Key service that is to open them from now on, written alike
+    #[arg(long, value_name = "SERVICE")]
+    to: String,
+    /// Key to encrypt under from now on [default: that of the new key service]
+    #[arg(long, value_name = "NAME", value_parser = connection::key)]
+    key: Option<KeyId>,
+    #[command(flatten)]
+    context: Context,
+    /// What they are bound to from now on, as -context [default: the same]
+    #[arg(long, value_name = "PAIRS")]
+    new_context: Vec<String>,
+    /// Open every file, say what would be done, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not try whether the new key service opens what it encrypted: for one that may not, here
+    #[arg(long)]
+    no_verify: bool,
+    /// File that says what was migrated [default: .kms-migration in the folder]
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+    /// File that names the key services, where -from and -to do not [default: as of kms encrypt]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    answer: Answer,
+    #[command(flatten)]
+    access: AccessFlags,
+}
+
+impl Migrate {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let format = self.answer.format()?;
+        let mover = self.mover().await?;
+        let journal_path = match &self.journal {
+            Some(path) => path.clone(),
+            None => self.tree.join(journal::NAME),
+        };
+        let plan = self.plan(&mover);
+        let mut journal = if self.dry_run {
+            Journal::look(&journal_path, &plan)?
+        } else {
+            Journal::open(&journal_path, &plan)?
+        };
+        let tree = tree::read(&self.tree, &journal_path)?;
+        if !self.dry_run {
+            tree.clear()?;
+        }
+        let report = self.migrate(&mover, tree.files, &mut journal).await?;
+        if report.is_complete() && !self.dry_run {
+            journal.complete()?;
+        }
+        report.show(format)?;
+        match report.exit_code() {
+            0 => Ok(()),
+            code => Err(Failure::Silent(code)),
+        }
+    }
+
+    async fn mover(&self) -> Result<Mover, Failure> {
+        let environment = Environment::process();
+        let from = self.service(&self.from, &environment)?;
+        let to = self.service(&self.to, &environment)?;
+        let context = self.context.read()?;
+        let new_context = match self.new_context.as_slice() {
+            [] => context.clone(),
+            texts => connection::context_of(texts)?,
+        };
+        if from.identity() == to.identity() && self.key.is_none() && context == new_context {
+            return Err(Failure::local(
+                "-from and -to are the same, and neither key nor context changes; there is nothing to \
+                 do",
+            ));
+        }
+        let key = to.key(self.key.as_ref());
+        Ok(Mover {
+            backends: (from.backend().await?, to.backend().await?),
+            from,
+            to,
+            key,
+            context,
+            new_context,
+            is_dry: self.dry_run,
+            verifies: !self.no_verify,
+        })
+    }
+
+    /// The key service that a text names.
+    fn service(&self, text: &str, environment: &Environment) -> Result<Opened, Failure> {
+        if text.contains("://") {
+            return self.access.open(text, environment);
+        }
+        if ALL.contains(&text) {
+            return connection::direct(self.config.as_deref(), Some(text), environment);
+        }
+        match text.rsplit_once(':') {
+            Some((file, backend)) if ALL.contains(&backend) => {
+                connection::direct(Some(Path::new(file)), Some(backend), environment)
+            }
+            _ => connection::direct(Some(Path::new(text)), None, environment),
+        }
+    }
+
+    /// What tells this migration from others.
+    fn plan(&self, mover: &Mover) -> String {
+        let bytes = |context: &EncryptionContext| hex::encode(context.canonical_bytes());
+        let text = [
+            mover.from.identity(),
+            mover.to.identity(),
+            mover.key.to_string(),
+            bytes(&mover.context),
+            bytes(&mover.new_context),
+        ];
+        hex::encode(sha256(text.join("\n").as_bytes()))
+    }
+
+    async fn migrate(
+        &self,
+        mover: &Mover,
+        files: Vec<PathBuf>,
+        journal: &mut Journal,
+    ) -> Result<Report, Failure> {
+        let mut report = Report::new(files.len(), self.dry_run);
+        let bar = progress(files.len(), self.dry_run);
+        let known = journal.moved();
+        let prepared = futures::stream::iter(files).map(async |path| {
+            let name = self.name(&path);
+            let outcome = mover.prepare(&path, known.get(&name)).await;
+            (path, name, outcome)
+        });
+        let mut prepared = std::pin::pin!(prepared.buffered(AT_ONCE));
+        let mut asked = std::pin::pin!(interrupt::asked());
+        loop {
+            let (path, name, outcome) = tokio::select! {
+                biased;
+                () = &mut asked => {
+                    report.interrupt();
+                    break;
+                }
+                next = prepared.next() => match next {
+                    Some(next) => next,
+                    None => break,
+                },
+            };
+            let outcome = match outcome {
+                Ok(Outcome::Ready(ready)) => put(&path, &name, *ready, journal),
+                other => other,
+            };
+            bar.inc(1);
+            if !report.count(&path, outcome) {
+                break;
+            }
+        }
+        bar.finish_and_clear();
+        Ok(report)
+    }
+
+    /// The name of a file in the journal: below the tree, so that the tree may be moved.
+    fn name(&self, path: &Path) -> String {
+        let below = path.strip_prefix(&self.tree).unwrap_or(path);
+        below
+            .as_os_str()
+            .as_encoded_bytes()
+            .escape_ascii()
+            .to_string()
+    }
+}
+
+/// Takes down what a file will be, and puts it in its place.
+fn put(path: &Path, name: &str, ready: Ready, journal: &mut Journal) -> Result<Outcome, Failure> {
+    ready.check_unchanged(path)?;
+    ready.sync(path)?;
+    journal.intend(name, &ready.mark)?;
+    super::output::put(ready.temporary, path, true)?;
+    Ok(Outcome::Moved)
+}
+
+/// A bar on standard error, where that is a terminal.
+fn progress(files: usize, is_dry: bool) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {bar:40} {pos} of {len}, {eta} left");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new(u64::try_from(files).unwrap_or(u64::MAX));
+    let doing = if is_dry { "opening" } else { "migrating" };
+    bar.with_style(style).with_message(doing)
+}

@@ -1,0 +1,197 @@
+//! [`Report`]: what a migration did, and what it did not.
+
+use super::item::Outcome;
+use crate::commands::kms::interrupt::INTERRUPTED;
+use crate::failure::Failure;
+use crate::output::{Format, console, structured};
+use secretum_client::{Json, Object};
+use std::path::Path;
+
+/// The most failures that are named.
+const FAILURES_TOLD_MAX: usize = 1_000;
+
+/// The exit code where something was not migrated.
+const INCOMPLETE: u8 = 2;
+
+/// What a migration did.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    is_dry: bool,
+    files: usize,
+    migrated: usize,
+    already: usize,
+    foreign: usize,
+    failed: usize,
+    /// The first of them: a file, and why.
+    failures: Vec<(String, String)>,
+    /// Why it did not go on.
+    stopped: Option<String>,
+    is_interrupted: bool,
+}
+
+impl Report {
+    pub(super) fn new(files: usize, is_dry: bool) -> Self {
+        Self {
+            is_dry,
+            files,
+            ..Self::default()
+        }
+    }
+
+    /// Counts a file; whether to go on. A key service that is away would fail every file.
+    pub(super) fn count(&mut self, path: &Path, outcome: Result<Outcome, Failure>) -> bool {
+        match outcome {
+            Ok(Outcome::Moved | Outcome::Ready(_)) => self.migrated += 1,
+            Ok(Outcome::Already) => self.already += 1,
+            Ok(Outcome::Foreign) => self.foreign += 1,
+            Err(failure) if is_everywhere(&failure) => {
+                self.stopped = Some(failure.to_string());
+                return false;
+            }
+            Err(failure) => {
+                self.failed += 1;
+                if self.failures.len() < FAILURES_TOLD_MAX {
+                    let told = (path.display().to_string(), failure.to_string());
+                    self.failures.push(told);
+                }
+            }
+        }
+        true
+    }
+
+    /// Tells that a signal ended it.
+    pub(super) fn interrupt(&mut self) {
+        self.is_interrupted = true;
+        self.stopped = Some("interrupted".to_owned());
+    }
+
+    /// Whether there is nothing left to do.
+    pub(super) fn is_complete(&self) -> bool {
+        self.failed == 0 && self.stopped.is_none()
+    }
+
+    pub(super) fn exit_code(&self) -> u8 {
+        match (self.is_interrupted, self.is_complete()) {
+            (true, _) => INTERRUPTED,
+            (false, true) => 0,
+            (false, false) => INCOMPLETE,
+        }
+    }
+
+    pub(super) fn show(&self, format: Format) -> Result<(), Failure> {
+        match format {
+            Format::Table | Format::Raw => {
+                for (path, why) in &self.failures {
+                    console::note(&format!("{path}: {why}"));
+                }
+                let untold = self.failed.saturating_sub(self.failures.len());
+                if untold > 0 {
+                    console::note(&format!("and {untold} more"));
+                }
+                if let Some(stopped) = &self.stopped {
+                    console::note(&format!(
+                        "stopped: {stopped}\nthe same command goes on where it was"
+                    ));
+                }
+                console::line(&self.sentence())
+            }
+            format => structured(&self.document().into(), format),
+        }
+    }
+
+    fn sentence(&self) -> String {
+        let done = if self.is_dry {
+            "would be migrated"
+        } else {
+            "migrated"
+        };
+        format!(
+            "{} files: {} {done}, {} already there, {} no ciphertexts, {} failed",
+            self.files, self.migrated, self.already, self.foreign, self.failed
+        )
+    }
+
+    fn document(&self) -> Object {
+        let mut document = Object::new();
+        document.insert("dry_run", self.is_dry);
+        let counts = [
+            ("files", self.files),
+            ("migrated", self.migrated),
+            ("already", self.already),
+            ("no_ciphertexts", self.foreign),
+            ("failed", self.failed),
+        ];
+        for (name, count) in counts {
+            document.insert(name, u64::try_from(count).unwrap_or(u64::MAX));
+        }
+        let failure = |(path, why): &(String, String)| {
+            let mut failure = Object::new();
+            failure.insert("file", path.as_str());
+            failure.insert("error", why.as_str());
+            Json::from(failure)
+        };
+        let failures = self.failures.iter().map(failure);
+        document.insert("failures", Json::Array(failures.collect()));
+        let stopped = self.stopped.as_deref().map(Json::from);
+        document.insert("stopped", stopped.unwrap_or_default());
+        document
+    }
+}
+
+/// Whether what failed would fail for every file: no service, no credentials, no key to encrypt under.
+fn is_everywhere(failure: &Failure) -> bool {
+    use secretum_kms::KmsError;
+    let Failure::Kms { source, .. } = failure else {
+        return false;
+    };
+    source.is_service_fault()
+        || source.is_transient()
+        || matches!(
+            source,
+            KmsError::CircuitOpen { .. }
+                | KmsError::RateLimited { .. }
+                | KmsError::Credentials { .. }
+                | KmsError::NotConfigured { .. }
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secretum_kms::KmsError;
+
+    #[test]
+    fn failures_are_named_and_a_service_that_is_away_stops_it() {
+        let mut report = Report::new(3, false);
+        assert!(report.count(Path::new("a"), Ok(Outcome::Moved)));
+        assert!(report.is_complete() && report.exit_code() == 0);
+        assert!(report.count(Path::new("b"), Err(Failure::local("why"))));
+        assert_eq!(report.exit_code(), INCOMPLETE);
+        let away = KmsError::Unavailable {
+            provider: "vault",
+            reason: "refused".to_owned(),
+            source: None,
+        };
+        assert!(!report.count(Path::new("c"), Err(away.into())));
+        let document = Json::from(report.document()).to_string();
+        assert!(
+            document.contains(r#""failures":[{"file":"b","error":"why"}]"#),
+            "{document}"
+        );
+        assert!(document.contains("vault cannot be reached"), "{document}");
+        assert_eq!(
+            report.sentence(),
+            "3 files: 1 migrated, 0 already there, 0 no ciphertexts, 1 failed"
+        );
+    }
+
+    #[test]
+    fn a_report_names_a_bounded_number_of_failures() {
+        let mut report = Report::new(0, false);
+        for _ in 0..=FAILURES_TOLD_MAX {
+            report.count(Path::new("a"), Err(Failure::local("why")));
+        }
+        assert_eq!(report.failed, FAILURES_TOLD_MAX + 1);
+        assert_eq!(report.failures.len(), FAILURES_TOLD_MAX);
+    }
+}

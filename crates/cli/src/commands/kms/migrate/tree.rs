@@ -1,0 +1,98 @@
+//! [`Tree`]: the files of a folder and of those in it.
+
+use crate::commands::kms::output::failed;
+use crate::failure::Failure;
+use std::path::{Path, PathBuf};
+
+/// How temporary files are called that stand beside those they will replace.
+pub(super) const TEMPORARY: &str = ".kms-migrate-";
+
+/// The most files of a tree.
+const FILES_MAX: usize = 1_000_000;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    /// The files, sorted.
+    pub(super) files: Vec<PathBuf>,
+    /// Temporary files that a run left behind which was killed.
+    stale: Vec<PathBuf>,
+}
+
+/// Reads a tree. Links are not followed, and what is no file is passed over.
+///
+/// **Errors**: a folder that cannot be read, and more than [`FILES_MAX`] files.
+pub(super) fn read(root: &Path, journal: &Path) -> Result<Tree, Failure> {
+    read_up_to(FILES_MAX, root, journal)
+}
+
+fn read_up_to(limit: usize, root: &Path, journal: &Path) -> Result<Tree, Failure> {
+    let mut tree = Tree::default();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let unreadable = |error| failed("read", &folder, &error);
+        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let kind = entry.file_type().map_err(unreadable)?;
+            let (path, name) = (entry.path(), entry.file_name());
+            if kind.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            if !kind.is_file() || path == journal {
+                continue;
+            }
+            if name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes()) {
+                tree.stale.push(path);
+            } else {
+                tree.files.push(path);
+            }
+        }
+        if tree.files.len().saturating_add(folders.len()) > limit {
+            return Err(Failure::local(format!(
+                "`{}` holds more than {limit} files; migrate the folders in it one by one",
+                root.display()
+            )));
+        }
+    }
+    tree.files.sort_unstable();
+    Ok(tree)
+}
+
+impl Tree {
+    /// Removes what a run left behind that was killed. The journal's lock is held: there is no other.
+    pub(super) fn clear(&self) -> Result<(), Failure> {
+        for path in &self.stale {
+            std::fs::remove_file(path).map_err(|error| failed("remove", path, &error))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_found_and_the_rest_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(at("a/b")).unwrap();
+        for name in ["z", "a/b/x", ".kms-migration", "a/.kms-migrate-abc"] {
+            std::fs::write(at(name), name).unwrap();
+        }
+        std::os::unix::fs::symlink(at("z"), at("link")).unwrap();
+        std::os::unix::fs::symlink(folder.path(), at("a/loop")).unwrap();
+        let journal = at(".kms-migration");
+        let tree = read(folder.path(), &journal).unwrap();
+        assert_eq!(tree.files, [at("a/b/x"), at("z")]);
+        tree.clear().unwrap();
+        assert!(!at("a/.kms-migrate-abc").exists() && at("z").exists());
+        assert!(read_up_to(2, folder.path(), &journal).is_ok());
+        std::fs::write(at("third"), "").unwrap();
+        let refused = read_up_to(2, folder.path(), &journal).unwrap_err();
+        assert!(refused.to_string().contains("more than 2 files"));
+        let missing = read(&at("nothing"), &journal).unwrap_err().to_string();
+        assert!(missing.contains("cannot read"), "{missing}");
+    }
+}

@@ -1,0 +1,231 @@
+//! [`Target`]: where a command's output goes, and a file that is there whole or not at all.
+
+use crate::failure::Failure;
+use crate::output::console;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use tempfile::{Builder, NamedTempFile};
+
+/// Whether a file may be read by others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Privacy {
+    /// Plaintext and keys: the owner's alone, from the start.
+    Private,
+    /// Ciphertext: as the user has files made.
+    Public,
+}
+
+/// Where output goes.
+#[derive(Debug)]
+pub(super) enum Target {
+    /// Standard output.
+    Stdout,
+    /// A device or a pipe, written as it is.
+    Special(File),
+    /// A file that takes its place when it is whole.
+    File {
+        /// The file beside it; dropped, it is gone.
+        temporary: NamedTempFile,
+        /// Its place.
+        path: PathBuf,
+        /// Whether another one may stand there.
+        force: bool,
+    },
+}
+
+impl Target {
+    /// Looks at the place that a flag names, so that what cannot be written is known before anything
+    /// is done.
+    ///
+    /// **Errors**: where a file is there already and may not be replaced.
+    pub(super) fn check(path: Option<&Path>, force: bool) -> Result<(), Failure> {
+        let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
+            return Ok(());
+        };
+        match std::fs::metadata(path) {
+            Ok(facts) if facts.is_dir() => Err(Failure::local(format!(
+                "`{}` is a folder; name a file in it",
+                path.display()
+            ))),
+            Ok(facts) if facts.is_file() && !force => Err(there_already(path)),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Prepares the place that a flag names; `-` and nothing mean standard output.
+    ///
+    /// **Errors**: as of [`Self::check`], and where no file can be made.
+    pub(super) fn open(
+        path: Option<&Path>,
+        force: bool,
+        privacy: Privacy,
+    ) -> Result<Self, Failure> {
+        let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
+            return Ok(Self::Stdout);
+        };
+        Self::check(Some(path), force)?;
+        let failed = |error| failed("write", path, &error);
+        if std::fs::metadata(path).is_ok_and(|facts| !facts.is_file()) {
+            let opened = OpenOptions::new().write(true).open(path);
+            return opened.map(Self::Special).map_err(failed);
+        }
+        // Where it is a link, what it leads to is replaced, and the link stays.
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        Ok(Self::File {
+            temporary: beside(&path, privacy, ".kms-").map_err(failed)?,
+            path,
+            force,
+        })
+    }
+
+    /// What is written to, for another thread. The file is in its place after [`Self::finish`] only.
+    pub(super) fn writer(&self) -> Result<File, Failure> {
+        let writer = match self {
+            Self::Stdout => std::io::stdout()
+                .as_fd()
+                .try_clone_to_owned()
+                .map(File::from),
+            Self::Special(file) => file.try_clone(),
+            Self::File { temporary, .. } => temporary.as_file().try_clone(),
+        };
+        writer.map_err(|error| Failure::local(format!("cannot write: {error}")))
+    }
+
+    /// Puts a file that was written in its place.
+    pub(super) fn finish(self) -> Result<(), Failure> {
+        match self {
+            Self::Stdout | Self::Special(_) => Ok(()),
+            Self::File {
+                temporary,
+                path,
+                force,
+            } => put(temporary, &path, force),
+        }
+    }
+
+    /// Writes all of it, and puts it in its place.
+    pub(super) fn write(self, bytes: &[u8]) -> Result<(), Failure> {
+        if let Self::Stdout = self {
+            return console::bytes(bytes);
+        }
+        let written = self.writer()?.write_all(bytes);
+        written.map_err(|error| Failure::local(format!("cannot write: {error}")))?;
+        self.finish()
+    }
+
+    /// Whether people read it as it comes.
+    pub(super) fn is_terminal(&self) -> bool {
+        matches!(self, Self::Stdout) && console::stdout_is_terminal()
+    }
+}
+
+/// A temporary file in the folder of another one, so that it can take its place.
+pub(super) fn beside(
+    path: &Path,
+    privacy: Privacy,
+    prefix: &str,
+) -> std::io::Result<NamedTempFile> {
+    let mode = match privacy {
+        Privacy::Private => 0o600,
+        Privacy::Public => 0o666,
+    };
+    Builder::new()
+        .prefix(prefix)
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder(path))
+}
+
+/// Puts a file that is whole in its place, on the disk before this returns.
+pub(super) fn put(temporary: NamedTempFile, path: &Path, force: bool) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| match error.kind() {
+        ErrorKind::AlreadyExists => there_already(path),
+        _ => failed("write", path, &error),
+    };
+    temporary.as_file().sync_all().map_err(failed)?;
+    let kept = if force {
+        temporary.persist(path)
+    } else {
+        temporary.persist_noclobber(path)
+    };
+    kept.map_err(|error| failed(error.error))?;
+    File::open(folder(path))
+        .and_then(|folder| folder.sync_all())
+        .map_err(failed)
+}
+
+/// The folder that a file stands in.
+fn folder(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+/// What is said of a file that cannot be worked on.
+pub(super) fn failed(action: &str, path: &Path, error: &std::io::Error) -> Failure {
+    Failure::local(format!("cannot {action} `{}`: {error}", path.display()))
+}
+
+fn there_already(path: &Path) -> Failure {
+    Failure::local(format!(
+        "`{}` is there already; -force puts the new one in its place",
+        path.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_file_is_replaced_only_where_it_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let open = |force| Target::open(Some(&path), force, Privacy::Private);
+        open(false).unwrap().write(b"one").unwrap();
+        assert_eq!(mode(&path), 0o600);
+        let refused = open(false).unwrap_err().to_string();
+        assert!(refused.contains("-force"), "{refused}");
+        open(true).unwrap().write(b"two").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        // One that appears meanwhile stays.
+        std::fs::remove_file(&path).unwrap();
+        let target = open(false).unwrap();
+        std::fs::write(&path, "theirs").unwrap();
+        assert!(target.write(b"three").is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_not_finished_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        drop(Target::open(Some(&path), false, Privacy::Public).unwrap());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        let refused = Target::open(Some(folder.path()), true, Privacy::Public);
+        assert!(refused.unwrap_err().to_string().contains("is a folder"));
+    }
+
+    #[test]
+    fn links_stay_and_devices_are_written_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("out"), folder.path().join("link"));
+        std::fs::write(&path, "old").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let target = Target::open(Some(&link), true, Privacy::Public).unwrap();
+        target.write(b"new").unwrap();
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        let null = Path::new("/dev/null");
+        let target = Target::open(Some(null), false, Privacy::Private).unwrap();
+        target.write(b"x").unwrap();
+        assert!(!std::fs::metadata(null).unwrap().is_file());
+    }
+}

@@ -1,0 +1,162 @@
+//! [`Transport`]: requests to a `kms-service` and its answers.
+//!
+//! The buffers of the HTTP library and of TLS are not zeroed.
+
+use super::NAME;
+use super::access::{Access, authorization, base, is_loopback, tls};
+use super::wire::{Answer, Fields, Refusal, no_json, parse};
+use crate::failure::Failure;
+use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, RequestBuilder, Response, Url};
+use secretum_client::Json;
+use secretum_kms::{Cause, KeyId, KmsError, Result};
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// How long a connection may take to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The most bytes of an answer: the largest ciphertext in base64, and room for the rest.
+const ANSWER_BYTES_MAX: usize = secretum_kms::CIPHERTEXT_BYTES_MAX / 3 * 4 + (1 << 20);
+
+#[derive(Debug)]
+pub(super) struct Transport {
+    client: Client,
+    /// What the names of operations go behind.
+    base: Url,
+    authorization: Option<HeaderValue>,
+}
+
+impl Transport {
+    pub(super) fn new(address: &str, access: &Access) -> std::result::Result<Self, Failure> {
+        let base = base(address)?;
+        let mut builder = Client::builder()
+            .user_agent(concat!("secretum/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            // A redirect would take token and plaintext elsewhere.
+            .redirect(Policy::none());
+        if is_loopback(&base) {
+            builder = builder.no_proxy();
+        }
+        let client = tls(builder, access, &base)?.build();
+        Ok(Self {
+            client: client.map_err(|error| Failure::local(root_cause(&error)))?,
+            base,
+            authorization: authorization(access)?,
+        })
+    }
+
+    pub(super) fn address(&self) -> String {
+        self.base.to_string()
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Result<Json> {
+        let body = self.send(self.client.get(self.url(path)), None).await?;
+        let text = std::str::from_utf8(&body).map_err(|_| no_json())?;
+        Json::parse(text).map_err(|_| no_json())
+    }
+
+    /// Sends an operation. `key` is that of the ciphertext in it, for what is said of it.
+    pub(super) async fn post(
+        &self,
+        operation: &str,
+        fields: Fields<'_>,
+        key: Option<&KeyId>,
+    ) -> Result<Answer> {
+        let request = self.client.post(self.url(operation));
+        let request = request.header("Content-Type", "application/json");
+        let mut body = fields.to_json();
+        let request = request.body(std::mem::take(&mut *body));
+        parse(&self.send(request, key).await?)
+    }
+
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path()));
+        url
+    }
+
+    async fn send(
+        &self,
+        mut request: RequestBuilder,
+        key: Option<&KeyId>,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let answer = request.send().await.map_err(failed)?;
+        let status = answer.status();
+        let retry_after = answer.headers().get(RETRY_AFTER);
+        let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
+        let body = body(answer).await?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let refusal: Refusal = parse(&body).map_err(|_| KmsError::BadAnswer {
+            provider: NAME,
+            reason: format!("status {status}, and no word of a kms-service"),
+        })?;
+        let wait = retry_after.map(Duration::from_secs);
+        Err(refusal.error(status.as_u16(), wait, key))
+    }
+}
+
+/// The body, up to the limit.
+async fn body(mut answer: Response) -> Result<Zeroizing<Vec<u8>>> {
+    let length = answer.content_length().unwrap_or_default();
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let mut body = Zeroizing::new(Vec::with_capacity(length.min(ANSWER_BYTES_MAX)));
+    while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Err(KmsError::BadAnswer {
+                provider: NAME,
+                reason: format!("it is larger than {ANSWER_BYTES_MAX} bytes"),
+            });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn failed(error: reqwest::Error) -> KmsError {
+    let error = error.without_url();
+    if let Some(fault @ rustls::Error::InvalidCertificate(_)) = tls_fault(&error) {
+        return KmsError::Untrusted {
+            provider: NAME,
+            reason: format!("{fault}; -ca-cert names the authority that signed its certificate"),
+        };
+    }
+    KmsError::Unavailable {
+        provider: NAME,
+        reason: root_cause(&error),
+        source: Some(Cause::new(error)),
+    }
+}
+
+/// What TLS found wrong, where that is among an error's causes.
+fn tls_fault(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(found) = cause {
+        if let Some(fault) = found.downcast_ref() {
+            return Some(fault);
+        }
+        // An error of input and output hides the one that it was made of.
+        let inner = found.downcast_ref::<std::io::Error>();
+        let inner = inner.and_then(std::io::Error::get_ref);
+        cause = match inner {
+            Some(inner) => Some(inner),
+            None => found.source(),
+        };
+    }
+    None
+}
+
+/// The innermost of an error's causes: what the system said.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

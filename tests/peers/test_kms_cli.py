@@ -1,0 +1,475 @@
+"""`secretum kms` as users run it: pipes, files, the real age, OpenBao and a running kms-service."""
+
+import base64
+import hashlib
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+import yaml
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from kms_command import LOCAL, KmsCommand, text64
+from kms_node import KmsService
+from node import IS_BAO, planted_files, until
+
+pytestmark = pytest.mark.skipif(IS_BAO, reason="kms is ours alone")
+
+SECRET = b"planted-value-of-kms-cli"
+EVERY_BYTE = bytes(range(256)) * 3
+AGE = (
+    '[kms]\nenvironment = "dev"\ndev_backend = "age"\n'
+    '[kms.age]\npublic_key_path = "public.txt"\nprivate_key_path = "private.txt"\n'
+)
+
+
+@pytest.fixture
+def kms(tmp_path):
+    """The command with the provider `local`."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return KmsCommand(home).keys().configure()
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Starts services with the same keys; ends them, and looks for secrets in their logs."""
+    started = []
+
+    def make(service="", scheme="http"):
+        folder = tmp_path / f"service-{len(started)}"
+        folder.mkdir()
+        KmsCommand(folder).keys()
+        kms = 'dev_backend = "local"\n[kms.local]\nkeys_path = "keys.txt"\n'
+        started.append(KmsService(folder, kms, service).start(scheme))
+        return started[-1]
+
+    yield make
+    for service in started:
+        assert service.stop() == 0, service.log.read_text()
+        log = service.log.read_text()
+        assert SECRET.decode() not in log and text64(SECRET)[:-2] not in log
+
+
+def age(*arguments, stdin=b"", cwd=None):
+    binary = shutil.which("age")
+    assert binary, "no `age` command: apt-get install age"
+    done = subprocess.run([binary, *arguments], input=stdin, capture_output=True, cwd=cwd)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+def age_keys(kms, private="private.txt", public="public.txt"):
+    """A key pair of the real age-keygen; gives the recipient."""
+    subprocess.run(["age-keygen", "-o", private], cwd=kms.home, check=True, capture_output=True)
+    recipient = subprocess.run(
+        ["age-keygen", "-y", private], cwd=kms.home, check=True, capture_output=True
+    ).stdout
+    (kms.home / private).chmod(0o600)
+    (kms.home / public).write_bytes(recipient)
+    return recipient.decode().strip()
+
+
+def test_bytes_come_back_through_pipes(kms):
+    for plaintext in (b"", b"x", SECRET, EVERY_BYTE, b"line\n"):
+        text = kms.ok("encrypt", "-context=env=prod,service=api", stdin=plaintext)
+        assert text.endswith(b"\n") and base64.b64decode(text).startswith(b"SKMS")
+        again = ["-context", "service=api", "-context", '{"env":"prod"}']
+        assert kms.ok("decrypt", *again, stdin=text) == plaintext
+        raw = kms.ok("encrypt", "-binary", stdin=plaintext)
+        assert raw.startswith(b"SKMS") and kms.ok("decrypt", "-in=-", stdin=raw) == plaintext
+    wrong = kms.refused("decrypt", "-context=env=dev", stdin=text)
+    assert "the encryption context is not the one" in wrong
+
+
+def test_answers_as_documents_and_fields(kms):
+    made = json.loads(kms.ok("encrypt", "-format=json", "-key=other", stdin=SECRET))
+    assert (made["key_id"], made["key_version"], made["provider"]) == ("other", "1", "local")
+    opened = yaml.safe_load(kms.ok("decrypt", "-format=yaml", stdin=made["ciphertext"].encode()))
+    assert base64.b64decode(opened["plaintext"]) == SECRET and opened["key_id"] == "other"
+    assert kms.ok("encrypt", "-field=key_id", stdin=SECRET) == b"default"
+    assert "it has ciphertext, key_id" in kms.refused("encrypt", "-field=ky", code=1, stdin=b"x")
+    other = made["ciphertext"].encode()
+    assert "was made with the key `other`" in kms.refused("decrypt", "-key=k", code=1, stdin=other)
+
+
+def test_what_cannot_be_meant_gets_a_suggestion(kms):
+    def wrong(*arguments):
+        return kms.refused(*arguments, code=1)
+
+    assert "did you mean encrypt?" in wrong("encript")
+    assert "did you mean -context?" in wrong("encrypt", "-contxt=a=1")
+    assert "local" in wrong("encrypt", "-backend=locall")
+    assert "key=value" in wrong("encrypt", "-context=nonsense")
+    assert "is not a kind of data key" in wrong("generate-key", "-key-spec=AES_512")
+    assert "no ciphertext" in kms.refused("decrypt", code=1, stdin=b"nonsense")
+    assert "is empty" in kms.refused("decrypt", code=1)
+    (kms.home / "kms.toml").write_text("[kms]\ndev_backend = \"locl\"\n")
+    assert "kms.toml:2" in wrong("status")
+    (kms.home / "kms.toml").unlink()
+    told = wrong("encrypt")
+    assert "looked for `kms.toml`" in told and "-service" in told
+
+
+def test_age_opens_a_plain_one_and_the_other_way_round(kms):
+    recipient = age_keys(kms)
+    kms.configure(AGE)
+    made = kms.ok("encrypt", "-native", stdin=EVERY_BYTE)
+    assert age("-d", "-i", str(kms.home / "private.txt"), stdin=made) == EVERY_BYTE
+    theirs = age("-r", recipient, stdin=SECRET)
+    assert kms.ok("decrypt", "-native", stdin=theirs) == SECRET
+    assert "-native" in kms.refused("decrypt", code=1, stdin=theirs)
+    bound = kms.refused("encrypt", "-native", "-context=a=1", code=1, stdin=SECRET)
+    assert "leave out -native" in bound
+    assert kms.ok("decrypt", stdin=kms.ok("encrypt", stdin=SECRET)) == SECRET
+
+
+def whole_life(kms, *where, **environment):
+    """What every way to a key service does alike."""
+
+    def ok(*arguments, **more):
+        return kms.ok(*arguments, *where, **more, **environment)
+
+    made = ok("encrypt", "-context=env=prod", stdin=SECRET)
+    rotated = json.loads(ok("rotate", "-format=json"))
+    assert ok("decrypt", "-context=env=prod", stdin=made) == SECRET
+    moved = ok("re-encrypt", "-context=env=prod", "-new-context=env=dev", stdin=made)
+    opened = json.loads(ok("decrypt", "-context=env=dev", "-format=json", stdin=moved))
+    assert opened["key_version"] == rotated["key_version"] and rotated["enabled"]
+    key = json.loads(ok("generate-key", "-format=json", "-context=file=1"))
+    raw = ok("decrypt-key", "-context=file=1", stdin=key["ciphertext"].encode())
+    assert raw == base64.b64decode(key["plaintext"]) and len(raw) == 32
+    sealed = AESGCM(raw).encrypt(bytes(12), b"data", None)
+    assert AESGCM(raw).decrypt(bytes(12), sealed, None) == b"data"
+    assert "plaintext" not in json.loads(ok("generate-key", "-without-plaintext", "-format=json"))
+    status, health = json.loads(ok("status", "-format=json")), ok("health", "-field=status")
+    assert status["backend"] and health == b"healthy"
+    (kms.home / "big").write_bytes(os.urandom(3 * 65536 + 7))
+    ok("encrypt-file", "-context=f=1", "-out=big.kms", "big")
+    ok("re-encrypt", "-context=f=1", "-new-context=f=2", "-in=big.kms", "-out=again.kms")
+    ok("decrypt-file", "-context=f=2", "-out=big.again", "again.kms")
+    assert (kms.home / "big.again").read_bytes() == (kms.home / "big").read_bytes()
+
+
+def test_local(kms):
+    whole_life(kms)
+
+
+def test_openbao_transit(kms, transit):
+    kms.configure(
+        f'{LOCAL}[kms.vault]\naddress = "{transit.address}"\nauth = "token"\ntoken = "{transit.token}"\n'
+    )
+    whole_life(kms, "-backend=vault")
+    other = kms.refused("health", f"-service={transit.address}")
+    assert "no word of a kms-service" in other
+    assert json.loads(kms.ok("status", "-format=json"))["backend"] == "local"
+
+
+def test_a_service(kms, serve):
+    service = serve()
+    (kms.home / "kms.toml").unlink()
+    whole_life(kms, f"-service={service.url}")
+    # The variable serves as well as the flag; a configuration that is named goes before it.
+    assert kms.ok("health", "-field=backend", KMS_SERVICE_ADDR=service.url) == b"local"
+    made = kms.ok("encrypt", stdin=SECRET, KMS_SERVICE_ADDR=service.url)
+    kms.configure().keys(byte=9)
+    nobody = {"KMS_SERVICE_ADDR": "http://127.0.0.1:1"}
+    assert kms.ok("status", "-config=kms.toml", "-field=backend", **nobody) == b"local"
+    assert "cannot be reached" in kms.refused("decrypt", stdin=made, **nobody)
+    assert "not on this machine" in kms.refused("health", "-service=http://kms.example", code=1)
+
+
+def test_a_service_with_tls_tokens_and_certificates(kms, serve, certificates):
+    for name in ("ca", "client"):
+        made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        made += ["-nodes", "-keyout", f"{name}.key", "-subj", f"/CN={name}", "-days", "2"]
+        made += ["-out", f"{name}.pem"]
+        if name == "client":
+            made += ["-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "extendedKeyUsage=clientAuth"]
+            made += ["-addext", "basicConstraints=critical,CA:FALSE"]
+        subprocess.run(made, cwd=kms.home, check=True, capture_output=True)
+    digest = hashlib.sha256(b"token-of-app").hexdigest()
+    service = serve(
+        f'tls_cert_path = "{certificates.chain}"\ntls_key_path = "{certificates.key}"\n'
+        f'client_ca_path = "{kms.home}/ca.pem"\n'
+        f'[[service.tokens]]\nname = "app"\nsha256 = "{digest}"\n'
+        'rights = [{ operations = ["encrypt"], keys = ["default"] }]\n'
+        '[[service.certificates]]\nname = "backup"\ncommon_name = "client"\n'
+        'rights = [{ operations = ["*"], keys = ["*"] }]\n',
+        "https",
+    )
+    where = [f"-service={service.url}", f"-ca-cert={certificates.ca}"]
+    token = {"KMS_SERVICE_TOKEN": "token-of-app"}
+    made = kms.ok("encrypt", *where, stdin=SECRET, **token)
+    (kms.home / "token").write_text("token-of-app\n")
+    kms.ok("encrypt", *where, "-token-file=token", stdin=SECRET)
+    assert "-token-file" in kms.refused("encrypt", *where, stdin=SECRET)
+    assert "give" in kms.refused("decrypt", *where, stdin=made, **token)
+    wrong = kms.refused("encrypt", *where, stdin=SECRET, KMS_SERVICE_TOKEN="token-of-nobody")
+    assert "token-of" not in wrong
+    proof = ["-client-cert=client.pem", "-client-key=client.key"]
+    assert kms.ok("decrypt", *where, *proof, stdin=made) == SECRET
+    alone = kms.refused("decrypt", *where, proof[0], code=1, stdin=made)
+    assert "-client-key" in alone
+    unknown = kms.refused("encrypt", where[0], stdin=SECRET, SSL_CERT_FILE="/dev/null", **token)
+    assert "does not prove who it is" in unknown or "certificate" in unknown
+
+
+def test_files_have_names_and_modes(kms):
+    plain = kms.home / "a.txt"
+    for size in (0, 1, 65535, 65536, 65537):
+        plain.write_bytes(os.urandom(size))
+        kms.ok("encrypt-file", "-force", "a.txt")
+        told = json.loads(kms.ok("decrypt-file", "-format=json", "-out=b.txt", "-force", "a.txt.kms"))
+        assert (told["bytes"], told["file"], told["key_id"]) == (size, "b.txt", "default")
+        assert (kms.home / "b.txt").read_bytes() == plain.read_bytes()
+    assert (kms.home / "b.txt").stat().st_mode & 0o777 == 0o600
+    there = kms.refused("decrypt-file", "a.txt.kms", code=1)
+    assert "`a.txt` is there already" in there and "-force" in there
+    assert "is there already" in kms.refused("encrypt", "-out=b.txt", code=1, stdin=b"x")
+    assert "-out=FILE" in kms.refused("decrypt-file", "b.txt", code=1)
+    piped = kms.ok("encrypt-file", stdin=EVERY_BYTE)
+    assert kms.ok("decrypt-file", stdin=piped) == EVERY_BYTE
+    one = kms.ok("encrypt", "-binary", stdin=b"x")
+    assert "`kms decrypt` opens it" in kms.refused("decrypt-file", code=1, stdin=one)
+    assert "decrypt-file" in kms.refused("decrypt", code=1, stdin=piped)
+
+
+def test_a_failed_run_leaves_nothing(kms):
+    (kms.home / "a").write_bytes(os.urandom(5 * 65536))
+    kms.ok("encrypt-file", "a")
+    whole = (kms.home / "a.kms").read_bytes()
+    before = kms.names()
+    head = len(whole) - 5 * (65536 + 16)
+    cuts = [whole[:-1], whole[: -65536 - 16], whole + b"x", whole[:50], b""]
+    cuts += [whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :] for at in (head + 9, len(whole) - 1)]
+    for damaged in cuts:
+        (kms.home / "a.kms").write_bytes(damaged)
+        done = kms("decrypt-file", "-out=out", "a.kms")
+        assert done.code in (1, 2) and "a.kms" in done.err, done
+        assert kms.names() == before
+    assert "cannot" in kms.refused("encrypt-file", "-out=no/such/folder", "a", code=1)
+
+
+def test_a_signal_leaves_nothing(kms):
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        before = kms.names()
+        running = kms.start("encrypt-file", "-out=out")
+        running.stdin.write(os.urandom(1 << 20))
+        running.stdin.flush()
+        until(lambda: any(name.startswith(".kms-") for name in kms.names()), "a temporary file")
+        running.send_signal(stop)
+        assert running.wait(timeout=20) == 130
+        assert b"nothing was written" in running.stderr.read()
+        assert kms.names() == before
+
+
+def peak_kib(pid):
+    """The most memory that a process had; what its parent had at its start is not part of it."""
+    try:
+        with open(f"/proc/{pid}/status") as status:
+            lines = [line.split() for line in status if line.startswith("VmHWM")]
+    except OSError:
+        return 0
+    return int(lines[0][1]) if lines else 0
+
+
+def test_a_large_file_takes_little_memory(kms):
+    with (kms.home / "large").open("wb") as file:
+        file.truncate(512 << 20)
+    for arguments in (["encrypt-file", "large"], ["decrypt-file", "-out=back", "large.kms"]):
+        process = kms.start(*arguments, stdin=subprocess.DEVNULL)
+        most = 0
+        while process.poll() is None:
+            most = max(most, peak_kib(process.pid))
+        assert process.returncode == 0 and 0 < most < 64 << 10, most
+    assert (kms.home / "back").stat().st_size == 512 << 20
+
+
+def at_terminal(kms, *arguments):
+    """Runs a command whose output is a terminal."""
+    ours, its = pty.openpty()
+    process = kms.start(*arguments, stdin=subprocess.DEVNULL, stdout=its, stderr=its)
+    os.close(its)
+    seen = b""
+    while True:
+        try:
+            some = os.read(ours, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not some:
+            break
+        seen += some
+    os.close(ours)
+    return process.wait(timeout=60), seen.decode()
+
+
+def test_keys_are_shown_on_a_terminal_only_where_that_is_asked_for(kms):
+    code, seen = at_terminal(kms, "generate-key")
+    assert code == 1 and "-show-plaintext" in seen and "ciphertext" not in seen
+    code, seen = at_terminal(kms, "generate-key", "-show-plaintext")
+    assert code == 0 and "plaintext" in seen
+    assert at_terminal(kms, "generate-key", "-without-plaintext")[0] == 0
+    assert at_terminal(kms, "generate-key", "-field=ciphertext")[0] == 0
+    wrapped = kms.ok("generate-key", "-out=key", "-field=ciphertext")
+    (kms.home / "wrapped").write_bytes(wrapped)
+    key = (kms.home / "key").read_bytes()
+    assert len(key) == 32 and (kms.home / "key").stat().st_mode & 0o777 == 0o600
+    code, seen = at_terminal(kms, "decrypt-key", "-in=wrapped")
+    assert code == 1 and text64(key) not in seen
+    code, seen = at_terminal(kms, "decrypt-key", "-in=wrapped", "-show-plaintext")
+    assert code == 0 and text64(key) in seen
+    (kms.home / "binary").write_bytes(EVERY_BYTE)
+    code, seen = at_terminal(kms, "encrypt", "-binary", "-in=binary")
+    assert code == 1 and "is no text" in seen
+
+
+def tree(kms, folder="tree"):
+    """A tree of everything that is migrated and of what is not; gives what it opens to."""
+    (kms.home / folder / "deep").mkdir(parents=True)
+    plaintexts = {}
+    for number in range(12):
+        name = f"{folder}/{'deep/' if number % 2 else ''}file {number}"
+        plaintexts[name] = os.urandom(number * 20_000)
+        flags = [["-binary"], []][number % 2]
+        kms.ok("encrypt", "-context=env=prod", f"-out={name}", *flags, stdin=plaintexts[name])
+    for number in range(4):
+        name = f"{folder}/deep/stream{number}"
+        plaintexts[name] = os.urandom(150_000 + number)
+        kms.ok("encrypt-file", "-context=env=prod", f"-out={name}", stdin=plaintexts[name])
+    (kms.home / folder / "deep" / "stream1").chmod(0o640)
+    (kms.home / folder / "note.txt").write_text("nothing of ours")
+    (kms.home / folder / "link").symlink_to("note.txt")
+    return plaintexts
+
+
+def check_opens(kms, plaintexts, *where):
+    for name, plaintext in plaintexts.items():
+        command = "decrypt-file" if "stream" in name else "decrypt"
+        assert kms.ok(command, "-context=env=prod", f"-in={name}", *where, "-out=-") == plaintext
+
+
+MIGRATE = ["migrate", "-from=kms.toml", "-to=b.toml", "-context=env=prod", "-format=json"]
+
+
+def test_a_tree_moves_to_another_service(kms, transit):
+    plaintexts = tree(kms)
+    vault = f'[kms.vault]\naddress = "{transit.address}"\nauth = "token"\ntoken = "{transit.token}"\n'
+    kms.configure(f'[kms]\nenvironment = "dev"\ndev_backend = "vault"\n{vault}', "b.toml")
+    before = {name: (kms.home / name).read_bytes() for name in plaintexts}
+    dry = json.loads(kms.ok(*MIGRATE, "-dry-run", "tree"))
+    assert (dry["migrated"], dry["no_ciphertexts"], dry["failed"]) == (16, 1, 0)
+    assert before == {name: (kms.home / name).read_bytes() for name in plaintexts}
+    assert not (kms.home / "tree/.kms-migration").exists()
+    done = json.loads(kms.ok(*MIGRATE, "tree"))
+    assert (done["files"], done["migrated"], done["already"]) == (17, 16, 0)
+    check_opens(kms, plaintexts, "-config=b.toml")
+    stream = "tree/deep/stream1"
+    assert (kms.home / stream).stat().st_mode & 0o777 == 0o640
+    # Only the wrapped key of a file changed: what is behind the head stayed.
+    assert (kms.home / stream).read_bytes()[-150_000:] == before[stream][-150_000:]
+    assert kms.ok("decrypt-file", "-config=b.toml", "-context=env=prod", stdin=(kms.home / stream).read_bytes())
+    again = json.loads(kms.ok(*MIGRATE, "tree"))
+    assert (again["migrated"], again["already"]) == (0, 16)
+    # And back, by other names of the same services.
+    kms.configure(LOCAL + vault)
+    back = ["migrate", "-from=vault", "-to=kms.toml:local", "-context=env=prod", "tree"]
+    assert b"16 migrated" in kms.ok(*back)
+    check_opens(kms, plaintexts)
+
+
+def test_a_tree_moves_into_a_service(kms, serve, tmp_path):
+    plaintexts = tree(kms)
+    service = serve()
+    KmsCommand(service.directory).keys(byte=5)
+    service.stop()
+    service.start()
+    arguments = ["migrate", "-from=kms.toml", f"-to={service.url}", "-context=env=prod", "-key=other"]
+    assert b"16 migrated" in kms.ok(*arguments, "tree")
+    check_opens(kms, plaintexts, f"-service={service.url}")
+    made = kms.ok("decrypt", "-context=env=prod", "-in=tree/file 0", "-field=key_id", f"-service={service.url}")
+    assert made == b"other"
+
+
+def test_a_migration_that_is_killed_anywhere_goes_on(kms):
+    plaintexts = tree(kms)
+    kms.keys("other.txt", byte=7)
+    kms.configure(LOCAL.replace("keys.txt", "other.txt"), "b.toml")
+    killed = 0
+    for delay in range(1, 60):
+        running = kms.start(*MIGRATE, "tree", stdin=subprocess.DEVNULL)
+        time.sleep(delay / 400)
+        running.kill()
+        running.communicate(timeout=20)
+        killed += 1
+        if running.returncode == 0:
+            break
+    assert killed > 1, "it was never stopped"
+    done = json.loads(kms.ok(*MIGRATE, "tree"))
+    assert done["failed"] == 0 and done["migrated"] + done["already"] == 16
+    check_opens(kms, plaintexts, "-config=b.toml")
+    left = [name for name in kms.names("tree") + kms.names("tree/deep") if ".kms-migrate-" in name]
+    assert left == []
+
+
+def test_what_cannot_be_migrated_is_named_and_left(kms):
+    plaintexts = tree(kms)
+    kms.keys("other.txt", byte=7)
+    kms.configure(LOCAL.replace("keys.txt", "other.txt"), "b.toml")
+    kms.ok("encrypt", "-context=env=dev", "-out=tree/foreign", stdin=SECRET)
+    cut = (kms.home / "tree/file 0").read_bytes()[:-1]
+    (kms.home / "tree/cut").write_bytes(cut)
+    odd = {name: (kms.home / name).read_bytes() for name in ("tree/foreign", "tree/cut")}
+    done = kms(*MIGRATE, "tree")
+    assert done.code == 2 and done.json["migrated"] == 16
+    told = {failure["file"]: failure["error"] for failure in done.json["failures"]}
+    assert "context" in told["tree/foreign"] and "cut off" in told["tree/cut"]
+    assert odd == {name: (kms.home / name).read_bytes() for name in odd}
+    check_opens(kms, plaintexts, "-config=b.toml")
+    # Another migration waits until this one is complete, or gets a journal of its own.
+    back = ["migrate", "-from=b.toml", "-to=kms.toml", "-context=env=prod"]
+    assert "not complete" in kms.refused(*back, "tree", code=1)
+    for name in odd:
+        (kms.home / name).unlink()
+    kms.ok(*MIGRATE, "tree")
+    assert b"16 migrated" in kms.ok(*back, "tree")
+    check_opens(kms, plaintexts)
+    same = kms.refused("migrate", "-from=kms.toml", "-to=local", "tree", code=1)
+    assert "nothing to do" in same
+
+
+def test_a_service_that_is_away_stops_a_migration(kms):
+    tree(kms)
+    vault = '[kms.vault]\naddress = "http://127.0.0.1:1"\nauth = "token"\ntoken = "t"\n'
+    kms.configure(f'[kms]\nenvironment = "dev"\ndev_backend = "vault"\n{vault}', "b.toml")
+    done = kms(*MIGRATE, "tree")
+    assert done.code == 2 and "cannot be reached" in done.json["stopped"]
+    assert done.json["migrated"] == 0
+
+
+def test_secrets_stand_nowhere(kms):
+    made = kms.ok("encrypt", stdin=SECRET)
+    for command in (["decrypt", "-context=a=1"], ["decrypt", "-key=x"], ["decrypt", "-field=x"]):
+        done = kms(*command, stdin=made)
+        assert done.code and SECRET.decode() not in done.err and text64(SECRET) not in done.err
+    (kms.home / "made").write_bytes(made)
+    assert planted_files(kms.home, [SECRET.decode()]) == []
+
+
+def test_completion_offers_it(kms):
+    def offers(line):
+        done = subprocess.run(
+            [kms.binary, "completion", "bash", f"-line={line}"],
+            capture_output=True,
+            env=kms.environment(),
+            cwd=kms.home,
+            check=True,
+        )
+        return done.stdout.decode().split()
+
+    assert "encrypt-file" in offers("secretum kms enc")
+    assert "vault" in offers("secretum kms encrypt -backend=")
