@@ -1,6 +1,8 @@
 """`secretum kms` as users run it: pipes, files, the real age, OpenBao and a running kms-service."""
 
+import array
 import base64
+import fcntl
 import hashlib
 import json
 import os
@@ -8,6 +10,7 @@ import pty
 import shutil
 import signal
 import subprocess
+import termios
 import time
 
 import pytest
@@ -266,6 +269,27 @@ def test_a_signal_leaves_nothing(kms):
         assert running.wait(timeout=20) == 130
         assert b"nothing was written" in running.stderr.read()
         assert kms.names() == before
+
+
+def test_a_signal_is_heard_while_a_pipe_gives_nothing(kms):
+    for command in ("encrypt", "decrypt", "re-encrypt", "encrypt-file", "decrypt-file"):
+        before = kms.names()
+        running = kms.start(command, f"-out={command}.out")
+        running.stdin.write(b"U0")
+        running.stdin.flush()
+        until(lambda: waiting(running.stdin) == 0, f"{command} at its input")
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=20) in (130, -signal.SIGINT)
+        running.communicate()
+        left = [name for name in kms.names() if name not in before]
+        assert left == [], (command, left)
+
+
+def waiting(pipe):
+    """Bytes in a pipe that nobody has read."""
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
 
 
 def peak_kib(pid):

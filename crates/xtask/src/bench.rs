@@ -8,7 +8,9 @@
 //! - [`options`] is the command line; [`subject`] what is measured, and how it is started.
 //! - [`server`] is a running process: its certificate, requests to its API, its memory.
 //! - [`load`] runs `wrk` and reads what it found; [`report`] prints it.
+//! - [`kms`] is `cargo xtask bench kms`: the key services, and what these are compared with.
 
+mod kms;
 mod load;
 mod options;
 mod report;
@@ -43,6 +45,12 @@ const REQUESTS: [(&str, &str); 7] = [
 ///
 /// **Errors**: [`Failure::Findings`] where a server answered anything with an error.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
+    if let Some(("kms", rest)) = arguments
+        .split_first()
+        .map(|(first, rest)| (first.as_str(), rest))
+    {
+        return kms::run(workspace, rest);
+    }
     let options = Options::read(arguments)?;
     load::check_installed()?;
     let place = Place::new(&workspace.target)?;

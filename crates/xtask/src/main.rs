@@ -27,6 +27,9 @@ Usage: cargo xtask <COMMAND>
                     installed; --seconds per measurement (10), --quick for a first look, --crowd
                     for reads among many mounts and policies, too, --only
                     `secretum` or `openbao`
+  bench kms [--seconds N] [--quick]
+                    measure envelopes, files and kms-service against the bare cipher, the age
+                    command and the bare HTTP stack
   help              print this
 ";
 

@@ -5,6 +5,9 @@ use crate::failure::Failure;
 /// The longest single measurement.
 const SECONDS_MAX: u32 = 600;
 
+/// How many secrets a server holds, but for a first look.
+const SECRETS: usize = 100_000;
+
 /// What to measure, and for how long.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Options {
@@ -24,7 +27,7 @@ impl Options {
     pub(super) fn read(arguments: &[String]) -> Result<Self, Failure> {
         let mut options = Self {
             seconds: 10,
-            secrets: 100_000,
+            secrets: SECRETS,
             secrets_of_others: 100_000,
             crowds: false,
             only: None,
@@ -51,6 +54,11 @@ impl Options {
             }
         }
         Ok(options)
+    }
+
+    /// Whether a first look is enough.
+    pub(super) fn is_quick(&self) -> bool {
+        self.secrets < SECRETS
     }
 
     /// Whether this subject is measured.

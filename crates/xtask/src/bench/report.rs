@@ -208,7 +208,7 @@ fn milliseconds(time: Duration) -> String {
 }
 
 /// The machine, in words: cores, and the processor's name.
-fn machine() -> String {
+pub(super) fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info

@@ -60,6 +60,13 @@ impl Place {
             key,
         })
     }
+
+    /// A new folder in it.
+    pub(super) fn folder(&self, name: &str) -> Result<PathBuf, Failure> {
+        let folder = self.folder.path().join(name);
+        std::fs::create_dir_all(&folder).map_err(Failure::file(&folder))?;
+        Ok(folder)
+    }
 }
 
 /// A process under measurement.
@@ -164,7 +171,7 @@ impl Server {
             if Instant::now() > deadline {
                 return Err(self.failed(&format!("no answer of {path} in {PATIENCE:?}")));
             }
-            pause();
+            pause(Duration::from_millis(50));
         }
         Ok(())
     }
@@ -260,6 +267,6 @@ pub(super) fn free_address() -> Result<String, Failure> {
     clippy::disallowed_methods,
     reason = "a process is waited for, and there is no runtime here"
 )]
-fn pause() {
-    std::thread::sleep(Duration::from_millis(50));
+pub(super) fn pause(time: Duration) {
+    std::thread::sleep(time);
 }

@@ -37,6 +37,8 @@ enum Kind {
     Floor,
     /// A server with this line in its configuration.
     Vault { audit_line: &'static str },
+    /// A key service with keys in a file.
+    Kms,
 }
 
 impl Subject {
@@ -56,6 +58,14 @@ impl Subject {
             name: "SecretumVault",
             binary,
             kind,
+        }
+    }
+
+    pub(super) fn kms_service(binary: PathBuf) -> Self {
+        Self {
+            name: "kms-service",
+            binary,
+            kind: Kind::Kms,
         }
     }
 
@@ -94,9 +104,32 @@ impl Subject {
                     .arg("server")
                     .arg(format!("-config={}", file.display()));
             }
+            Kind::Kms => {
+                let file = kms_configuration(place, folder, address)?;
+                command.arg("--config").arg(file);
+            }
         }
         Ok(command)
     }
+}
+
+/// A `kms.toml` with TLS and one caller, who may encrypt.
+fn kms_configuration(place: &Place, folder: &Path, address: &str) -> Result<PathBuf, Failure> {
+    let keys = folder.join("keys.txt");
+    super::kms::write_keys(&keys)?;
+    let file = folder.join("kms.toml");
+    let (keys, certificate, key) = (
+        keys.display(),
+        place.certificate.display(),
+        place.key.display(),
+    );
+    let text = format!(
+        "[kms]\nenvironment = \"dev\"\ndev_backend = \"local\"\n[kms.local]\nkeys_path = \"{keys}\"\n\
+         [service]\naddress = \"{address}\"\ntls_cert_path = \"{certificate}\"\n\
+         tls_key_path = \"{key}\"\nlog_level = \"warn\"\n"
+    );
+    std::fs::write(&file, text).map_err(Failure::file(&file))?;
+    Ok(file)
 }
 
 fn configuration(

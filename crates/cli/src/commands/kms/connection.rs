@@ -9,7 +9,7 @@ use clap::builder::PossibleValuesParser;
 use secretum_kms::providers::ALL;
 use secretum_kms::{
     EncryptionContext, Environment, KeyId, KeyManagementService, KmsConfig, Observers,
-    ResilientKms, ResilientKmsConfig, create_resilient_kms,
+    ResilientKms, ResilientKmsConfig, RetryConfig, create_resilient_kms,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +20,9 @@ const OUTPUT: &str = "Output";
 
 /// How long one try of a request to a service may take: longer than the service itself lets it.
 const TIMEOUT: Duration = Duration::from_secs(70);
+
+/// How long all tries together may take.
+const DEADLINE: Duration = Duration::from_secs(90);
 
 /// Which key service is used, and how its answer is shown.
 #[derive(Clone, Default, Args)]
@@ -212,6 +215,10 @@ impl AccessFlags {
         // It keeps data keys and gives itself a rest; only the way to it needs help.
         let around = ResilientKmsConfig {
             timeout: TIMEOUT,
+            retry: RetryConfig {
+                deadline: DEADLINE,
+                ..RetryConfig::default()
+            },
             ..ResilientKmsConfig::development()
         };
         let kms = ResilientKms::new(Arc::clone(&remote) as _, around, Observers::default());

@@ -128,7 +128,9 @@ impl DecryptFile {
         let opened = self.connection.open()?;
         let context = self.context.read()?;
         let mut source = pipe::source(path)?;
-        let head = read_head(&mut source)?;
+        // In a thread, so that a signal is heard while a pipe gives nothing.
+        let read = in_thread(move || read_head(&mut source).map(|head| (source, head)));
+        let (source, head) = read.await??;
         let open = StreamOpen::begin(opened.kms.as_ref(), &head, &context).await?;
         let target = output.open(Privacy::Private)?;
         let bytes = pump(source, &target, |reader, writer, told| {

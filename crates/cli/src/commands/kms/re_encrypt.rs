@@ -41,10 +41,6 @@ pub(crate) struct ReEncrypt {
 
 impl ReEncrypt {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        guarded(self.work()).await
-    }
-
-    async fn work(self) -> Result<(), Failure> {
         self.output.check()?;
         let context = self.context.read()?;
         let anew = Anew {
@@ -62,7 +58,7 @@ impl ReEncrypt {
         let read = (&source.file).take(mark).read_to_end(&mut beginning);
         read.map_err(unreadable)?;
         if Form::of(&beginning) == Some(Form::Stream) {
-            return anew.stream(beginning, source.file, &self.output).await;
+            return guarded(anew.stream(beginning, source.file, &self.output)).await;
         }
         let limit = u64::try_from(INPUT_BYTES_MAX).unwrap_or(u64::MAX);
         let read = source.file.take(limit).read_to_end(&mut beginning);
