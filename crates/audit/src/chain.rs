@@ -4,6 +4,9 @@ use crate::conceal::push_hex;
 use secretum_crypto::Sha256;
 use serde::Deserialize;
 
+/// How every record begins.
+pub(crate) const RECORD_BEGIN: &[u8] = b"{\"timestamp\":\"";
+
 /// How much of a line's end holds its sequence and chain, in bytes.
 pub(crate) const SEAL_BYTES: u64 = 160;
 

@@ -1,6 +1,7 @@
 //! [`Device`]: one place that records go to.
 
 use crate::AuditError;
+use crate::chain::RECORD_BEGIN;
 use crate::form::Form;
 use crate::head::{Signer, signing_key};
 use crate::options::{DeviceOptions, Target};
@@ -10,6 +11,7 @@ use crate::writer::Writer;
 use futures::FutureExt;
 use secretum_crypto::ClockRef;
 use secretum_crypto::ed25519::PUBLIC_KEY_BYTES;
+use serde::Serialize;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -162,7 +164,24 @@ impl Device {
         self.queue.failures()
     }
 
-    /// Puts a line into the queue.
+    /// Puts a record that is not of a request to the vault into the log: a JSON object of which the first
+    /// field is its `timestamp`. It is written as it is: nothing in it is concealed, whatever
+    /// [`DeviceOptions`] say.
+    ///
+    /// **Errors**: [`AuditError::Busy`], [`AuditError::TimedOut`] while the device hangs;
+    /// [`AuditError::Option`] for anything else.
+    pub fn record(&self, record: &impl Serialize) -> Result<Sent, AuditError> {
+        let text = serde_json::to_vec(record).ok();
+        let fields = text.as_deref().and_then(|text| text.strip_suffix(b"}"));
+        match fields.filter(|fields| fields.starts_with(RECORD_BEGIN)) {
+            Some(fields) => self.send(fields),
+            None => Err(AuditError::Option(
+                "a record is a JSON object that begins with its timestamp".to_owned(),
+            )),
+        }
+    }
+
+    /// Puts a line into the queue, without the brace that ends it.
     ///
     /// **Errors**: [`AuditError::Busy`], [`AuditError::TimedOut`] while the device hangs.
     pub(crate) fn send(&self, line: &[u8]) -> Result<Sent, AuditError> {

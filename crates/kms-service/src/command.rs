@@ -1,6 +1,7 @@
 //! The command line of `kms-service`.
 
 use crate::ServiceError;
+use crate::audit::AuditLog;
 use crate::config::{self, Log};
 use crate::service::Prepared;
 use clap::Parser;
@@ -62,7 +63,12 @@ fn run(arguments: &Arguments) -> Result<(), ServiceError> {
         .build();
     let runtime = runtime.map_err(ServiceError::System)?;
     runtime.block_on(async {
-        let prepared = Prepared::new(&file, &kms, service)?;
+        let audit = match &service.audit {
+            Some(audit) if arguments.check => audit.check().await.map(|()| AuditLog::default())?,
+            Some(audit) => AuditLog::open(audit).await?,
+            None => AuditLog::default(),
+        };
+        let prepared = Prepared::new(&file, &kms, service, audit)?;
         if arguments.check {
             let _ = writeln!(std::io::stdout(), "`{}` is in order", file.display());
             return Ok(());

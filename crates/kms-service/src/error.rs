@@ -1,6 +1,7 @@
 //! [`ServiceError`]: why the service does not start.
 
 use crate::data_keys::storage::StorageError;
+use secretum_audit::AuditError;
 use secretum_kms::KmsError;
 use secretum_kms::config::{ConfigNotFound, KmsConfigError};
 use std::net::SocketAddr;
@@ -63,6 +64,15 @@ pub enum ServiceError {
         path: PathBuf,
         /// Why not.
         source: std::io::Error,
+    },
+    /// An audit device cannot be used.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// Two audit devices get into each other's way.
+    #[error("audit device {number} writes where one before it does; give it a place of its own")]
+    AuditTwice {
+        /// Which one, from 1.
+        number: usize,
     },
     /// The storage of data keys cannot be used.
     #[error(transparent)]

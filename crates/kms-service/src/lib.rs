@@ -4,7 +4,8 @@
 //! key, and [`callers`] who is asking; [`tls`] makes handshakes, [`listener`] accepts connections and
 //! ends them; [`api`] turns a request into a call of [`secretum_kms::KeyManagementService`] and its
 //! result into an answer, [`grpc`] does so for the key service of SOPS and for [`data_keys`], on a
-//! [`socket`] of its own. [`service`] wires them, [`command`] is the command line.
+//! [`socket`] of its own. [`audit`] is where records of operations go. [`service`] wires them,
+//! [`command`] is the command line.
 //!
 //! Must not know: how a provider does its work, and the vault.
 //!
@@ -13,6 +14,7 @@
 //! ```
 
 mod api;
+mod audit;
 pub mod callers;
 mod command;
 pub mod config;

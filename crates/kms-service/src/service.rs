@@ -2,6 +2,7 @@
 
 use crate::ServiceError;
 use crate::api::{self, Api};
+use crate::audit::AuditLog;
 use crate::callers::Callers;
 use crate::config::{self, GrpcConfig, ServiceConfig};
 use crate::data_keys::storage::Storage;
@@ -10,11 +11,10 @@ use crate::grpc::{self, Grpc, SopsKeys};
 use crate::listener;
 use crate::socket::Socket;
 use crate::tls::Offer;
-use async_trait::async_trait;
 use axum::Router;
 use secretum_kms::{
-    Environment, KeyId, KeyManagementService, KmsAuditEvent, KmsAuditSink, KmsConfig, KmsMetrics,
-    Observers, ResilientKms, SinkError, create_resilient_kms,
+    Environment, KeyId, KeyManagementService, KmsAuditSink, KmsConfig, KmsMetrics, Observers,
+    ResilientKms, create_resilient_kms,
 };
 use secretum_process::Supervisor;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,7 @@ pub(crate) struct Prepared {
     offer: Option<Arc<Offer>>,
     grpc: Option<PreparedGrpc>,
     other_metrics: Vec<(&'static str, Arc<KmsMetrics>)>,
+    audit: AuditLog,
 }
 
 /// What is served over gRPC.
@@ -52,10 +53,11 @@ impl Prepared {
         file: &Path,
         kms: &KmsConfig,
         config: ServiceConfig,
+        audit: AuditLog,
     ) -> Result<Self, ServiceError> {
         let offer = config.tls.clone().map(Offer::read).transpose()?;
         let observers = Observers {
-            sinks: sinks(),
+            sinks: audit.sinks(),
             ..Observers::default()
         };
         let metrics = Arc::clone(&observers.metrics);
@@ -69,6 +71,7 @@ impl Prepared {
             offer: offer.map(Arc::new),
             grpc: None,
             other_metrics: Vec::new(),
+            audit,
         };
         if let Some(grpc) = prepared.config.grpc.clone() {
             prepared.prepare_grpc(grpc, &metrics)?;
@@ -84,10 +87,11 @@ impl Prepared {
     ) -> Result<(), ServiceError> {
         let own = self.kms.capabilities().provider;
         let mut others = Vec::new();
+        let sinks = self.audit.sinks();
         let sops = config.sops.as_deref().map(|providers| {
             SopsKeys::open(&self.file, providers, |name| {
                 let mut observers = Observers {
-                    sinks: sinks(),
+                    sinks: sinks.clone(),
                     ..Observers::default()
                 };
                 match name == own {
@@ -111,7 +115,8 @@ impl Prepared {
         Ok(())
     }
 
-    /// Listens until SIGINT or SIGTERM; SIGHUP reads certificates and callers anew.
+    /// Listens until SIGINT or SIGTERM; SIGHUP reads certificates and callers anew, and opens audit files
+    /// anew.
     ///
     /// **Errors**: [`ServiceError::Listen`], [`ServiceError::System`].
     pub(crate) async fn run(self) -> Result<(), ServiceError> {
@@ -133,7 +138,7 @@ impl Prepared {
         let grpc_offer =
             grpc_offer.filter(|_| self.grpc.as_ref().is_some_and(|own| own.config.tls));
         let grpc = match self.grpc {
-            Some(grpc) => Some(grpc.bind(&api).await?),
+            Some(grpc) => Some(grpc.bind(&api, self.audit.sinks()).await?),
             None => None,
         };
         if let Some((socket, _)) = &grpc {
@@ -154,6 +159,7 @@ impl Prepared {
         while let Told::Reload = signals.next().await {
             supervisor.reloading();
             reload(&self.file, self.offer.as_deref(), &api, is_open);
+            self.audit.reopen().await;
             supervisor.ready();
         }
         supervisor.stopping();
@@ -162,6 +168,7 @@ impl Prepared {
         for serving in serving {
             let _ = serving.await;
         }
+        self.audit.close().await;
         tracing::info!("ended");
         Ok(())
     }
@@ -169,7 +176,11 @@ impl Prepared {
 
 impl PreparedGrpc {
     /// Listens, and gives what is served there.
-    async fn bind(self, api: &Arc<Api>) -> Result<(Socket, Router), ServiceError> {
+    async fn bind(
+        self,
+        api: &Arc<Api>,
+        sinks: Vec<Arc<dyn KmsAuditSink>>,
+    ) -> Result<(Socket, Router), ServiceError> {
         let socket = Socket::bind(&self.config.address).await?;
         let data_keys = match &self.config.data_keys {
             Some(source) => Some(Arc::new(self.data_keys(source).await?)),
@@ -180,7 +191,7 @@ impl PreparedGrpc {
             local: self.config.local.map(grpc::local_caller),
             sops: self.sops,
             data_keys,
-            sinks: sinks(),
+            sinks,
             clock: Observers::default().clock,
         };
         Ok((socket, grpc::router(Arc::new(grpc))))
@@ -199,10 +210,6 @@ impl PreparedGrpc {
         external.check_key().await?;
         Ok(DataKeys::External(Box::new(external)))
     }
-}
-
-fn sinks() -> Vec<Arc<dyn KmsAuditSink>> {
-    vec![Arc::new(LogSink)]
 }
 
 /// Reads certificates and callers anew. What cannot be used changes nothing.
@@ -252,18 +259,5 @@ impl Signals {
             _ = self.interrupt.recv() => Told::End,
             _ = self.terminate.recv() => Told::End,
         }
-    }
-}
-
-/// Writes audit records to the log, as one field in JSON.
-#[derive(Debug)]
-struct LogSink;
-
-#[async_trait]
-impl KmsAuditSink for LogSink {
-    async fn record(&self, event: &KmsAuditEvent) -> Result<(), SinkError> {
-        let record = serde_json::to_string(event).map_err(|error| SinkError(error.to_string()))?;
-        tracing::info!(target: "kms_audit", record, "audit");
-        Ok(())
     }
 }

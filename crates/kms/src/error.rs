@@ -352,14 +352,6 @@ impl KmsError {
     }
 
     /// A [`Self::File`] of this file.
-    #[cfg(any(
-        feature = "age",
-        feature = "azure",
-        feature = "cosmian",
-        feature = "gcp",
-        feature = "kmip",
-        feature = "local"
-    ))]
     pub(crate) fn file(
         action: &'static str,
         path: &std::path::Path,

@@ -39,6 +39,7 @@ mod data_key;
 mod envelope;
 mod error;
 mod key;
+pub mod key_file;
 #[cfg(any(feature = "cosmian", feature = "kmip"))]
 mod kmip;
 mod layer;

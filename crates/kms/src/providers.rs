@@ -9,19 +9,11 @@ pub mod aws;
 pub mod azure;
 #[cfg(feature = "cosmian")]
 pub mod cosmian;
-#[cfg(any(
-    feature = "age",
-    feature = "azure",
-    feature = "cosmian",
-    feature = "gcp",
-    feature = "kmip",
-    feature = "local"
-))]
 #[cfg_attr(
     not(any(feature = "age", feature = "local")),
     expect(dead_code, reason = "only keys that stand in files are written")
 )]
-mod files;
+pub(crate) mod files;
 #[cfg(feature = "gcp")]
 pub mod gcp;
 #[cfg(feature = "kmip")]

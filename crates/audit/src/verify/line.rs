@@ -1,10 +1,8 @@
 //! [`Line`]: a line of a log, taken apart where its writer put it together.
 
+use crate::chain::RECORD_BEGIN;
 use crate::head::Head;
 use secretum_crypto::Sha256;
-
-/// How a line begins, behind the prefix of its device.
-const TIMESTAMP: &[u8] = b"{\"timestamp\":\"";
 
 const TYPE_HEAD: &[u8] = b"\",\"type\":\"head\",";
 
@@ -33,15 +31,15 @@ pub(super) struct Line<'t> {
 
 /// Where the record of a line begins: behind the prefix of its device.
 pub(super) fn timestamp_at(text: &[u8]) -> Option<usize> {
-    let begin = text.get(..text.len().min(PREFIX_BYTES_MAX + TIMESTAMP.len()))?;
-    memchr::memmem::find(begin, TIMESTAMP)
+    let begin = text.get(..text.len().min(PREFIX_BYTES_MAX + RECORD_BEGIN.len()))?;
+    memchr::memmem::find(begin, RECORD_BEGIN)
 }
 
 /// Whether a text can be what a write that was cut off left of a line.
 pub(super) fn is_torn(text: &[u8], prefix: usize) -> bool {
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     let record = text.get(prefix..).unwrap_or_default();
-    let begins = record.starts_with(TIMESTAMP) || TIMESTAMP.starts_with(record);
+    let begins = record.starts_with(RECORD_BEGIN) || RECORD_BEGIN.starts_with(record);
     begins && !record.ends_with(b"}")
 }
 
@@ -49,7 +47,7 @@ impl<'t> Line<'t> {
     /// Takes a line apart; `None` where it is no whole line of a log.
     pub(super) fn of(text: &'t [u8], prefix: usize) -> Option<Self> {
         let record = text.get(prefix..)?;
-        let behind = record.strip_prefix(TIMESTAMP)?;
+        let behind = record.strip_prefix(RECORD_BEGIN)?;
         let rest = text.strip_suffix(END)?;
         let (rest, digits) = rest.split_at_checked(rest.len().checked_sub(CHAIN_DIGITS)?)?;
         let mut chain = [0; 32];

@@ -1,5 +1,6 @@
 //! From the table `[service]` to a [`ServiceConfig`].
 
+use super::audit::AuditDraft;
 use super::grpc::{DataKeysDraft, Drafts, GrpcDraft, SopsDraft, Surroundings};
 use super::{CALLERS_MAX, Limits, Log, ServiceConfig};
 use crate::callers::{Caller, CertificateName, Proof};
@@ -44,6 +45,7 @@ struct Draft {
     grpc: Option<Spanned<GrpcDraft>>,
     sops: Option<Spanned<SopsDraft>>,
     data_keys: Option<Spanned<DataKeysDraft>>,
+    audit: Option<Spanned<AuditDraft>>,
 }
 
 #[derive(Deserialize)]
@@ -156,6 +158,7 @@ impl Reader<'_> {
             address,
             tls,
             grpc: self.grpc(drafts, around),
+            audit: draft.audit.and_then(|draft| self.audit(draft)),
             callers,
             limits,
             log,
@@ -192,7 +195,7 @@ impl Reader<'_> {
         }
     }
 
-    fn path(&mut self, key: &str, text: Option<Text>) -> Option<PathBuf> {
+    pub(super) fn path(&mut self, key: &str, text: Option<Text>) -> Option<PathBuf> {
         let text = text?;
         match self.environment.expand_path(text.get_ref()) {
             Ok(path) if !path.as_os_str().is_empty() => Some(path),

@@ -24,6 +24,12 @@
 //! dns = "backup.example"            # or common_name, or uri
 //! rights = [{ operations = ["*"], keys = ["*"] }]
 //!
+//! [service.audit]                   # without it, audit records stand in the log
+//! key_path = "audit.key"            # signs them; made where there is none
+//! [[service.audit.devices]]
+//! type = "file"                     # or socket, or syslog
+//! options = { file_path = "/var/log/kms/audit.log" }
+//!
 //! [service.grpc]
 //! address = "127.0.0.1:8083"        # or unix:///run/kms/grpc.sock
 //! allow_plaintext = false           # without TLS although there is a certificate
@@ -40,6 +46,7 @@
 //! Owns: what may be written there, and what is refused as unsafe: to listen beyond loopback without
 //! a way to know callers, or without TLS.
 
+mod audit;
 mod draft;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
@@ -49,6 +56,7 @@ mod tests;
 
 pub(crate) use grpc::{GrpcAddress, GrpcConfig};
 
+use crate::audit::AuditConfig;
 use crate::callers::{Caller, Proof};
 use crate::tls::TlsFiles;
 use secretum_kms::config::KmsConfigError;
@@ -68,6 +76,7 @@ pub struct ServiceConfig {
     pub address: SocketAddr,
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) grpc: Option<GrpcConfig>,
+    pub(crate) audit: Option<AuditConfig>,
     /// Who may ask; nobody in particular where it is empty.
     pub callers: Vec<(Proof, Caller)>,
     /// What one client, and all together, may use up.

@@ -88,25 +88,31 @@ impl Drop for Running {
     }
 }
 
+/// Starts the binary; what it says is gathered.
+fn launch(place: &Place, environment: &[(&str, &str)]) -> (Child, Arc<Mutex<String>>) {
+    let mut process = place
+        .command()
+        .envs(environment.iter().copied())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let log = Arc::new(Mutex::new(String::new()));
+    let sink = Arc::clone(&log);
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            let mut log = sink.lock().unwrap();
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+    (process, log)
+}
+
 impl Running {
     fn start(place: Place, environment: &[(&str, &str)]) -> Self {
-        let mut command = place.command();
-        let mut process = command
-            .envs(environment.iter().copied())
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let log = Arc::new(Mutex::new(String::new()));
-        let sink = Arc::clone(&log);
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let mut log = sink.lock().unwrap();
-                log.push_str(&line);
-                log.push('\n');
-            }
-        });
+        let (process, log) = launch(&place, environment);
         let mut running = Self {
             place,
             process,
@@ -114,10 +120,27 @@ impl Running {
             client: Client::builder().build().unwrap(),
             log,
         };
-        let line = running.wait_for_log("listening");
-        let (_, rest) = line.split_once("address=").unwrap();
-        running.address = rest.split_whitespace().next().unwrap().to_owned();
+        running.find_address();
         running
+    }
+
+    fn find_address(&mut self) {
+        let line = self.wait_for_log("listening");
+        let (_, rest) = line.split_once("address=").unwrap();
+        self.address = rest.split_whitespace().next().unwrap().to_owned();
+    }
+
+    /// Ends it in order.
+    pub(crate) fn end(&mut self) {
+        self.signal("TERM");
+        assert!(self.process.wait().unwrap().success(), "{}", self.log());
+    }
+
+    /// Ends it in order, and starts it anew.
+    pub(crate) fn restart(&mut self) {
+        self.end();
+        (self.process, self.log) = launch(&self.place, &[]);
+        self.find_address();
     }
 
     /// The first line of the log with this in it.

@@ -85,7 +85,7 @@ pub(super) const CRATES: &[Crate] = &[
         4,
         "kms-service",
         &[
-            "storage", "hcl", "barrier", "engine", "policy", "audit", "core", "engines",
+            "storage", "hcl", "barrier", "engine", "policy", "core", "engines",
         ],
     ),
     on(5, "cli", &[]),

@@ -1,0 +1,144 @@
+use crate::running::{Place, Running, answer};
+use secretum_audit::verify::Verifier;
+use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+const AUDIT: &str = "[service.audit]\nkey_path = \"audit.key\"\n\
+     [[service.audit.devices]]\ntype = \"file\"\noptions = { file_path = \"${HOME}/audit.log\" }\n";
+
+/// The records of a log, without its heads.
+fn records(file: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    lines
+        .filter(|line: &Value| line.get("operation").is_some())
+        .collect()
+}
+
+fn public_key(service: &mut Running) -> Vec<u8> {
+    let line = service.wait_for_log("public_key=");
+    let (_, key) = line.split_once("public_key=").unwrap();
+    hex::decode(key.trim().trim_matches('"')).unwrap()
+}
+
+#[tokio::test]
+async fn a_log_is_signed_and_goes_on_over_a_restart() {
+    let place = Place::local(AUDIT);
+    let (log, key_file) = (place.path("audit.log"), place.path("audit.key"));
+    let mut service = place.start();
+    let key = public_key(&mut service);
+    let rights = std::fs::metadata(&key_file).unwrap().permissions().mode();
+    assert_eq!(rights & 0o777, 0o600);
+    let body = json!({ "plaintext": "aGk=", "context": {"tenant": "planted-value"} });
+    let made = service.ok("encrypt", body).await;
+    let wrong = json!({ "ciphertext": made["ciphertext"], "context": {"tenant": "b"} });
+    let refused = service.post("decrypt", &wrong).send().await.unwrap();
+    assert_eq!(refused.status(), 400);
+    service.restart();
+    assert_eq!(public_key(&mut service), key, "the key is that of before");
+    service
+        .ok("generate-key", json!({"key_spec": "AES_256"}))
+        .await;
+    service.end();
+
+    let told: Vec<_> = (records(&log).iter())
+        .map(|record| (record["operation"].clone(), record["outcome"].clone()))
+        .collect();
+    assert_eq!(
+        told[..2],
+        [
+            (json!("encrypt"), json!("ok")),
+            (json!("decrypt"), json!("not_authentic"))
+        ]
+    );
+    assert_eq!(told.last().unwrap().0, "generate_data_key");
+    assert_eq!(records(&log)[0]["context_keys"], json!(["tenant"]));
+    let bytes = std::fs::read(&log).unwrap();
+    assert!(!String::from_utf8_lossy(&bytes).contains("planted-value"));
+    let check = |bytes: &[u8]| {
+        let mut verifier = Verifier::new(vec![key.clone()]);
+        verifier.read("log", bytes, |_| ()).unwrap();
+        verifier.finish()
+    };
+    let report = check(&bytes);
+    assert!(report.told.is_empty() && report.is_closed, "{report:?}");
+    let changed = String::from_utf8(bytes)
+        .unwrap()
+        .replacen("\"ok\"", "\"no\"", 1);
+    assert!(!check(changed.as_bytes()).told.is_empty());
+}
+
+#[tokio::test]
+async fn moved_files_are_followed() {
+    let place = Place::local(AUDIT);
+    let (log, moved) = (place.path("audit.log"), place.path("audit.log.1"));
+    let mut service = place.start();
+    service.ok("encrypt", json!({ "plaintext": "aGk=" })).await;
+    std::fs::rename(&log, &moved).unwrap();
+    service.signal("HUP");
+    service.wait_for_log("were read anew");
+    service.ok("rotate", json!({})).await;
+    assert_eq!(records(&moved)[0]["operation"], "encrypt");
+    assert_eq!(records(&log).last().unwrap()["operation"], "rotate_key");
+}
+
+#[test]
+fn what_cannot_be_audited_does_not_start() {
+    let again = "[[service.audit.devices]]\ntype = \"file\"\noptions = { file_path = \"${HOME}/audit.log\" }\n";
+    for (section, told) in [
+        (
+            AUDIT.replace("file_path", "file_pth"),
+            "`file_pth` is not an option",
+        ),
+        (
+            AUDIT.replace("\"file\"", "\"fil\""),
+            "is not a type of audit device",
+        ),
+        (
+            AUDIT.replace("file_path =", "log_raw = true, file_path ="),
+            "`log_raw` has no effect here",
+        ),
+        (
+            "[service.audit]\nkey_path = \"k\"\ndevices = []\n".to_owned(),
+            "has 1 to 16 devices",
+        ),
+        (
+            AUDIT.replace("audit.log", "gone/audit.log"),
+            "gone/audit.log",
+        ),
+        (
+            AUDIT.replace("audit.key", "kms.toml"),
+            "bytes in hex digits",
+        ),
+        (format!("{AUDIT}{again}"), "audit device 2"),
+    ] {
+        let place = Place::local(&section);
+        let out = place.command().output().unwrap();
+        let said = String::from_utf8(out.stderr).unwrap();
+        assert!(
+            !out.status.success() && said.contains(told),
+            "{told}: {said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_no_device_takes_is_withheld() {
+    let text = AUDIT.replace("\"file\"", "\"socket\"").replace(
+        "file_path = \"${HOME}/audit.log\"",
+        "address = \"${HOME}/audit.sock\", socket_type = \"unix\"",
+    );
+    let place = Place::local(&text);
+    let listener = UnixListener::bind(place.path("audit.sock")).unwrap();
+    let service = place.start();
+    let body = json!({ "plaintext": "aGk=" });
+    service.ok("encrypt", body.clone()).await;
+    drop(listener);
+    std::fs::remove_file(service.place.path("audit.sock")).unwrap();
+    let (status, told) = answer(service.post("encrypt", &body)).await;
+    assert!(status.is_server_error(), "{told}");
+    assert_eq!(told["error"]["code"], "audit");
+    assert!(told.get("ciphertext").is_none(), "{told}");
+}
