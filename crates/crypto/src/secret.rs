@@ -7,15 +7,44 @@ use crate::{CryptoError, Result, Rng};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 use subtle::ConstantTimeEq;
+use zerocopy::FromBytes;
 use zeroize::{Zeroize, Zeroizing};
 
 /// A secret of any length.
-pub struct SecretBytes(Zeroizing<Vec<u8>>);
+pub struct SecretBytes(Vec<u8>);
+
+impl Drop for SecretBytes {
+    fn drop(&mut self) {
+        // Beyond its length only the library reaches, byte by byte.
+        match self.0.len() == self.0.capacity() {
+            true => zeroize_words(&mut self.0),
+            false => self.0.zeroize(),
+        }
+    }
+}
+
+/// Zeroes bytes a word at a time where they are aligned: a large plaintext takes as long as its
+/// decryption otherwise.
+fn zeroize_words(bytes: &mut [u8]) {
+    let ahead = bytes.as_ptr().align_offset(align_of::<u128>());
+    let Some((head, body)) = bytes.split_at_mut_checked(ahead) else {
+        return bytes.zeroize();
+    };
+    let count = body.len() / size_of::<u128>();
+    match <[u128]>::mut_from_prefix_with_elems(body, count) {
+        Ok((words, tail)) => {
+            words.zeroize();
+            tail.zeroize();
+        }
+        Err(error) => error.into_src().zeroize(),
+    }
+    head.zeroize();
+}
 
 impl SecretBytes {
     /// Takes the bytes over; the caller keeps no copy.
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(bytes)
     }
 
     /// The secret itself; what is done with it from here on is the caller's care.
@@ -40,7 +69,7 @@ impl SecretBytes {
 
     /// Hands the bytes out as a plain vector, which nobody zeroes any more.
     pub fn into_exposed(mut self) -> Vec<u8> {
-        std::mem::take(&mut *self.0)
+        std::mem::take(&mut self.0)
     }
 }
 
@@ -206,6 +235,19 @@ mod tests {
             format!("{bytes:?} {text:?} {key:?}"),
             "SecretBytes(..) SecretString(..) SecretKey<32>(..)"
         );
+    }
+
+    #[test]
+    fn every_byte_is_zeroed_wherever_it_stands() {
+        for length in 0..100 {
+            for begin in 0..=length {
+                let mut bytes = vec![0xff; length];
+                zeroize_words(&mut bytes[begin..]);
+                let kept = bytes.iter().filter(|byte| **byte == 0xff).count();
+                assert_eq!(kept, begin, "{length}");
+                assert!(bytes[begin..].iter().all(|byte| *byte == 0));
+            }
+        }
     }
 
     #[test]
