@@ -23,7 +23,10 @@ const ADDRESSES_MAX: usize = 100_000;
 const LOOKED_EACH: u64 = 4_096;
 
 /// So many addresses are blocked at a time; of more, those longest ago may ask again.
-const BLOCKED_MAX: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
+const BLOCKED_MAX: NonZeroUsize = match NonZeroUsize::new(65_536) {
+    Some(most) => most,
+    None => NonZeroUsize::MIN,
+};
 
 /// Stands for requests of which the address is not known, and for those of too many addresses.
 const SHARED: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
