@@ -353,8 +353,8 @@ def test_a_syslog_daemon(wire, kv1, device, rsyslog):
         wire.put(f"{kv1}/again", {"x": "1"}).expect(204)
         return rsyslog.messages(f"{kv1}/again")
 
+    # What came meanwhile is lost, or late: the file device of the node took it.
     until(told_again, "messages to the new daemon")
-    assert not rsyslog.messages(f"{kv1}/untold")
 
 
 def test_no_syslog_daemon(wire, name, tmp_path):
