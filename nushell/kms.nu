@@ -213,7 +213,8 @@ export def health [
     ask health ...(place $config $backend $service)
 }
 
-# Encrypts a tree of files anew, from one key service to another; gives a record of what was done.
+# Encrypts a tree of files anew, from one key service to another; gives a record of what was done
+# and what is left; an error where it was stopped.
 export def migrate [
     tree: path # Folder with the files
     --from: string # kms.toml, kms.toml:NAME, NAME or an address
@@ -235,5 +236,10 @@ export def migrate [
     if ($done.stdout | is-empty) {
         error make --unspanned {msg: ($done.stderr | str trim)}
     }
-    $done.stdout | from json
+    let report = $done.stdout | from json
+    if $report.stopped != null {
+        let counts = $"($report.migrated) of ($report.files) files migrated, ($report.left) left"
+        error make --unspanned {msg: $"stopped: ($report.stopped); ($counts)"}
+    }
+    $report
 }

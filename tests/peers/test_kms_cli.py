@@ -387,10 +387,12 @@ def test_a_tree_moves_to_another_service(kms, transit):
     before = {name: (kms.home / name).read_bytes() for name in plaintexts}
     dry = json.loads(kms.ok(*MIGRATE, "-dry-run", "tree"))
     assert (dry["migrated"], dry["no_ciphertexts"], dry["failed"]) == (16, 1, 0)
+    assert (dry["complete"], dry["left"]) == (False, 16)
     assert before == {name: (kms.home / name).read_bytes() for name in plaintexts}
     assert not (kms.home / "tree/.kms-migration").exists()
     done = json.loads(kms.ok(*MIGRATE, "tree"))
     assert (done["files"], done["migrated"], done["already"]) == (17, 16, 0)
+    assert (done["complete"], done["left"]) == (True, 0)
     check_opens(kms, plaintexts, "-config=b.toml")
     stream = "tree/deep/stream1"
     assert (kms.home / stream).stat().st_mode & 0o777 == 0o640
@@ -472,7 +474,7 @@ def test_a_service_that_is_away_stops_a_migration(kms):
     kms.configure(f'[kms]\nenvironment = "dev"\ndev_backend = "vault"\n{vault}', "b.toml")
     done = kms(*MIGRATE, "tree")
     assert done.code == 2 and "cannot be reached" in done.json["stopped"]
-    assert done.json["migrated"] == 0
+    assert (done.json["migrated"], done.json["complete"], done.json["left"]) == (0, False, 17)
 
 
 def test_secrets_stand_nowhere(kms):

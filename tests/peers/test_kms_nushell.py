@@ -106,6 +106,16 @@ def test_files_and_trees(nu):
     (home / "tree/bad").write_bytes(b"SKST\x01")
     failed = nu(f"kms migrate tree {arguments}")
     assert failed["failures"][0]["file"] == "tree/bad"
+    assert (done["complete"], failed["complete"], failed["left"]) == (True, False, 1)
+
+
+def test_a_migration_that_was_stopped_is_an_error(nu):
+    (nu.kms.home / "tree").mkdir()
+    nu.kms.ok("encrypt", "-out=tree/one", stdin=b"x")
+    vault = '[kms.vault]\naddress = "http://127.0.0.1:1"\nauth = "token"\ntoken = "t"\n'
+    nu.kms.configure(f'[kms]\nenvironment = "dev"\ndev_backend = "vault"\n{vault}', "b.toml")
+    caught = nu("try { kms migrate tree --from kms.toml --to b.toml } catch {|e| $e.msg }")
+    assert "cannot be reached" in caught and "1 left" in caught
 
 
 def test_the_key_service_itself(nu, tmp_path):

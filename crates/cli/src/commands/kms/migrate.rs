@@ -37,7 +37,8 @@ const AT_ONCE: usize = 8;
 ///   secretum kms migrate -from=age -to=vault -config=kms.toml -context=env=prod backups
 ///   secretum kms migrate -from=kms.toml:age -to=$KMS_SERVICE_ADDR -key=orders backups
 ///
-/// It ends with 0 where all was migrated, and with 2 where something was not, which it names.
+/// It ends with 0 where all was migrated and then says `complete`, and with 2 where something was not,
+/// which it names.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Migrate {
@@ -95,7 +96,7 @@ impl Migrate {
             tree.clear()?;
         }
         let report = self.migrate(&mover, tree.files, &mut journal).await?;
-        if report.is_complete() && !self.dry_run {
+        if report.is_complete() {
             journal.complete()?;
         }
         report.show(format)?;

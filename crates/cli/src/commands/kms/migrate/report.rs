@@ -65,13 +65,25 @@ impl Report {
         self.stopped = Some("interrupted".to_owned());
     }
 
-    /// Whether there is nothing left to do.
-    pub(super) fn is_complete(&self) -> bool {
+    /// Whether nothing failed, of what was there to do or to try.
+    fn is_without_fault(&self) -> bool {
         self.failed == 0 && self.stopped.is_none()
     }
 
+    /// Whether everything is under the new service, so that there is nothing left to do.
+    pub(super) fn is_complete(&self) -> bool {
+        !self.is_dry && self.is_without_fault()
+    }
+
+    /// Files that are not under the new service: those that failed, and those that no turn came to.
+    fn left(&self) -> usize {
+        let migrated = if self.is_dry { 0 } else { self.migrated };
+        let done = migrated + self.already + self.foreign;
+        self.files.saturating_sub(done)
+    }
+
     pub(super) fn exit_code(&self) -> u8 {
-        match (self.is_interrupted, self.is_complete()) {
+        match (self.is_interrupted, self.is_without_fault()) {
             (true, _) => INTERRUPTED,
             (false, true) => 0,
             (false, false) => INCOMPLETE,
@@ -105,8 +117,15 @@ impl Report {
         } else {
             "migrated"
         };
+        let end = if self.is_complete() {
+            "complete".to_owned()
+        } else if self.is_dry {
+            "nothing was changed".to_owned()
+        } else {
+            format!("not complete, {} left", self.left())
+        };
         format!(
-            "{} files: {} {done}, {} already there, {} no ciphertexts, {} failed",
+            "{} files: {} {done}, {} already there, {} no ciphertexts, {} failed: {end}",
             self.files, self.migrated, self.already, self.foreign, self.failed
         )
     }
@@ -114,12 +133,14 @@ impl Report {
     fn document(&self) -> Object {
         let mut document = Object::new();
         document.insert("dry_run", self.is_dry);
+        document.insert("complete", self.is_complete());
         let counts = [
             ("files", self.files),
             ("migrated", self.migrated),
             ("already", self.already),
             ("no_ciphertexts", self.foreign),
             ("failed", self.failed),
+            ("left", self.left()),
         ];
         for (name, count) in counts {
             document.insert(name, u64::try_from(count).unwrap_or(u64::MAX));
@@ -181,8 +202,35 @@ mod tests {
         assert!(document.contains("vault cannot be reached"), "{document}");
         assert_eq!(
             report.sentence(),
-            "3 files: 1 migrated, 0 already there, 0 no ciphertexts, 1 failed"
+            "3 files: 1 migrated, 0 already there, 0 no ciphertexts, 1 failed: not complete, 2 left"
         );
+    }
+
+    #[test]
+    fn only_a_run_that_left_nothing_says_that_it_is_complete() {
+        let says = |report: &Report| {
+            let json = Json::from(report.document()).to_string();
+            (
+                report.sentence().ends_with(": complete"),
+                json.contains(r#""complete":true"#),
+            )
+        };
+        let mut done = Report::new(1, false);
+        done.count(Path::new("a"), Ok(Outcome::Moved));
+        assert_eq!(says(&done), (true, true));
+        let mut dry = Report::new(1, true);
+        dry.count(Path::new("a"), Ok(Outcome::Moved));
+        assert_eq!(says(&dry), (false, false));
+        assert_eq!((dry.exit_code(), dry.left()), (0, 1));
+        let mut interrupted = Report::new(2, false);
+        interrupted.count(Path::new("a"), Ok(Outcome::Moved));
+        interrupted.interrupt();
+        assert_eq!(says(&interrupted), (false, false));
+        assert_eq!((interrupted.exit_code(), interrupted.left()), (130, 1));
+        let mut failed = Report::new(1, false);
+        failed.count(Path::new("a"), Err(Failure::local("why")));
+        assert_eq!(says(&failed), (false, false));
+        assert_eq!((failed.exit_code(), failed.left()), (2, 1));
     }
 
     #[test]
