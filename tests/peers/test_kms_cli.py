@@ -468,6 +468,85 @@ def test_what_cannot_be_migrated_is_named_and_left(kms):
     assert "nothing to do" in same
 
 
+def errors(run):
+    """The files that a migration names, and why."""
+    return {failure["file"]: failure["error"] for failure in run.json["failures"]}
+
+
+def test_what_is_said_to_be_migrated_is_opened(kms):
+    plaintexts = tree(kms)
+    kms.keys("other.txt", byte=7)
+    kms.configure(LOCAL.replace("keys.txt", "other.txt"), "b.toml")
+    kms.ok("encrypt", "-context=env=dev", "-out=tree/foreign", stdin=SECRET)
+    assert kms(*MIGRATE, "tree").code == 2
+    # The journal is of keys that are there no more: first in the same file, then in another one.
+    kms.keys("other.txt", byte=8)
+    lost = kms(*MIGRATE, "tree")
+    assert (lost.code, lost.json["already"], lost.json["failed"]) == (2, 0, 17)
+    assert "does not open" in errors(lost)["tree/file 0"]
+    kms.keys("third.txt", byte=9)
+    kms.configure(LOCAL.replace("keys.txt", "third.txt"), "b.toml")
+    assert "not complete" in kms.refused(*MIGRATE, "tree", code=1)
+    kms.configure(LOCAL.replace("keys.txt", "other.txt"), "b.toml").keys("other.txt", byte=7)
+    (kms.home / "tree/foreign").unlink()
+    assert json.loads(kms.ok(*MIGRATE, "tree"))["already"] == 16
+    check_opens(kms, plaintexts, "-config=b.toml")
+
+
+def test_what_is_of_another_key_of_the_new_service_is_named(kms):
+    (kms.home / "tree").mkdir()
+    age_keys(kms)
+    kms.configure(AGE, "a.toml").keys("third.txt", byte=9)
+    kms.configure(LOCAL.replace("keys.txt", "third.txt"), "third.toml")
+    kms.ok("encrypt", "-config=a.toml", "-out=tree/ours", stdin=SECRET)
+    kms.ok("encrypt", "-config=third.toml", "-out=tree/theirs", stdin=SECRET)
+    run = ["migrate", "-from=a.toml", "-to=kms.toml", "-format=json", "tree"]
+    done = kms(*run)
+    assert (done.code, done.json["migrated"], done.json["already"]) == (2, 1, 0)
+    assert "does not open" in errors(done)["tree/theirs"]
+    (kms.home / "tree/theirs").unlink()
+    assert json.loads(kms.ok(*run))["already"] == 1
+    (kms.home / "tree/.kms-migration").unlink()
+    other = kms(*run, "-key=other")
+    assert other.code == 2 and "`default` and not `other`" in errors(other)["tree/ours"]
+    (kms.home / "tree/.kms-migration").unlink()
+    bound = kms(*run, "-new-context=n=1")
+    assert bound.code == 2 and bound.json["already"] == 0
+
+
+def test_a_key_that_is_missing_stops_a_migration_before_the_first_file(kms):
+    plaintexts = tree(kms)
+    kms.keys("other.txt", byte=7)
+    kms.configure(LOCAL.replace("keys.txt", "other.txt"), "b.toml")
+    for dry in (["-dry-run"], []):
+        done = kms(*MIGRATE, *dry, "-key=archive", "tree")
+        assert (done.code, done.json["failed"], done.json["complete"]) == (2, 0, False)
+        assert "has no key `archive`" in done.json["stopped"]
+    check_opens(kms, plaintexts)
+
+
+def test_a_rate_limit_is_waited_for(kms):
+    plaintexts = tree(kms)
+    kms.keys("other.txt", byte=7)
+    limit = "[kms.rate_limit]\nper_second = 40\nburst = 1\n"
+    kms.configure(LOCAL.replace("keys.txt", "other.txt") + limit, "b.toml")
+    done = json.loads(kms.ok(*MIGRATE, "tree"))
+    assert (done["migrated"], done["complete"]) == (16, True)
+    kms.configure(LOCAL.replace("keys.txt", "other.txt"), "b.toml")
+    check_opens(kms, plaintexts, "-config=b.toml")
+
+
+def test_a_tree_has_one_migration_at_a_time(kms):
+    tree(kms)
+    kms.keys("other.txt", byte=7)
+    kms.configure(LOCAL.replace("keys.txt", "other.txt"), "b.toml")
+    with (kms.home / "tree/.kms-migration").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        for journal in ([], ["-journal=elsewhere"]):
+            assert "at work" in kms.refused(*MIGRATE, *journal, "tree", code=1)
+    assert json.loads(kms.ok(*MIGRATE, "-journal=elsewhere", "tree"))["files"] == 17
+
+
 def test_a_service_that_is_away_stops_a_migration(kms):
     tree(kms)
     vault = '[kms.vault]\naddress = "http://127.0.0.1:1"\nauth = "token"\ntoken = "t"\n'

@@ -1,11 +1,13 @@
 //! [`Connection`]: the flags that say which key service, and [`Opened`], that service.
 
+use super::output;
 use super::remote::{Access, RemoteKms};
 use crate::failure::Failure;
 use crate::output::{Format, Style};
 use crate::session;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use secretum_crypto::sha256;
 use secretum_kms::providers::ALL;
 use secretum_kms::{
     EncryptionContext, Environment, KeyId, KeyManagementService, KmsConfig, Observers,
@@ -126,8 +128,13 @@ pub(super) struct Opened {
 /// How a service is reached.
 #[derive(Debug)]
 pub(super) enum Route {
-    /// By this configuration, from this machine.
-    Direct(PathBuf),
+    /// By a configuration, from this machine.
+    Direct {
+        /// Where it is.
+        file: PathBuf,
+        /// What it says: SHA-256 in hex.
+        content: String,
+    },
     /// By a kms-service.
     Service(Arc<RemoteKms>),
 }
@@ -141,18 +148,19 @@ impl Opened {
     /// The name of the key service that encrypts in the end, as it stands in ciphertexts.
     pub(super) async fn backend(&self) -> Result<String, Failure> {
         match &self.route {
-            Route::Direct(_) => Ok(self.kms.capabilities().provider.to_owned()),
+            Route::Direct { .. } => Ok(self.kms.capabilities().provider.to_owned()),
             Route::Service(remote) => Ok(remote.backend().await?),
         }
     }
 
-    /// What tells this service from others.
+    /// What tells this service from others: of a configuration, what it says too, for the same file may
+    /// name another service tomorrow.
     pub(super) fn identity(&self) -> String {
         match &self.route {
-            Route::Direct(file) => {
+            Route::Direct { file, content } => {
                 let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.clone());
                 let backend = self.kms.capabilities().provider;
-                format!("{}#{backend}", file.display())
+                format!("{}#{backend}#{content}", file.display())
             }
             Route::Service(remote) => remote.address(),
         }
@@ -248,10 +256,14 @@ pub(super) fn direct(
     };
     let config = config.map_err(Failure::display)?;
     let kms = create_resilient_kms(&config, environment, Observers::default())?;
+    let content = std::fs::read(&file).map_err(|error| output::failed("read", &file, &error))?;
     Ok(Opened {
         kms: Arc::new(kms),
         default_key: config.default_key,
-        route: Route::Direct(file),
+        route: Route::Direct {
+            file,
+            content: hex::encode(sha256(&content)),
+        },
     })
 }
 
@@ -305,7 +317,13 @@ mod tests {
         let environment = Environment::of([("KEYS", keys)]);
         let opened = direct(Some(&file), Some("local"), &environment).unwrap();
         assert_eq!(opened.key(None).as_str(), "k");
-        assert!(opened.identity().ends_with("kms.toml#local"));
+        assert!(opened.identity().contains("kms.toml#local#"));
+        let again = direct(Some(&file), None, &environment).unwrap();
+        assert_eq!(opened.identity(), again.identity());
+        std::fs::write(&file, config.replace("\"KEYS\"", "\"OTHER\"")).unwrap();
+        let other = Environment::of([("OTHER", keys)]);
+        let other = direct(Some(&file), Some("local"), &other).unwrap();
+        assert_ne!(opened.identity(), other.identity());
         let none = Environment::of([("HOME", "/nowhere")]);
         let told = direct(None, None, &none).unwrap_err().to_string();
         assert!(

@@ -53,7 +53,7 @@ impl Status {
         let opened = self.connection.open()?;
         let status = match &opened.route {
             Route::Service(remote) => object(remote.status().await?),
-            Route::Direct(file) => status(&opened, file).await,
+            Route::Direct { file, .. } => status(&opened, file).await,
         };
         show(&status, &style)
     }
@@ -65,7 +65,7 @@ impl Health {
         let opened = self.connection.open()?;
         let health = match &opened.route {
             Route::Service(remote) => object(remote.health().await?),
-            Route::Direct(_) => {
+            Route::Direct { .. } => {
                 let found = opened.kms.health_check().await?;
                 let mut health = Object::new();
                 health.insert("status", "healthy");

@@ -10,7 +10,7 @@ mod journal;
 mod report;
 mod tree;
 
-use self::item::{Mover, Outcome, Ready};
+use self::item::{Fault, Mover, Outcome, Ready};
 use self::journal::Journal;
 use self::report::Report;
 use super::connection::{self, AccessFlags, Answer, Context, Opened};
@@ -80,7 +80,7 @@ pub(crate) struct Migrate {
 impl Migrate {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let format = self.answer.format()?;
-        let mover = self.mover().await?;
+        let mut mover = self.mover().await?;
         let journal_path = match &self.journal {
             Some(path) => path.clone(),
             None => self.tree.join(journal::NAME),
@@ -89,13 +89,15 @@ impl Migrate {
         let mut journal = if self.dry_run {
             Journal::look(&journal_path, &plan)?
         } else {
-            Journal::open(&journal_path, &plan)?
+            let mut journal = Journal::open(&journal_path, &plan)?;
+            journal.hold(&self.tree.join(journal::NAME))?;
+            journal
         };
         let tree = tree::read(&self.tree, &journal_path)?;
         if !self.dry_run {
             tree.clear()?;
         }
-        let report = self.migrate(&mover, tree.files, &mut journal).await?;
+        let report = self.migrate(&mut mover, tree.files, &mut journal).await?;
         if report.is_complete() {
             journal.complete()?;
         }
@@ -127,6 +129,7 @@ impl Migrate {
             from,
             to,
             key,
+            made_key: None,
             context,
             new_context,
             is_dry: self.dry_run,
@@ -165,11 +168,24 @@ impl Migrate {
 
     async fn migrate(
         &self,
-        mover: &Mover,
+        mover: &mut Mover,
         files: Vec<PathBuf>,
         journal: &mut Journal,
     ) -> Result<Report, Failure> {
         let mut report = Report::new(files.len(), self.dry_run);
+        let mut asked = std::pin::pin!(interrupt::asked());
+        tokio::select! {
+            biased;
+            () = &mut asked => {
+                report.interrupt();
+                return Ok(report);
+            }
+            looked = mover.look_at_key() => if let Err(failure) = looked {
+                report.stop(&failure);
+                return Ok(report);
+            }
+        }
+        let mover = &*mover;
         let bar = progress(files.len(), self.dry_run);
         let known = journal.moved();
         let prepared = futures::stream::iter(files).map(async |path| {
@@ -178,7 +194,6 @@ impl Migrate {
             (path, name, outcome)
         });
         let mut prepared = std::pin::pin!(prepared.buffered(AT_ONCE));
-        let mut asked = std::pin::pin!(interrupt::asked());
         loop {
             let (path, name, outcome) = tokio::select! {
                 biased;
@@ -192,7 +207,9 @@ impl Migrate {
                 },
             };
             let outcome = match outcome {
-                Ok(Outcome::Ready(ready)) => put(&path, &name, *ready, journal),
+                Ok(Outcome::Ready(ready)) => {
+                    put(&path, *ready, |mark| journal.intend(&name, mark)).map_err(Fault::from)
+                }
                 other => other,
             };
             bar.inc(1);
@@ -215,12 +232,17 @@ impl Migrate {
     }
 }
 
-/// Takes down what a file will be, and puts it in its place.
-fn put(path: &Path, name: &str, ready: Ready, journal: &mut Journal) -> Result<Outcome, Failure> {
-    ready.check_unchanged(path)?;
+/// Takes down what a file will be, by `intend`, and puts it in its place. All that takes time comes
+/// first: nothing stands between the last look at the old file and its end.
+fn put(
+    path: &Path,
+    ready: Ready,
+    intend: impl FnOnce(&str) -> Result<(), Failure>,
+) -> Result<Outcome, Failure> {
     ready.sync(path)?;
-    journal.intend(name, &ready.mark)?;
-    super::output::put(ready.temporary, path, true)?;
+    intend(&ready.mark)?;
+    ready.check_unchanged(path)?;
+    super::output::place(ready.temporary, path, true)?;
     Ok(Outcome::Moved)
 }
 
@@ -231,4 +253,41 @@ fn progress(files: usize, is_dry: bool) -> ProgressBar {
     let bar = ProgressBar::new(u64::try_from(files).unwrap_or(u64::MAX));
     let doing = if is_dry { "opening" } else { "migrating" };
     bar.with_style(style).with_message(doing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn what_somebody_writes_meanwhile_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "old").unwrap();
+        let ready = || Ready::of(&path, "new").unwrap();
+        let refused = put(&path, ready(), |_| {
+            std::fs::write(&path, "theirs").unwrap();
+            Ok(())
+        });
+        assert!(refused.unwrap_err().to_string().contains("was changed"));
+        assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
+        // As long as before, and said to be as old.
+        let before = std::fs::metadata(&path).unwrap();
+        let refused = put(&path, ready(), |_| {
+            let file = std::fs::File::options().write(true).open(&path).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&file, b"THEIRS", 0).unwrap();
+            file.set_modified(before.modified().unwrap()).unwrap();
+            Ok(())
+        });
+        assert!(refused.is_err());
+        assert_eq!(std::fs::metadata(&path).unwrap().mtime(), before.mtime());
+        assert_eq!(std::fs::read(&path).unwrap(), b"THEIRS");
+        put(&path, ready(), |mark| {
+            assert_eq!(mark, "mark");
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    }
 }

@@ -140,11 +140,17 @@ pub(super) fn beside(
 
 /// Puts a file that is whole in its place, on the disk before this returns.
 pub(super) fn put(temporary: NamedTempFile, path: &Path, force: bool) -> Result<(), Failure> {
+    let synced = temporary.as_file().sync_all();
+    synced.map_err(|error| failed("write", path, &error))?;
+    place(temporary, path, force)
+}
+
+/// Puts a file that is on the disk already in its place.
+pub(super) fn place(temporary: NamedTempFile, path: &Path, force: bool) -> Result<(), Failure> {
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::AlreadyExists => there_already(path),
         _ => failed("write", path, &error),
     };
-    temporary.as_file().sync_all().map_err(failed)?;
     let kept = if force {
         temporary.persist(path)
     } else {

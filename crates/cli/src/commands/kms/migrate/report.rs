@@ -1,6 +1,6 @@
 //! [`Report`]: what a migration did, and what it did not.
 
-use super::item::Outcome;
+use super::item::{Fault, Outcome};
 use crate::commands::kms::interrupt::INTERRUPTED;
 use crate::failure::Failure;
 use crate::output::{Format, console, structured};
@@ -39,16 +39,16 @@ impl Report {
     }
 
     /// Counts a file; whether to go on. A key service that is away would fail every file.
-    pub(super) fn count(&mut self, path: &Path, outcome: Result<Outcome, Failure>) -> bool {
+    pub(super) fn count(&mut self, path: &Path, outcome: Result<Outcome, Fault>) -> bool {
         match outcome {
             Ok(Outcome::Moved | Outcome::Ready(_)) => self.migrated += 1,
             Ok(Outcome::Already) => self.already += 1,
             Ok(Outcome::Foreign) => self.foreign += 1,
-            Err(failure) if is_everywhere(&failure) => {
-                self.stopped = Some(failure.to_string());
+            Err(Fault::Everywhere(failure)) => {
+                self.stop(&failure);
                 return false;
             }
-            Err(failure) => {
+            Err(Fault::File(failure)) => {
                 self.failed += 1;
                 if self.failures.len() < FAILURES_TOLD_MAX {
                     let told = (path.display().to_string(), failure.to_string());
@@ -57,6 +57,11 @@ impl Report {
             }
         }
         true
+    }
+
+    /// Tells why it did not go on.
+    pub(super) fn stop(&mut self, failure: &Failure) {
+        self.stopped = Some(failure.to_string());
     }
 
     /// Tells that a signal ended it.
@@ -159,23 +164,6 @@ impl Report {
     }
 }
 
-/// Whether what failed would fail for every file: no service, no credentials, no key to encrypt under.
-fn is_everywhere(failure: &Failure) -> bool {
-    use secretum_kms::KmsError;
-    let Failure::Kms { source, .. } = failure else {
-        return false;
-    };
-    source.is_service_fault()
-        || source.is_transient()
-        || matches!(
-            source,
-            KmsError::CircuitOpen { .. }
-                | KmsError::RateLimited { .. }
-                | KmsError::Credentials { .. }
-                | KmsError::NotConfigured { .. }
-        )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,14 +174,14 @@ mod tests {
         let mut report = Report::new(3, false);
         assert!(report.count(Path::new("a"), Ok(Outcome::Moved)));
         assert!(report.is_complete() && report.exit_code() == 0);
-        assert!(report.count(Path::new("b"), Err(Failure::local("why"))));
+        assert!(report.count(Path::new("b"), Err(Failure::local("why").into())));
         assert_eq!(report.exit_code(), INCOMPLETE);
         let away = KmsError::Unavailable {
             provider: "vault",
             reason: "refused".to_owned(),
             source: None,
         };
-        assert!(!report.count(Path::new("c"), Err(away.into())));
+        assert!(!report.count(Path::new("c"), Err(Fault::of(away))));
         let document = Json::from(report.document()).to_string();
         assert!(
             document.contains(r#""failures":[{"file":"b","error":"why"}]"#),
@@ -228,7 +216,7 @@ mod tests {
         assert_eq!(says(&interrupted), (false, false));
         assert_eq!((interrupted.exit_code(), interrupted.left()), (130, 1));
         let mut failed = Report::new(1, false);
-        failed.count(Path::new("a"), Err(Failure::local("why")));
+        failed.count(Path::new("a"), Err(Failure::local("why").into()));
         assert_eq!(says(&failed), (false, false));
         assert_eq!((failed.exit_code(), failed.left()), (2, 1));
     }
@@ -237,7 +225,7 @@ mod tests {
     fn a_report_names_a_bounded_number_of_failures() {
         let mut report = Report::new(0, false);
         for _ in 0..=FAILURES_TOLD_MAX {
-            report.count(Path::new("a"), Err(Failure::local("why")));
+            report.count(Path::new("a"), Err(Failure::local("why").into()));
         }
         assert_eq!(report.failed, FAILURES_TOLD_MAX + 1);
         assert_eq!(report.failures.len(), FAILURES_TOLD_MAX);

@@ -39,7 +39,8 @@ fn read_up_to(limit: usize, root: &Path, journal: &Path) -> Result<Tree, Failure
                 folders.push(path);
                 continue;
             }
-            if !kind.is_file() || path == journal {
+            let is_lock = name == super::journal::NAME && folder == root;
+            if !kind.is_file() || path == journal || is_lock {
                 continue;
             }
             if name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes()) {
