@@ -80,7 +80,7 @@ export def encrypt [
     let input = $in
     let form = if $native { ["-native"] } else if $binary { ["-binary"] } else { [] }
     let arguments = [
-        encrypt ...(flag key $key) ...(context context $context) ...$form
+        encrypt ...(flag key $key) ...(context context $context) ...$form -format=table
         ...(place $config $backend $service)
     ]
     let made = $input | call ...$arguments

@@ -2,6 +2,7 @@
 
 import array
 import base64
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -9,8 +10,10 @@ import os
 import pty
 import shutil
 import signal
+import socket
 import subprocess
 import termios
+import threading
 import time
 
 import pytest
@@ -285,6 +288,163 @@ def test_a_signal_is_heard_while_a_pipe_gives_nothing(kms):
         assert left == [], (command, left)
 
 
+def hears(process):
+    """Whether a process catches Ctrl-C itself by now."""
+    with open(f"/proc/{process.pid}/status") as status:
+        caught = [line.split()[1] for line in status if line.startswith("SigCgt")]
+    return int(caught[0], 16) & 1 << (signal.SIGINT - 1)
+
+
+def ended_by_signal(process):
+    """Ends a process by Ctrl-C; gives what it said."""
+    until(lambda: hears(process), "a process that hears signals")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+    return process.stderr.read().decode()
+
+
+def test_a_signal_is_heard_while_a_pipe_with_a_name_waits(kms):
+    os.mkfifo(kms.home / "fifo")
+    before = kms.names()
+    for command in ("encrypt", "decrypt", "re-encrypt", "encrypt-file", "decrypt-file", "decrypt-key"):
+        running = kms.start(command, "-in=fifo", "-out=out", stdin=subprocess.DEVNULL)
+        assert "nothing was written" in ended_by_signal(running), command
+        assert kms.names() == before
+    made = kms.ok("encrypt", stdin=SECRET)
+    (kms.home / "made").write_bytes(made)
+    running = kms.start("decrypt", "-in=made", "-out=fifo", stdin=subprocess.DEVNULL)
+    assert "not whole" in ended_by_signal(running)
+    head = kms.ok("encrypt-file", stdin=SECRET)[:40]
+    running = kms.start("re-encrypt", "-out=out")
+    running.stdin.write(head)
+    running.stdin.flush()
+    until(lambda: waiting(running.stdin) == 0, "re-encrypt at its input")
+    assert "nothing was written" in ended_by_signal(running)
+
+
+def full_pipe():
+    """A pipe that takes nothing more: its two ends."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            os.write(writer, bytes(1024))
+    except BlockingIOError:
+        os.set_blocking(writer, True)
+    return reader, writer
+
+
+def test_a_signal_while_nobody_reads_leaves_nothing(kms):
+    kms.ok("encrypt", "-out=made", stdin=SECRET)
+    before = kms.names()
+    reader, writer = full_pipe()
+    running = kms.start("generate-key", "-out=key", stdin=subprocess.DEVNULL, stdout=writer)
+    until(lambda: any(name.startswith(".kms-") for name in kms.names()), "a temporary file")
+    ended_by_signal(running)
+    assert kms.names() == before
+    running = kms.start("decrypt", "-in=made", stdin=subprocess.DEVNULL, stdout=writer)
+    assert "not whole" in ended_by_signal(running)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_key_is_not_left_without_its_wrapped_form(kms):
+    before = kms.names()
+    for field in ("nonsense", "plaintext"):
+        assert "no field" in kms.refused("generate-key", "-out=key", f"-field={field}", code=1)
+        assert kms.names() == before
+    with open("/dev/full", "wb") as full:
+        running = kms.start("generate-key", "-out=key", stdin=subprocess.DEVNULL, stdout=full)
+        assert running.wait(timeout=20) == 1
+    assert kms.names() == before
+
+
+def test_readers_may_leave(kms):
+    (kms.home / "big").write_bytes(os.urandom(4 << 20))
+    kms.ok("encrypt-file", "big")
+    for command in (["decrypt-file", "-out=-", "big.kms"], ["re-encrypt", "-in=big.kms"]):
+        reader, writer = os.pipe()
+        os.close(reader)
+        running = kms.start(*command, stdin=subprocess.DEVNULL, stdout=writer)
+        os.close(writer)
+        assert running.wait(timeout=20) == 0
+        assert running.stderr.read() == b""
+
+
+def test_bytes_follow_a_flag_and_no_variable(kms):
+    json_wanted = {"VAULT_FORMAT": "json"}
+    made = kms.ok("encrypt", stdin=SECRET, **json_wanted)
+    assert kms.ok("decrypt", stdin=made, **json_wanted) == SECRET
+    assert json.loads(kms.ok("encrypt", "-format=json", stdin=SECRET))["provider"] == "local"
+    key = json.loads(kms.ok("generate-key", **json_wanted))
+    opened = kms.ok("decrypt-key", stdin=key["ciphertext"].encode(), **json_wanted)
+    assert opened == base64.b64decode(key["plaintext"])
+
+
+@pytest.fixture
+def answering():
+    """Starts peers that answer every request by a function of its connection; gives their address."""
+    listeners = []
+
+    def make(answer):
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def serve():
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:  # the test is over
+                    return
+                threading.Thread(target=answered, args=(connection,), daemon=True).start()
+
+        def answered(connection):
+            with connection, contextlib.suppress(OSError):
+                connection.recv(65536)
+                answer(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield make
+    for listener in listeners:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def test_a_service_that_hangs_or_trickles_is_given_up(kms, answering):
+    def hang(connection):
+        connection.recv(1)
+
+    def trickle(connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while True:
+            connection.sendall(b" ")
+            time.sleep(0.2)
+
+    (kms.home / "tree").mkdir()
+    running = []
+    for answer in (hang, trickle):
+        url = answering(answer)
+        for command in (
+            ["health", f"-service={url}"],
+            ["status", f"-service={url}"],
+            ["decrypt", "-native", "-in=keys.txt", f"-service={url}"],
+            ["migrate", "-from=kms.toml", f"-to={url}", "tree"],
+        ):
+            running.append(kms.start(*command, stdin=subprocess.DEVNULL))
+    for process in running:
+        assert process.wait(timeout=40) == 2, process.args
+        assert b"did not answer within 10000 ms" in process.stderr.read()
+
+
+def test_health_is_not_what_anybody_says(kms, answering):
+    for body in (b"{}", b"[]", b'{"status":"healthy"}', b'{"status":"down","backend":"x"}'):
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        url = answering(lambda connection, answer=head + body: connection.sendall(answer))
+        kms.refused("health", f"-service={url}")
+
+
 def waiting(pipe):
     """Bytes in a pipe that nobody has read."""
     count = array.array("i", [0])
@@ -350,6 +510,11 @@ def test_keys_are_shown_on_a_terminal_only_where_that_is_asked_for(kms):
     (kms.home / "binary").write_bytes(EVERY_BYTE)
     code, seen = at_terminal(kms, "encrypt", "-binary", "-in=binary")
     assert code == 1 and "is no text" in seen
+    code, seen = at_terminal(kms, "generate-key", "-out=/dev/stdout")
+    assert code == 1 and "-show-plaintext" in seen and len(seen) < 300
+    kms.ok("encrypt-file", "-out=stream", stdin=EVERY_BYTE)
+    code, seen = at_terminal(kms, "re-encrypt", "-in=stream")
+    assert code == 1 and "is no text" in seen and "SKST" not in seen
 
 
 def tree(kms, folder="tree"):

@@ -65,6 +65,12 @@ def test_texts_and_bytes_come_back(nu):
     assert nu(f"({every} | kms encrypt | kms decrypt) == {every}") is True
 
 
+def test_a_variable_for_answers_of_others_changes_nothing(nu):
+    for format in ("json", "yaml", "raw"):
+        text = nu("'x' | kms encrypt | kms re-encrypt | kms decrypt", VAULT_FORMAT=format)
+        assert text == "x"
+
+
 def test_contexts_are_records_texts_and_lists(nu):
     made = "'x' | kms encrypt --context {env: prod, n: 1}"
     for same in ("{n: '1', env: prod}", "'env=prod,n=1'", "[{n: 1} 'env=prod']"):

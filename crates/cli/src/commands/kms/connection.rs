@@ -1,7 +1,7 @@
 //! [`Connection`]: the flags that say which key service, and [`Opened`], that service.
 
 use super::output;
-use super::remote::{Access, RemoteKms};
+use super::remote::{Access, RemoteKms, TIMEOUT};
 use crate::failure::Failure;
 use crate::output::{Format, Style};
 use crate::session;
@@ -19,9 +19,6 @@ use std::time::Duration;
 
 const CONNECTION: &str = "Connection";
 const OUTPUT: &str = "Output";
-
-/// How long one try of a request to a service may take: longer than the service itself lets it.
-const TIMEOUT: Duration = Duration::from_secs(70);
 
 /// How long all tries together may take.
 const DEADLINE: Duration = Duration::from_secs(90);
@@ -183,6 +180,15 @@ impl Connection {
         }
     }
 
+    /// How an answer is shown that is bytes: those, unless a flag asks for another form. A variable is set
+    /// for commands with answers for people, and would break every pipe.
+    pub(super) fn style_of_bytes(&self, field: Option<String>) -> Style {
+        Style {
+            format: self.answer.format.unwrap_or_default(),
+            field,
+        }
+    }
+
     /// How the answer is shown.
     pub(super) fn style(&self, field: Option<String>) -> Result<Style, Failure> {
         Ok(Style {
@@ -220,21 +226,25 @@ impl AccessFlags {
                 client_key: path(&self.client_key, "KMS_SERVICE_CLIENT_KEY"),
             },
         )?);
-        // It keeps data keys and gives itself a rest; only the way to it needs help.
-        let around = ResilientKmsConfig {
-            timeout: TIMEOUT,
-            retry: RetryConfig {
-                deadline: DEADLINE,
-                ..RetryConfig::default()
-            },
-            ..ResilientKmsConfig::development()
-        };
-        let kms = ResilientKms::new(Arc::clone(&remote) as _, around, Observers::default());
+        let kms = ResilientKms::new(Arc::clone(&remote) as _, around(), Observers::default());
         Ok(Opened {
             kms: Arc::new(kms),
             default_key: RemoteKms::own_key()?,
             route: Route::Service(remote),
         })
+    }
+}
+
+/// What stands around a kms-service. It keeps data keys and gives itself a rest; only the way to it
+/// needs help.
+fn around() -> ResilientKmsConfig {
+    ResilientKmsConfig {
+        timeout: TIMEOUT,
+        retry: RetryConfig {
+            deadline: DEADLINE,
+            ..RetryConfig::default()
+        },
+        ..ResilientKmsConfig::development()
     }
 }
 
@@ -279,6 +289,13 @@ mod tests {
     fn context(texts: &[&str]) -> Result<EncryptionContext, String> {
         let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
         context_of(&texts).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn a_service_gets_all_of_the_time_that_one_try_has() {
+        let around = around();
+        assert_eq!(around.timeout, Duration::from_secs(70));
+        assert!(around.retry.deadline > around.timeout);
     }
 
     #[test]

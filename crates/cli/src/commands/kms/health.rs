@@ -64,7 +64,7 @@ impl Health {
         let style = self.connection.style(self.field.field.clone())?;
         let opened = self.connection.open()?;
         let health = match &opened.route {
-            Route::Service(remote) => object(remote.health().await?),
+            Route::Service(remote) => remote.health().await?,
             Route::Direct { .. } => {
                 let found = opened.kms.health_check().await?;
                 let mut health = Object::new();
