@@ -223,12 +223,16 @@ export def migrate [
     --context: any # What they are bound to: a record, or key=value,key=value
     --new-context: any # What they are bound to from now on
     --dry-run # Open every file, and change nothing
+    --no-verify # Do not try whether the new key service opens what is under it
+    --journal: path # File that says what was migrated
     --config: path # File that names the key services
 ]: nothing -> record {
     let dry = if $dry_run { ["-dry-run"] } else { [] }
+    let unverified = if $no_verify { ["-no-verify"] } else { [] }
     let arguments = [
         migrate ...(flag from $from) ...(flag to $to) ...(flag key $key) ...(context context $context)
-        ...(context new-context $new_context) ...$dry ...(flag config $config) $tree
+        ...(context new-context $new_context) ...$dry ...$unverified
+        ...(flag journal $journal) ...(flag config $config) $tree
     ]
     # What was not migrated stands in the record, beside the exit code.
     let binary = $env.SECRETUM_BIN? | default "secretum"

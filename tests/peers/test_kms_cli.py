@@ -701,6 +701,34 @@ def test_a_rate_limit_is_waited_for(kms):
     check_opens(kms, plaintexts, "-config=b.toml")
 
 
+def test_what_stands_around_a_ciphertext_stays(kms):
+    (kms.home / "tree").mkdir()
+    kms.keys("other.txt", byte=7)
+    kms.configure(LOCAL.replace("keys.txt", "other.txt"), "b.toml")
+    made = kms.ok("encrypt", "-context=env=prod", stdin=SECRET).strip()
+    around = {"dos": (b"", b"\r\n"), "behind": (b"\n \t", b""), "both": (b"\r\n", b" \n\n")}
+    for name, (before, after) in around.items():
+        (kms.home / "tree" / name).write_bytes(before + made + after)
+    assert json.loads(kms.ok(*MIGRATE, "tree"))["migrated"] == 3
+    for name, (before, after) in around.items():
+        found = (kms.home / "tree" / name).read_bytes()
+        assert found.startswith(before + b"U0tNU") and found.endswith(after)
+        assert found == before + found.strip() + after and made not in found
+        opened = kms.ok("decrypt", "-config=b.toml", "-context=env=prod", stdin=found)
+        assert opened == SECRET
+
+
+def test_a_token_goes_to_one_service(kms, answering):
+    (kms.home / "tree").mkdir()
+    (kms.home / "token").write_text("token-of-app")
+    urls = [answering(lambda connection: None) for _ in range(2)]
+    run = ["migrate", f"-from={urls[0]}", f"-to={urls[1]}", "tree"]
+    for more, environment in ((["-token-file=token"], {}), ([], {"KMS_SERVICE_TOKEN": "t"})):
+        refused = kms.refused(*run, *more, code=1, **environment)
+        assert "-from-token-file" in refused
+        kms.refused(*run, *more, "-from-token-file=token", "-to-token-file=token", **environment)
+
+
 def test_a_tree_has_one_migration_at_a_time(kms):
     tree(kms)
     kms.keys("other.txt", byte=7)

@@ -106,11 +106,12 @@ def test_files_and_trees(nu):
     nu.kms.keys("other.txt", byte=3).configure(LOCAL.replace("keys.txt", "other.txt"), "b.toml")
     arguments = "--from kms.toml --to b.toml --context {f: 1}"
     assert nu(f"kms migrate tree {arguments} --dry-run")["migrated"] == 1
-    done = nu(f"kms migrate tree {arguments}")
+    done = nu(f"kms migrate tree {arguments} --no-verify --journal moved")
+    assert (home / "moved").exists()
     assert (done["migrated"], done["failed"]) == (1, 0)
     assert nu("kms decrypt-file tree/one --config b.toml --context {f: 1} --out c | get bytes") == 256_000
     (home / "tree/bad").write_bytes(b"SKST\x01")
-    failed = nu(f"kms migrate tree {arguments}")
+    failed = nu(f"kms migrate tree {arguments} --journal moved")
     assert failed["failures"][0]["file"] == "tree/bad"
     assert (done["complete"], failed["complete"], failed["left"]) == (True, False, 1)
 

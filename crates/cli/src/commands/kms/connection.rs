@@ -205,6 +205,19 @@ impl Answer {
 }
 
 impl AccessFlags {
+    /// Whether a flag or a variable gives a token.
+    pub(super) fn has_token(&self, environment: &Environment) -> bool {
+        let variables = ["KMS_SERVICE_TOKEN", "KMS_SERVICE_TOKEN_FILE"];
+        self.token_file.is_some() || variables.iter().any(|name| environment.get(name).is_some())
+    }
+
+    /// The same, with the token of another file where one is named.
+    pub(super) fn with_token_file(&self, file: Option<&Path>) -> Self {
+        let mut access = self.clone();
+        access.token_file = file.map(Path::to_owned).or(access.token_file);
+        access
+    }
+
     /// A kms-service at this address.
     pub(super) fn open(&self, address: &str, environment: &Environment) -> Result<Opened, Failure> {
         let path = |flag: &Option<PathBuf>, name: &str| {

@@ -68,6 +68,12 @@ pub(crate) struct Migrate {
     /// File that says what was migrated [default: .kms-migration in the folder]
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
+    /// File with the bearer token for the kms-service of -from, as -token-file for one alone
+    #[arg(long, value_name = "FILE")]
+    from_token_file: Option<PathBuf>,
+    /// File with the bearer token for the kms-service of -to
+    #[arg(long, value_name = "FILE")]
+    to_token_file: Option<PathBuf>,
     /// File that names the key services, where -from and -to do not [default: as of kms encrypt]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -110,8 +116,9 @@ impl Migrate {
 
     async fn mover(&self) -> Result<Mover, Failure> {
         let environment = Environment::process();
-        let from = self.service(&self.from, &environment)?;
-        let to = self.service(&self.to, &environment)?;
+        self.check_tokens(&environment)?;
+        let from = self.service(&self.from, self.from_token_file.as_deref(), &environment)?;
+        let to = self.service(&self.to, self.to_token_file.as_deref(), &environment)?;
         let context = self.context.read()?;
         let new_context = match self.new_context.as_slice() {
             [] => context.clone(),
@@ -137,10 +144,31 @@ impl Migrate {
         })
     }
 
-    /// The key service that a text names.
-    fn service(&self, text: &str, environment: &Environment) -> Result<Opened, Failure> {
+    /// Refuses to show one token to two services: either could then be to the other who the caller is.
+    fn check_tokens(&self, environment: &Environment) -> Result<(), Failure> {
+        let is_own = self.from_token_file.is_some() || self.to_token_file.is_some();
+        let are_two = self.from.contains("://") && self.to.contains("://") && self.from != self.to;
+        if is_own || !are_two || !self.access.has_token(environment) {
+            return Ok(());
+        }
+        Err(Failure::local(
+            "one token would go to both services; name that of each: -from-token-file and \
+             -to-token-file, which may be the same file",
+        ))
+    }
+
+    /// The key service that a text names, with a token of its own where it is a kms-service.
+    fn service(
+        &self,
+        text: &str,
+        token_file: Option<&Path>,
+        environment: &Environment,
+    ) -> Result<Opened, Failure> {
         if text.contains("://") {
-            return self.access.open(text, environment);
+            return self
+                .access
+                .with_token_file(token_file)
+                .open(text, environment);
         }
         if ALL.contains(&text) {
             return connection::direct(self.config.as_deref(), Some(text), environment);

@@ -47,6 +47,7 @@ impl Target {
         let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
             return Ok(());
         };
+        resolved(path)?;
         match std::fs::metadata(path) {
             Ok(facts) if facts.is_dir() => Err(Failure::local(format!(
                 "`{}` is a folder; name a file in it",
@@ -77,7 +78,7 @@ impl Target {
             return opened.await?.map(Self::Special).map_err(failed);
         }
         // Where it is a link, what it leads to is replaced, and the link stays.
-        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let path = resolved(path)?;
         Ok(Self::File {
             temporary: beside(&path, privacy, ".kms-").map_err(failed)?,
             path,
@@ -136,6 +137,29 @@ impl Target {
             Self::File { .. } => false,
         }
     }
+}
+
+/// The most links that are followed to where nothing is.
+const LINKS_MAX: usize = 40;
+
+/// Where a file is or will be that links lead to.
+///
+/// **Errors**: where they lead in a circle.
+fn resolved(path: &Path) -> Result<PathBuf, Failure> {
+    if let Ok(there) = std::fs::canonicalize(path) {
+        return Ok(there);
+    }
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        match std::fs::read_link(&path) {
+            Ok(target) => path = folder(&path).join(target),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(Failure::local(format!(
+        "`{}` is a link that leads nowhere, through more than {LINKS_MAX} others",
+        path.display()
+    )))
 }
 
 /// A temporary file in the folder of another one, so that it can take its place.
@@ -246,6 +270,16 @@ mod tests {
         target.unwrap().write(b"new").await.unwrap();
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        // One that leads to nothing yet has it made there, and a circle is refused at once.
+        std::fs::remove_file(&path).unwrap();
+        let target = Target::open(Some(&link), false, Privacy::Public).await;
+        target.unwrap().write(b"first").await.unwrap();
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(std::fs::read(&path).unwrap(), b"first");
+        let circle = folder.path().join("circle");
+        std::os::unix::fs::symlink("circle", &circle).unwrap();
+        let refused = Target::check(Some(&circle), true).unwrap_err().to_string();
+        assert!(refused.contains("leads nowhere"), "{refused}");
         let null = Path::new("/dev/null");
         let target = Target::open(Some(null), false, Privacy::Private).await;
         target.unwrap().write(b"x").await.unwrap();

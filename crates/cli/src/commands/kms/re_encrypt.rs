@@ -2,7 +2,7 @@
 
 use super::connection::{self, Connection, Context, Opened};
 use super::encrypt::INPUT_BYTES_MAX;
-use super::form::{self, Form, MARK_BYTES};
+use super::form::{self, BEGINNING_BYTES, Form};
 use super::interrupt::{guarded, in_thread};
 use super::output::{Privacy, Target};
 use super::pipe::{self, Input, Output};
@@ -79,7 +79,7 @@ fn read(file: File) -> std::io::Result<(Vec<u8>, File)> {
     let bytes = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let mut beginning = Vec::new();
     (&file)
-        .take(bytes(MARK_BYTES))
+        .take(bytes(BEGINNING_BYTES))
         .read_to_end(&mut beginning)?;
     if Form::of(&beginning) != Some(Form::Stream) {
         (&file)

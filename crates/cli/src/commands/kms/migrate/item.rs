@@ -2,7 +2,7 @@
 
 use super::tree::TEMPORARY;
 use crate::commands::kms::connection::Opened;
-use crate::commands::kms::form::{self, Form, MARK_BYTES, TEXT_BYTES_MAX};
+use crate::commands::kms::form::{self, BEGINNING_BYTES, Form, TEXT_BYTES_MAX};
 use crate::commands::kms::interrupt::in_thread;
 use crate::commands::kms::output::{self, Privacy, failed};
 use crate::failure::Failure;
@@ -149,8 +149,8 @@ struct Found {
 enum Body {
     /// A ciphertext as bytes.
     Bytes,
-    /// A ciphertext as text, and what stands behind it.
-    Text(&'static str),
+    /// A ciphertext as text, and what stands before and behind it.
+    Text(Vec<u8>, Vec<u8>),
     Envelope(Box<EncryptedEnvelope>),
     /// Its head, and the file behind that.
     Stream(Box<StreamHead>, std::io::Chain<Cursor<Vec<u8>>, File>),
@@ -355,7 +355,7 @@ fn find(path: &Path) -> Result<Option<Found>, Failure> {
         let read = (&file).take(limit).read_to_end(&mut bytes);
         read.map(|_| bytes).map_err(unreadable)
     };
-    let mut bytes = bytes_of(MARK_BYTES)?;
+    let mut bytes = bytes_of(BEGINNING_BYTES)?;
     let (wrapped, body) = match Form::of(&bytes) {
         None => return Ok(None),
         Some(Form::Bytes) => {
@@ -364,8 +364,12 @@ fn find(path: &Path) -> Result<Option<Found>, Failure> {
         }
         Some(Form::Text) => {
             bytes.extend(bytes_of(TEXT_BYTES_MAX)?);
-            let end = if bytes.ends_with(b"\n") { "\n" } else { "" };
-            (form::ciphertext(&bytes)?, Body::Text(end))
+            if u64::try_from(bytes.len()).unwrap_or(u64::MAX) < facts.len() {
+                return Err(Failure::local("it is longer than any ciphertext"));
+            }
+            let (before, after) = form::around(&bytes);
+            let body = Body::Text(before.to_vec(), after.to_vec());
+            (form::ciphertext(&bytes)?, body)
         }
         Some(Form::Envelope) => {
             bytes.extend(bytes_of(ENVELOPE_PLAINTEXT_BYTES_MAX + (2 << 20))?);
@@ -397,7 +401,11 @@ async fn write(path: &Path, found: Found, made: Ciphertext) -> Result<NamedTempF
     let written = in_thread(move || {
         match body {
             Body::Bytes => file.write_all(&made.to_bytes())?,
-            Body::Text(end) => file.write_all((made.to_base64() + end).as_bytes())?,
+            Body::Text(before, after) => {
+                file.write_all(&before)?;
+                file.write_all(made.to_base64().as_bytes())?;
+                file.write_all(&after)?;
+            }
             Body::Envelope(envelope) => {
                 file.write_all(&envelope.with_wrapped_key(made).to_bytes())?;
             }

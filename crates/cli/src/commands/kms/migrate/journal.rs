@@ -163,9 +163,19 @@ fn lock(file: &File, path: &Path) -> Result<(), Failure> {
 }
 
 fn read(file: &mut File, path: &Path) -> Result<Said, Failure> {
+    read_up_to(BYTES_MAX, file, path)
+}
+
+fn read_up_to(limit: u64, file: &mut File, path: &Path) -> Result<Said, Failure> {
     let mut bytes = Vec::new();
-    let read = file.take(BYTES_MAX + 1).read_to_end(&mut bytes);
-    read.map_err(|error| failed("read", path, &error))?;
+    let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes);
+    let read = read.map_err(|error| failed("read", path, &error))?;
+    if u64::try_from(read).unwrap_or(u64::MAX) > limit {
+        return Err(Failure::local(format!(
+            "`{}` is longer than the {limit} bytes of a journal; name another -journal",
+            path.display()
+        )));
+    }
     let no_journal = || {
         Failure::local(format!(
             "`{}` is no journal of a migration; move it away, or name another -journal",
@@ -262,6 +272,20 @@ mod tests {
             assert_eq!(moved.len(), known + 1, "{cut}");
             assert!(moved.values().all(|mark| mark.len() == 2), "{cut}");
         }
+    }
+
+    #[test]
+    fn a_journal_above_its_limit_is_refused_and_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        let mut journal = Journal::open(&path, "plan").unwrap();
+        journal.intend("a", "m1").unwrap();
+        drop(journal);
+        let bytes = std::fs::metadata(&path).unwrap().len();
+        let read = |limit| read_up_to(limit, &mut File::open(&path).unwrap(), &path);
+        assert_eq!(read(bytes).unwrap().moved.len(), 1);
+        let refused = read(bytes - 1).unwrap_err().to_string();
+        assert!(refused.contains("is longer"), "{refused}");
     }
 
     #[test]
