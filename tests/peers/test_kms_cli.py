@@ -638,6 +638,23 @@ def errors(run):
     return {failure["file"]: failure["error"] for failure in run.json["failures"]}
 
 
+def test_a_folder_that_cannot_be_read_is_named(kms):
+    plaintexts = tree(kms)
+    kms.keys("other.txt", byte=7)
+    kms.configure(LOCAL.replace("keys.txt", "other.txt"), "b.toml")
+    closed = kms.home / "tree/closed"
+    closed.mkdir(mode=0)
+    # Root reads everything, unless it gives that up.
+    lesser = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    command = [*lesser, kms.binary, "kms", *MIGRATE, "tree"]
+    done = subprocess.run(command, capture_output=True, cwd=kms.home, env=kms.environment())
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["migrated"], told["left"], told["complete"]) == (2, 16, 1, False)
+    assert told["failures"][0]["file"] == "tree/closed"
+    closed.rmdir()
+    check_opens(kms, plaintexts, "-config=b.toml")
+
+
 def test_what_is_said_to_be_migrated_is_opened(kms):
     plaintexts = tree(kms)
     kms.keys("other.txt", byte=7)

@@ -13,6 +13,7 @@ mod tree;
 use self::item::{Fault, Mover, Outcome, Ready};
 use self::journal::Journal;
 use self::report::Report;
+use self::tree::Tree;
 use super::connection::{self, AccessFlags, Answer, Context, Opened};
 use super::interrupt;
 use crate::failure::Failure;
@@ -103,7 +104,7 @@ impl Migrate {
         if !self.dry_run {
             tree.clear()?;
         }
-        let report = self.migrate(&mut mover, tree.files, &mut journal).await?;
+        let report = self.migrate(&mut mover, tree, &mut journal).await?;
         if report.is_complete() {
             journal.complete()?;
         }
@@ -197,10 +198,14 @@ impl Migrate {
     async fn migrate(
         &self,
         mover: &mut Mover,
-        files: Vec<PathBuf>,
+        tree: Tree,
         journal: &mut Journal,
     ) -> Result<Report, Failure> {
-        let mut report = Report::new(files.len(), self.dry_run);
+        let files = tree.files;
+        let mut report = Report::new(files.len() + tree.unreadable.len(), self.dry_run);
+        for (folder, failure) in tree.unreadable {
+            report.count(&folder, Err(failure.into()));
+        }
         let mut asked = std::pin::pin!(interrupt::asked());
         tokio::select! {
             biased;

@@ -18,13 +18,15 @@ const FILES_MAX: usize = 1_000_000;
 pub(super) struct Tree {
     /// The files, sorted.
     pub(super) files: Vec<PathBuf>,
+    /// Folders in it that cannot be read, and why.
+    pub(super) unreadable: Vec<(PathBuf, Failure)>,
     /// Temporary files that a run left behind which was killed.
     stale: Vec<PathBuf>,
 }
 
 /// Reads a tree. Links are not followed, and what is no file is passed over.
 ///
-/// **Errors**: a folder that cannot be read, and more than [`FILES_MAX`] files.
+/// **Errors**: where the folder itself cannot be read, and more than [`FILES_MAX`] files.
 pub(super) fn read(root: &Path, journal: &Path) -> Result<Tree, Failure> {
     read_up_to(FILES_MAX, root, journal)
 }
@@ -34,7 +36,15 @@ fn read_up_to(limit: usize, root: &Path, journal: &Path) -> Result<Tree, Failure
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         let unreadable = |error| failed("read", &folder, &error);
-        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
+        let entries = match std::fs::read_dir(&folder).map_err(unreadable) {
+            Ok(entries) => entries,
+            Err(failure) if folder != root => {
+                tree.unreadable.push((folder, failure));
+                continue;
+            }
+            Err(failure) => return Err(failure),
+        };
+        for entry in entries {
             let entry = entry.map_err(unreadable)?;
             let kind = entry.file_type().map_err(unreadable)?;
             let (path, name) = (entry.path(), entry.file_name());
@@ -52,7 +62,8 @@ fn read_up_to(limit: usize, root: &Path, journal: &Path) -> Result<Tree, Failure
                 tree.files.push(path);
             }
         }
-        if tree.files.len().saturating_add(folders.len()) > limit {
+        let held = tree.files.len() + tree.unreadable.len() + folders.len();
+        if held > limit {
             return Err(Failure::local(format!(
                 "`{}` holds more than {limit} files; migrate the folders in it one by one",
                 root.display()
