@@ -80,7 +80,7 @@ export def encrypt [
     let input = $in
     let form = if $native { ["-native"] } else if $binary { ["-binary"] } else { [] }
     let arguments = [
-        encrypt ...(flag key $key) ...(context context $context) ...$form
+        encrypt ...(flag key $key) ...(context context $context) ...$form -format=table
         ...(place $config $backend $service)
     ]
     let made = $input | call ...$arguments
@@ -213,7 +213,8 @@ export def health [
     ask health ...(place $config $backend $service)
 }
 
-# Encrypts a tree of files anew, from one key service to another; gives a record of what was done.
+# Encrypts a tree of files anew, from one key service to another; gives a record of what was done
+# and what is left; an error where it was stopped.
 export def migrate [
     tree: path # Folder with the files
     --from: string # kms.toml, kms.toml:NAME, NAME or an address
@@ -222,12 +223,16 @@ export def migrate [
     --context: any # What they are bound to: a record, or key=value,key=value
     --new-context: any # What they are bound to from now on
     --dry-run # Open every file, and change nothing
+    --no-verify # Do not try whether the new key service opens what is under it
+    --journal: path # File that says what was migrated
     --config: path # File that names the key services
 ]: nothing -> record {
     let dry = if $dry_run { ["-dry-run"] } else { [] }
+    let unverified = if $no_verify { ["-no-verify"] } else { [] }
     let arguments = [
         migrate ...(flag from $from) ...(flag to $to) ...(flag key $key) ...(context context $context)
-        ...(context new-context $new_context) ...$dry ...(flag config $config) $tree
+        ...(context new-context $new_context) ...$dry ...$unverified
+        ...(flag journal $journal) ...(flag config $config) $tree
     ]
     # What was not migrated stands in the record, beside the exit code.
     let binary = $env.SECRETUM_BIN? | default "secretum"
@@ -235,5 +240,10 @@ export def migrate [
     if ($done.stdout | is-empty) {
         error make --unspanned {msg: ($done.stderr | str trim)}
     }
-    $done.stdout | from json
+    let report = $done.stdout | from json
+    if $report.stopped != null {
+        let counts = $"($report.migrated) of ($report.files) files migrated, ($report.left) left"
+        error make --unspanned {msg: $"stopped: ($report.stopped); ($counts)"}
+    }
+    $report
 }

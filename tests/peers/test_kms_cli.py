@@ -2,6 +2,7 @@
 
 import array
 import base64
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -9,8 +10,10 @@ import os
 import pty
 import shutil
 import signal
+import socket
 import subprocess
 import termios
+import threading
 import time
 
 import pytest
@@ -285,6 +288,163 @@ def test_a_signal_is_heard_while_a_pipe_gives_nothing(kms):
         assert left == [], (command, left)
 
 
+def hears(process):
+    """Whether a process catches Ctrl-C itself by now."""
+    with open(f"/proc/{process.pid}/status") as status:
+        caught = [line.split()[1] for line in status if line.startswith("SigCgt")]
+    return int(caught[0], 16) & 1 << (signal.SIGINT - 1)
+
+
+def ended_by_signal(process):
+    """Ends a process by Ctrl-C; gives what it said."""
+    until(lambda: hears(process), "a process that hears signals")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+    return process.stderr.read().decode()
+
+
+def test_a_signal_is_heard_while_a_pipe_with_a_name_waits(kms):
+    os.mkfifo(kms.home / "fifo")
+    before = kms.names()
+    for command in ("encrypt", "decrypt", "re-encrypt", "encrypt-file", "decrypt-file", "decrypt-key"):
+        running = kms.start(command, "-in=fifo", "-out=out", stdin=subprocess.DEVNULL)
+        assert "nothing was written" in ended_by_signal(running), command
+        assert kms.names() == before
+    made = kms.ok("encrypt", stdin=SECRET)
+    (kms.home / "made").write_bytes(made)
+    running = kms.start("decrypt", "-in=made", "-out=fifo", stdin=subprocess.DEVNULL)
+    assert "not whole" in ended_by_signal(running)
+    head = kms.ok("encrypt-file", stdin=SECRET)[:40]
+    running = kms.start("re-encrypt", "-out=out")
+    running.stdin.write(head)
+    running.stdin.flush()
+    until(lambda: waiting(running.stdin) == 0, "re-encrypt at its input")
+    assert "nothing was written" in ended_by_signal(running)
+
+
+def full_pipe():
+    """A pipe that takes nothing more: its two ends."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            os.write(writer, bytes(1024))
+    except BlockingIOError:
+        os.set_blocking(writer, True)
+    return reader, writer
+
+
+def test_a_signal_while_nobody_reads_leaves_nothing(kms):
+    kms.ok("encrypt", "-out=made", stdin=SECRET)
+    before = kms.names()
+    reader, writer = full_pipe()
+    running = kms.start("generate-key", "-out=key", stdin=subprocess.DEVNULL, stdout=writer)
+    until(lambda: any(name.startswith(".kms-") for name in kms.names()), "a temporary file")
+    ended_by_signal(running)
+    assert kms.names() == before
+    running = kms.start("decrypt", "-in=made", stdin=subprocess.DEVNULL, stdout=writer)
+    assert "not whole" in ended_by_signal(running)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_key_is_not_left_without_its_wrapped_form(kms):
+    before = kms.names()
+    for field in ("nonsense", "plaintext"):
+        assert "no field" in kms.refused("generate-key", "-out=key", f"-field={field}", code=1)
+        assert kms.names() == before
+    with open("/dev/full", "wb") as full:
+        running = kms.start("generate-key", "-out=key", stdin=subprocess.DEVNULL, stdout=full)
+        assert running.wait(timeout=20) == 1
+    assert kms.names() == before
+
+
+def test_readers_may_leave(kms):
+    (kms.home / "big").write_bytes(os.urandom(4 << 20))
+    kms.ok("encrypt-file", "big")
+    for command in (["decrypt-file", "-out=-", "big.kms"], ["re-encrypt", "-in=big.kms"]):
+        reader, writer = os.pipe()
+        os.close(reader)
+        running = kms.start(*command, stdin=subprocess.DEVNULL, stdout=writer)
+        os.close(writer)
+        assert running.wait(timeout=20) == 0
+        assert running.stderr.read() == b""
+
+
+def test_bytes_follow_a_flag_and_no_variable(kms):
+    json_wanted = {"VAULT_FORMAT": "json"}
+    made = kms.ok("encrypt", stdin=SECRET, **json_wanted)
+    assert kms.ok("decrypt", stdin=made, **json_wanted) == SECRET
+    assert json.loads(kms.ok("encrypt", "-format=json", stdin=SECRET))["provider"] == "local"
+    key = json.loads(kms.ok("generate-key", **json_wanted))
+    opened = kms.ok("decrypt-key", stdin=key["ciphertext"].encode(), **json_wanted)
+    assert opened == base64.b64decode(key["plaintext"])
+
+
+@pytest.fixture
+def answering():
+    """Starts peers that answer every request by a function of its connection; gives their address."""
+    listeners = []
+
+    def make(answer):
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def serve():
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:  # the test is over
+                    return
+                threading.Thread(target=answered, args=(connection,), daemon=True).start()
+
+        def answered(connection):
+            with connection, contextlib.suppress(OSError):
+                connection.recv(65536)
+                answer(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield make
+    for listener in listeners:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def test_a_service_that_hangs_or_trickles_is_given_up(kms, answering):
+    def hang(connection):
+        connection.recv(1)
+
+    def trickle(connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while True:
+            connection.sendall(b" ")
+            time.sleep(0.2)
+
+    (kms.home / "tree").mkdir()
+    running = []
+    for answer in (hang, trickle):
+        url = answering(answer)
+        for command in (
+            ["health", f"-service={url}"],
+            ["status", f"-service={url}"],
+            ["decrypt", "-native", "-in=keys.txt", f"-service={url}"],
+            ["migrate", "-from=kms.toml", f"-to={url}", "tree"],
+        ):
+            running.append(kms.start(*command, stdin=subprocess.DEVNULL))
+    for process in running:
+        assert process.wait(timeout=40) == 2, process.args
+        assert b"did not answer within 10000 ms" in process.stderr.read()
+
+
+def test_health_is_not_what_anybody_says(kms, answering):
+    for body in (b"{}", b"[]", b'{"status":"healthy"}', b'{"status":"down","backend":"x"}'):
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        url = answering(lambda connection, answer=head + body: connection.sendall(answer))
+        kms.refused("health", f"-service={url}")
+
+
 def waiting(pipe):
     """Bytes in a pipe that nobody has read."""
     count = array.array("i", [0])
@@ -350,6 +510,11 @@ def test_keys_are_shown_on_a_terminal_only_where_that_is_asked_for(kms):
     (kms.home / "binary").write_bytes(EVERY_BYTE)
     code, seen = at_terminal(kms, "encrypt", "-binary", "-in=binary")
     assert code == 1 and "is no text" in seen
+    code, seen = at_terminal(kms, "generate-key", "-out=/dev/stdout")
+    assert code == 1 and "-show-plaintext" in seen and len(seen) < 300
+    kms.ok("encrypt-file", "-out=stream", stdin=EVERY_BYTE)
+    code, seen = at_terminal(kms, "re-encrypt", "-in=stream")
+    assert code == 1 and "is no text" in seen and "SKST" not in seen
 
 
 def tree(kms, folder="tree"):
@@ -387,10 +552,12 @@ def test_a_tree_moves_to_another_service(kms, transit):
     before = {name: (kms.home / name).read_bytes() for name in plaintexts}
     dry = json.loads(kms.ok(*MIGRATE, "-dry-run", "tree"))
     assert (dry["migrated"], dry["no_ciphertexts"], dry["failed"]) == (16, 1, 0)
+    assert (dry["complete"], dry["left"]) == (False, 16)
     assert before == {name: (kms.home / name).read_bytes() for name in plaintexts}
     assert not (kms.home / "tree/.kms-migration").exists()
     done = json.loads(kms.ok(*MIGRATE, "tree"))
     assert (done["files"], done["migrated"], done["already"]) == (17, 16, 0)
+    assert (done["complete"], done["left"]) == (True, 0)
     check_opens(kms, plaintexts, "-config=b.toml")
     stream = "tree/deep/stream1"
     assert (kms.home / stream).stat().st_mode & 0o777 == 0o640
@@ -466,13 +633,137 @@ def test_what_cannot_be_migrated_is_named_and_left(kms):
     assert "nothing to do" in same
 
 
+def errors(run):
+    """The files that a migration names, and why."""
+    return {failure["file"]: failure["error"] for failure in run.json["failures"]}
+
+
+def test_a_folder_that_cannot_be_read_is_named(kms):
+    plaintexts = tree(kms)
+    kms.keys("other.txt", byte=7)
+    kms.configure(LOCAL.replace("keys.txt", "other.txt"), "b.toml")
+    closed = kms.home / "tree/closed"
+    closed.mkdir(mode=0)
+    # Root reads everything, unless it gives that up.
+    lesser = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    command = [*lesser, kms.binary, "kms", *MIGRATE, "tree"]
+    done = subprocess.run(command, capture_output=True, cwd=kms.home, env=kms.environment())
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["migrated"], told["left"], told["complete"]) == (2, 16, 1, False)
+    assert told["failures"][0]["file"] == "tree/closed"
+    closed.rmdir()
+    check_opens(kms, plaintexts, "-config=b.toml")
+
+
+def test_what_is_said_to_be_migrated_is_opened(kms):
+    plaintexts = tree(kms)
+    kms.keys("other.txt", byte=7)
+    kms.configure(LOCAL.replace("keys.txt", "other.txt"), "b.toml")
+    kms.ok("encrypt", "-context=env=dev", "-out=tree/foreign", stdin=SECRET)
+    assert kms(*MIGRATE, "tree").code == 2
+    # The journal is of keys that are there no more: first in the same file, then in another one.
+    kms.keys("other.txt", byte=8)
+    lost = kms(*MIGRATE, "tree")
+    assert (lost.code, lost.json["already"], lost.json["failed"]) == (2, 0, 17)
+    assert "does not open" in errors(lost)["tree/file 0"]
+    kms.keys("third.txt", byte=9)
+    kms.configure(LOCAL.replace("keys.txt", "third.txt"), "b.toml")
+    assert "not complete" in kms.refused(*MIGRATE, "tree", code=1)
+    kms.configure(LOCAL.replace("keys.txt", "other.txt"), "b.toml").keys("other.txt", byte=7)
+    (kms.home / "tree/foreign").unlink()
+    assert json.loads(kms.ok(*MIGRATE, "tree"))["already"] == 16
+    check_opens(kms, plaintexts, "-config=b.toml")
+
+
+def test_what_is_of_another_key_of_the_new_service_is_named(kms):
+    (kms.home / "tree").mkdir()
+    age_keys(kms)
+    kms.configure(AGE, "a.toml").keys("third.txt", byte=9)
+    kms.configure(LOCAL.replace("keys.txt", "third.txt"), "third.toml")
+    kms.ok("encrypt", "-config=a.toml", "-out=tree/ours", stdin=SECRET)
+    kms.ok("encrypt", "-config=third.toml", "-out=tree/theirs", stdin=SECRET)
+    run = ["migrate", "-from=a.toml", "-to=kms.toml", "-format=json", "tree"]
+    done = kms(*run)
+    assert (done.code, done.json["migrated"], done.json["already"]) == (2, 1, 0)
+    assert "does not open" in errors(done)["tree/theirs"]
+    (kms.home / "tree/theirs").unlink()
+    assert json.loads(kms.ok(*run))["already"] == 1
+    (kms.home / "tree/.kms-migration").unlink()
+    other = kms(*run, "-key=other")
+    assert other.code == 2 and "`default` and not `other`" in errors(other)["tree/ours"]
+    (kms.home / "tree/.kms-migration").unlink()
+    bound = kms(*run, "-new-context=n=1")
+    assert bound.code == 2 and bound.json["already"] == 0
+
+
+def test_a_key_that_is_missing_stops_a_migration_before_the_first_file(kms):
+    plaintexts = tree(kms)
+    kms.keys("other.txt", byte=7)
+    kms.configure(LOCAL.replace("keys.txt", "other.txt"), "b.toml")
+    for dry in (["-dry-run"], []):
+        done = kms(*MIGRATE, *dry, "-key=archive", "tree")
+        assert (done.code, done.json["failed"], done.json["complete"]) == (2, 0, False)
+        assert "has no key `archive`" in done.json["stopped"]
+    check_opens(kms, plaintexts)
+
+
+def test_a_rate_limit_is_waited_for(kms):
+    plaintexts = tree(kms)
+    kms.keys("other.txt", byte=7)
+    limit = "[kms.rate_limit]\nper_second = 40\nburst = 1\n"
+    kms.configure(LOCAL.replace("keys.txt", "other.txt") + limit, "b.toml")
+    done = json.loads(kms.ok(*MIGRATE, "tree"))
+    assert (done["migrated"], done["complete"]) == (16, True)
+    kms.configure(LOCAL.replace("keys.txt", "other.txt"), "b.toml")
+    check_opens(kms, plaintexts, "-config=b.toml")
+
+
+def test_what_stands_around_a_ciphertext_stays(kms):
+    (kms.home / "tree").mkdir()
+    kms.keys("other.txt", byte=7)
+    kms.configure(LOCAL.replace("keys.txt", "other.txt"), "b.toml")
+    made = kms.ok("encrypt", "-context=env=prod", stdin=SECRET).strip()
+    around = {"dos": (b"", b"\r\n"), "behind": (b"\n \t", b""), "both": (b"\r\n", b" \n\n")}
+    for name, (before, after) in around.items():
+        (kms.home / "tree" / name).write_bytes(before + made + after)
+    assert json.loads(kms.ok(*MIGRATE, "tree"))["migrated"] == 3
+    for name, (before, after) in around.items():
+        found = (kms.home / "tree" / name).read_bytes()
+        assert found.startswith(before + b"U0tNU") and found.endswith(after)
+        assert found == before + found.strip() + after and made not in found
+        opened = kms.ok("decrypt", "-config=b.toml", "-context=env=prod", stdin=found)
+        assert opened == SECRET
+
+
+def test_a_token_goes_to_one_service(kms, answering):
+    (kms.home / "tree").mkdir()
+    (kms.home / "token").write_text("token-of-app")
+    urls = [answering(lambda connection: None) for _ in range(2)]
+    run = ["migrate", f"-from={urls[0]}", f"-to={urls[1]}", "tree"]
+    for more, environment in ((["-token-file=token"], {}), ([], {"KMS_SERVICE_TOKEN": "t"})):
+        refused = kms.refused(*run, *more, code=1, **environment)
+        assert "-from-token-file" in refused
+        kms.refused(*run, *more, "-from-token-file=token", "-to-token-file=token", **environment)
+
+
+def test_a_tree_has_one_migration_at_a_time(kms):
+    tree(kms)
+    kms.keys("other.txt", byte=7)
+    kms.configure(LOCAL.replace("keys.txt", "other.txt"), "b.toml")
+    with (kms.home / "tree/.kms-migration").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        for journal in ([], ["-journal=elsewhere"]):
+            assert "at work" in kms.refused(*MIGRATE, *journal, "tree", code=1)
+    assert json.loads(kms.ok(*MIGRATE, "-journal=elsewhere", "tree"))["files"] == 17
+
+
 def test_a_service_that_is_away_stops_a_migration(kms):
     tree(kms)
     vault = '[kms.vault]\naddress = "http://127.0.0.1:1"\nauth = "token"\ntoken = "t"\n'
     kms.configure(f'[kms]\nenvironment = "dev"\ndev_backend = "vault"\n{vault}', "b.toml")
     done = kms(*MIGRATE, "tree")
     assert done.code == 2 and "cannot be reached" in done.json["stopped"]
-    assert done.json["migrated"] == 0
+    assert (done.json["migrated"], done.json["complete"], done.json["left"]) == (0, False, 17)
 
 
 def test_secrets_stand_nowhere(kms):

@@ -65,6 +65,12 @@ def test_texts_and_bytes_come_back(nu):
     assert nu(f"({every} | kms encrypt | kms decrypt) == {every}") is True
 
 
+def test_a_variable_for_answers_of_others_changes_nothing(nu):
+    for format in ("json", "yaml", "raw"):
+        text = nu("'x' | kms encrypt | kms re-encrypt | kms decrypt", VAULT_FORMAT=format)
+        assert text == "x"
+
+
 def test_contexts_are_records_texts_and_lists(nu):
     made = "'x' | kms encrypt --context {env: prod, n: 1}"
     for same in ("{n: '1', env: prod}", "'env=prod,n=1'", "[{n: 1} 'env=prod']"):
@@ -100,12 +106,23 @@ def test_files_and_trees(nu):
     nu.kms.keys("other.txt", byte=3).configure(LOCAL.replace("keys.txt", "other.txt"), "b.toml")
     arguments = "--from kms.toml --to b.toml --context {f: 1}"
     assert nu(f"kms migrate tree {arguments} --dry-run")["migrated"] == 1
-    done = nu(f"kms migrate tree {arguments}")
+    done = nu(f"kms migrate tree {arguments} --no-verify --journal moved")
+    assert (home / "moved").exists()
     assert (done["migrated"], done["failed"]) == (1, 0)
     assert nu("kms decrypt-file tree/one --config b.toml --context {f: 1} --out c | get bytes") == 256_000
     (home / "tree/bad").write_bytes(b"SKST\x01")
-    failed = nu(f"kms migrate tree {arguments}")
+    failed = nu(f"kms migrate tree {arguments} --journal moved")
     assert failed["failures"][0]["file"] == "tree/bad"
+    assert (done["complete"], failed["complete"], failed["left"]) == (True, False, 1)
+
+
+def test_a_migration_that_was_stopped_is_an_error(nu):
+    (nu.kms.home / "tree").mkdir()
+    nu.kms.ok("encrypt", "-out=tree/one", stdin=b"x")
+    vault = '[kms.vault]\naddress = "http://127.0.0.1:1"\nauth = "token"\ntoken = "t"\n'
+    nu.kms.configure(f'[kms]\nenvironment = "dev"\ndev_backend = "vault"\n{vault}', "b.toml")
+    caught = nu("try { kms migrate tree --from kms.toml --to b.toml } catch {|e| $e.msg }")
+    assert "cannot be reached" in caught and "1 left" in caught
 
 
 def test_the_key_service_itself(nu, tmp_path):

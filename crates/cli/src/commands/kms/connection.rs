@@ -1,11 +1,13 @@
 //! [`Connection`]: the flags that say which key service, and [`Opened`], that service.
 
-use super::remote::{Access, RemoteKms};
+use super::output;
+use super::remote::{Access, RemoteKms, TIMEOUT};
 use crate::failure::Failure;
 use crate::output::{Format, Style};
 use crate::session;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use secretum_crypto::sha256;
 use secretum_kms::providers::ALL;
 use secretum_kms::{
     EncryptionContext, Environment, KeyId, KeyManagementService, KmsConfig, Observers,
@@ -17,9 +19,6 @@ use std::time::Duration;
 
 const CONNECTION: &str = "Connection";
 const OUTPUT: &str = "Output";
-
-/// How long one try of a request to a service may take: longer than the service itself lets it.
-const TIMEOUT: Duration = Duration::from_secs(70);
 
 /// How long all tries together may take.
 const DEADLINE: Duration = Duration::from_secs(90);
@@ -126,8 +125,13 @@ pub(super) struct Opened {
 /// How a service is reached.
 #[derive(Debug)]
 pub(super) enum Route {
-    /// By this configuration, from this machine.
-    Direct(PathBuf),
+    /// By a configuration, from this machine.
+    Direct {
+        /// Where it is.
+        file: PathBuf,
+        /// What it says: SHA-256 in hex.
+        content: String,
+    },
     /// By a kms-service.
     Service(Arc<RemoteKms>),
 }
@@ -141,18 +145,19 @@ impl Opened {
     /// The name of the key service that encrypts in the end, as it stands in ciphertexts.
     pub(super) async fn backend(&self) -> Result<String, Failure> {
         match &self.route {
-            Route::Direct(_) => Ok(self.kms.capabilities().provider.to_owned()),
+            Route::Direct { .. } => Ok(self.kms.capabilities().provider.to_owned()),
             Route::Service(remote) => Ok(remote.backend().await?),
         }
     }
 
-    /// What tells this service from others.
+    /// What tells this service from others: of a configuration, what it says too, for the same file may
+    /// name another service tomorrow.
     pub(super) fn identity(&self) -> String {
         match &self.route {
-            Route::Direct(file) => {
+            Route::Direct { file, content } => {
                 let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.clone());
                 let backend = self.kms.capabilities().provider;
-                format!("{}#{backend}", file.display())
+                format!("{}#{backend}#{content}", file.display())
             }
             Route::Service(remote) => remote.address(),
         }
@@ -175,6 +180,15 @@ impl Connection {
         }
     }
 
+    /// How an answer is shown that is bytes: those, unless a flag asks for another form. A variable is set
+    /// for commands with answers for people, and would break every pipe.
+    pub(super) fn style_of_bytes(&self, field: Option<String>) -> Style {
+        Style {
+            format: self.answer.format.unwrap_or_default(),
+            field,
+        }
+    }
+
     /// How the answer is shown.
     pub(super) fn style(&self, field: Option<String>) -> Result<Style, Failure> {
         Ok(Style {
@@ -191,6 +205,19 @@ impl Answer {
 }
 
 impl AccessFlags {
+    /// Whether a flag or a variable gives a token.
+    pub(super) fn has_token(&self, environment: &Environment) -> bool {
+        let variables = ["KMS_SERVICE_TOKEN", "KMS_SERVICE_TOKEN_FILE"];
+        self.token_file.is_some() || variables.iter().any(|name| environment.get(name).is_some())
+    }
+
+    /// The same, with the token of another file where one is named.
+    pub(super) fn with_token_file(&self, file: Option<&Path>) -> Self {
+        let mut access = self.clone();
+        access.token_file = file.map(Path::to_owned).or(access.token_file);
+        access
+    }
+
     /// A kms-service at this address.
     pub(super) fn open(&self, address: &str, environment: &Environment) -> Result<Opened, Failure> {
         let path = |flag: &Option<PathBuf>, name: &str| {
@@ -212,21 +239,25 @@ impl AccessFlags {
                 client_key: path(&self.client_key, "KMS_SERVICE_CLIENT_KEY"),
             },
         )?);
-        // It keeps data keys and gives itself a rest; only the way to it needs help.
-        let around = ResilientKmsConfig {
-            timeout: TIMEOUT,
-            retry: RetryConfig {
-                deadline: DEADLINE,
-                ..RetryConfig::default()
-            },
-            ..ResilientKmsConfig::development()
-        };
-        let kms = ResilientKms::new(Arc::clone(&remote) as _, around, Observers::default());
+        let kms = ResilientKms::new(Arc::clone(&remote) as _, around(), Observers::default());
         Ok(Opened {
             kms: Arc::new(kms),
             default_key: RemoteKms::own_key()?,
             route: Route::Service(remote),
         })
+    }
+}
+
+/// What stands around a kms-service. It keeps data keys and gives itself a rest; only the way to it
+/// needs help.
+fn around() -> ResilientKmsConfig {
+    ResilientKmsConfig {
+        timeout: TIMEOUT,
+        retry: RetryConfig {
+            deadline: DEADLINE,
+            ..RetryConfig::default()
+        },
+        ..ResilientKmsConfig::development()
     }
 }
 
@@ -248,10 +279,14 @@ pub(super) fn direct(
     };
     let config = config.map_err(Failure::display)?;
     let kms = create_resilient_kms(&config, environment, Observers::default())?;
+    let content = std::fs::read(&file).map_err(|error| output::failed("read", &file, &error))?;
     Ok(Opened {
         kms: Arc::new(kms),
         default_key: config.default_key,
-        route: Route::Direct(file),
+        route: Route::Direct {
+            file,
+            content: hex::encode(sha256(&content)),
+        },
     })
 }
 
@@ -267,6 +302,13 @@ mod tests {
     fn context(texts: &[&str]) -> Result<EncryptionContext, String> {
         let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
         context_of(&texts).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn a_service_gets_all_of_the_time_that_one_try_has() {
+        let around = around();
+        assert_eq!(around.timeout, Duration::from_secs(70));
+        assert!(around.retry.deadline > around.timeout);
     }
 
     #[test]
@@ -305,7 +347,13 @@ mod tests {
         let environment = Environment::of([("KEYS", keys)]);
         let opened = direct(Some(&file), Some("local"), &environment).unwrap();
         assert_eq!(opened.key(None).as_str(), "k");
-        assert!(opened.identity().ends_with("kms.toml#local"));
+        assert!(opened.identity().contains("kms.toml#local#"));
+        let again = direct(Some(&file), None, &environment).unwrap();
+        assert_eq!(opened.identity(), again.identity());
+        std::fs::write(&file, config.replace("\"KEYS\"", "\"OTHER\"")).unwrap();
+        let other = Environment::of([("OTHER", keys)]);
+        let other = direct(Some(&file), Some("local"), &other).unwrap();
+        assert_ne!(opened.identity(), other.identity());
         let none = Environment::of([("HOME", "/nowhere")]);
         let told = direct(None, None, &none).unwrap_err().to_string();
         assert!(

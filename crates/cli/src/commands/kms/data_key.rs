@@ -3,7 +3,8 @@
 use super::connection::{self, Connection, Context};
 use super::encrypt::check_key;
 use super::form::{self, TEXT_BYTES_MAX};
-use super::output::Privacy;
+use super::interrupt::{guarded, in_thread};
+use super::output::{Privacy, Target};
 use super::pipe::{Input, Output};
 use super::shown;
 use crate::arguments::flags::Field;
@@ -83,6 +84,10 @@ fn spec(text: &str) -> Result<DataKeySpec, String> {
 
 impl GenerateKey {
     pub(crate) async fn run(self) -> Result<(), Failure> {
+        guarded(&self.output, self.work()).await
+    }
+
+    async fn work(&self) -> Result<(), Failure> {
         let style = self.connection.style(self.field.field.clone())?;
         let shows_key = !self.without_plaintext && !self.output.is_file();
         let is_asked = style
@@ -103,27 +108,40 @@ impl GenerateKey {
             let made = kms.generate_data_key(&key, self.key_spec, &context).await?;
             (Some(made.plaintext), made.wrapped)
         };
+        let is_file = self.output.is_file();
         let mut document = Object::new();
-        if let Some(plaintext) = plaintext {
-            if self.output.is_file() {
-                let target = self.output.open(Privacy::Private)?;
-                target.write(plaintext.expose())?;
-            } else {
-                document.insert("plaintext", STANDARD.encode(plaintext.expose()));
-            }
+        if let Some(plaintext) = plaintext.as_ref().filter(|_| !is_file) {
+            document.insert("plaintext", STANDARD.encode(plaintext.expose()));
         }
         for (name, value) in shown::ciphertext(&wrapped).iter() {
             document.insert(name, value.clone());
         }
         document.insert("key_spec", self.key_spec.to_string());
         let text = Zeroizing::new(shown::whole(&document, &style)?);
-        console::out(&text)
+        let target = match plaintext.as_ref().filter(|_| is_file) {
+            Some(plaintext) => {
+                let target = self.output.open(Privacy::Private).await?;
+                if !self.show_plaintext {
+                    check_target(&target)?;
+                }
+                target.fill(plaintext.expose()).await?;
+                Some(target)
+            }
+            None => None,
+        };
+        // A key whose wrapped form nobody has is of no use: its file comes last.
+        in_thread(move || console::out(&text)).await??;
+        target.map_or(Ok(()), Target::finish)
     }
 }
 
 impl DecryptKey {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let style = self.connection.style(self.field.field.clone())?;
+        guarded(&self.output, self.work()).await
+    }
+
+    async fn work(&self) -> Result<(), Failure> {
+        let style = self.connection.style_of_bytes(self.field.field.clone());
         let shows_key = !self.output.is_file();
         let is_asked = style
             .field
@@ -135,7 +153,8 @@ impl DecryptKey {
         self.output.check()?;
         let opened = self.connection.open()?;
         let context = self.context.read()?;
-        let bytes = self.input.read(TEXT_BYTES_MAX, "that is no data key")?;
+        let bytes = self.input.read(TEXT_BYTES_MAX, "that is no data key");
+        let bytes = bytes.await?;
         let wrapped = form::ciphertext(&bytes)?;
         check_key(&wrapped, self.key.as_ref())?;
         let plaintext = opened.kms.decrypt_data_key(&wrapped, &context).await?;
@@ -145,15 +164,28 @@ impl DecryptKey {
         for (name, value) in shown::origin(&wrapped).iter() {
             document.insert(name, value.clone());
         }
-        let target = self.output.open(Privacy::Private)?;
-        match shown::chosen(&document, &style)? {
-            Some(text) => target.write(Zeroizing::new(text).as_bytes()),
-            None if target.is_terminal() => {
-                target.write(Zeroizing::new(format!("{}\n", text.as_str())).as_bytes())
-            }
-            None => target.write(plaintext.expose()),
+        let target = self.output.open(Privacy::Private).await?;
+        if is_asked && !self.show_plaintext {
+            check_target(&target)?;
         }
+        let text = match shown::chosen(&document, &style)? {
+            Some(text) => Zeroizing::new(text),
+            None if target.is_terminal() => Zeroizing::new(format!("{}\n", text.as_str())),
+            None => return target.write(plaintext.expose()).await,
+        };
+        target.write(text.as_bytes()).await
     }
+}
+
+/// The same of a place that is named, which may be a terminal too.
+fn check_target(target: &Target) -> Result<(), Failure> {
+    if !target.is_terminal() {
+        return Ok(());
+    }
+    Err(Failure::local(
+        "the key itself would stand on the terminal; name a file, or send it to a pipe; \
+         -show-plaintext shows it",
+    ))
 }
 
 /// Refuses to show a key to whoever looks at the screen, or scrolls up later.

@@ -2,6 +2,7 @@
 
 use super::connection::{self, Connection, Context, Opened};
 use super::form::{self, Form};
+use super::interrupt::guarded;
 use super::output::Privacy;
 use super::pipe::{self, Input, Output};
 use super::shown;
@@ -83,19 +84,23 @@ pub(crate) struct Decrypt {
 
 impl Encrypt {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let style = self.connection.style(self.field.field.clone())?;
+        guarded(&self.output, self.work()).await
+    }
+
+    async fn work(&self) -> Result<(), Failure> {
+        let style = self.connection.style_of_bytes(self.field.field.clone());
         self.output.check()?;
         let opened = self.connection.open()?;
         let context = self.context.read()?;
         let instead = "`kms encrypt-file` takes files of any size";
-        let plaintext = self.input.read(PLAINTEXT_BYTES_MAX, instead)?;
+        let plaintext = self.input.read(PLAINTEXT_BYTES_MAX, instead).await?;
         let key = opened.key(self.key.as_ref());
         let made = opened.kms.encrypt(&key, &plaintext, &context).await?;
         let bytes = self.rendered(&made, &style)?;
-        let target = self.output.open(Privacy::Public)?;
+        let target = self.output.open(Privacy::Public).await?;
         let instead = "leave out -binary, or send it to a file: -out=FILE";
         pipe::check_shown(&target, &bytes, instead)?;
-        target.write(&bytes)
+        target.write(&bytes).await
     }
 
     fn rendered(&self, made: &Ciphertext, style: &Style) -> Result<Vec<u8>, Failure> {
@@ -126,14 +131,16 @@ fn native(made: &Ciphertext) -> Result<Vec<u8>, Failure> {
 
 impl Decrypt {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let style = self.connection.style(self.field.field.clone())?;
+        guarded(&self.output, self.work()).await
+    }
+
+    async fn work(&self) -> Result<(), Failure> {
+        let style = self.connection.style_of_bytes(self.field.field.clone());
         self.output.check()?;
         let opened = self.connection.open()?;
         let context = self.context.read()?;
-        let bytes = self.input.read(
-            INPUT_BYTES_MAX,
-            "`kms decrypt-file` takes files of any size",
-        )?;
+        let instead = "`kms decrypt-file` takes files of any size";
+        let bytes = self.input.read(INPUT_BYTES_MAX, instead).await?;
         let (plaintext, origin) = self.open(&opened, &bytes, &context).await?;
         let mut document = secretum_client::Object::new();
         if style.field.is_some() || !style.is_table() {
@@ -142,12 +149,12 @@ impl Decrypt {
         for (name, value) in shown::origin(&origin).iter() {
             document.insert(name, value.clone());
         }
-        let target = self.output.open(Privacy::Private)?;
+        let target = self.output.open(Privacy::Private).await?;
         match shown::chosen(&document, &style)? {
-            Some(text) => target.write(Zeroizing::new(text).as_bytes()),
+            Some(text) => target.write(Zeroizing::new(text).as_bytes()).await,
             None => {
                 pipe::check_shown(&target, plaintext.expose(), "send it to a file: -out=FILE")?;
-                target.write(plaintext.expose())
+                target.write(plaintext.expose()).await
             }
         }
     }

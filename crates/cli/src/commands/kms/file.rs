@@ -14,8 +14,10 @@ use secretum_client::Object;
 use secretum_kms::stream::{StreamHead, StreamOpen, StreamSeal};
 use secretum_kms::{Ciphertext, KeyId, KmsError};
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What an encrypted file is called behind its name.
 const SUFFIX: &str = "kms";
@@ -82,21 +84,21 @@ pub(crate) struct DecryptFile {
 
 impl EncryptFile {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        guarded(self.work()).await
-    }
-
-    async fn work(self) -> Result<(), Failure> {
-        let style = self.connection.style(None)?;
         let path = named(self.file.as_deref().or(self.input.as_deref()));
         let output = self.output.or(path.map(with_suffix));
+        guarded(&output, self.work(path, &output)).await
+    }
+
+    async fn work(&self, path: Option<&Path>, output: &Output) -> Result<(), Failure> {
+        let style = self.connection.style(None)?;
         output.check()?;
         let opened = self.connection.open()?;
         let context = self.context.read()?;
-        let source = pipe::source(path)?;
+        let source = pipe::source(path).await?;
         let key = opened.key(self.key.as_ref());
         let seal = StreamSeal::begin(opened.kms.as_ref(), &key, &context).await?;
         let origin = seal.head().wrapped_key().clone();
-        let target = output.open(Privacy::Public)?;
+        let target = output.open(Privacy::Public).await?;
         if target.is_terminal() {
             return Err(Failure::local(
                 "an encrypted file is no text, and a terminal would not show it; send it to a file: \
@@ -108,37 +110,37 @@ impl EncryptFile {
         });
         let bytes = bytes.await?;
         target.finish()?;
-        tell("encrypted", bytes, &origin, &output, &style)
+        tell("encrypted", bytes, &origin, output, &style)
     }
 }
 
 impl DecryptFile {
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        guarded(self.work()).await
-    }
-
-    async fn work(self) -> Result<(), Failure> {
-        let style = self.connection.style(None)?;
         let path = named(self.file.as_deref().or(self.input.as_deref()));
         let output = match (self.output.is_given(), path) {
             (false, Some(path)) => self.output.or(Some(without_suffix(path)?)),
             _ => self.output.or(None),
         };
+        guarded(&output, self.work(path, &output)).await
+    }
+
+    async fn work(&self, path: Option<&Path>, output: &Output) -> Result<(), Failure> {
+        let style = self.connection.style(None)?;
         output.check()?;
         let opened = self.connection.open()?;
         let context = self.context.read()?;
-        let mut source = pipe::source(path)?;
+        let mut source = pipe::source(path).await?;
         // In a thread, so that a signal is heard while a pipe gives nothing.
         let read = in_thread(move || read_head(&mut source).map(|head| (source, head)));
         let (source, head) = read.await??;
         let open = StreamOpen::begin(opened.kms.as_ref(), &head, &context).await?;
-        let target = output.open(Privacy::Private)?;
+        let target = output.open(Privacy::Private).await?;
         let bytes = pump(source, &target, |reader, writer, told| {
             open.run(reader, writer, told)
         });
         let bytes = bytes.await?;
         target.finish()?;
-        tell("decrypted", bytes, head.wrapped_key(), &output, &style)
+        tell("decrypted", bytes, head.wrapped_key(), output, &style)
     }
 }
 
@@ -168,7 +170,7 @@ fn without_suffix(path: &Path) -> Result<PathBuf, Failure> {
 fn read_head(source: &mut Source) -> Result<StreamHead, Failure> {
     let mut beginning = Vec::new();
     let mark = u64::try_from(MARK_BYTES).unwrap_or(u64::MAX);
-    let read = source.file.by_ref().take(mark).read_to_end(&mut beginning);
+    let read = (&source.file).take(mark).read_to_end(&mut beginning);
     read.map_err(|error| Failure::local(format!("cannot read {}: {error}", source.name)))?;
     if matches!(
         Form::of(&beginning),
@@ -189,12 +191,17 @@ fn read_head(source: &mut Source) -> Result<StreamHead, Failure> {
 async fn pump(
     source: Source,
     target: &Target,
-    work: impl FnOnce(BufReader<File>, File, &mut dyn FnMut(u64)) -> Result<u64, KmsError>
+    work: impl FnOnce(BufReader<File>, Piped, &mut dyn FnMut(u64)) -> Result<u64, KmsError>
     + Send
     + 'static,
 ) -> Result<u64, Failure> {
     let bar = progress(source.bytes);
-    let (shown, writer) = (bar.clone(), target.writer()?);
+    let is_closed = Arc::new(AtomicBool::new(false));
+    let writer = Piped {
+        file: target.writer()?,
+        is_closed: Arc::clone(&is_closed),
+    };
+    let shown = bar.clone();
     let outcome = in_thread(move || {
         let reader = BufReader::with_capacity(READ_BYTES, source.file);
         let outcome = work(reader, writer, &mut |bytes| shown.set_position(bytes));
@@ -205,7 +212,30 @@ async fn pump(
     });
     let outcome = outcome.await;
     bar.finish_and_clear();
+    if matches!(target, Target::Stdout) && is_closed.load(Ordering::Relaxed) {
+        return Err(Failure::ClosedPipe);
+    }
     outcome?
+}
+
+/// A file that remembers that its reader has gone: the error of a stream does not tell it from others.
+struct Piped {
+    file: File,
+    is_closed: Arc<AtomicBool>,
+}
+
+impl Write for Piped {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file.write(bytes).inspect_err(|error| {
+            if error.kind() == ErrorKind::BrokenPipe {
+                self.is_closed.store(true, Ordering::Relaxed);
+            }
+        })
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
 }
 
 /// A bar on standard error, where that is a terminal and the file is large.

@@ -53,7 +53,7 @@ impl Status {
         let opened = self.connection.open()?;
         let status = match &opened.route {
             Route::Service(remote) => object(remote.status().await?),
-            Route::Direct(file) => status(&opened, file).await,
+            Route::Direct { file, .. } => status(&opened, file).await,
         };
         show(&status, &style)
     }
@@ -64,8 +64,8 @@ impl Health {
         let style = self.connection.style(self.field.field.clone())?;
         let opened = self.connection.open()?;
         let health = match &opened.route {
-            Route::Service(remote) => object(remote.health().await?),
-            Route::Direct(_) => {
+            Route::Service(remote) => remote.health().await?,
+            Route::Direct { .. } => {
                 let found = opened.kms.health_check().await?;
                 let mut health = Object::new();
                 health.insert("status", "healthy");

@@ -1,5 +1,6 @@
 //! Ends a command at a signal so that nothing half done is left behind.
 
+use super::pipe::Output;
 use crate::failure::Failure;
 use crate::output::console;
 use std::future::Future;
@@ -29,14 +30,20 @@ pub(super) async fn asked() {
 }
 
 /// Does work until a signal comes; then drops it, and with it the temporary files that it holds.
+/// `output` says what is left of it then.
 pub(super) async fn guarded(
+    output: &Output,
     work: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
     tokio::select! {
         // The signals are listened for before the work begins.
         biased;
         () = asked() => {
-            console::note("interrupted: nothing was written");
+            console::note(if output.is_whole_or_nothing() {
+                "interrupted: nothing was written"
+            } else {
+                "interrupted: what was written so far is not whole; throw it away"
+            });
             Err(Failure::Silent(INTERRUPTED))
         }
         outcome = work => outcome,

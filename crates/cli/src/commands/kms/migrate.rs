@@ -10,9 +10,10 @@ mod journal;
 mod report;
 mod tree;
 
-use self::item::{Mover, Outcome, Ready};
+use self::item::{Fault, Mover, Outcome, Ready};
 use self::journal::Journal;
 use self::report::Report;
+use self::tree::Tree;
 use super::connection::{self, AccessFlags, Answer, Context, Opened};
 use super::interrupt;
 use crate::failure::Failure;
@@ -37,7 +38,8 @@ const AT_ONCE: usize = 8;
 ///   secretum kms migrate -from=age -to=vault -config=kms.toml -context=env=prod backups
 ///   secretum kms migrate -from=kms.toml:age -to=$KMS_SERVICE_ADDR -key=orders backups
 ///
-/// It ends with 0 where all was migrated, and with 2 where something was not, which it names.
+/// It ends with 0 where all was migrated and then says `complete`, and with 2 where something was not,
+/// which it names.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Migrate {
@@ -67,6 +69,12 @@ pub(crate) struct Migrate {
     /// File that says what was migrated [default: .kms-migration in the folder]
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
+    /// File with the bearer token for the kms-service of -from, as -token-file for one alone
+    #[arg(long, value_name = "FILE")]
+    from_token_file: Option<PathBuf>,
+    /// File with the bearer token for the kms-service of -to
+    #[arg(long, value_name = "FILE")]
+    to_token_file: Option<PathBuf>,
     /// File that names the key services, where -from and -to do not [default: as of kms encrypt]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -79,7 +87,7 @@ pub(crate) struct Migrate {
 impl Migrate {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let format = self.answer.format()?;
-        let mover = self.mover().await?;
+        let mut mover = self.mover().await?;
         let journal_path = match &self.journal {
             Some(path) => path.clone(),
             None => self.tree.join(journal::NAME),
@@ -88,14 +96,16 @@ impl Migrate {
         let mut journal = if self.dry_run {
             Journal::look(&journal_path, &plan)?
         } else {
-            Journal::open(&journal_path, &plan)?
+            let mut journal = Journal::open(&journal_path, &plan)?;
+            journal.hold(&self.tree.join(journal::NAME))?;
+            journal
         };
         let tree = tree::read(&self.tree, &journal_path)?;
         if !self.dry_run {
             tree.clear()?;
         }
-        let report = self.migrate(&mover, tree.files, &mut journal).await?;
-        if report.is_complete() && !self.dry_run {
+        let report = self.migrate(&mut mover, tree, &mut journal).await?;
+        if report.is_complete() {
             journal.complete()?;
         }
         report.show(format)?;
@@ -107,8 +117,9 @@ impl Migrate {
 
     async fn mover(&self) -> Result<Mover, Failure> {
         let environment = Environment::process();
-        let from = self.service(&self.from, &environment)?;
-        let to = self.service(&self.to, &environment)?;
+        self.check_tokens(&environment)?;
+        let from = self.service(&self.from, self.from_token_file.as_deref(), &environment)?;
+        let to = self.service(&self.to, self.to_token_file.as_deref(), &environment)?;
         let context = self.context.read()?;
         let new_context = match self.new_context.as_slice() {
             [] => context.clone(),
@@ -126,6 +137,7 @@ impl Migrate {
             from,
             to,
             key,
+            made_key: None,
             context,
             new_context,
             is_dry: self.dry_run,
@@ -133,10 +145,31 @@ impl Migrate {
         })
     }
 
-    /// The key service that a text names.
-    fn service(&self, text: &str, environment: &Environment) -> Result<Opened, Failure> {
+    /// Refuses to show one token to two services: either could then be to the other who the caller is.
+    fn check_tokens(&self, environment: &Environment) -> Result<(), Failure> {
+        let is_own = self.from_token_file.is_some() || self.to_token_file.is_some();
+        let are_two = self.from.contains("://") && self.to.contains("://") && self.from != self.to;
+        if is_own || !are_two || !self.access.has_token(environment) {
+            return Ok(());
+        }
+        Err(Failure::local(
+            "one token would go to both services; name that of each: -from-token-file and \
+             -to-token-file, which may be the same file",
+        ))
+    }
+
+    /// The key service that a text names, with a token of its own where it is a kms-service.
+    fn service(
+        &self,
+        text: &str,
+        token_file: Option<&Path>,
+        environment: &Environment,
+    ) -> Result<Opened, Failure> {
         if text.contains("://") {
-            return self.access.open(text, environment);
+            return self
+                .access
+                .with_token_file(token_file)
+                .open(text, environment);
         }
         if ALL.contains(&text) {
             return connection::direct(self.config.as_deref(), Some(text), environment);
@@ -164,11 +197,28 @@ impl Migrate {
 
     async fn migrate(
         &self,
-        mover: &Mover,
-        files: Vec<PathBuf>,
+        mover: &mut Mover,
+        tree: Tree,
         journal: &mut Journal,
     ) -> Result<Report, Failure> {
-        let mut report = Report::new(files.len(), self.dry_run);
+        let files = tree.files;
+        let mut report = Report::new(files.len() + tree.unreadable.len(), self.dry_run);
+        for (folder, failure) in tree.unreadable {
+            report.count(&folder, Err(failure.into()));
+        }
+        let mut asked = std::pin::pin!(interrupt::asked());
+        tokio::select! {
+            biased;
+            () = &mut asked => {
+                report.interrupt();
+                return Ok(report);
+            }
+            looked = mover.look_at_key() => if let Err(failure) = looked {
+                report.stop(&failure);
+                return Ok(report);
+            }
+        }
+        let mover = &*mover;
         let bar = progress(files.len(), self.dry_run);
         let known = journal.moved();
         let prepared = futures::stream::iter(files).map(async |path| {
@@ -177,7 +227,6 @@ impl Migrate {
             (path, name, outcome)
         });
         let mut prepared = std::pin::pin!(prepared.buffered(AT_ONCE));
-        let mut asked = std::pin::pin!(interrupt::asked());
         loop {
             let (path, name, outcome) = tokio::select! {
                 biased;
@@ -191,7 +240,9 @@ impl Migrate {
                 },
             };
             let outcome = match outcome {
-                Ok(Outcome::Ready(ready)) => put(&path, &name, *ready, journal),
+                Ok(Outcome::Ready(ready)) => {
+                    put(&path, *ready, |mark| journal.intend(&name, mark)).map_err(Fault::from)
+                }
                 other => other,
             };
             bar.inc(1);
@@ -214,12 +265,17 @@ impl Migrate {
     }
 }
 
-/// Takes down what a file will be, and puts it in its place.
-fn put(path: &Path, name: &str, ready: Ready, journal: &mut Journal) -> Result<Outcome, Failure> {
-    ready.check_unchanged(path)?;
+/// Takes down what a file will be, by `intend`, and puts it in its place. All that takes time comes
+/// first: nothing stands between the last look at the old file and its end.
+fn put(
+    path: &Path,
+    ready: Ready,
+    intend: impl FnOnce(&str) -> Result<(), Failure>,
+) -> Result<Outcome, Failure> {
     ready.sync(path)?;
-    journal.intend(name, &ready.mark)?;
-    super::output::put(ready.temporary, path, true)?;
+    intend(&ready.mark)?;
+    ready.check_unchanged(path)?;
+    super::output::place(ready.temporary, path, true)?;
     Ok(Outcome::Moved)
 }
 
@@ -230,4 +286,41 @@ fn progress(files: usize, is_dry: bool) -> ProgressBar {
     let bar = ProgressBar::new(u64::try_from(files).unwrap_or(u64::MAX));
     let doing = if is_dry { "opening" } else { "migrating" };
     bar.with_style(style).with_message(doing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn what_somebody_writes_meanwhile_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "old").unwrap();
+        let ready = || Ready::of(&path, "new").unwrap();
+        let refused = put(&path, ready(), |_| {
+            std::fs::write(&path, "theirs").unwrap();
+            Ok(())
+        });
+        assert!(refused.unwrap_err().to_string().contains("was changed"));
+        assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
+        // As long as before, and said to be as old.
+        let before = std::fs::metadata(&path).unwrap();
+        let refused = put(&path, ready(), |_| {
+            let file = std::fs::File::options().write(true).open(&path).unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&file, b"THEIRS", 0).unwrap();
+            file.set_modified(before.modified().unwrap()).unwrap();
+            Ok(())
+        });
+        assert!(refused.is_err());
+        assert_eq!(std::fs::metadata(&path).unwrap().mtime(), before.mtime());
+        assert_eq!(std::fs::read(&path).unwrap(), b"THEIRS");
+        put(&path, ready(), |mark| {
+            assert_eq!(mark, "mark");
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    }
 }

@@ -1,13 +1,15 @@
 //! [`Target`]: where a command's output goes, and a file that is there whole or not at all.
 
+use super::interrupt::in_thread;
 use crate::failure::Failure;
 use crate::output::console;
 use std::fs::{File, OpenOptions, Permissions};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
+use zeroize::Zeroizing;
 
 /// Whether a file may be read by others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,7 @@ impl Target {
         let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
             return Ok(());
         };
+        resolved(path)?;
         match std::fs::metadata(path) {
             Ok(facts) if facts.is_dir() => Err(Failure::local(format!(
                 "`{}` is a folder; name a file in it",
@@ -58,7 +61,7 @@ impl Target {
     /// Prepares the place that a flag names; `-` and nothing mean standard output.
     ///
     /// **Errors**: as of [`Self::check`], and where no file can be made.
-    pub(super) fn open(
+    pub(super) async fn open(
         path: Option<&Path>,
         force: bool,
         privacy: Privacy,
@@ -69,11 +72,13 @@ impl Target {
         Self::check(Some(path), force)?;
         let failed = |error| failed("write", path, &error);
         if std::fs::metadata(path).is_ok_and(|facts| !facts.is_file()) {
-            let opened = OpenOptions::new().write(true).open(path);
-            return opened.map(Self::Special).map_err(failed);
+            // A pipe with a name waits for whoever reads.
+            let special = path.to_owned();
+            let opened = in_thread(move || OpenOptions::new().write(true).open(special));
+            return opened.await?.map(Self::Special).map_err(failed);
         }
         // Where it is a link, what it leads to is replaced, and the link stays.
-        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let path = resolved(path)?;
         Ok(Self::File {
             temporary: beside(&path, privacy, ".kms-").map_err(failed)?,
             path,
@@ -107,19 +112,54 @@ impl Target {
     }
 
     /// Writes all of it, and puts it in its place.
-    pub(super) fn write(self, bytes: &[u8]) -> Result<(), Failure> {
-        if let Self::Stdout = self {
-            return console::bytes(bytes);
-        }
-        let written = self.writer()?.write_all(bytes);
-        written.map_err(|error| Failure::local(format!("cannot write: {error}")))?;
+    pub(super) async fn write(self, bytes: &[u8]) -> Result<(), Failure> {
+        self.fill(bytes).await?;
         self.finish()
+    }
+
+    /// Writes all of it; a file is in its place after [`Self::finish`] only.
+    pub(super) async fn fill(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut writer = self.writer()?;
+        // A pipe takes what fits into it, and then waits for whoever reads.
+        let bytes = Zeroizing::new(bytes.to_vec());
+        let written = in_thread(move || writer.write_all(&bytes)).await?;
+        written.map_err(|error| match error.kind() {
+            ErrorKind::BrokenPipe if matches!(self, Self::Stdout) => Failure::ClosedPipe,
+            _ => Failure::local(format!("cannot write: {error}")),
+        })
     }
 
     /// Whether people read it as it comes.
     pub(super) fn is_terminal(&self) -> bool {
-        matches!(self, Self::Stdout) && console::stdout_is_terminal()
+        match self {
+            Self::Stdout => console::stdout_is_terminal(),
+            Self::Special(file) => file.is_terminal(),
+            Self::File { .. } => false,
+        }
     }
+}
+
+/// The most links that are followed to where nothing is.
+const LINKS_MAX: usize = 40;
+
+/// Where a file is or will be that links lead to.
+///
+/// **Errors**: where they lead in a circle.
+fn resolved(path: &Path) -> Result<PathBuf, Failure> {
+    if let Ok(there) = std::fs::canonicalize(path) {
+        return Ok(there);
+    }
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        match std::fs::read_link(&path) {
+            Ok(target) => path = folder(&path).join(target),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(Failure::local(format!(
+        "`{}` is a link that leads nowhere, through more than {LINKS_MAX} others",
+        path.display()
+    )))
 }
 
 /// A temporary file in the folder of another one, so that it can take its place.
@@ -140,11 +180,17 @@ pub(super) fn beside(
 
 /// Puts a file that is whole in its place, on the disk before this returns.
 pub(super) fn put(temporary: NamedTempFile, path: &Path, force: bool) -> Result<(), Failure> {
+    let synced = temporary.as_file().sync_all();
+    synced.map_err(|error| failed("write", path, &error))?;
+    place(temporary, path, force)
+}
+
+/// Puts a file that is on the disk already in its place.
+pub(super) fn place(temporary: NamedTempFile, path: &Path, force: bool) -> Result<(), Failure> {
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::AlreadyExists => there_already(path),
         _ => failed("write", path, &error),
     };
-    temporary.as_file().sync_all().map_err(failed)?;
     let kept = if force {
         temporary.persist(path)
     } else {
@@ -183,49 +229,60 @@ mod tests {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
     }
 
-    #[test]
-    fn a_file_is_replaced_only_where_it_is_said() {
+    #[tokio::test]
+    async fn a_file_is_replaced_only_where_it_is_said() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
         let open = |force| Target::open(Some(&path), force, Privacy::Private);
-        open(false).unwrap().write(b"one").unwrap();
+        open(false).await.unwrap().write(b"one").await.unwrap();
         assert_eq!(mode(&path), 0o600);
-        let refused = open(false).unwrap_err().to_string();
+        let refused = open(false).await.unwrap_err().to_string();
         assert!(refused.contains("-force"), "{refused}");
-        open(true).unwrap().write(b"two").unwrap();
+        open(true).await.unwrap().write(b"two").await.unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
         // One that appears meanwhile stays.
         std::fs::remove_file(&path).unwrap();
-        let target = open(false).unwrap();
+        let target = open(false).await.unwrap();
         std::fs::write(&path, "theirs").unwrap();
-        assert!(target.write(b"three").is_err());
+        assert!(target.write(b"three").await.is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
-    #[test]
-    fn what_is_not_finished_is_not_there() {
+    #[tokio::test]
+    async fn what_is_not_finished_is_not_there() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
-        drop(Target::open(Some(&path), false, Privacy::Public).unwrap());
+        let target = Target::open(Some(&path), false, Privacy::Public).await;
+        drop(target.unwrap());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-        let refused = Target::open(Some(folder.path()), true, Privacy::Public);
+        let refused = Target::open(Some(folder.path()), true, Privacy::Public).await;
         assert!(refused.unwrap_err().to_string().contains("is a folder"));
     }
 
-    #[test]
-    fn links_stay_and_devices_are_written_as_they_are() {
+    #[tokio::test]
+    async fn links_stay_and_devices_are_written_as_they_are() {
         let folder = tempfile::tempdir().unwrap();
         let (path, link) = (folder.path().join("out"), folder.path().join("link"));
         std::fs::write(&path, "old").unwrap();
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        let target = Target::open(Some(&link), true, Privacy::Public).unwrap();
-        target.write(b"new").unwrap();
+        let target = Target::open(Some(&link), true, Privacy::Public).await;
+        target.unwrap().write(b"new").await.unwrap();
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        // One that leads to nothing yet has it made there, and a circle is refused at once.
+        std::fs::remove_file(&path).unwrap();
+        let target = Target::open(Some(&link), false, Privacy::Public).await;
+        target.unwrap().write(b"first").await.unwrap();
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(std::fs::read(&path).unwrap(), b"first");
+        let circle = folder.path().join("circle");
+        std::os::unix::fs::symlink("circle", &circle).unwrap();
+        let refused = Target::check(Some(&circle), true).unwrap_err().to_string();
+        assert!(refused.contains("leads nowhere"), "{refused}");
         let null = Path::new("/dev/null");
-        let target = Target::open(Some(null), false, Privacy::Private).unwrap();
-        target.write(b"x").unwrap();
+        let target = Target::open(Some(null), false, Privacy::Private).await;
+        target.unwrap().write(b"x").await.unwrap();
         assert!(!std::fs::metadata(null).unwrap().is_file());
     }
 }

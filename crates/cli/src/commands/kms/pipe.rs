@@ -1,5 +1,6 @@
 //! Where bytes come from: a file or standard input, the whole of it or as a stream.
 
+use super::interrupt::in_thread;
 use super::output::{self, Privacy, Target};
 use crate::failure::Failure;
 use crate::output::console;
@@ -19,7 +20,7 @@ pub(super) struct Input {
 }
 
 /// Where output goes.
-#[derive(Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
 pub(super) struct Output {
     /// File to write, which is there whole or not at all; standard output if none is named, or -
@@ -32,8 +33,25 @@ pub(super) struct Output {
 
 impl Input {
     /// All of it, within a limit; `instead` says what takes more.
-    pub(super) fn read(&self, limit: usize, instead: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
-        let source = source(self.input.as_deref())?;
+    pub(super) async fn read(
+        &self,
+        limit: usize,
+        instead: &'static str,
+    ) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let source = self.source().await?;
+        in_thread(move || source.read(limit, instead)).await?
+    }
+
+    /// It as a stream.
+    pub(super) async fn source(&self) -> Result<Source, Failure> {
+        source(self.input.as_deref()).await
+    }
+}
+
+impl Source {
+    /// All of it, within a limit; `instead` says what takes more.
+    fn read(self, limit: usize, instead: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+        let source = self;
         let mut bytes = Zeroizing::new(Vec::with_capacity(source.room(limit)));
         let wanted = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
         let read = source.file.take(wanted).read_to_end(&mut bytes);
@@ -47,9 +65,9 @@ impl Input {
         Ok(bytes)
     }
 
-    /// It as a stream.
-    pub(super) fn source(&self) -> Result<Source, Failure> {
-        source(self.input.as_deref())
+    fn room(&self, limit: usize) -> usize {
+        let bytes = self.bytes.and_then(|bytes| usize::try_from(bytes).ok());
+        bytes.unwrap_or(64 << 10).min(limit).saturating_add(1)
     }
 }
 
@@ -60,8 +78,14 @@ impl Output {
     }
 
     /// As of [`Target::open`].
-    pub(super) fn open(&self, privacy: Privacy) -> Result<Target, Failure> {
-        Target::open(self.output.as_deref(), self.force, privacy)
+    pub(super) async fn open(&self, privacy: Privacy) -> Result<Target, Failure> {
+        Target::open(self.output.as_deref(), self.force, privacy).await
+    }
+
+    /// Whether what is written appears only when it is whole.
+    pub(super) fn is_whole_or_nothing(&self) -> bool {
+        let is_special = |path| std::fs::metadata(path).is_ok_and(|facts| !facts.is_file());
+        self.path().is_some_and(|path| !is_special(path))
     }
 
     /// Whether a place is named, standard output too.
@@ -99,15 +123,14 @@ pub(super) struct Source {
     pub(super) bytes: Option<u64>,
 }
 
-impl Source {
-    fn room(&self, limit: usize) -> usize {
-        let bytes = self.bytes.and_then(|bytes| usize::try_from(bytes).ok());
-        bytes.unwrap_or(64 << 10).min(limit).saturating_add(1)
-    }
+/// Opens a file; `-` and nothing mean standard input. In a thread, for a pipe with a name waits for
+/// whoever writes.
+pub(super) async fn source(path: Option<&Path>) -> Result<Source, Failure> {
+    let path = path.map(Path::to_owned);
+    in_thread(move || opened(path.as_deref())).await?
 }
 
-/// Opens a file; `-` and nothing mean standard input.
-pub(super) fn source(path: Option<&Path>) -> Result<Source, Failure> {
+fn opened(path: Option<&Path>) -> Result<Source, Failure> {
     let named = path.filter(|path| path.as_os_str() != "-");
     let Some(path) = named else {
         let stdin = std::io::stdin();

@@ -2,16 +2,19 @@
 
 use super::connection::{self, Connection, Context, Opened};
 use super::encrypt::INPUT_BYTES_MAX;
-use super::form::{self, Form, MARK_BYTES};
+use super::form::{self, BEGINNING_BYTES, Form};
 use super::interrupt::{guarded, in_thread};
-use super::output::Privacy;
+use super::output::{Privacy, Target};
 use super::pipe::{self, Input, Output};
 use crate::failure::Failure;
 use clap::Args;
 use secretum_kms::stream::StreamHead;
 use secretum_kms::{Ciphertext, EncryptedEnvelope, EncryptionContext, KeyId, KmsError};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
+
+/// What to do with what a terminal would not show.
+const BINARY_INSTEAD: &str = "send it to a file: -out=FILE";
 
 /// Encrypts a ciphertext anew: under the newest version of its key, another key or another context
 ///
@@ -41,6 +44,11 @@ pub(crate) struct ReEncrypt {
 
 impl ReEncrypt {
     pub(crate) async fn run(self) -> Result<(), Failure> {
+        let output = self.output.clone();
+        guarded(&output, self.work()).await
+    }
+
+    async fn work(self) -> Result<(), Failure> {
         self.output.check()?;
         let context = self.context.read()?;
         let anew = Anew {
@@ -52,22 +60,33 @@ impl ReEncrypt {
             context,
             new_key: self.new_key,
         };
-        let source = self.input.source()?;
-        let mut beginning = Vec::new();
-        let mark = u64::try_from(MARK_BYTES).unwrap_or(u64::MAX);
-        let read = (&source.file).take(mark).read_to_end(&mut beginning);
-        read.map_err(unreadable)?;
+        let source = self.input.source().await?;
+        let (beginning, file) = in_thread(move || read(source.file))
+            .await?
+            .map_err(unreadable)?;
         if Form::of(&beginning) == Some(Form::Stream) {
-            return guarded(anew.stream(beginning, source.file, &self.output)).await;
+            return anew.stream(beginning, file, &self.output).await;
         }
-        let limit = u64::try_from(INPUT_BYTES_MAX).unwrap_or(u64::MAX);
-        let read = source.file.take(limit).read_to_end(&mut beginning);
-        read.map_err(unreadable)?;
         let made = anew.whole(&beginning).await?;
-        let target = self.output.open(Privacy::Public)?;
-        pipe::check_shown(&target, &made, "send it to a file: -out=FILE")?;
-        target.write(&made)
+        let target = self.output.open(Privacy::Public).await?;
+        pipe::check_shown(&target, &made, BINARY_INSTEAD)?;
+        target.write(&made).await
     }
+}
+
+/// The beginning of a stream, or all of anything else; and the file behind that.
+fn read(file: File) -> std::io::Result<(Vec<u8>, File)> {
+    let bytes = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let mut beginning = Vec::new();
+    (&file)
+        .take(bytes(BEGINNING_BYTES))
+        .read_to_end(&mut beginning)?;
+    if Form::of(&beginning) != Some(Form::Stream) {
+        (&file)
+            .take(bytes(INPUT_BYTES_MAX))
+            .read_to_end(&mut beginning)?;
+    }
+    Ok((beginning, file))
 }
 
 /// How ciphertexts are encrypted anew.
@@ -102,18 +121,24 @@ impl Anew {
 
     /// A new head before the same chunks.
     async fn stream(&self, beginning: Vec<u8>, file: File, output: &Output) -> Result<(), Failure> {
-        let mut rest = std::io::Cursor::new(beginning).chain(file);
-        let head = StreamHead::read(&mut rest)?;
+        let read = in_thread(move || {
+            let mut rest = std::io::Cursor::new(beginning).chain(file);
+            StreamHead::read(&mut rest).map(|head| (head, rest))
+        });
+        let (head, mut rest) = read.await??;
         let head = head.with_wrapped_key(self.ciphertext(head.wrapped_key()).await?);
-        let target = output.open(Privacy::Public)?;
+        let target = output.open(Privacy::Public).await?;
+        // The chunks are no text.
+        pipe::check_shown(&target, &[0], BINARY_INSTEAD)?;
         let mut writer = target.writer()?;
         let copied = in_thread(move || {
             writer.write_all(&head.to_bytes())?;
             std::io::copy(&mut rest, &mut writer)
         });
-        copied
-            .await?
-            .map_err(|error| Failure::local(format!("cannot copy the file: {error}")))?;
+        copied.await?.map_err(|error| match error.kind() {
+            ErrorKind::BrokenPipe if matches!(target, Target::Stdout) => Failure::ClosedPipe,
+            _ => Failure::local(format!("cannot copy the file: {error}")),
+        })?;
         target.finish()
     }
 }

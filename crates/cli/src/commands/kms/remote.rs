@@ -5,6 +5,7 @@ mod transport;
 mod wire;
 
 pub(super) use self::access::Access;
+pub(super) use self::transport::TIMEOUT;
 
 use self::transport::Transport;
 use self::wire::Fields;
@@ -12,7 +13,7 @@ use crate::failure::Failure;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use secretum_client::Json;
+use secretum_client::{Json, Object};
 use secretum_kms::{
     Capabilities, Ciphertext, DataEncryptionKey, DataKeySpec, EncryptionContext, Health, KeyId,
     KeyInfo, KeyManagementService, KeyPage, KeyVersion, KmsError, KmsOperation, Result,
@@ -58,14 +59,16 @@ impl RemoteKms {
         self.transport.get("status").await
     }
 
-    /// Whether the service serves.
-    pub(super) async fn health(&self) -> Result<Json> {
-        self.transport.get("health").await
+    /// What the service tells of its health.
+    ///
+    /// **Errors**: where it does not say that it is healthy, and what is behind it.
+    pub(super) async fn health(&self) -> Result<Object> {
+        healthy(self.transport.get("health").await?)
     }
 
     /// The name of the key service behind it.
     pub(super) async fn backend(&self) -> Result<String> {
-        let health = self.health().await?;
+        let health = self.transport.get("health").await?;
         let backend = health.get("backend").and_then(Json::as_str);
         backend.map(str::to_owned).ok_or_else(|| missing("backend"))
     }
@@ -101,6 +104,24 @@ impl RemoteKms {
             operation,
             instead,
         })
+    }
+}
+
+fn healthy(answer: Json) -> Result<Object> {
+    let Json::Object(health) = answer else {
+        return Err(missing("status"));
+    };
+    if health.get("backend").and_then(Json::as_str).is_none() {
+        return Err(missing("backend"));
+    }
+    match health.get("status").and_then(Json::as_str) {
+        Some("healthy") => Ok(health),
+        Some(_) => Err(KmsError::Unavailable {
+            provider: NAME,
+            reason: "it says that it is not healthy".to_owned(),
+            source: None,
+        }),
+        None => Err(missing("status")),
     }
 }
 
@@ -233,5 +254,27 @@ impl KeyManagementService for RemoteKms {
 
     async fn health_check(&self) -> Result<Health> {
         Ok(Health::of(NAME).note(self.backend().await?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_service_that_says_so_is_healthy() {
+        let told = |text: &str| healthy(Json::parse(text).unwrap()).map_err(|error| error.kind());
+        assert!(told(r#"{"status":"healthy","backend":"local"}"#).is_ok());
+        for (text, kind) in [
+            ("[]", "bad_answer"),
+            ("{}", "bad_answer"),
+            (r#""healthy""#, "bad_answer"),
+            (r#"{"status":"healthy"}"#, "bad_answer"),
+            (r#"{"status":"healthy","backend":1}"#, "bad_answer"),
+            (r#"{"backend":"local"}"#, "bad_answer"),
+            (r#"{"status":"sealed","backend":"local"}"#, "unavailable"),
+        ] {
+            assert_eq!(told(text).unwrap_err(), kind, "{text}");
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What it is called.
@@ -36,6 +36,8 @@ pub(super) struct Journal {
     file: Option<File>,
     path: PathBuf,
     moved: HashMap<String, String>,
+    /// The lock of the tree, where it is another file than the journal.
+    tree: Option<File>,
 }
 
 /// What a journal says.
@@ -55,29 +57,13 @@ impl Journal {
     /// no journal.
     pub(super) fn open(path: &Path, plan: &str) -> Result<Self, Failure> {
         let unwritable = |error| failed("write", path, &error);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(unwritable)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Failure::local(format!(
-                    "another migration is at work: it holds `{}`; wait until it ends",
-                    path.display()
-                )));
-            }
-            Err(TryLockError::Error(error)) => return Err(unwritable(error)),
-        }
+        let mut file = opened(path)?;
+        lock(&file, path)?;
         let mut said = read(&mut file, path)?;
         if said.plan != plan && !said.plan.is_empty() && !said.is_complete {
             return Err(Failure::local(format!(
                 "`{}` is of another migration, which is not complete; finish that one, by the same \
-                 arguments, or name another -journal",
+                 arguments and configurations, or name another -journal",
                 path.display()
             )));
         }
@@ -91,11 +77,27 @@ impl Journal {
             file: Some(file),
             path: path.to_owned(),
             moved: said.moved,
+            tree: None,
         };
         if said.bytes == 0 {
             journal.append(&format!("{HEADER}{plan}"))?;
         }
         Ok(journal)
+    }
+
+    /// Keeps others from a tree, whatever journal they name: `path` is the one that the tree has.
+    ///
+    /// **Errors**: where another run is at work in it.
+    pub(super) fn hold(&mut self, path: &Path) -> Result<(), Failure> {
+        let place = |file: &File| file.metadata().map(|facts| (facts.dev(), facts.ino()));
+        let unreadable = |error| failed("read", path, &error);
+        let file = opened(path)?;
+        let own = self.file.as_ref().map(place).transpose();
+        if own.map_err(unreadable)? != Some(place(&file).map_err(unreadable)?) {
+            lock(&file, path)?;
+            self.tree = Some(file);
+        }
+        Ok(())
     }
 
     /// Looks at the journal of a migration, where there is one.
@@ -112,6 +114,7 @@ impl Journal {
             file: None,
             path: path.to_owned(),
             moved: moved.unwrap_or_default(),
+            tree: None,
         })
     }
 
@@ -140,10 +143,39 @@ impl Journal {
     }
 }
 
+/// A file to be written, made where there is none.
+fn opened(path: &Path) -> Result<File, Failure> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let opened = options.mode(0o600).open(path);
+    opened.map_err(|error| failed("write", path, &error))
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), Failure> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(Failure::local(format!(
+            "another migration is at work: it holds `{}`; wait until it ends",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(failed("write", path, &error)),
+    }
+}
+
 fn read(file: &mut File, path: &Path) -> Result<Said, Failure> {
+    read_up_to(BYTES_MAX, file, path)
+}
+
+fn read_up_to(limit: u64, file: &mut File, path: &Path) -> Result<Said, Failure> {
     let mut bytes = Vec::new();
-    let read = file.take(BYTES_MAX + 1).read_to_end(&mut bytes);
-    read.map_err(|error| failed("read", path, &error))?;
+    let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes);
+    let read = read.map_err(|error| failed("read", path, &error))?;
+    if u64::try_from(read).unwrap_or(u64::MAX) > limit {
+        return Err(Failure::local(format!(
+            "`{}` is longer than the {limit} bytes of a journal; name another -journal",
+            path.display()
+        )));
+    }
     let no_journal = || {
         Failure::local(format!(
             "`{}` is no journal of a migration; move it away, or name another -journal",
@@ -206,6 +238,22 @@ mod tests {
     }
 
     #[test]
+    fn a_tree_has_one_run_at_a_time_whatever_their_journals() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tree, other) = (folder.path().join(NAME), folder.path().join("other"));
+        let mut first = Journal::open(&tree, "plan").unwrap();
+        first.hold(&folder.path().join(".").join(NAME)).unwrap();
+        let mut second = Journal::open(&other, "plan").unwrap();
+        let busy = second.hold(&tree).unwrap_err().to_string();
+        assert!(busy.contains("at work"), "{busy}");
+        drop(first);
+        second.hold(&tree).unwrap();
+        assert!(Journal::open(&tree, "plan").is_err());
+        drop(second);
+        assert!(Journal::open(&tree, "plan").is_ok());
+    }
+
+    #[test]
     fn a_journal_cut_off_anywhere_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(NAME);
@@ -224,6 +272,20 @@ mod tests {
             assert_eq!(moved.len(), known + 1, "{cut}");
             assert!(moved.values().all(|mark| mark.len() == 2), "{cut}");
         }
+    }
+
+    #[test]
+    fn a_journal_above_its_limit_is_refused_and_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        let mut journal = Journal::open(&path, "plan").unwrap();
+        journal.intend("a", "m1").unwrap();
+        drop(journal);
+        let bytes = std::fs::metadata(&path).unwrap().len();
+        let read = |limit| read_up_to(limit, &mut File::open(&path).unwrap(), &path);
+        assert_eq!(read(bytes).unwrap().moved.len(), 1);
+        let refused = read(bytes - 1).unwrap_err().to_string();
+        assert!(refused.contains("is longer"), "{refused}");
     }
 
     #[test]

@@ -5,7 +5,10 @@ use crate::failure::Failure;
 use std::path::{Path, PathBuf};
 
 /// How temporary files are called that stand beside those they will replace.
-pub(super) const TEMPORARY: &str = ".kms-migrate-";
+pub(super) const TEMPORARY: &str = ".kms-migrate-in-place-";
+
+/// What is made up behind that.
+const MADE_UP_BYTES: usize = 6;
 
 /// The most files of a tree.
 const FILES_MAX: usize = 1_000_000;
@@ -15,13 +18,15 @@ const FILES_MAX: usize = 1_000_000;
 pub(super) struct Tree {
     /// The files, sorted.
     pub(super) files: Vec<PathBuf>,
+    /// Folders in it that cannot be read, and why.
+    pub(super) unreadable: Vec<(PathBuf, Failure)>,
     /// Temporary files that a run left behind which was killed.
     stale: Vec<PathBuf>,
 }
 
 /// Reads a tree. Links are not followed, and what is no file is passed over.
 ///
-/// **Errors**: a folder that cannot be read, and more than [`FILES_MAX`] files.
+/// **Errors**: where the folder itself cannot be read, and more than [`FILES_MAX`] files.
 pub(super) fn read(root: &Path, journal: &Path) -> Result<Tree, Failure> {
     read_up_to(FILES_MAX, root, journal)
 }
@@ -31,7 +36,15 @@ fn read_up_to(limit: usize, root: &Path, journal: &Path) -> Result<Tree, Failure
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         let unreadable = |error| failed("read", &folder, &error);
-        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
+        let entries = match std::fs::read_dir(&folder).map_err(unreadable) {
+            Ok(entries) => entries,
+            Err(failure) if folder != root => {
+                tree.unreadable.push((folder, failure));
+                continue;
+            }
+            Err(failure) => return Err(failure),
+        };
+        for entry in entries {
             let entry = entry.map_err(unreadable)?;
             let kind = entry.file_type().map_err(unreadable)?;
             let (path, name) = (entry.path(), entry.file_name());
@@ -39,16 +52,18 @@ fn read_up_to(limit: usize, root: &Path, journal: &Path) -> Result<Tree, Failure
                 folders.push(path);
                 continue;
             }
-            if !kind.is_file() || path == journal {
+            let is_lock = name == super::journal::NAME && folder == root;
+            if !kind.is_file() || path == journal || is_lock {
                 continue;
             }
-            if name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes()) {
+            if is_temporary(name.as_encoded_bytes()) {
                 tree.stale.push(path);
             } else {
                 tree.files.push(path);
             }
         }
-        if tree.files.len().saturating_add(folders.len()) > limit {
+        let held = tree.files.len() + tree.unreadable.len() + folders.len();
+        if held > limit {
             return Err(Failure::local(format!(
                 "`{}` holds more than {limit} files; migrate the folders in it one by one",
                 root.display()
@@ -57,6 +72,14 @@ fn read_up_to(limit: usize, root: &Path, journal: &Path) -> Result<Tree, Failure
     }
     tree.files.sort_unstable();
     Ok(tree)
+}
+
+/// Whether a name is one that was made up: a user's own may begin alike.
+fn is_temporary(name: &[u8]) -> bool {
+    name.strip_prefix(TEMPORARY.as_bytes())
+        .is_some_and(|made_up| {
+            made_up.len() == MADE_UP_BYTES && made_up.iter().all(u8::is_ascii_alphanumeric)
+        })
 }
 
 impl Tree {
@@ -72,22 +95,27 @@ impl Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tempfile::Builder;
 
     #[test]
     fn files_are_found_and_the_rest_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         std::fs::create_dir_all(at("a/b")).unwrap();
-        for name in ["z", "a/b/x", ".kms-migration", "a/.kms-migrate-abc"] {
+        for name in ["z", "a/b/x", ".kms-migration", "a/.kms-migrate-notes"] {
             std::fs::write(at(name), name).unwrap();
         }
         std::os::unix::fs::symlink(at("z"), at("link")).unwrap();
         std::os::unix::fs::symlink(folder.path(), at("a/loop")).unwrap();
         let journal = at(".kms-migration");
+        let made = Builder::new().prefix(TEMPORARY).tempfile_in(at("a"));
+        let (_, made) = made.unwrap().keep().unwrap();
         let tree = read(folder.path(), &journal).unwrap();
-        assert_eq!(tree.files, [at("a/b/x"), at("z")]);
+        let notes = at("a/.kms-migrate-notes");
+        assert_eq!(tree.files, [notes.clone(), at("a/b/x"), at("z")]);
         tree.clear().unwrap();
-        assert!(!at("a/.kms-migrate-abc").exists() && at("z").exists());
+        assert!(!made.exists() && notes.exists() && at("z").exists());
+        std::fs::remove_file(notes).unwrap();
         assert!(read_up_to(2, folder.path(), &journal).is_ok());
         std::fs::write(at("third"), "").unwrap();
         let refused = read_up_to(2, folder.path(), &journal).unwrap_err();

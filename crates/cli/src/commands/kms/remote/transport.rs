@@ -17,6 +17,12 @@ use zeroize::Zeroizing;
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long an operation may take, its answer read to the end: longer than the service itself lets it.
+pub(in crate::commands::kms) const TIMEOUT: Duration = Duration::from_secs(70);
+
+/// How long the service may take to tell of itself.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The most bytes of an answer: the largest ciphertext in base64, and room for the rest.
 const ANSWER_BYTES_MAX: usize = secretum_kms::CIPHERTEXT_BYTES_MAX / 3 * 4 + (1 << 20);
 
@@ -52,7 +58,8 @@ impl Transport {
     }
 
     pub(super) async fn get(&self, path: &str) -> Result<Json> {
-        let body = self.send(self.client.get(self.url(path)), None).await?;
+        let request = self.client.get(self.url(path));
+        let body = self.send(request, None, LOOK_TIMEOUT).await?;
         let text = std::str::from_utf8(&body).map_err(|_| no_json())?;
         Json::parse(text).map_err(|_| no_json())
     }
@@ -68,7 +75,7 @@ impl Transport {
         let request = request.header("Content-Type", "application/json");
         let mut body = fields.to_json();
         let request = request.body(std::mem::take(&mut *body));
-        parse(&self.send(request, key).await?)
+        parse(&self.send(request, key, TIMEOUT).await?)
     }
 
     fn url(&self, path: &str) -> Url {
@@ -81,7 +88,10 @@ impl Transport {
         &self,
         mut request: RequestBuilder,
         key: Option<&KeyId>,
+        limit: Duration,
     ) -> Result<Zeroizing<Vec<u8>>> {
+        request = request.timeout(limit);
+        let failed = |error| failed(error, limit);
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
@@ -89,7 +99,7 @@ impl Transport {
         let status = answer.status();
         let retry_after = answer.headers().get(RETRY_AFTER);
         let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
-        let body = body(answer).await?;
+        let body = body(answer, limit).await?;
         if status.is_success() {
             return Ok(body);
         }
@@ -103,11 +113,11 @@ impl Transport {
 }
 
 /// The body, up to the limit.
-async fn body(mut answer: Response) -> Result<Zeroizing<Vec<u8>>> {
+async fn body(mut answer: Response, limit: Duration) -> Result<Zeroizing<Vec<u8>>> {
     let length = answer.content_length().unwrap_or_default();
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     let mut body = Zeroizing::new(Vec::with_capacity(length.min(ANSWER_BYTES_MAX)));
-    while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+    while let Some(chunk) = answer.chunk().await.map_err(|error| failed(error, limit))? {
         if body.len() + chunk.len() > ANSWER_BYTES_MAX {
             return Err(KmsError::BadAnswer {
                 provider: NAME,
@@ -119,8 +129,14 @@ async fn body(mut answer: Response) -> Result<Zeroizing<Vec<u8>>> {
     Ok(body)
 }
 
-fn failed(error: reqwest::Error) -> KmsError {
+fn failed(error: reqwest::Error, limit: Duration) -> KmsError {
     let error = error.without_url();
+    if error.is_timeout() && !error.is_connect() {
+        return KmsError::Timeout {
+            provider: NAME,
+            after: limit,
+        };
+    }
     if let Some(fault @ rustls::Error::InvalidCertificate(_)) = tls_fault(&error) {
         return KmsError::Untrusted {
             provider: NAME,
