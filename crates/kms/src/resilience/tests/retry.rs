@@ -121,6 +121,23 @@ async fn a_try_that_hangs_is_ended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rotation_has_its_own_time() {
+    for (limit, after) in [(3, 20), (60, 60)] {
+        let inner = Weathered::new([Weather::Slow(seconds(after - 1))]);
+        let kms = TimeoutKms::new(Arc::clone(&inner) as _, seconds(limit));
+        let outcome = kms.rotate_key(&id("k")).await;
+        // Keys without a file are not rotated.
+        assert!(matches!(outcome, Err(KmsError::Unsupported { .. })));
+        inner.expect(Weather::Slow(seconds(after + 1)));
+        let outcome = kms.rotate_key(&id("k")).await;
+        let Err(KmsError::Timeout { after: told, .. }) = outcome else {
+            panic!("it ended with {outcome:?}");
+        };
+        assert_eq!(told, seconds(after));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rate_limit_spreads_calls_and_refuses_too_many() {
     let inner = Weathered::new([]);
     let config = RateLimitConfig {
