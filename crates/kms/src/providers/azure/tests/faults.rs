@@ -9,6 +9,10 @@ use azure_core::http::{RawResponse, StatusCode};
 
 /// The error of an answer, as the client gives it.
 fn seen(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Fault {
+    fault(answered(status, headers, body), TIMEOUT)
+}
+
+fn answered(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> AzureError {
     let status = StatusCode::from(status);
     let mut head = Headers::new();
     for (name, value) in headers {
@@ -20,7 +24,26 @@ fn seen(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Fa
         error_code: None,
         raw_response: Some(Box::new(answer)),
     };
-    fault(AzureError::with_message(kind, "refused"), TIMEOUT)
+    AzureError::with_message(kind, "refused")
+}
+
+#[test]
+fn an_outage_where_tokens_are_given_out_says_nothing_of_the_credentials() {
+    for (status, kind) in [
+        (400, "credentials"),
+        (401, "credentials"),
+        (408, "unavailable"),
+        (429, "throttled"),
+        (500, "unavailable"),
+        (503, "unavailable"),
+    ] {
+        let answer = answered(status, &[("retry-after", "7")], "{}");
+        let error = AzureError::with_error(ErrorKind::Credential, answer, "no token");
+        let refused = fault(error, TIMEOUT).without_key();
+        assert_eq!(refused.kind(), kind, "{status}: {refused}");
+        let wait = (status == 429).then(|| Duration::from_secs(7));
+        assert_eq!(refused.retry_after(), wait, "{status}");
+    }
 }
 
 fn refusal(code: &str, inner: Option<&str>) -> String {
