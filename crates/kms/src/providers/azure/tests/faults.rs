@@ -127,6 +127,37 @@ async fn servers_that_are_none_are_told() {
     }
 }
 
+#[tokio::test]
+async fn a_version_that_is_named_is_not_looked_up() {
+    // Whoever is asked here is not there.
+    let url = crate::test_answers::nobody().replace("http://", "https://");
+    let provider = at(url, Duration::from_millis(500));
+    let of = |key: &str, version: &str| {
+        let wrapped = Wrapped {
+            key: id(key),
+            version: KeyVersion::new(version).unwrap(),
+            bytes: vec![1],
+        };
+        let resource = provider.vault.find(&wrapped.key).unwrap();
+        let provider = &provider;
+        async move { provider.version_of(&resource, &wrapped).await }
+    };
+    for (key, version, opens) in [("k/0a", "", "0a"), ("k/0a", "0b", "0b"), ("k", "0b", "0b")] {
+        assert_eq!(of(key, version).await.unwrap().as_str(), opens);
+    }
+    let refused = of("k", "").await.unwrap_err();
+    assert_eq!(refused.kind(), "unavailable", "{refused}");
+}
+
+#[tokio::test]
+async fn a_pinned_key_is_not_rotated() {
+    let url = crate::test_answers::nobody().replace("http://", "https://");
+    let provider = at(url, Duration::from_millis(500));
+    let refused = provider.rotate(&id("k/0a")).await.unwrap_err();
+    assert_eq!(refused.kind(), "refused");
+    assert!(refused.to_string().contains("`k/0a` names a version"));
+}
+
 #[test]
 fn what_is_missing_in_an_answer_is_told() {
     let made = |iv: usize, tag: usize| {
