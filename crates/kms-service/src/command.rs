@@ -2,7 +2,8 @@
 
 use crate::ServiceError;
 use crate::audit::AuditLog;
-use crate::config::{self, Log};
+use crate::config;
+use crate::log;
 use crate::service::Prepared;
 use clap::Parser;
 use secretum_kms::Environment;
@@ -11,7 +12,6 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 /// Encrypts, decrypts and makes data keys over HTTP and gRPC, with the key service that kms.toml names.
 #[derive(Debug, Parser)]
@@ -56,7 +56,7 @@ fn run(arguments: &Arguments) -> Result<(), ServiceError> {
         None => secretum_kms::config::find(&environment)?,
     };
     let (kms, service) = config::load(&file, &environment)?;
-    start_log(&service.log);
+    log::start(&service.log);
     hardening::forbid_core_dumps();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -75,19 +75,4 @@ fn run(arguments: &Arguments) -> Result<(), ServiceError> {
         }
         prepared.run().await
     })
-}
-
-/// Logs to standard error. RUST_LOG goes before the configured level.
-fn start_log(log: &Log) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
-        EnvFilter::new(format!("{},hyper=warn,rustls=warn,h2=warn", log.level))
-    });
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    // It can only fail where another log was started, which then goes on.
-    let _ = match log.json {
-        true => subscriber.json().try_init(),
-        false => subscriber.with_ansi(false).try_init(),
-    };
 }

@@ -5,7 +5,7 @@
 //! ends them; [`api`] turns a request into a call of [`secretum_kms::KeyManagementService`] and its
 //! result into an answer, [`grpc`] does so for the key service of SOPS and for [`data_keys`], on a
 //! [`socket`] of its own. [`audit`] is where records of operations go. [`service`] wires them,
-//! [`command`] is the command line.
+//! [`command`] is the command line, [`log`] what is logged.
 //!
 //! Must not know: how a provider does its work, and the vault.
 //!
@@ -24,6 +24,7 @@ mod error;
 pub mod fuzzing;
 mod grpc;
 mod listener;
+mod log;
 pub mod rights;
 mod service;
 mod socket;

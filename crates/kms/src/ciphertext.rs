@@ -20,7 +20,9 @@
 //! In the native form `wrapped` is the plaintext as the provider encrypted it, bound to the context by
 //! the provider itself. In the sealed form it is a data key that the provider wrapped; the plaintext
 //! is encrypted under that key, and everything from the mark to `wrapped`, and then the canonical
-//! bytes of the context, are its associated data.
+//! bytes of the context, are its associated data. Where the provider binds no context, it wrapped the
+//! data key behind a mark of eight bytes and the SHA-256 of the context's canonical bytes: so it cannot
+//! be passed off as a native ciphertext's plaintext.
 
 use crate::codec::{FormatError, Reader, Thing, put_u8, put_u16, put_u32};
 use crate::{KeyId, KeyVersion, Wrapped};

@@ -3,8 +3,10 @@
 //! It supplies the binding to a context, data keys, re-encryption and the limits. A plaintext goes to
 //! the provider itself where the provider binds the context, or there is none to bind, and takes that
 //! many bytes; else it goes under a data key that the provider wraps, in the sealed form of
-//! [`crate::Ciphertext`].
+//! [`crate::Ciphertext`]. Where the provider binds no context, that data key says which one it belongs
+//! to: `bound_key`.
 
+use crate::bound_key;
 use crate::ciphertext::Sealed;
 use crate::{
     Capabilities, Ciphertext, DataEncryptionKey, DataKeySpec, EncryptionContext, Form, Health,
@@ -37,7 +39,17 @@ impl ProviderKms {
         Self { provider, rng }
     }
 
-    /// Whether the provider itself takes this plaintext and this context.
+    /// Whether the provider itself is given this plaintext, with this context.
+    fn takes(&self, plaintext: &[u8], context: &EncryptionContext) -> bool {
+        self.is_native(plaintext.len(), context) && !self.is_bound_key(plaintext)
+    }
+
+    /// Whether these bytes are a data key's of the sealed form, which are no plaintext.
+    fn is_bound_key(&self, bytes: &[u8]) -> bool {
+        !self.provider.traits().binds_context && bound_key::looks_so(bytes)
+    }
+
+    /// Whether the provider itself takes so many bytes, and this context.
     fn is_native(&self, bytes: usize, context: &EncryptionContext) -> bool {
         let traits = self.provider.traits();
         (traits.wrap_bytes_min..=traits.wrap_bytes_max).contains(&bytes)
@@ -50,14 +62,34 @@ impl ProviderKms {
         makes && self.is_native(spec.len(), context)
     }
 
-    /// The context that the provider is given.
-    fn provided<'a>(&self, context: &'a EncryptionContext) -> &'a EncryptionContext {
-        const NONE: &EncryptionContext = &EncryptionContext::NONE;
+    /// The context is bound by the provider, or within what it wraps.
+    async fn wrap_data_key(
+        &self,
+        key: &KeyId,
+        data_key: &Key256,
+        context: &EncryptionContext,
+    ) -> Result<Wrapped> {
         if self.provider.traits().binds_context {
-            context
-        } else {
-            NONE
+            return self.provider.wrap(key, data_key.expose(), context).await;
         }
+        let bound = bound_key::join(data_key, context);
+        let none = &EncryptionContext::NONE;
+        self.provider.wrap(key, bound.expose(), none).await
+    }
+
+    /// The data key; `None` where it is none, or belongs to another context.
+    async fn unwrap_data_key(
+        &self,
+        wrapped: &Wrapped,
+        context: &EncryptionContext,
+    ) -> Result<Option<Key256>> {
+        if self.provider.traits().binds_context {
+            let opened = self.provider.unwrap(wrapped, context).await?;
+            return Ok(Key256::from_slice(opened.expose()).ok());
+        }
+        let none = &EncryptionContext::NONE;
+        let opened = self.provider.unwrap(wrapped, none).await?;
+        Ok(bound_key::part(opened.expose(), context))
     }
 
     fn ciphertext(&self, wrapped: Wrapped) -> Result<Ciphertext> {
@@ -83,8 +115,7 @@ impl ProviderKms {
         context: &EncryptionContext,
     ) -> Result<Ciphertext> {
         let data_key = Key256::random(self.rng.as_ref())?;
-        let provided = self.provided(context);
-        let wrapped = self.provider.wrap(key, data_key.expose(), provided).await?;
+        let wrapped = self.wrap_data_key(key, &data_key, context).await?;
         let ciphertext = self.ciphertext(wrapped)?;
         let nonce = random_bytes(self.rng.as_ref())?;
         let aad = associated_data(&ciphertext, context);
@@ -101,9 +132,8 @@ impl ProviderKms {
         let not_authentic = || KmsError::NotAuthentic {
             key: ciphertext.key().clone(),
         };
-        let provided = self.provided(context);
-        let data_key = self.provider.unwrap(ciphertext.wrapped(), provided).await?;
-        let data_key = Key256::from_slice(data_key.expose()).map_err(|_| not_authentic())?;
+        let opened = self.unwrap_data_key(ciphertext.wrapped(), context).await?;
+        let data_key = opened.ok_or_else(not_authentic)?;
         let aad = associated_data(ciphertext, context);
         match Aes256Gcm::new(&data_key)?.open(sealed.nonce, &aad, &sealed.bytes) {
             Ok(plaintext) => Ok(SecretBytes::new(plaintext)),
@@ -151,7 +181,7 @@ impl KeyManagementService for ProviderKms {
                 limit: PLAINTEXT_BYTES_MAX,
             });
         }
-        if self.is_native(plaintext.len(), context) {
+        if self.takes(plaintext, context) {
             let wrapped = self.provider.wrap(key, plaintext, context).await?;
             return self.ciphertext(wrapped);
         }
@@ -167,13 +197,19 @@ impl KeyManagementService for ProviderKms {
         if let Some(sealed) = ciphertext.sealed() {
             return self.unseal(ciphertext, sealed, context).await;
         }
+        let not_authentic = || KmsError::NotAuthentic {
+            key: ciphertext.key().clone(),
+        };
         if !self.provider.traits().binds_context && !context.is_empty() {
             // It was made without a context, which is another one than this.
-            return Err(KmsError::NotAuthentic {
-                key: ciphertext.key().clone(),
-            });
+            return Err(not_authentic());
         }
-        self.provider.unwrap(ciphertext.wrapped(), context).await
+        let opened = self.provider.unwrap(ciphertext.wrapped(), context).await?;
+        // The data key of a sealed ciphertext, taken out of it, would open that one without its context.
+        if self.is_bound_key(opened.expose()) {
+            return Err(not_authentic());
+        }
+        Ok(opened)
     }
 
     async fn generate_data_key(

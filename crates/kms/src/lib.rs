@@ -19,6 +19,7 @@
 //!                                 re-encryption, limits
 //! ```
 
+mod bound_key;
 mod ciphertext;
 mod codec;
 #[cfg(any(

@@ -35,7 +35,8 @@ pub struct Traits {
     pub binds_context: bool,
     /// The fewest bytes that [`Provider::wrap`] takes: 0, or 1 where the service encrypts nothing empty.
     pub wrap_bytes_min: usize,
-    /// The most bytes that [`Provider::wrap`] takes. At least 32, the length of a data key.
+    /// The most bytes that [`Provider::wrap`] takes. At least 32, the length of a data key; 72 where it
+    /// binds no context, for the context's digest goes with the data key then.
     pub wrap_bytes_max: usize,
     /// Who makes the bytes of data keys.
     pub data_keys: SuppliedBy,

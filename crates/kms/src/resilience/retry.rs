@@ -110,7 +110,8 @@ impl Wrapper for RetryKms {
             let delay = self
                 .delay(failed)
                 .max(error.retry_after().unwrap_or_default());
-            if Instant::now() + delay >= deadline {
+            // A service may ask for any wait, also for one that no clock reaches the end of.
+            if delay >= deadline.saturating_duration_since(Instant::now()) {
                 return Err(error);
             }
             sleep(delay).await;

@@ -1,10 +1,14 @@
 //! [`TimeoutKms`]: no try without an end.
 
 use super::{Call, Wrapper};
-use crate::{KeyManagementService, KmsError, Result};
+use crate::{KeyManagementService, KmsError, KmsOperation, Result};
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What a rotation has at least: a service may make the new version behind its answer, which is waited
+/// for, and one that is cut off leaves a version that never encrypts.
+const ROTATION_LIMIT_MIN: Duration = Duration::from_secs(20);
 
 /// Ends each call after a time.
 #[derive(Debug, Clone)]
@@ -14,7 +18,7 @@ pub struct TimeoutKms {
 }
 
 impl TimeoutKms {
-    /// Calls of this service end after `limit`.
+    /// Calls of this service end after `limit`; rotations not before 20 seconds.
     pub fn new(inner: Arc<dyn KeyManagementService>, limit: Duration) -> Self {
         Self { inner, limit }
     }
@@ -25,16 +29,20 @@ impl Wrapper for TimeoutKms {
         self.inner.as_ref()
     }
 
-    async fn around<'a, T, A>(&self, _: Call<'_>, attempt: A) -> Result<T>
+    async fn around<'a, T, A>(&self, call: Call<'_>, attempt: A) -> Result<T>
     where
         T: Send + 'a,
         A: Fn() -> BoxFuture<'a, Result<T>> + Send + Sync,
     {
-        let outcome = tokio::time::timeout(self.limit, attempt()).await;
+        let limit = match call.operation {
+            KmsOperation::RotateKey => self.limit.max(ROTATION_LIMIT_MIN),
+            _ => self.limit,
+        };
+        let outcome = tokio::time::timeout(limit, attempt()).await;
         outcome.unwrap_or_else(|_| {
             Err(KmsError::Timeout {
                 provider: self.inner.capabilities().provider,
-                after: self.limit,
+                after: limit,
             })
         })
     }

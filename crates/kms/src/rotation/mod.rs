@@ -7,8 +7,13 @@
 //!    there now;
 //! 2. the key is rotated;
 //! 3. each data key of an older version is wrapped anew, the new form opened and compared with the
-//!    old one, and put in its place only if the old one still stands there;
+//!    old one, and put in its place only if the old one still stands there, and the new form names the
+//!    new version;
 //! 4. behind each batch it is written down how far it came.
+//!
+//! A service may go on to encrypt under the old version for a while, Cloud KMS for up to three hours.
+//! What it would wrap so is left as it is, the rotation stops at the end, and goes through all of it
+//! again when it is asked for again.
 //!
 //! Stopped anywhere, it goes on from what is written down: the key is not rotated a second time, and no
 //! data key is lost, since the old form is replaced by one that was opened, or by none.
@@ -55,6 +60,19 @@ pub enum RotationError {
         #[source]
         source: StoreError,
     },
+    /// The key service does not encrypt under the new version everywhere yet.
+    #[error(
+        "the rotation of `{key}` left {left} data keys, for the key service still encrypts under an older \
+         version than `{version}`; start it again later, with some services in a few hours"
+    )]
+    NewVersionPending {
+        /// The key.
+        key: KeyId,
+        /// Its new version.
+        version: String,
+        /// How many data keys are still under an older one.
+        left: u64,
+    },
 }
 
 /// Rotates keys, on demand and by schedule, and wraps stored data keys anew.
@@ -73,6 +91,8 @@ enum Rewrapped {
     Untouched,
     /// It cannot be wrapped anew: it does not open.
     Failed,
+    /// The service still encrypts under an older version.
+    Left,
 }
 
 impl KeyRotationManager {
@@ -225,6 +245,17 @@ impl KeyRotationManager {
             under_way.after = Some(after);
             progress(&under_way);
         }
+        if under_way.left > 0 {
+            let error = RotationError::NewVersionPending {
+                key: key.clone(),
+                version: under_way.version.clone().unwrap_or_default(),
+                left: under_way.left,
+            };
+            under_way.begin_again();
+            state.under_way = Some(under_way);
+            self.save(key, &state).await?;
+            return Err(error);
+        }
         state.under_way = None;
         state.rotated_at = Some(self.clock.now());
         self.save(key, &state).await?;
@@ -258,11 +289,29 @@ impl KeyRotationManager {
             Err(error) if concerns_one_data_key(&error) => return Ok(Rewrapped::Failed),
             Err(error) => return Err(of_kms(key)(error)),
         };
+        let is_newest = self.is_newest(new.key_version(), newest.as_ref(), &meant);
+        if !is_newest.await.map_err(of_kms(key))? {
+            return Ok(Rewrapped::Left);
+        }
         let replaced = self.store.replace(&stored.id, old, &new).await;
         Ok(match replaced.map_err(of_store(key))? {
             true => Rewrapped::Done,
             false => Rewrapped::Untouched,
         })
+    }
+
+    /// Whether a new form is under the version that is meant, or one that the key was given since. A
+    /// service that tells no versions cannot be asked.
+    async fn is_newest(
+        &self,
+        version: &KeyVersion,
+        newest: Option<&KeyVersion>,
+        key: &KeyId,
+    ) -> crate::Result<bool> {
+        if version.as_str().is_empty() || Some(version) == newest {
+            return Ok(true);
+        }
+        Ok(self.kms.key_info(key).await?.version == *version)
     }
 
     async fn load(&self, key: &KeyId) -> Result<RotationState, RotationError> {

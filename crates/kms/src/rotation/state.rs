@@ -36,6 +36,10 @@ pub struct RotationProgress {
     pub failed: u64,
     /// The ids of the first [`FAILURES_TOLD_MAX`] of those.
     pub failures: Vec<String>,
+    /// Data keys that the service would have wrapped under an older version again. They are visited
+    /// once more.
+    #[serde(default)]
+    pub left: u64,
 }
 
 /// What a rotation did.
@@ -70,7 +74,17 @@ impl RotationProgress {
             untouched: 0,
             failed: 0,
             failures: Vec::new(),
+            left: 0,
         }
+    }
+
+    /// Every data key is visited once more; what was wrapped anew so far stays counted.
+    pub(super) fn begin_again(&mut self) {
+        self.after = None;
+        self.untouched = 0;
+        self.failed = 0;
+        self.failures.clear();
+        self.left = 0;
     }
 
     /// The key that is rotated, which was asked for by the name `asked`.
@@ -89,6 +103,7 @@ impl RotationProgress {
                     self.failures.push(id.to_owned());
                 }
             }
+            Rewrapped::Left => self.left += 1,
         }
     }
 

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use tempfile::TempDir;
 
 mod aliases;
+mod late;
 mod lying;
 
 /// Counts down to the call that fails: before it did anything, or after.

@@ -119,12 +119,7 @@ pub(super) fn fault(error: AzureError, timeout: Duration) -> Fault {
 /// What the service itself said.
 fn of_service(status: u16, answer: Option<&RawResponse>) -> Fault {
     let provider = NAME;
-    let retry_after = answer
-        .and_then(|answer| {
-            let name = HeaderName::from_static("retry-after");
-            answer.headers().get_optional_str(&name)?.parse().ok()
-        })
-        .map(Duration::from_secs);
+    let retry_after = answer.and_then(retry_after);
     let body = answer.map(|answer| answer.body().as_ref());
     let told = body.and_then(|body| serde_json::from_slice::<Refusal>(body).ok());
     let Some(Refusal { error: told }) = told else {
@@ -146,6 +141,12 @@ fn of_service(status: u16, answer: Option<&RawResponse>) -> Fault {
         (500..=599, _) => unavailable(reason, None),
         _ => KmsError::Refused { provider, reason },
     })
+}
+
+fn retry_after(answer: &RawResponse) -> Option<Duration> {
+    let name = HeaderName::from_static("retry-after");
+    let seconds = answer.headers().get_optional_str(&name)?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 /// What answers without a code is a proxy on the way, or something else altogether.
@@ -174,6 +175,9 @@ fn of_way(error: AzureError, credential: bool, timeout: Duration) -> KmsError {
     if of_network.is_some_and(reqwest::Error::is_timeout) {
         return timed_out(timeout);
     }
+    if let Some(fault) = of_authority(&error).filter(|_| credential) {
+        return fault;
+    }
     let unreached = of_network.is_some();
     let innermost = causes(&error).last().map(ToString::to_string);
     let reason = shown(&innermost.unwrap_or_default());
@@ -190,6 +194,30 @@ fn of_way(error: AzureError, credential: bool, timeout: Duration) -> KmsError {
             provider: NAME,
             reason,
         },
+    }
+}
+
+/// What may pass where tokens are given out; it says nothing of the credentials.
+fn of_authority(error: &AzureError) -> Option<KmsError> {
+    let mut azure = causes(error).filter_map(|cause| cause.downcast_ref::<AzureError>());
+    let (status, answer) = azure.find_map(|cause| match cause.kind() {
+        ErrorKind::HttpResponse {
+            status,
+            raw_response,
+            ..
+        } => Some((u16::from(*status), raw_response.as_deref())),
+        _ => None,
+    })?;
+    match status {
+        429 => Some(KmsError::Throttled {
+            provider: NAME,
+            retry_after: answer.and_then(retry_after),
+        }),
+        408 | 500..=599 => {
+            let reason = format!("what gives out its tokens answers with status {status}");
+            Some(unavailable(reason, None))
+        }
+        _ => None,
     }
 }
 

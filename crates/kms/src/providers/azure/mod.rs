@@ -187,7 +187,8 @@ impl AzureProvider {
         found.map_err(|fault| fault.of_key(&key.asked))
     }
 
-    /// The version that opens: the one of the ciphertext, or the newest where it was made elsewhere.
+    /// The version that opens: the one of the ciphertext; where it was made elsewhere, the one that its
+    /// key names, or the newest. Only for that one the key is looked at, which is a right of its own.
     async fn version_of(&self, key: &Resource, wrapped: &Wrapped) -> Result<KeyVersion> {
         let version = wrapped.version.as_str();
         if name::is_version(version) {
@@ -196,6 +197,9 @@ impl AzureProvider {
         if !version.is_empty() {
             // It would stand in the path of the request.
             return Err(Fault::NotFound.of_decryption(&key.asked, &wrapped.version));
+        }
+        if let Some(pinned) = key.version.as_deref().and_then(KeyVersion::new) {
+            return Ok(pinned);
         }
         let found = self.get(key).await?;
         key.version_in(found.key.and_then(|key| key.kid).as_deref())
@@ -341,6 +345,15 @@ impl Provider for AzureProvider {
 
     async fn rotate(&self, key: &KeyId) -> Result<KeyInfo> {
         let resource = self.vault.find(key)?;
+        if resource.version.is_some() {
+            // It would go on to encrypt under that version, and be rotated again and again.
+            return Err(KmsError::Refused {
+                provider: NAME,
+                reason: format!(
+                    "`{key}` names a version, and a rotation makes another one; leave the version out"
+                ),
+            });
+        }
         let client = self.session.client().await?;
         let request = async { client.rotate_key(&resource.name, None).await?.into_model() };
         let made = self.session.ask(request).await;

@@ -64,7 +64,9 @@ impl Resource {
     pub(super) fn version_in(&self, identifier: Option<&str>) -> Result<KeyVersion> {
         let version = identifier.and_then(|identifier| {
             let (key, version) = identifier.rsplit_once('/')?;
-            let is_own = key.ends_with(&format!("/keys/{}", self.name));
+            let (_, name) = key.rsplit_once("/keys/")?;
+            // The service takes names in any case, and gives them as they were created.
+            let is_own = name.eq_ignore_ascii_case(&self.name);
             (is_own && is_version(version)).then(|| KeyVersion::new(version))?
         });
         version.ok_or_else(|| KmsError::BadAnswer {
@@ -147,6 +149,8 @@ mod tests {
     fn versions_are_those_of_the_key() {
         let key = find("app").unwrap();
         let version = key.version_in(Some("https://v.example/keys/app/0a"));
+        assert_eq!(version.unwrap().as_str(), "0a");
+        let version = key.version_in(Some("https://v.example/keys/APP/0a"));
         assert_eq!(version.unwrap().as_str(), "0a");
         for other in [
             None,

@@ -62,12 +62,14 @@ async fn a_service_that_names_its_time_is_given_it() {
     let began = Instant::now();
     encrypt(&retrying(&inner, even())).await.unwrap();
     assert_eq!(began.elapsed(), seconds(20));
-    // Beyond the deadline there is no waiting at all.
-    let inner = Weathered::new([throttled(Some(seconds(30)))]);
-    let began = Instant::now();
-    let outcome = encrypt(&retrying(&inner, even())).await;
-    assert!(matches!(outcome, Err(KmsError::Throttled { .. })));
-    assert_eq!(began.elapsed(), Duration::ZERO);
+    // Beyond the deadline there is no waiting at all, however far beyond.
+    for asked in [30, u64::MAX] {
+        let inner = Weathered::new([throttled(Some(seconds(asked)))]);
+        let began = Instant::now();
+        let outcome = encrypt(&retrying(&inner, even())).await;
+        assert!(matches!(outcome, Err(KmsError::Throttled { .. })));
+        assert_eq!((began.elapsed(), inner.calls()), (Duration::ZERO, 1));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,6 +118,23 @@ async fn a_try_that_hangs_is_ended() {
     let outcome = encrypt(&kms).await;
     assert!(matches!(outcome, Err(KmsError::Timeout { after, .. }) if after == seconds(5)));
     assert_eq!(began.elapsed(), seconds(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_has_its_own_time() {
+    for (limit, after) in [(3, 20), (60, 60)] {
+        let inner = Weathered::new([Weather::Slow(seconds(after - 1))]);
+        let kms = TimeoutKms::new(Arc::clone(&inner) as _, seconds(limit));
+        let outcome = kms.rotate_key(&id("k")).await;
+        // Keys without a file are not rotated.
+        assert!(matches!(outcome, Err(KmsError::Unsupported { .. })));
+        inner.expect(Weather::Slow(seconds(after + 1)));
+        let outcome = kms.rotate_key(&id("k")).await;
+        let Err(KmsError::Timeout { after: told, .. }) = outcome else {
+            panic!("it ended with {outcome:?}");
+        };
+        assert_eq!(told, seconds(after));
+    }
 }
 
 #[tokio::test(start_paused = true)]

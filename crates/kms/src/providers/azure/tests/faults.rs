@@ -9,6 +9,10 @@ use azure_core::http::{RawResponse, StatusCode};
 
 /// The error of an answer, as the client gives it.
 fn seen(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Fault {
+    fault(answered(status, headers, body), TIMEOUT)
+}
+
+fn answered(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> AzureError {
     let status = StatusCode::from(status);
     let mut head = Headers::new();
     for (name, value) in headers {
@@ -20,7 +24,26 @@ fn seen(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Fa
         error_code: None,
         raw_response: Some(Box::new(answer)),
     };
-    fault(AzureError::with_message(kind, "refused"), TIMEOUT)
+    AzureError::with_message(kind, "refused")
+}
+
+#[test]
+fn an_outage_where_tokens_are_given_out_says_nothing_of_the_credentials() {
+    for (status, kind) in [
+        (400, "credentials"),
+        (401, "credentials"),
+        (408, "unavailable"),
+        (429, "throttled"),
+        (500, "unavailable"),
+        (503, "unavailable"),
+    ] {
+        let answer = answered(status, &[("retry-after", "7")], "{}");
+        let error = AzureError::with_error(ErrorKind::Credential, answer, "no token");
+        let refused = fault(error, TIMEOUT).without_key();
+        assert_eq!(refused.kind(), kind, "{status}: {refused}");
+        let wait = (status == 429).then(|| Duration::from_secs(7));
+        assert_eq!(refused.retry_after(), wait, "{status}");
+    }
 }
 
 fn refusal(code: &str, inner: Option<&str>) -> String {
@@ -102,6 +125,37 @@ async fn servers_that_are_none_are_told() {
         assert_eq!(refused.kind(), kind, "{url}: {refused} {refused:?}");
         assert!(!format!("{refused} {refused:?}").contains("planted"));
     }
+}
+
+#[tokio::test]
+async fn a_version_that_is_named_is_not_looked_up() {
+    // Whoever is asked here is not there.
+    let url = crate::test_answers::nobody().replace("http://", "https://");
+    let provider = at(url, Duration::from_millis(500));
+    let of = |key: &str, version: &str| {
+        let wrapped = Wrapped {
+            key: id(key),
+            version: KeyVersion::new(version).unwrap(),
+            bytes: vec![1],
+        };
+        let resource = provider.vault.find(&wrapped.key).unwrap();
+        let provider = &provider;
+        async move { provider.version_of(&resource, &wrapped).await }
+    };
+    for (key, version, opens) in [("k/0a", "", "0a"), ("k/0a", "0b", "0b"), ("k", "0b", "0b")] {
+        assert_eq!(of(key, version).await.unwrap().as_str(), opens);
+    }
+    let refused = of("k", "").await.unwrap_err();
+    assert_eq!(refused.kind(), "unavailable", "{refused}");
+}
+
+#[tokio::test]
+async fn a_pinned_key_is_not_rotated() {
+    let url = crate::test_answers::nobody().replace("http://", "https://");
+    let provider = at(url, Duration::from_millis(500));
+    let refused = provider.rotate(&id("k/0a")).await.unwrap_err();
+    assert_eq!(refused.kind(), "refused");
+    assert!(refused.to_string().contains("`k/0a` names a version"));
 }
 
 #[test]

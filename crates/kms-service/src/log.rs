@@ -1,0 +1,118 @@
+//! The log on standard error: what is written, and what never is.
+
+use crate::config::Log;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, filter};
+
+/// How the crates of the clouds' libraries begin. Below `info` they write whole requests: plaintexts in
+/// base64, and tokens.
+const CLOUDS: [&str; 5] = ["aws_", "azure_", "gaxi", "google_cloud_", "typespec"];
+
+/// Logs to standard error. RUST_LOG goes before the configured level; neither opens what is secret.
+pub(crate) fn start(log: &Log) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| configured(log));
+    // It can only fail where another log was started, which then goes on.
+    let _ = match log.json {
+        true => {
+            let lines = tracing_subscriber::fmt::layer().json();
+            tracing_subscriber::registry()
+                .with(filter)
+                .with(filter::filter_fn(is_fit))
+                .with(lines.with_writer(std::io::stderr))
+                .try_init()
+        }
+        false => text(filter, std::io::stderr).try_init(),
+    };
+}
+
+fn configured(log: &Log) -> EnvFilter {
+    EnvFilter::new(format!("{},hyper=warn,rustls=warn,h2=warn", log.level))
+}
+
+fn text<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false);
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(filter::filter_fn(is_fit))
+        .with(lines.with_writer(writer))
+}
+
+/// A filter of its own, for one of RUST_LOG can name a module, and would go before what names its crate.
+fn is_fit(metadata: &Metadata<'_>) -> bool {
+    let names_cloud = |text: &str| CLOUDS.iter().any(|cloud| text.starts_with(cloud));
+    let of_cloud =
+        names_cloud(metadata.target()) || metadata.module_path().is_some_and(names_cloud);
+    !of_cloud || *metadata.level() <= Level::INFO
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    /// `planted`, as the library of AWS has it in a request.
+    const PLANTED: &str = "cGxhbnRlZA==";
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is written when each library shows a request, as it does at its own level.
+    fn said(filter: EnvFilter) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = text(filter, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::trace!(target: "aws_smithy_runtime::client::orchestrator", request = PLANTED);
+            tracing::trace!(target: "aws_runtime::auth::sigv4", request = PLANTED);
+            tracing::debug!(target: "google_cloud_kms_v1::tracing", request = PLANTED);
+            tracing::debug!(target: "google_cloud_gax_internal::observability", PLANTED);
+            tracing::debug!(target: "typespec_client_core::http", request = PLANTED);
+            tracing::debug!(target: "azure_core::http", request = PLANTED);
+            tracing::warn!(target: "aws_config::profile", "a warning of theirs");
+            tracing::trace!("a line of ours");
+        });
+        let bytes = lines.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn libraries_of_clouds_show_no_request_at_any_level() {
+        for level in ["info", "debug", "trace"] {
+            let json = false;
+            let level = level.to_owned();
+            let said = said(configured(&Log { json, level }));
+            assert!(!said.contains(PLANTED), "{said}");
+            assert!(said.contains("a warning of theirs"), "{said}");
+        }
+    }
+
+    #[test]
+    fn no_filter_of_the_caller_opens_them() {
+        for directives in [
+            "trace",
+            "trace,aws_smithy_runtime::client::orchestrator=trace",
+            "trace,google_cloud_kms_v1::tracing=trace,typespec_client_core=trace",
+        ] {
+            let said = said(EnvFilter::new(directives));
+            assert!(!said.contains(PLANTED), "{directives}: {said}");
+            assert!(said.contains("a line of ours"), "{directives}: {said}");
+        }
+    }
+}
