@@ -11,6 +11,9 @@
 //! torn ends are told apart (see [`recover`]), and memory holds a bounded cache and one mark for
 //! each 64 KiB of log.
 //!
+//! A segment's file is longer than its frames: zeros stand behind the last one, so that most syncs need
+//! not make a new length durable.
+//!
 //! After each sync that leaves nobody in line, an empty frame says so without being synced itself:
 //! should the process die and the last record then be damaged, it is known to have been there.
 

@@ -184,9 +184,14 @@ fn read_frames(
     }
 }
 
-/// Cuts off what a crash tore at the end of the last segment; refuses damage.
+/// Cuts off what a crash tore at the end of the last segment; refuses damage. The zeros that the writer put
+/// there for later frames stay.
 fn mend_end(state: &State, segment: &Segment, length: u64, tail: bool) -> Result<()> {
     let at = segment.bytes;
+    if is_room(segment, length)? {
+        // Where a segment has a successor, that one says where it ends.
+        return Ok(());
+    }
     let damage = || corrupt(&segment.path, format!("the record at {at} cannot be read"));
     if !tail || synced_later(segment, length)? {
         return Err(damage());
@@ -201,6 +206,26 @@ fn mend_end(state: &State, segment: &Segment, length: u64, tail: bool) -> Result
     let io = |error| explain(&segment.path, error);
     segment.file.set_len(at).map_err(io)?;
     segment.file.sync_all().map_err(io)
+}
+
+/// Whether nothing but zeros stands behind the last frame.
+fn is_room(segment: &Segment, length: u64) -> Result<bool> {
+    let io = |error| explain(&segment.path, error);
+    let mut at = segment.bytes;
+    let mut window = vec![0; SEARCH_BYTES];
+    while at < length {
+        let bytes = usize::try_from(length - at).unwrap_or(usize::MAX);
+        let window = match window.get_mut(..bytes) {
+            Some(rest) => rest,
+            None => &mut window,
+        };
+        segment.file.read_at(at, window).map_err(io)?;
+        if window.iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        at += window.len() as u64;
+    }
+    Ok(true)
 }
 
 /// Whether a frame behind the end says that more than what was read had been synced.

@@ -1,6 +1,6 @@
 //! The thread that writes the log.
 
-use super::super::disk::{DiskLock, Open};
+use super::super::disk::{DiskFile, DiskLock, Open};
 use super::super::failure::explain;
 use super::format::{FRAME_HEAD_BYTES, Facts, Head, Place, seal_frame};
 use super::segment::Segment;
@@ -22,7 +22,15 @@ pub(super) struct Writer {
     /// How much of the last segment is synced. The mark at its end is not, so that no later frame
     /// may count on it.
     synced: u64,
+    /// The length of the last segment's file: zeros stand between its last frame and here.
+    room: u64,
 }
+
+/// So many zeros are written behind a frame that the file has no room for.
+///
+/// A sync of a file that has grown makes its length durable too, which takes a journal of the file system
+/// many times as long as the data. So the file grows once for many frames.
+const ROOM_BYTES: u64 = 1024 * 1024;
 
 /// Makes a segment: it has its name only when its head is durable.
 pub(super) fn create_segment(
@@ -75,13 +83,17 @@ impl Writer {
     pub(super) fn new(log: Arc<Log>, lock: Arc<DiskLock>) -> Self {
         let state = log.state.lock();
         let facts = state.facts;
-        let synced = state.segments.back().map_or(0, |segment| segment.bytes);
+        let segment = state.segments.back();
+        let synced = segment.map_or(0, |segment| segment.bytes);
+        // Where it cannot be told, the next frame makes room.
+        let room = segment.and_then(|segment| segment.file.len().ok());
         drop(state);
         Self {
             log,
             _lock: lock,
             facts,
             synced,
+            room: room.unwrap_or_default(),
         }
     }
 
@@ -170,7 +182,7 @@ impl Writer {
         })
     }
 
-    fn write(&self, flight: &Flight) -> Result<()> {
+    fn write(&mut self, flight: &Flight) -> Result<()> {
         let Segment { file, path, .. } = &flight.segment;
         if let Err(error) = file.write_at(flight.offset, &flight.data) {
             // What part of it was written must not come back as a record.
@@ -182,12 +194,28 @@ impl Writer {
                 },
             });
         }
+        self.make_room(&**file, flight.offset + flight.data.len() as u64);
         file.sync().map_err(|error| {
             let reason = explain(path, error).to_string();
             StorageError::Stopped {
                 reason: format!("a write could not be made durable: {reason}"),
             }
         })
+    }
+
+    /// Writes zeros behind a frame that ends here, where the file ends too. They are synced with it.
+    fn make_room(&mut self, file: &dyn DiskFile, end: u64) {
+        if end <= self.room {
+            return;
+        }
+        // A segment is closed where it is full.
+        let upto = (end + ROOM_BYTES).min(self.log.config.segment_bytes.max(end));
+        let zeros = vec![0; usize::try_from(upto - end).unwrap_or_default()];
+        self.room = match file.write_at(end, &zeros) {
+            Ok(()) => upto,
+            // On a disk that is nearly full, frames have what is left.
+            Err(_) => end,
+        };
     }
 
     fn written(&mut self, chunks: &[Chunk], synced: u64) {
@@ -235,6 +263,7 @@ impl Writer {
         let segment = segment.clone();
         state.previous = checksum;
         drop(state);
+        self.room = self.room.max(segment.bytes);
         let written = segment.file.write_at(offset, &frame);
         written.map_err(|error| explain(&segment.path, error))
     }
@@ -242,6 +271,7 @@ impl Writer {
     fn rotate(&mut self, number: u64, bytes: u64) -> Result<()> {
         let segment = create_segment(&self.log.config, number + 1, bytes, self.facts)?;
         self.synced = segment.bytes;
+        self.room = segment.bytes;
         let mut state = self.log.state.lock();
         state.segments.push_back(segment);
         state.previous = 0;

@@ -50,11 +50,16 @@ async fn a_log_that_ends_anywhere_in_its_last_record_opens_without_it() {
     let after = disk.image();
     drop(storage.close().await);
     let path = log_files(&after).pop().unwrap();
-    let (start, whole) = (before.content(&path).len(), after.content(&path));
-    assert!(whole.len() > start);
-    for cut in start..=whole.len() {
+    let (start, whole) = (end_of_frames(&before.content(&path)), after.content(&path));
+    let end = end_of_frames(&whole);
+    assert!(whole.len() > end && end > start);
+    // The rest of it is missing, or is the zeros that stood there before it.
+    let torn = (start..=end).flat_map(|cut| [(cut, cut), (cut, whole.len())]);
+    for (cut, length) in torn {
         let image = after.image();
-        image.set_content(&path, whole[..cut].to_vec());
+        let mut content = whole[..cut].to_vec();
+        content.resize(length, 0);
+        image.set_content(&path, content);
         let storage = open(&image, without_checkpoints()).await.unwrap();
         acknowledged(&storage, &image.notes()).await.unwrap();
         let read = storage.get(&last).await.unwrap();
@@ -78,7 +83,7 @@ async fn a_flipped_byte_of_the_log_is_refused_by_name() {
     let storage = open(&disk, without_checkpoints()).await.unwrap();
     write(&storage, &disk, 0, 0..6).await.unwrap();
     let path = log_files(&disk).pop().unwrap();
-    let synced = disk.image().content(&path).len();
+    let synced = end_of_frames(&disk.image().content(&path));
     write(&storage, &disk, 0, 6..7).await.unwrap();
     // Until its mark stands behind it, damage near the end cannot be told from a torn write.
     let image = marked(&disk, &path).await;
@@ -102,9 +107,24 @@ async fn a_flipped_byte_of_the_log_is_refused_by_name() {
     }
 }
 
+/// Where the frames of a segment end, and the zeros begin that are room for more.
+fn end_of_frames(log: &[u8]) -> usize {
+    let length = |at: usize| {
+        let bytes = log.get(at..)?.first_chunk::<4>()?;
+        usize::try_from(u32::from_le_bytes(*bytes)).ok()
+    };
+    // The segment's head: magic, version, length of its body, the body, a checksum.
+    let mut end = 16 + length(12).unwrap() + 4;
+    while log.get(end..).is_some_and(|rest| rest.starts_with(b"SVFR")) {
+        end += 24 + length(end + 4).unwrap();
+    }
+    end
+}
+
 /// The mark behind a commit: an empty frame, which says that what is before it was synced.
 fn ends_with_mark(log: &[u8]) -> bool {
-    log.last_chunk::<24>()
+    log[..end_of_frames(log)]
+        .last_chunk::<24>()
         .is_some_and(|mark| mark.starts_with(b"SVFR\0\0\0\0"))
 }
 
@@ -133,7 +153,7 @@ async fn a_flipped_byte_of_the_last_acknowledged_record_is_refused_by_name() {
     let whole = image.content(&path);
     for back in 25..400 {
         let mut bytes = whole.clone();
-        let at = bytes.len() - back;
+        let at = end_of_frames(&bytes) - back;
         bytes[at] ^= 1;
         let damaged = image.image();
         damaged.set_content(&path, bytes);

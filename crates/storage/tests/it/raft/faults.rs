@@ -78,8 +78,9 @@ async fn a_write_that_did_not_fit_was_not_applied() {
         .await
         .unwrap();
     disk.world().room = Some(10);
+    // More than the log has room for without growing.
     let refused = storage
-        .commit(Batch::new().put(key.clone(), "2"))
+        .commit(Batch::new().put(key.clone(), "2".repeat(64 << 10)))
         .await
         .unwrap_err();
     assert!(matches!(&refused, StorageError::Full { path } if path.starts_with("/data/log")));
