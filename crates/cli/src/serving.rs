@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use secretum_client::Environment;
 use secretum_core::{Core, CoreConfig, DeclaredDevice, NodeFacts, OpenCeremonies};
 use secretum_crypto::{SystemClock, SystemRng};
-use secretum_process::{Supervisor, hardening};
+use secretum_process::{LogGuard, Supervisor, hardening, log_lines};
 use secretum_server::{ListenerConfig, Server, Signals, Traces, logging};
 use secretum_storage::Storage;
 use std::sync::Arc;
@@ -43,16 +43,16 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(|error| Failure::local(format!("the runtime cannot start: {error}")))
 }
 
-fn start_logging(level: &str, json: bool) {
-    logging::start(
-        level,
-        if json {
-            logging::Format::Json
-        } else {
-            logging::Format::Text
-        },
-    );
+/// Logs until what comes back is dropped.
+fn start_logging(level: &str, json: bool) -> LogGuard {
+    let format = match json {
+        true => logging::Format::Json,
+        false => logging::Format::Text,
+    };
+    let (lines, guard) = log_lines();
+    logging::start(level, format, lines);
     hardening::forbid_core_dumps();
+    guard
 }
 
 /// A core's configuration where everything is as usual.

@@ -56,7 +56,7 @@ fn run(arguments: &Arguments) -> Result<(), ServiceError> {
         None => secretum_kms::config::find(&environment)?,
     };
     let (kms, service) = config::load(&file, &environment)?;
-    log::start(&service.log);
+    let _log = log::start(&service.log);
     hardening::forbid_core_dumps();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -1,6 +1,7 @@
 //! The log on standard error: what is written, and what never is.
 
 use crate::config::Log;
+use secretum_process::{LogGuard, log_lines};
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -11,8 +12,10 @@ use tracing_subscriber::{EnvFilter, filter};
 /// base64, and tokens.
 const CLOUDS: [&str; 5] = ["aws_", "azure_", "gaxi", "google_cloud_", "typespec"];
 
-/// Logs to standard error. RUST_LOG goes before the configured level; neither opens what is secret.
-pub(crate) fn start(log: &Log) {
+/// Logs to standard error until what comes back is dropped. RUST_LOG goes before the configured level;
+/// neither opens what is secret.
+pub(crate) fn start(log: &Log) -> LogGuard {
+    let (out, guard) = log_lines();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| configured(log));
     // It can only fail where another log was started, which then goes on.
     let _ = match log.json {
@@ -21,11 +24,12 @@ pub(crate) fn start(log: &Log) {
             tracing_subscriber::registry()
                 .with(filter)
                 .with(filter::filter_fn(is_fit))
-                .with(lines.with_writer(std::io::stderr))
+                .with(lines.with_writer(out))
                 .try_init()
         }
-        false => text(filter, std::io::stderr).try_init(),
+        false => text(filter, out).try_init(),
     };
+    guard
 }
 
 fn configured(log: &Log) -> EnvFilter {

@@ -1,4 +1,4 @@
-//! Structured logs on standard error.
+//! Structured logs.
 
 use parking_lot::Mutex;
 use secretum_core::LogLevels;
@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::{EnvFilter, reload};
 
 /// How a log line looks.
@@ -64,14 +65,17 @@ impl Levels {
     }
 }
 
-/// Starts logging at a level (`trace`, `debug`, `info`, `warn`, `error`, `off`). A second call does
-/// nothing.
-pub fn start(level: &str, format: Format) {
+/// Starts logging to `lines` at a level (`trace`, `debug`, `info`, `warn`, `error`, `off`). A second call
+/// does nothing.
+pub fn start<W>(level: &str, format: Format, lines: W)
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let mut levels = LEVELS.lock();
     level.clone_into(&mut levels.configured);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(levels.filter())
-        .with_writer(std::io::stderr);
+        .with_writer(lines);
     // Only the first call of a process takes effect; tests make several.
     let (started, set_level): (_, SetLevel) = match format {
         Format::Text => {

@@ -21,7 +21,7 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
         return Ok(());
     };
     let level = arguments.log_level.unwrap_or_default().name();
-    start_logging(level, arguments.log_format == Some(LogFormat::Json));
+    let _log = start_logging(level, arguments.log_format == Some(LogFormat::Json));
     let certificate = if dev.tls {
         Some(Certificate::make()?)
     } else {

@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &ServerArguments, environment: &Environment) -> Res
     }
     let level = arguments.log_level.unwrap_or(config.log_level).name();
     let format = arguments.log_format.unwrap_or(config.log_format);
-    start_logging(level, format == LogFormat::Json);
+    let _log = start_logging(level, format == LogFormat::Json);
     set_requests_level(&config);
     for warning in &warnings {
         tracing::warn!("{warning}");
