@@ -33,11 +33,12 @@ mod vocabulary;
 pub use ask::{Ask, Caller, CallerEntity, Circumstances, Resource};
 pub use document::Document;
 pub use error::{CedarError, CedarProblem};
-pub use force::{Cedar, Unreadable, Verdict, Wanted};
+pub use force::{Cedar, Undecided, Verdict, Wanted};
 pub use format::format;
 use limits::CONTEXTS_MAX;
 pub use limits::{
-    DEPTH_MAX, ID_BYTES_MAX, PARAMETERS_BYTES_MAX, PREPARED_MAX, STATEMENT_BYTES_MAX,
-    STATEMENTS_MAX, TEXT_BYTES_MAX, TOTAL_TEXT_BYTES_MAX,
+    DEPTH_MAX, EVALUATED_MAX, ID_BYTES_MAX, PARAMETERS_BYTES_MAX, PREPARED_MAX,
+    STATEMENT_BYTES_MAX, STATEMENTS_ALIKE_MAX, STATEMENTS_MAX, TEXT_BYTES_MAX,
+    TOTAL_TEXT_BYTES_MAX,
 };
 pub use vocabulary::{Action, is_action};

@@ -62,12 +62,21 @@ struct Asker<'a> {
     address: Option<IpAddr>,
 }
 
-fn capabilities(
+/// The most paths of a request. Each costs several decisions.
+const PATHS_MAX: usize = 500;
+
+async fn capabilities(
     asker: &Asker<'_>,
     paths: CommaList,
     path: CommaList,
 ) -> Result<Reply<Capabilities>, Fault> {
     let paths = if paths.0.is_empty() { path.0 } else { paths.0 };
+    if paths.len() > PATHS_MAX {
+        return Err(Fault::invalid(format!(
+            "{} paths are more than the {PATHS_MAX} of one request; send several",
+            paths.len()
+        )));
+    }
     let mut answer = Capabilities::new();
     if let [only] = paths.as_slice() {
         answer.insert("capabilities".to_owned(), of(asker, only)?);
@@ -78,6 +87,8 @@ fn capabilities(
     for path in paths {
         let found = of(asker, &path)?;
         answer.insert(path, found);
+        // Others have their turn in between.
+        tokio::task::yield_now().await;
     }
     Ok(Reply::data(answer))
 }
@@ -104,7 +115,7 @@ async fn capabilities_of(
         token: &token,
         address: context.remote_address,
     };
-    capabilities(&asker, paths, path)
+    capabilities(&asker, paths, path).await
 }
 
 impl Handle<OfToken> for Sys {
@@ -131,7 +142,7 @@ impl Handle<OfSelf> for Sys {
             token: &identity.token,
             address: context.remote_address,
         };
-        capabilities(&asker, ask.paths, ask.path)
+        capabilities(&asker, ask.paths, ask.path).await
     }
 }
 

@@ -1,8 +1,8 @@
 //! What can be wrong with a Cedar document.
 
 use super::{
-    DEPTH_MAX, ID_BYTES_MAX, STATEMENT_BYTES_MAX, STATEMENTS_MAX, TEXT_BYTES_MAX,
-    TOTAL_TEXT_BYTES_MAX,
+    DEPTH_MAX, ID_BYTES_MAX, STATEMENT_BYTES_MAX, STATEMENTS_ALIKE_MAX, STATEMENTS_MAX,
+    TEXT_BYTES_MAX, TOTAL_TEXT_BYTES_MAX,
 };
 use secretum_hcl::Position;
 
@@ -59,6 +59,15 @@ pub enum CedarProblem {
         "all Cedar documents together have at most {TOTAL_TEXT_BYTES_MAX} bytes; delete what is not in use"
     )]
     TotalTooLong,
+    /// There are too many statements that are evaluated together.
+    #[error(
+        "there would be more than {STATEMENTS_ALIKE_MAX} statements like `{id}`, of the same principal, action \
+         and resource, which are all evaluated for each request; name more in their heads"
+    )]
+    TooManyAlike {
+        /// One of them.
+        id: String,
+    },
     /// There are too many statements.
     #[error("a document has at most {STATEMENTS_MAX} statements; split it into several")]
     TooManyStatements,

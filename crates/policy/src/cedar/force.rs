@@ -2,13 +2,15 @@
 
 use super::ask::Asked;
 use super::contexts::Contexts;
-use super::heads::Heads;
+use super::heads::{HeadPlace, Heads};
 use super::prepared::Prepared;
 use super::statement::Statement;
-use super::{Ask, Caller, CedarProblem, Document, TOTAL_TEXT_BYTES_MAX};
+use super::{
+    Ask, Caller, CedarProblem, Document, EVALUATED_MAX, STATEMENTS_ALIKE_MAX, TOTAL_TEXT_BYTES_MAX,
+};
 use cedar_policy::{Authorizer, Effect};
 use parking_lot::RwLock;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -54,14 +56,28 @@ pub enum Verdict {
     Forbidden(Arc<str>),
 }
 
-/// A document in force cannot be read: nothing can be decided before it is written anew or deleted.
+/// Why nothing can be decided.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the stored Cedar policy `{name}` cannot be read: {reason}; write it anew, or delete it")]
-pub struct Unreadable {
-    /// Its name.
-    pub name: String,
-    /// Why not.
-    pub reason: String,
+pub enum Undecided {
+    /// A document in force cannot be read, before it is written anew or deleted.
+    #[error(
+        "the stored Cedar policy `{name}` cannot be read: {reason}; write it anew, or delete it"
+    )]
+    Unreadable {
+        /// Its name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// There is more to evaluate than one request may cost.
+    #[error(
+        "{statements} Cedar statements would have to be evaluated, and {EVALUATED_MAX} is the most: name \
+         principals, actions and resources in their heads"
+    )]
+    TooMany {
+        /// How many.
+        statements: usize,
+    },
 }
 
 impl Cedar {
@@ -108,7 +124,8 @@ impl Cedar {
 
     /// Whether a document can come in force beside the others.
     ///
-    /// **Errors**: [`CedarProblem::TotalTooLong`], [`CedarProblem::TakenId`].
+    /// **Errors**: [`CedarProblem::TotalTooLong`], [`CedarProblem::TakenId`],
+    /// [`CedarProblem::TooManyAlike`].
     pub fn check(&self, document: &Document) -> Result<(), CedarProblem> {
         let documents = self.documents.read();
         let old = documents.by_name.get(&document.name);
@@ -125,13 +142,13 @@ impl Cedar {
                 });
             }
         }
-        Ok(())
+        documents.check_alike(document)
     }
 
     /// What the documents say of a request.
     ///
-    /// **Errors**: [`Unreadable`].
-    pub fn decide(&self, ask: &Ask<'_>, wanted: Wanted) -> Result<Verdict, Unreadable> {
+    /// **Errors**: [`Undecided`].
+    pub fn decide(&self, ask: &Ask<'_>, wanted: Wanted) -> Result<Verdict, Undecided> {
         if self.is_empty() {
             return Ok(Verdict::Silent);
         }
@@ -146,6 +163,10 @@ impl Cedar {
         }
         if forbids.is_empty() && permits.is_empty() {
             return Ok(Verdict::Silent);
+        }
+        let statements = forbids.len() + permits.len();
+        if statements > EVALUATED_MAX {
+            return Err(Undecided::TooMany { statements });
         }
         let all = forbids.iter().chain(&permits).map(|statement| &**statement);
         let asked = ask.asked(all, &self.contexts);
@@ -244,6 +265,32 @@ impl Documents {
         }
     }
 
+    /// Whether there would be too many statements at one place with those of this document.
+    fn check_alike(&self, document: &Document) -> Result<(), CedarProblem> {
+        let old = self.by_name.get(&document.name);
+        let old = old.into_iter().flat_map(|old| &old.statements);
+        let gone: HashSet<u64> = old.map(|statement| statement.serial).collect();
+        let mut added: HashMap<_, (usize, &Statement)> = HashMap::new();
+        for statement in &document.statements {
+            let forbids = statement.effect == Effect::Forbid;
+            for place in HeadPlace::all(&statement.head) {
+                added.entry((forbids, place)).or_insert((0, statement)).0 += 1;
+            }
+        }
+        for ((forbids, place), (count, statement)) in added {
+            let heads = if forbids {
+                &self.forbids
+            } else {
+                &self.permits
+            };
+            if heads.standing_at(&place, &gone) + count > STATEMENTS_ALIKE_MAX {
+                let id = statement.id.to_string();
+                return Err(CedarProblem::TooManyAlike { id });
+            }
+        }
+        Ok(())
+    }
+
     fn heads(&mut self, effect: Effect) -> &mut Heads {
         match effect {
             Effect::Forbid => &mut self.forbids,
@@ -251,10 +298,10 @@ impl Documents {
         }
     }
 
-    fn check_readable(&self) -> Result<(), Unreadable> {
+    fn check_readable(&self) -> Result<(), Undecided> {
         match self.unreadable.first_key_value() {
             None => Ok(()),
-            Some((name, reason)) => Err(Unreadable {
+            Some((name, reason)) => Err(Undecided::Unreadable {
                 name: name.clone(),
                 reason: reason.clone(),
             }),
@@ -273,7 +320,7 @@ mod tests {
         Document::read(name, text).unwrap()
     }
 
-    fn decide(cedar: &Cedar, role: &str, path: &str) -> Result<Verdict, Unreadable> {
+    fn decide(cedar: &Cedar, role: &str, path: &str) -> Result<Verdict, Undecided> {
         let caller = Caller::new(None, "accessor", &[role.to_owned()], &[]).unwrap();
         let ask = Ask {
             caller: &caller,
@@ -329,7 +376,7 @@ mod tests {
         cedar.put(document("good", "permit (principal, action, resource);"));
         cedar.put_unreadable("bad", "no Cedar".to_owned());
         let error = decide(&cedar, "any", "a").unwrap_err();
-        assert_eq!(error.name, "bad");
+        assert!(matches!(error, Undecided::Unreadable { name, .. } if name == "bad"));
         cedar.put(document("bad", "permit (principal, action, resource);"));
         assert!(decide(&cedar, "any", "a").is_ok());
         cedar.put_unreadable("bad", "no Cedar".to_owned());
@@ -354,6 +401,35 @@ mod tests {
         assert_eq!(cedar.check(&large), Ok(()));
         large.text_bytes += 1;
         assert_eq!(cedar.check(&large), Err(CedarProblem::TotalTooLong));
+    }
+
+    #[test]
+    fn what_one_decision_evaluates_has_its_limit() {
+        let cedar = Cedar::default();
+        let alike =
+            |count: usize| "permit (principal, action, resource) when { false };".repeat(count);
+        let half = STATEMENTS_ALIKE_MAX / 2;
+        cedar.put(document("one", &alike(half)));
+        assert_eq!(cedar.check(&document("two", &alike(half))), Ok(()));
+        // One that is written anew makes room for itself.
+        assert_eq!(cedar.check(&document("one", &alike(2 * half))), Ok(()));
+        let refused = cedar.check(&document("two", &alike(half + 1)));
+        assert!(matches!(refused, Err(CedarProblem::TooManyAlike { .. })));
+        // Those of other heads do not count.
+        let other = "permit (principal in Role::\"r\", action, resource) when { false };";
+        assert_eq!(
+            cedar.check(&document("two", &other.repeat(2 * half))),
+            Ok(())
+        );
+        for name in ["two", "three", "four", "five"] {
+            assert_eq!(decide(&cedar, "any", "a"), Ok(Verdict::Silent));
+            cedar.put(document(name, &alike(half)));
+        }
+        let statements = EVALUATED_MAX + half;
+        assert_eq!(
+            decide(&cedar, "any", "a"),
+            Err(Undecided::TooMany { statements })
+        );
     }
 
     #[test]

@@ -5,8 +5,8 @@
 
 use super::Action;
 use super::ask::Ask;
-use super::statement::{ResourceKey, Statement};
-use std::collections::{BTreeMap, HashMap};
+use super::statement::{Head, ResourceKey, Statement};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -24,6 +24,26 @@ struct ByResource {
     within: HashMap<Box<str>, ByAction>,
     /// How many statements name each id.
     named: BTreeMap<Box<str>, usize>,
+}
+
+/// Where a statement stands: all that stand there are evaluated together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct HeadPlace<'h> {
+    principal: &'h str,
+    resource: &'h ResourceKey,
+    /// `None` is any.
+    action: Option<Action>,
+}
+
+impl<'h> HeadPlace<'h> {
+    /// Every place of a head.
+    pub(super) fn all(head: &'h Head) -> impl Iterator<Item = Self> {
+        keys(head).into_iter().map(|action| Self {
+            principal: &head.principal,
+            resource: &head.resource,
+            action,
+        })
+    }
 }
 
 /// By action; `None` is any.
@@ -64,6 +84,17 @@ impl Heads {
         }
     }
 
+    /// How many statements stand at a place, those of these serial numbers left out.
+    pub(super) fn standing_at(&self, place: &HeadPlace<'_>, left_out: &HashSet<u64>) -> usize {
+        let found = self.by_principal.get(place.principal);
+        let found = found.and_then(|found| found.place(place.resource));
+        let standing = found.and_then(|found| found.0.get(&place.action));
+        let others = standing.into_iter().flatten();
+        others
+            .filter(|other| !left_out.contains(&other.serial))
+            .count()
+    }
+
     /// Adds the statements whose head can match.
     pub(super) fn candidates(&self, ask: &Ask<'_>, into: &mut Vec<Arc<Statement>>) {
         if self.is_empty() {
@@ -97,6 +128,16 @@ impl Heads {
 }
 
 impl ByResource {
+    /// Where statements of this resource stand.
+    fn place(&self, key: &ResourceKey) -> Option<&ByAction> {
+        match key {
+            ResourceKey::Anywhere => Some(&self.anywhere),
+            ResourceKey::Exactly(id) => self.exactly.get(id),
+            ResourceKey::Within(id) => self.within.get(id),
+            ResourceKey::Nothing => None,
+        }
+    }
+
     /// Where statements of this resource stand, made if it is not there.
     fn place_made(&mut self, key: &ResourceKey) -> Option<&mut ByAction> {
         match key {
@@ -156,14 +197,14 @@ impl ByResource {
 
 impl ByAction {
     fn insert(&mut self, statement: &Arc<Statement>) {
-        for key in keys(statement) {
+        for key in keys(&statement.head) {
             self.0.entry(key).or_default().push(Arc::clone(statement));
         }
     }
 
     fn remove(&mut self, statement: &Statement) -> bool {
         let mut removed = false;
-        for key in keys(statement) {
+        for key in keys(&statement.head) {
             let Some(place) = self.0.get_mut(&key) else {
                 continue;
             };
@@ -184,8 +225,8 @@ impl ByAction {
     }
 }
 
-fn keys(statement: &Statement) -> Vec<Option<Action>> {
-    match &statement.head.actions {
+fn keys(head: &Head) -> Vec<Option<Action>> {
+    match &head.actions {
         None => vec![None],
         Some(actions) => actions.iter().copied().map(Some).collect(),
     }

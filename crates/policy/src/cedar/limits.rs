@@ -9,6 +9,13 @@ pub const TOTAL_TEXT_BYTES_MAX: usize = 32 << 20;
 /// The most statements of a document.
 pub const STATEMENTS_MAX: usize = 1_000;
 
+/// The most statements of one effect whose heads are alike, of all documents in force together: each of
+/// them is evaluated where one is.
+pub const STATEMENTS_ALIKE_MAX: usize = 1_000;
+
+/// The most statements that one decision evaluates. Where the heads of more can match, nothing is decided.
+pub const EVALUATED_MAX: usize = 2_000;
+
 /// The most bytes of a statement, comments in it included.
 pub const STATEMENT_BYTES_MAX: usize = 16 << 10;
 

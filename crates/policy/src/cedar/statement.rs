@@ -39,7 +39,7 @@ pub(super) struct Head {
 }
 
 /// Which resources a head means.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum ResourceKey {
     /// Any.
     Anywhere,

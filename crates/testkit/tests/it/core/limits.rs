@@ -27,6 +27,19 @@ fn meta(pairs: usize, key_bytes: usize, value_bytes: usize) -> Value {
 }
 
 #[tokio::test]
+async fn paths_of_capabilities() {
+    let vault = Vault::open().await;
+    for (count, fits) in [(500, true), (501, false)] {
+        let paths: Vec<String> = (0..count).map(|n| format!("secret/{n}")).collect();
+        let told = vault
+            .write("sys/capabilities-self", json!({ "paths": paths }))
+            .await;
+        assert_eq!(told.is_ok(), fits, "{count}");
+        assert!(fits || matches!(told, Err(Fault::Invalid(_))));
+    }
+}
+
+#[tokio::test]
 async fn metadata_of_tokens() {
     let vault = Vault::open().await;
     for (meta, fits) in [
