@@ -217,7 +217,8 @@ impl<'r> Flow<'r> {
         let (token, address) = (self.request.token.as_ref(), self.request.remote_address);
         self.identity = Identity::find(self.active, token, address).await;
         let outcome = match self.permit().await {
-            Ok((route, context)) => self.perform(&route, &context).await,
+            // It is the largest part, and each future around it would be moved with it.
+            Ok((route, context)) => Box::pin(self.perform(&route, &context)).await,
             Err(refusal) => {
                 Box::pin(self.record_refusal(&refusal)).await?;
                 Err(refusal)
