@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import time
+from datetime import datetime, timedelta
 
 import hvac
 import pytest
@@ -123,6 +124,28 @@ def test_put_with_a_time_to_live(ours, kv2, kv1):
     assert re.search(r"(?m)^expire_time +20", shown)
     assert "-ttl" in ours("kv", "put", "-ttl=soon", f"{kv2}/a", "x=1").expect(1).err
     assert "version 2" in ours("kv", "put", "-ttl=1h", f"{kv1}/a", "x=1").expect(1).err
+
+
+def test_a_secret_with_an_end_keeps_it(ours, wire, kv2, tmp_path):
+    def end(path):
+        text = wire.get(f"{kv2}/data/{path}").expect(200).data["metadata"]["expire_time"]
+        return datetime.fromisoformat(text[:19])
+
+    ours.ok("kv", "put", "-ttl=1h", f"{kv2}/a", "x=1")
+    ours.ok("kv", "patch", f"{kv2}/a", "x=2")
+    before = end("a")
+    ours.ok("kv", "rollback", "-version=1", f"{kv2}/a")
+    assert abs(end("a") - before) <= timedelta(seconds=5)
+    file = tmp_path / "tree.json"
+    ours.ok("kv", "export", f"-file={file}", f"{kv2}/a")
+    ours.ok("kv", "import", str(file), f"{kv2}/b")
+    assert abs(end("b/a") - before) <= timedelta(seconds=5)
+    assert "1 same" in ours.ok("kv", "import", str(file), f"{kv2}/b").out
+    tree = json.loads(file.read_text())
+    tree["secrets"]["a"]["expire_time"] = "2020-01-01T00:00:00Z"
+    file.write_text(json.dumps(tree))
+    assert "0 written" in ours.ok("kv", "import", str(file), f"{kv2}/c").out
+    wire.get(f"{kv2}/data/c/a").expect(404)
 
 
 @pytest.fixture

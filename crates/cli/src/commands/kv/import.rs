@@ -13,9 +13,10 @@ use crate::output::{console, structured};
 use crate::session::Session;
 use clap::Args;
 use futures::StreamExt;
-use secretum_client::kv::MetadataSettings;
+use secretum_client::kv::{MetadataSettings, WriteOptions};
 use secretum_client::{Json, Object};
 use std::io::Read;
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Writes the secrets of a file: one that kv export wrote, one secret as JSON, or a dotenv file
@@ -64,7 +65,12 @@ enum Status {
     Changed,
     Same,
     Conflict,
+    /// Its time to live has ended.
+    Over,
 }
+
+/// Ends of a secret so near to each other are the same: one is written as a time to live in seconds.
+const END_TOLERANCE: Duration = Duration::from_secs(5);
 
 /// A secret, and what becomes of it.
 struct Step {
@@ -149,6 +155,7 @@ impl Import {
                 || pairs(current.custom.as_ref()) == wanted
         };
         let status = match &current.entry {
+            _ if entry.is_over() => Status::Over,
             None if keeps_custom() => Status::Created,
             Some(there) if is_same(there, &entry) => Status::Same,
             _ if self.on_conflict == OnConflict::Overwrite => Status::Changed,
@@ -166,7 +173,12 @@ impl Import {
 fn is_same(there: &Entry, wanted: &Entry) -> bool {
     let same_data = there.data.sorted() == wanted.data.sorted();
     let (own, other) = (wanted.custom.as_ref(), there.custom.as_ref());
-    same_data && (own.is_none() || pairs(own) == pairs(other))
+    let same_end = match (wanted.expires, there.expires) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(one), Some(other)) => one.since(other).max(other.since(one)) <= END_TOLERANCE,
+    };
+    same_data && same_end && (own.is_none() || pairs(own) == pairs(other))
 }
 
 /// Custom metadata, in order.
@@ -267,7 +279,11 @@ async fn put(session: &Session, location: &Location, step: &Step) -> Result<(), 
     }
     let kv = session.client.kv2(&location.mount);
     // First what is bound to the version that was compared.
-    let written = kv.put(path, data, Some(step.version)).await;
+    let options = WriteOptions {
+        cas: Some(step.version),
+        ttl: step.entry.ttl(),
+    };
+    let written = kv.put_with(path, data, &options).await;
     written.during(doing)?;
     if let Some(custom) = &step.entry.custom {
         let pairs = custom.as_object().into_iter().flat_map(Object::iter);
@@ -291,6 +307,7 @@ fn word(status: Status) -> &'static str {
         Status::Changed => "changed",
         Status::Same => "same",
         Status::Conflict => "conflict",
+        Status::Over => "over",
     }
 }
 
@@ -315,7 +332,7 @@ fn finish(steps: &[Step], outcome: &Outcome, session: &Session) -> Result<(), Fa
     let counts = [
         ("written", outcome.done),
         ("same", count(Status::Same)),
-        ("skipped", count(Status::Conflict)),
+        ("skipped", count(Status::Conflict) + count(Status::Over)),
         ("failed", failed),
         ("not begun", left),
     ];
@@ -346,6 +363,7 @@ fn finish(steps: &[Step], outcome: &Outcome, session: &Session) -> Result<(), Fa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use secretum_crypto::Timestamp;
 
     #[test]
     fn the_order_of_keys_makes_no_difference() {
@@ -353,7 +371,26 @@ mod tests {
             path: "a".to_owned(),
             data: Json::parse(data).unwrap().as_object().unwrap().clone(),
             custom: custom.map(|text| Json::parse(text).unwrap()),
+            expires: None,
         };
+        let at = |seconds| Some(Timestamp::from_unix_seconds(seconds));
+        let ending = |expires| Entry {
+            expires,
+            ..entry("{}", None)
+        };
+        for (there, wanted, same) in [
+            (at(100), None, true),
+            (None, at(100), false),
+            (at(100), at(105), true),
+            (at(105), at(100), true),
+            (at(100), at(106), false),
+        ] {
+            assert_eq!(
+                is_same(&ending(there), &ending(wanted)),
+                same,
+                "{there:?} {wanted:?}"
+            );
+        }
         let there = entry(r#"{"a":1,"b":2}"#, Some(r#"{"x":"1","y":"2"}"#));
         for (data, custom, same) in [
             (r#"{"b":2,"a":1}"#, Some(r#"{"y":"2","x":"1"}"#), true),

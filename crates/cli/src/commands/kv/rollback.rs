@@ -1,7 +1,7 @@
 //! `kv rollback`: makes an earlier version the newest one.
 
-use super::get;
 use super::location::Place;
+use super::{get, tree};
 use crate::arguments::flags::Connection;
 use crate::commands::generic::nothing_at;
 use crate::commands::outcome;
@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::session::Session;
 use clap::Args;
 use secretum_client::Json;
+use secretum_client::kv::WriteOptions;
 
 /// Writes what an earlier version holds as a new version.
 ///
@@ -34,13 +35,13 @@ impl Rollback {
         let newest = get::read(&reader, &location, 0)
             .await?
             .ok_or_else(|| nothing_at(&path))?;
-        let newest = newest
-            .data
-            .get("metadata")
-            .and_then(|metadata| metadata.get("version"));
+        let metadata = newest.data.get("metadata");
+        let newest = metadata.and_then(|metadata| metadata.get("version"));
         let cas = newest
             .and_then(Json::as_u64)
             .ok_or_else(|| nothing_at(&path))?;
+        // The secret ends when it did before.
+        let ttl = tree::expires(metadata).map(tree::ttl_until);
         let earlier = get::read(&reader, &location, self.version).await?;
         let earlier = earlier.ok_or_else(|| nothing_at(&path))?;
         let data = earlier
@@ -56,7 +57,14 @@ impl Rollback {
         let written = session
             .client
             .kv2(&location.mount)
-            .put(&location.path, data, Some(cas))
+            .put_with(
+                &location.path,
+                data,
+                &WriteOptions {
+                    cas: Some(cas),
+                    ttl,
+                },
+            )
             .await;
         outcome::written(written, &session, &path)
     }

@@ -1,7 +1,7 @@
 //! A tree of secrets as a file: what `kv export` writes and `kv import` reads.
 //!
 //! **Shape**: `{"format": "secretum-kv-1", "mount", "secrets": {"<path below the mount>": {"data",
-//! "custom_metadata"?}}}`. Also read are one secret as a JSON object, and one as a dotenv file.
+//! "custom_metadata"?, "expire_time"?}}}`. Also read are one secret as a JSON object, and one as a dotenv file.
 
 use super::get;
 use super::location::Location;
@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::session::Session;
 use indicatif::{ProgressBar, ProgressStyle};
 use secretum_client::{Json, Object};
+use secretum_crypto::{Clock as _, SystemClock, Timestamp};
 
 /// What the first field of an exported tree says.
 const FORMAT: &str = "secretum-kv-1";
@@ -29,6 +30,33 @@ pub(super) struct Entry {
     pub(super) path: String,
     pub(super) data: Object,
     pub(super) custom: Option<Json>,
+    /// When it ends, where it has a time to live.
+    pub(super) expires: Option<Timestamp>,
+}
+
+impl Entry {
+    /// The time to live that is left of it: at least a second; `None` where it has no end.
+    pub(super) fn ttl(&self) -> Option<String> {
+        self.expires.map(ttl_until)
+    }
+
+    /// Whether its end is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.expires.is_some_and(|end| end <= SystemClock.now())
+    }
+}
+
+/// The time to live of what ends then: at least a second.
+pub(super) fn ttl_until(end: Timestamp) -> String {
+    let left = end.since(SystemClock.now());
+    let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+    format!("{}s", seconds.max(1))
+}
+
+/// When a version ends, by its metadata.
+pub(super) fn expires(metadata: Option<&Json>) -> Option<Timestamp> {
+    let end = metadata?.get("expire_time")?.as_str()?;
+    Timestamp::parse_rfc3339(end).ok()
 }
 
 /// What a file holds.
@@ -69,10 +97,12 @@ pub(super) async fn current(
             custom: None,
         });
     };
+    let metadata = found.data.get("metadata");
     let entry = |data: &Object, custom: Option<&Json>| Entry {
         path: path.to_owned(),
         data: data.clone(),
         custom: custom.filter(|custom| !custom.is_null()).cloned(),
+        expires: expires(metadata).filter(|_| location.version == 2),
     };
     if location.version != 2 {
         return Ok(Current {
@@ -81,7 +111,6 @@ pub(super) async fn current(
             custom: None,
         });
     }
-    let metadata = found.data.get("metadata");
     let of = |name: &str| metadata.and_then(|metadata| metadata.get(name));
     let data = found.data.get("data").and_then(Json::as_object);
     let custom = of("custom_metadata");
@@ -100,6 +129,9 @@ pub(super) fn document(mount: &str, mut entries: Vec<Entry>) -> Json {
         secret.insert("data", entry.data);
         if let Some(custom) = entry.custom {
             secret.insert("custom_metadata", custom);
+        }
+        if let Some(end) = entry.expires {
+            secret.insert("expire_time", end.to_rfc3339());
         }
         (entry.path, secret)
     });
@@ -151,6 +183,7 @@ fn one(data: Object, path: &str) -> Result<Vec<Entry>, Failure> {
         path: path.to_owned(),
         data,
         custom: None,
+        expires: None,
     }])
 }
 
@@ -184,6 +217,16 @@ fn tree(json: &Json, below: &str) -> Result<Vec<Entry>, Failure> {
                 "`custom_metadata` of the secret `{path}` of the file is no object of texts"
             )));
         }
+        let end = secret.get("expire_time").filter(|end| !end.is_null());
+        let end = end.map(|end| {
+            end.as_str()
+                .and_then(|end| Timestamp::parse_rfc3339(end).ok())
+        });
+        if end == Some(None) {
+            return Err(Failure::local(format!(
+                "`expire_time` of the secret `{path}` of the file is no time in RFC 3339"
+            )));
+        }
         Ok(Entry {
             path: match below {
                 "" => path.to_owned(),
@@ -191,6 +234,7 @@ fn tree(json: &Json, below: &str) -> Result<Vec<Entry>, Failure> {
             },
             data: data.clone(),
             custom: custom.cloned(),
+            expires: end.flatten(),
         })
     };
     secrets.iter().map(entry).collect()
@@ -276,6 +320,7 @@ mod tests {
                 _ => Object::new(),
             },
             custom: custom.map(|text| Json::parse(text).unwrap()),
+            expires: custom.map(|_| Timestamp::parse_rfc3339("2026-11-23T10:00:00Z").unwrap()),
         };
         let entries = vec![entry("a/b", Some(r#"{"owner":"me"}"#)), entry("c", None)];
         let text = document("secret", entries.clone()).to_string();
@@ -323,6 +368,12 @@ mod tests {
                 "`/a`",
             ),
             ("{\"format\":\"secretum-kv-1\"}", Input::Auto, "", "secrets"),
+            (
+                "{\"format\":\"secretum-kv-1\",\"secrets\":{\"a\":{\"data\":{},\"expire_time\":\"hunter2\"}}}",
+                Input::Auto,
+                "",
+                "RFC 3339",
+            ),
         ] {
             let told = read(text, input, path).unwrap_err();
             assert!(
