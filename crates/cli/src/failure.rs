@@ -133,6 +133,7 @@ fn is_of_this_side(error: &KmsError) -> bool {
             | KmsError::NotConfigured { .. }
             | KmsError::File { .. }
             | KmsError::FileContent { .. }
+            | KmsError::FileLocked { .. }
             | KmsError::FileRights { .. }
             | KmsError::Stream { .. }
     )

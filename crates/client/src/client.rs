@@ -4,11 +4,12 @@ use crate::request::Outline;
 use crate::transport::Transport;
 use crate::{ApiError, ClientConfig, ClientError, Json, Request, Secret};
 use crate::{kv, path, retry, sys, token};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use secretum_crypto::SecretString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The largest answer that is taken.
 pub const ANSWER_BYTES_MAX: usize = 256 << 20;
@@ -31,6 +32,8 @@ pub struct Client {
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
+    /// How long the server asks to wait, where it says so in seconds.
+    pub retry_after: Option<Duration>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -271,6 +274,7 @@ impl Client {
             url: self.shown_url(request),
             namespace: self.namespace.clone(),
             status: answer.status,
+            retry_after: answer.retry_after,
             token_sent: self.token.is_some(),
             errors,
             warnings: texts("warnings").unwrap_or_default(),
@@ -312,6 +316,8 @@ impl Client {
         }
         let mut answer = sending.send().await.map_err(failed)?;
         let status = answer.status().as_u16();
+        let retry_after = answer.headers().get(RETRY_AFTER);
+        let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > ANSWER_BYTES_MAX {
@@ -323,7 +329,11 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, body })
+        Ok(Answer {
+            status,
+            retry_after: retry_after.map(Duration::from_secs),
+            body,
+        })
     }
 
     fn headers(&self, request: &Request) -> Result<HeaderMap, ClientError> {

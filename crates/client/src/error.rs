@@ -4,6 +4,7 @@ use crate::{Json, Outline};
 use std::error::Error as _;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What went wrong. No message holds a token, a key or a secret's value.
 #[derive(Debug, thiserror::Error)]
@@ -153,6 +154,8 @@ pub struct ApiError {
     pub namespace: Option<String>,
     /// The HTTP status.
     pub status: u16,
+    /// How long the server asks to wait, where it says so in seconds.
+    pub retry_after: Option<Duration>,
     /// The server's messages; `None` where the answer was none of Vault's API.
     pub errors: Option<Vec<String>>,
     /// Whether a token was sent with the request.

@@ -84,6 +84,7 @@ mod tests {
             async move {
                 Ok(Answer {
                     status,
+                    retry_after: None,
                     body: Vec::new(),
                 })
             }

@@ -78,6 +78,18 @@ pub enum Stranger {
     UnknownCertificate,
 }
 
+impl Stranger {
+    /// A word for it that never changes.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::NothingShown => "unauthenticated",
+            Self::NoBearer => "no_bearer_token",
+            Self::UnknownToken => "unknown_token",
+            Self::UnknownCertificate => "unknown_certificate",
+        }
+    }
+}
+
 /// Everybody who may ask.
 #[derive(Debug, Default)]
 pub struct Callers {

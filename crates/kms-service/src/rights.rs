@@ -1,5 +1,6 @@
 //! [`Rights`]: which operations on which keys.
 
+use secretum_kms::KmsOperation;
 use std::fmt;
 
 /// What a caller may be permitted to do.
@@ -47,6 +48,19 @@ impl Operation {
             Self::Rotate => "rotate",
             Self::DataKey => "data-key",
             Self::Status => "status",
+        }
+    }
+
+    /// What an audit record calls it.
+    pub(crate) fn audited(self) -> KmsOperation {
+        match self {
+            Self::Encrypt => KmsOperation::Encrypt,
+            Self::Decrypt => KmsOperation::Decrypt,
+            Self::GenerateKey | Self::DataKey => KmsOperation::GenerateDataKey,
+            Self::DecryptKey => KmsOperation::DecryptDataKey,
+            Self::ReEncrypt => KmsOperation::ReEncrypt,
+            Self::Rotate => KmsOperation::RotateKey,
+            Self::Status => KmsOperation::HealthCheck,
         }
     }
 

@@ -247,6 +247,17 @@ pub enum KmsError {
         #[source]
         source: Cause,
     },
+    /// A file with keys that another process is changing. Nothing was done.
+    #[error(
+        "another process is changing `{}`, and was waited for for {} s; nothing was done: try again when it is through",
+        path.display(), .after.as_secs()
+    )]
+    FileLocked {
+        /// The file.
+        path: PathBuf,
+        /// How long it was waited for.
+        after: Duration,
+    },
     /// A file that holds something else than it should.
     #[error("`{}` cannot be used: {reason}", path.display())]
     FileContent {
@@ -343,6 +354,7 @@ impl KmsError {
             Self::CircuitOpen { .. } => "circuit_open",
             Self::RateLimited { .. } => "rate_limited",
             Self::File { .. } => "file",
+            Self::FileLocked { .. } => "file_locked",
             Self::FileContent { .. } => "file_content",
             Self::FileRights { .. } => "file_rights",
             Self::Stream { .. } => "stream",

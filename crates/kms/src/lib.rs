@@ -117,10 +117,11 @@ pub use providers::local::EnvKeyProvider;
 #[cfg(feature = "vault")]
 pub use providers::vault::{VaultAuth, VaultProvider};
 pub use resilience::{
-    AuditedKms, CacheStats, CachedKms, Call, CircuitBreakerConfig, CircuitBreakerKms, CircuitState,
-    DURATION_BUCKETS_US, KmsAuditEvent, KmsAuditSink, KmsCacheConfig, KmsMetrics,
-    KmsMetricsSnapshot, Observers, OperationMetrics, RateLimitConfig, RateLimitKms, ResilientKms,
-    ResilientKmsConfig, RetryConfig, RetryKms, SinkError, TimeoutKms, Wrapper,
+    AuditedKms, AuditedOrigin, CacheStats, CachedKms, Call, CircuitBreakerConfig,
+    CircuitBreakerKms, CircuitState, DURATION_BUCKETS_US, KmsAuditEvent, KmsAuditSink,
+    KmsCacheConfig, KmsMetrics, KmsMetricsSnapshot, Observers, OperationMetrics, RateLimitConfig,
+    RateLimitKms, ResilientKms, ResilientKmsConfig, RetryConfig, RetryKms, SinkError, TimeoutKms,
+    Wrapper,
 };
 pub use rotation::{KeyRotationManager, KeyRotationResult};
 pub use secretum_crypto::SecretBytes;

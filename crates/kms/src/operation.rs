@@ -12,6 +12,8 @@ pub enum KmsOperation {
     Decrypt,
     /// Making a data key.
     GenerateDataKey,
+    /// Making a data key that only its wrapped form is told of.
+    GenerateDataKeyWithoutPlaintext,
     /// Opening a wrapped data key.
     DecryptDataKey,
     /// Encrypting anew under another key or context.
@@ -28,10 +30,11 @@ pub enum KmsOperation {
 
 impl KmsOperation {
     /// Every operation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Encrypt,
         Self::Decrypt,
         Self::GenerateDataKey,
+        Self::GenerateDataKeyWithoutPlaintext,
         Self::DecryptDataKey,
         Self::ReEncrypt,
         Self::RotateKey,
@@ -46,6 +49,7 @@ impl KmsOperation {
             Self::Encrypt => "encrypt",
             Self::Decrypt => "decrypt",
             Self::GenerateDataKey => "generate_data_key",
+            Self::GenerateDataKeyWithoutPlaintext => "generate_data_key_without_plaintext",
             Self::DecryptDataKey => "decrypt_data_key",
             Self::ReEncrypt => "re_encrypt",
             Self::RotateKey => "rotate_key",
@@ -67,6 +71,7 @@ impl fmt::Display for KmsOperation {
             Self::Encrypt => "encrypt",
             Self::Decrypt => "decrypt",
             Self::GenerateDataKey => "generate a data key",
+            Self::GenerateDataKeyWithoutPlaintext => "generate a wrapped data key",
             Self::DecryptDataKey => "decrypt a data key",
             Self::ReEncrypt => "re-encrypt",
             Self::RotateKey => "rotate a key",

@@ -93,28 +93,24 @@ impl ApiError {
 
 impl From<Stranger> for ApiError {
     fn from(stranger: Stranger) -> Self {
-        let (code, message) = match stranger {
-            Stranger::NothingShown => (
-                "unauthenticated",
+        let message = match stranger {
+            Stranger::NothingShown => {
                 "nobody in particular asks; send `Authorization: Bearer <token>`, or show a client \
-                 certificate",
-            ),
-            Stranger::NoBearer => (
-                "no_bearer_token",
-                "the header Authorization holds no bearer token; send `Authorization: Bearer <token>`",
-            ),
-            Stranger::UnknownToken => (
-                "unknown_token",
+                 certificate"
+            }
+            Stranger::NoBearer => {
+                "the header Authorization holds no bearer token; send `Authorization: Bearer <token>`"
+            }
+            Stranger::UnknownToken => {
                 "the token is none that this service knows; see that it is whole, or have its SHA-256 \
-                 added to the configuration",
-            ),
-            Stranger::UnknownCertificate => (
-                "unknown_certificate",
+                 added to the configuration"
+            }
+            Stranger::UnknownCertificate => {
                 "no name in the client certificate is one that this service knows; have it added to \
-                 [[service.certificates]]",
-            ),
+                 [[service.certificates]]"
+            }
         };
-        Self::new(StatusCode::UNAUTHORIZED, code, message)
+        Self::new(StatusCode::UNAUTHORIZED, stranger.code(), message)
     }
 }
 

@@ -95,6 +95,10 @@ impl Api {
         }
     }
 
+    pub(crate) fn kms(&self) -> &ResilientKms {
+        &self.kms
+    }
+
     pub(crate) fn callers(&self) -> Arc<Callers> {
         Arc::clone(&self.callers.read())
     }
@@ -108,21 +112,55 @@ impl Api {
         *self.grpc_answers.lock().entry((method, code)).or_default() += 1;
     }
 
-    /// Who asks, where they may do such a thing at all.
-    fn admit(&self, request: &Request, operation: Operation) -> Result<Arc<Caller>, ApiError> {
+    /// Who asks, where they may do such a thing at all; a refusal is recorded.
+    fn admit(
+        &self,
+        request: &Request,
+        operation: Operation,
+    ) -> impl Future<Output = Result<Arc<Caller>, ApiError>> + Send + use<'_> {
+        let found = self.identify(request);
+        async move {
+            match found {
+                Ok(caller) if caller.rights.permit_any(operation) => Ok(caller),
+                Ok(caller) => Err(self.refuse(&caller, operation, None).await),
+                Err(stranger) => {
+                    let kms = &self.kms;
+                    kms.record_refusal(operation.audited(), None, stranger.code)
+                        .await;
+                    Err(stranger)
+                }
+            }
+        }
+    }
+
+    fn identify(&self, request: &Request) -> Result<Arc<Caller>, ApiError> {
         if self.is_open {
             check_host(request)?;
         }
         let header = request.headers().get(AUTHORIZATION);
         let peer = request.extensions().get::<PeerNames>();
-        let caller = self
-            .callers()
-            .identify(header.map(|header| header.as_bytes()), peer)?;
-        if caller.rights.permit_any(operation) {
-            Ok(caller)
-        } else {
-            Err(ApiError::forbidden(&caller, operation, None))
-        }
+        let header = header.map(|header| header.as_bytes());
+        Ok(self.callers().identify(header, peer)?)
+    }
+
+    /// Records that a caller may not do this, and tells so.
+    async fn refuse(&self, caller: &Caller, operation: Operation, key: Option<&str>) -> ApiError {
+        let refusal = ApiError::forbidden(caller, operation, key);
+        self.record_refusal(&caller.name, operation, key, refusal.code)
+            .await;
+        refusal
+    }
+
+    /// Records that this caller was refused.
+    pub(crate) async fn record_refusal(
+        &self,
+        caller: &str,
+        operation: Operation,
+        key: Option<&str>,
+        outcome: &'static str,
+    ) {
+        let kms = self.kms.for_caller(caller);
+        kms.record_refusal(operation.audited(), key, outcome).await;
     }
 
     /// A place among the operations at once.

@@ -25,7 +25,7 @@ struct Asked {
 
 impl Asked {
     async fn read(api: Arc<Api>, request: Request, operation: Operation) -> Result<Self, ApiError> {
-        let caller = api.admit(&request, operation)?;
+        let caller = api.admit(&request, operation).await?;
         let place = api.place()?;
         let body = body::read(&api, request).await?;
         Ok(Self {
@@ -41,33 +41,30 @@ impl Asked {
         Fields::read(&self.body.bytes, known)
     }
 
-    fn check(&self, operation: Operation, key: &KeyId) -> Result<(), ApiError> {
-        if self.caller.rights.permit(operation, key.as_str()) {
+    async fn check(&self, operation: Operation, key: &KeyId) -> Result<(), ApiError> {
+        let key = key.as_str();
+        if self.caller.rights.permit(operation, key) {
             return Ok(());
         }
-        Err(ApiError::forbidden(
-            &self.caller,
-            operation,
-            Some(key.as_str()),
-        ))
+        Err(self.api.refuse(&self.caller, operation, Some(key)).await)
     }
 
     /// The key that is named, or the configured one.
-    fn key(&self, fields: &Fields<'_>, operation: Operation) -> Result<KeyId, ApiError> {
+    async fn key(&self, fields: &Fields<'_>, operation: Operation) -> Result<KeyId, ApiError> {
         let key = fields.key("key_id")?;
         let key = key.unwrap_or_else(|| self.api.default_key.clone());
-        self.check(operation, &key)?;
+        self.check(operation, &key).await?;
         Ok(key)
     }
 
     /// The ciphertext, whose key is the one that is named where one is.
-    fn ciphertext(
+    async fn ciphertext(
         &self,
         fields: &Fields<'_>,
         operation: Operation,
     ) -> Result<Ciphertext, ApiError> {
         let ciphertext = fields.ciphertext()?;
-        self.check(operation, ciphertext.key())?;
+        self.check(operation, ciphertext.key()).await?;
         match fields.key("key_id")? {
             Some(key) if key != *ciphertext.key() => Err(ApiError::bad(
                 "other_key",
@@ -85,7 +82,7 @@ pub(super) async fn encrypt(State(api): State<Arc<Api>>, request: Request) -> Ou
     let operation = Operation::Encrypt;
     let asked = Asked::read(api, request, operation).await?;
     let fields = asked.fields(&["plaintext", "context", "key_id"])?;
-    let key = asked.key(&fields, operation)?;
+    let key = asked.key(&fields, operation).await?;
     let context = fields.context("context")?.unwrap_or_default();
     let plaintext = fields.plaintext()?;
     let made = asked
@@ -99,7 +96,7 @@ pub(super) async fn decrypt(State(api): State<Arc<Api>>, request: Request) -> Ou
     let operation = Operation::Decrypt;
     let asked = Asked::read(api, request, operation).await?;
     let fields = asked.fields(&["ciphertext", "context", "key_id"])?;
-    let ciphertext = asked.ciphertext(&fields, operation)?;
+    let ciphertext = asked.ciphertext(&fields, operation).await?;
     let context = fields.context("context")?.unwrap_or_default();
     let plaintext = asked.kms.decrypt(&ciphertext, &context).await?;
     let answer = Answer::default().plaintext(&plaintext);
@@ -110,7 +107,7 @@ pub(super) async fn generate_key(State(api): State<Arc<Api>>, request: Request) 
     let operation = Operation::GenerateKey;
     let asked = Asked::read(api, request, operation).await?;
     let fields = asked.fields(&["key_spec", "context", "key_id", "without_plaintext"])?;
-    let key = asked.key(&fields, operation)?;
+    let key = asked.key(&fields, operation).await?;
     let spec = fields.key_spec()?;
     let context = fields.context("context")?.unwrap_or_default();
     let answer = Answer::default().with("key_spec", spec.to_string());
@@ -129,7 +126,7 @@ pub(super) async fn decrypt_key(State(api): State<Arc<Api>>, request: Request) -
     let operation = Operation::DecryptKey;
     let asked = Asked::read(api, request, operation).await?;
     let fields = asked.fields(&["ciphertext", "context", "key_id"])?;
-    let wrapped = asked.ciphertext(&fields, operation)?;
+    let wrapped = asked.ciphertext(&fields, operation).await?;
     let context = fields.context("context")?.unwrap_or_default();
     let plaintext = asked.kms.decrypt_data_key(&wrapped, &context).await?;
     let answer = Answer::default().plaintext(&plaintext);
@@ -148,11 +145,11 @@ pub(super) async fn re_encrypt(State(api): State<Arc<Api>>, request: Request) ->
         "new_context",
     ];
     let fields = asked.fields(&known)?;
-    let old = asked.ciphertext(&fields, operation)?;
+    let old = asked.ciphertext(&fields, operation).await?;
     let new_key = fields
         .key("new_key_id")?
         .unwrap_or_else(|| old.key().clone());
-    asked.check(operation, &new_key)?;
+    asked.check(operation, &new_key).await?;
     let context = fields.context("context")?.unwrap_or_default();
     let new_context = fields
         .context("new_context")?
@@ -167,7 +164,8 @@ pub(super) async fn re_encrypt(State(api): State<Arc<Api>>, request: Request) ->
 pub(super) async fn rotate(State(api): State<Arc<Api>>, request: Request) -> Outcome {
     let operation = Operation::Rotate;
     let asked = Asked::read(api, request, operation).await?;
-    let key = asked.key(&asked.fields(&["key_id"])?, operation)?;
+    let fields = asked.fields(&["key_id"])?;
+    let key = asked.key(&fields, operation).await?;
     let info = asked.kms.rotate_key(&key).await?;
     Ok(Answer::default()
         .with("key_id", info.key.as_str())

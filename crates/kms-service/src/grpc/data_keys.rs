@@ -30,7 +30,7 @@ impl Api for Service {
         let place = request.extensions().get::<Place>().cloned();
         let asked = request.into_inner();
         check_id(&asked.data_key_id).map_err(|error| status::data_key(&error))?;
-        check(&caller, Operation::DataKey, &asked.data_key_id)?;
+        check(&self.0, &caller, Operation::DataKey, &asked.data_key_id).await?;
         let grpc = Arc::clone(&self.0);
         // It goes on where the caller goes away: what was made is kept, and recorded.
         let work = async move {
@@ -63,10 +63,14 @@ async fn key(
         provider: keys.name(),
         key: Some(asked.data_key_id),
         context_keys: Vec::new(),
+        from: None,
         outcome: told(&outcome),
         duration: began.elapsed(),
     };
-    record(grpc, &event).await?;
+    event.hand_to(&grpc.sinks).await.map_err(|error| {
+        tracing::error!(%error, "the key is withheld");
+        Status::internal("the audit record was not taken, so the result is withheld")
+    })?;
     outcome.map_err(|error| status::data_key(&error))
 }
 
@@ -80,15 +84,4 @@ fn told(outcome: &Result<SecretBytes, DataKeyError>) -> &'static str {
         Err(DataKeyError::Storage(_) | DataKeyError::Record { .. }) => "storage",
         Err(DataKeyError::Crypto(_)) => "crypto",
     }
-}
-
-/// Hands the record to the sinks. Where one does not take it, the key is withheld.
-async fn record(grpc: &Grpc, event: &KmsAuditEvent) -> Result<(), Status> {
-    for sink in &grpc.sinks {
-        sink.record(event).await.map_err(|error| {
-            tracing::error!(%error, "the audit record was not taken");
-            Status::internal("the audit record was not taken, so the result is withheld")
-        })?;
-    }
-    Ok(())
 }

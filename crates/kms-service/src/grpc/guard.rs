@@ -4,6 +4,7 @@
 use super::Grpc;
 use super::status;
 use crate::callers::{Caller, PeerNames, Stranger};
+use crate::rights::Operation;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -48,7 +49,7 @@ pub(super) async fn guard(
     let span = tracing::info_span!("call", id = %id);
     let limit = grpc.api.limits().timeout;
     let run = async {
-        let _place = match admit(&grpc, &mut request) {
+        let _place = match admit(&grpc, &mut request).await {
             Ok(place) => place,
             Err(refused) => return refused.into_http(),
         };
@@ -79,8 +80,18 @@ fn is_grpc(request: &Request) -> bool {
 }
 
 /// Finds out who asks, tells the service, and takes a place.
-fn admit(grpc: &Grpc, request: &mut Request) -> Result<Place, Status> {
-    let caller = identify(grpc, request).map_err(status::stranger)?;
+async fn admit(grpc: &Grpc, request: &mut Request) -> Result<Place, Status> {
+    let caller = match identify(grpc, request) {
+        Ok(caller) => caller,
+        Err(stranger) => {
+            let asked = operation(request.uri().path()).audited();
+            grpc.api
+                .kms()
+                .record_refusal(asked, None, stranger.code())
+                .await;
+            return Err(status::stranger(stranger));
+        }
+    };
     request.extensions_mut().insert(caller);
     let place = grpc.api.try_place().ok_or_else(|| {
         Status::resource_exhausted("there are too many operations at once; try again in a second")
@@ -88,6 +99,15 @@ fn admit(grpc: &Grpc, request: &mut Request) -> Result<Place, Status> {
     let place = Place(Arc::new(place));
     request.extensions_mut().insert(place.clone());
     Ok(place)
+}
+
+/// What a method asks for.
+fn operation(method: &str) -> Operation {
+    match method {
+        "/KeyService/Encrypt" => Operation::Encrypt,
+        "/KeyService/Decrypt" => Operation::Decrypt,
+        _ => Operation::DataKey,
+    }
 }
 
 fn identify(grpc: &Grpc, request: &Request) -> Result<Arc<Caller>, Stranger> {

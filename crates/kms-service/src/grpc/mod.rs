@@ -77,11 +77,19 @@ fn caller<T>(request: &Request<T>) -> Result<Arc<Caller>, Status> {
         .ok_or_else(|| Status::unauthenticated("nobody in particular asks"))
 }
 
-/// Whether the caller may do this with this key.
-fn check(caller: &Caller, operation: Operation, key: &str) -> Result<(), Status> {
+/// Whether the caller may do this with this key; a refusal is recorded.
+async fn check(
+    grpc: &Grpc,
+    caller: &Caller,
+    operation: Operation,
+    key: &str,
+) -> Result<(), Status> {
     if caller.rights.permit(operation, key) {
         return Ok(());
     }
+    grpc.api
+        .record_refusal(&caller.name, operation, Some(key), "forbidden")
+        .await;
     Err(Status::permission_denied(format!(
         "`{}` may not {operation} with the key `{key}`; give it the right in the configuration of the \
          service",

@@ -178,7 +178,7 @@ fn not_configured(provider: &str) -> Status {
 pub(super) struct Service(pub(super) Arc<Grpc>);
 
 impl Service {
-    fn find(
+    async fn find(
         &self,
         key: Option<Key>,
         caller: &Caller,
@@ -187,7 +187,7 @@ impl Service {
         let keys = self.0.sops.as_ref();
         let keys = keys.ok_or_else(|| Status::unimplemented("SOPS is not served here"))?;
         let (kms, asked) = keys.find(key)?;
-        check(caller, operation, asked.named.as_str())?;
+        check(&self.0, caller, operation, asked.named.as_str()).await?;
         Ok((kms.for_caller(&caller.name), asked))
     }
 }
@@ -201,7 +201,7 @@ impl KeyService for Service {
         let caller = caller(&request)?;
         let EncryptRequest { key, plaintext } = request.into_inner();
         let plaintext = SecretBytes::new(plaintext);
-        let (kms, asked) = self.find(key, &caller, Operation::Encrypt)?;
+        let (kms, asked) = self.find(key, &caller, Operation::Encrypt).await?;
         let made = kms.encrypt(&asked.key, plaintext.expose(), &asked.context);
         let made = made.await;
         let made = made.map_err(|error| status::kms(&error))?;
@@ -220,7 +220,7 @@ impl KeyService for Service {
     ) -> Result<Response<DecryptResponse>, Status> {
         let caller = caller(&request)?;
         let DecryptRequest { key, ciphertext } = request.into_inner();
-        let (kms, asked) = self.find(key, &caller, Operation::Decrypt)?;
+        let (kms, asked) = self.find(key, &caller, Operation::Decrypt).await?;
         let wrapped = Wrapped {
             key: asked.key,
             version: KeyVersion::default(),

@@ -84,11 +84,15 @@ pub(super) fn data_key(error: &DataKeyError) -> Status {
     match error {
         DataKeyError::Id | DataKeyError::Length => Status::invalid_argument(error.to_string()),
         DataKeyError::OtherLength { .. } => Status::failed_precondition(error.to_string()),
+        DataKeyError::Kms(KmsError::OtherProvider { found, configured }) => {
+            Status::failed_precondition(format!(
+                "this data key was wrapped by `{found}`, and this service is configured with \
+                 `{configured}`; have it configured with `{found}`"
+            ))
+        }
         // Of a record, not of what the caller sent.
         DataKeyError::Record { .. }
-        | DataKeyError::Kms(
-            KmsError::NotAuthentic { .. } | KmsError::Format(_) | KmsError::OtherProvider { .. },
-        ) => {
+        | DataKeyError::Kms(KmsError::NotAuthentic { .. } | KmsError::Format(_)) => {
             tracing::error!(%error, "a data key does not open");
             Status::data_loss("the record of this data key does not open; have it restored")
         }

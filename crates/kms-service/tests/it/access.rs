@@ -18,7 +18,7 @@ async fn rights_hold_per_operation_and_key() {
         "\"a\"",
     );
     let reader = token("reader", "planted-r", "\"decrypt\", \"status\"", "\"*\"");
-    let service = Place::local(&format!("{writer}{reader}")).start();
+    let mut service = Place::local(&format!("{writer}{reader}")).start();
     let ask = |who: &str, operation: &str, body: serde_json::Value| {
         service
             .post(operation, &body)
@@ -57,8 +57,24 @@ async fn rights_hold_per_operation_and_key() {
     assert_eq!(opened.status(), 200);
     let status = service.get("/api/v1/kms/status").bearer_auth("planted-r");
     assert_eq!(status.send().await.unwrap().status(), 200);
+    service.wait_for_log("\\\"caller\\\":\\\"writer\\\"");
+    // Who tries is recorded too: the last that was refused, and what was refused for its key.
+    let status = "\\\"operation\\\":\\\"health_check\\\"";
+    service.wait_for_log(status);
     let log = service.log();
-    assert!(log.contains("\\\"caller\\\":\\\"writer\\\""), "{log}");
+    for (operation, key) in [
+        ("encrypt", "\\\"b\\\""),
+        ("decrypt", "null"),
+        ("re_encrypt", "\\\"b\\\""),
+    ] {
+        let refused = log.lines().any(|line| {
+            line.contains(&format!("\\\"operation\\\":\\\"{operation}\\\""))
+                && line.contains(&format!("\\\"key\\\":{key}"))
+                && line.contains("\\\"caller\\\":\\\"writer\\\"")
+                && line.contains("\\\"outcome\\\":\\\"forbidden\\\"")
+        });
+        assert!(refused, "{operation}: {log}");
+    }
     assert!(!log.contains("planted"), "{log}");
 }
 

@@ -1,7 +1,7 @@
 //! Data keys by their identifiers.
 
 use crate::grpc::{ANY_PORT, channel, data_key};
-use crate::running::{KEYS, Place, Running};
+use crate::running::{KEYS, Place, Running, write_age_keys};
 use futures::future::join_all;
 use std::collections::HashSet;
 use std::path::Path;
@@ -260,4 +260,50 @@ fn a_storage_that_was_left_out_names_its_feature() {
         told.contains("the feature `storage-aws`") && !told.contains("planted"),
         "{told}"
     );
+}
+
+#[tokio::test]
+async fn one_of_several_audit_devices_is_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = format!("storage://file?path={}", folder.path().display());
+    let place = Place::local(&format!(
+        "{ANY_PORT}[service.data_keys]\nstorage = \"{storage}\"\n\
+         [service.audit]\nkey_path = \"audit.key\"\n\
+         [[service.audit.devices]]\ntype = \"socket\"\n\
+         options = {{ address = \"${{HOME}}/audit.sock\", socket_type = \"unix\" }}\n\
+         [[service.audit.devices]]\ntype = \"file\"\n\
+         options = {{ file_path = \"${{HOME}}/audit.log\" }}\n"
+    ));
+    let socket = place.path("audit.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let mut service = place.start();
+    let channel = channel(&mut service).await;
+    drop(listener);
+    std::fs::remove_file(&socket).unwrap();
+    let key = data_key(&channel, "volume", 32).await.unwrap();
+    assert_eq!(key.len(), 32);
+}
+
+#[tokio::test]
+async fn a_key_of_another_provider_names_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = external(folder.path()).start();
+    let from = channel(&mut first).await;
+    data_key(&from, "volume", 32).await.unwrap();
+    first.end();
+    let place = external(folder.path());
+    let file = place.path("kms.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    write_age_keys(place.0.path());
+    let text = text.replace("dev_backend = \"local\"", "dev_backend = \"age\"").replace(
+        "[kms.local]",
+        "[kms.age]\npublic_key_path = \"public.txt\"\nprivate_key_path = \"private.txt\"\n[kms.local]",
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut second = place.start();
+    let to = channel(&mut second).await;
+    let refused = data_key(&to, "volume", 32).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    let told = refused.message();
+    assert!(told.contains("`local`") && told.contains("`age`"), "{told}");
 }

@@ -4,6 +4,11 @@ use super::section::{Found, Reader, Section, nearest};
 use super::{Backend, Stage};
 use crate::providers::ALL;
 
+/// Every provider that there is, those too that this program was built without.
+const EVERY: &[&str] = &[
+    "age", "aws", "azure", "cosmian", "gcp", "kmip", "local", "vault",
+];
+
 const AGE_KEYS: &[&str] = &[
     "public_key_path",
     "private_key_path",
@@ -92,6 +97,14 @@ pub(super) fn backend(
     };
     if ALL.contains(&found.value) {
         return of_name(reader, kms, stage, found);
+    }
+    if EVERY.contains(&found.value) {
+        let message = format!(
+            "`{key}` names the provider `{value}`, which this program was built without; build it with the \
+             feature `{value}`"
+        );
+        reader.fault(Some(at), message);
+        return None;
     }
     let mut message = format!("`{key}` names no provider of this program");
     match nearest(found.value, ALL) {

@@ -20,6 +20,7 @@ const KMS_KEYS: &[&str] = &[
     "dev_backend",
     "prod_backend",
     "default_key",
+    "resilience",
     "age",
     "aws",
     "azure",
@@ -195,15 +196,39 @@ fn default_key(
 }
 
 fn resilience(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> ResilientKmsConfig {
-    let mut config = match stage {
-        Stage::Development => ResilientKmsConfig::development(),
-        Stage::Production => ResilientKmsConfig::production(),
-    };
+    let mut config = preset(reader, kms, stage);
     retry(reader, kms, &mut config);
     config.cache = cache(reader, kms, config.cache);
     config.breaker = breaker(reader, kms, config.breaker);
     config.rate_limit = rate_limit(reader, kms);
     config
+}
+
+/// What [kms.retry] and the tables beside it start from.
+fn preset(reader: &mut Reader<'_>, kms: Section<'_>, stage: Stage) -> ResilientKmsConfig {
+    let of_stage = match stage {
+        Stage::Development => ResilientKmsConfig::development(),
+        Stage::Production => ResilientKmsConfig::production(),
+    };
+    if !kms.has("resilience") {
+        return of_stage;
+    }
+    let Some(Found { value, at }) = kms.text(reader, "resilience") else {
+        return of_stage;
+    };
+    match value.as_str() {
+        "development" => ResilientKmsConfig::development(),
+        "production" => ResilientKmsConfig::production(),
+        "high_availability" => ResilientKmsConfig::high_availability(),
+        _ => {
+            reader.fault(
+                Some(at),
+                "`resilience` is none that is known; write development, production or \
+                 high_availability",
+            );
+            of_stage
+        }
+    }
 }
 
 fn retry(reader: &mut Reader<'_>, kms: Section<'_>, config: &mut ResilientKmsConfig) {

@@ -113,6 +113,17 @@ const FAULTY: &[(&str, &str)] = &[
         "kms.toml:2: `dev_backend` names no provider of this program; did you mean `age`?",
     ),
     ("[kms]\ndev_backend = \"abacus\"\n", "it has age, "),
+    #[cfg(not(feature = "aws"))]
+    (
+        "[kms]\ndev_backend = \"aws\"\n",
+        "kms.toml:2: `dev_backend` names the provider `aws`, which this program was built without; \
+         build it with the feature `aws`",
+    ),
+    (
+        "[kms]\ndev_backend = \"age\"\nresilience = \"high\"\n",
+        "kms.toml:3: `resilience` is none that is known; write development, production or \
+         high_availability",
+    ),
     (
         "[kms]\ndev_backend = 1\n",
         "kms.toml:2: `dev_backend` is a text",
@@ -384,6 +395,16 @@ fn a_backend_is_read_by_its_name() {
     assert!(
         refused.contains("names no provider of this program"),
         "{refused}"
+    );
+    let preset = |name: &str| {
+        let line = format!("[kms]\nresilience = \"{name}\"\n");
+        std::fs::write(&file, text.replace("[kms]\n", &line)).unwrap();
+        load("age").unwrap().resilience
+    };
+    assert_eq!(load("age").unwrap().resilience, preset("development"));
+    assert_eq!(
+        preset("high_availability"),
+        crate::ResilientKmsConfig::high_availability()
     );
     // Keys in files stay refused for production, by whichever name.
     std::fs::write(&file, text.replace("\"dev\"", "\"prod\"")).unwrap();

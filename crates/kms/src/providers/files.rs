@@ -2,9 +2,11 @@
 
 use crate::{Cause, KmsError, Result};
 use secretum_crypto::SecretString;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 /// The most bytes of a file with keys.
@@ -14,9 +16,30 @@ pub(crate) const KEY_FILE_BYTES_MAX: u64 = 1 << 20;
 ///
 /// **Errors**: [`KmsError::FileRights`] where anybody but its owner may read or write it.
 pub(crate) fn read_private(path: &Path) -> Result<SecretString> {
-    let file = File::open(path).map_err(KmsError::file("read", path))?;
+    let file = open(path)?;
     check_rights(&file, path)?;
     read(file, path)
+}
+
+/// Opens a file for reading, which is no pipe or device: nobody may ever write to the other end.
+fn open(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // To open a pipe waits for its writer.
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = options.open(path).map_err(KmsError::file("read", path))?;
+    let metadata = file.metadata().map_err(KmsError::file("read", path))?;
+    if metadata.is_file() {
+        return Ok(file);
+    }
+    Err(KmsError::FileContent {
+        path: path.to_owned(),
+        reason: "it is no regular file".to_owned(),
+    })
 }
 
 /// Reads a file that holds no secret.
@@ -27,8 +50,7 @@ pub(crate) fn read_private(path: &Path) -> Result<SecretString> {
     feature = "kmip"
 ))]
 pub(crate) fn read_public(path: &Path) -> Result<String> {
-    let file = File::open(path).map_err(KmsError::file("read", path))?;
-    read(file, path).map(SecretString::into_exposed)
+    read(open(path)?, path).map(SecretString::into_exposed)
 }
 
 fn read(file: File, path: &Path) -> Result<SecretString> {
@@ -162,27 +184,66 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// How long another process is waited for that changes a file. Less than a rotation may take.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between two looks whether it is through.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// A lock on a file, held by one process at a time, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Lock {
+struct Lock {
     _file: File,
 }
 
 impl Lock {
     /// Waits for the lock of this file; it stands in a file of its own beside it.
-    pub(crate) fn of(path: &Path) -> Result<Self> {
-        let path = beside(path, "lock");
+    ///
+    /// **Errors**: [`KmsError::FileLocked`] where it is not free in time; [`KmsError::File`].
+    async fn of(path: &Path) -> Result<Self> {
+        let own = beside(path, "lock");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
         with_mode(&mut options, Rights::Private);
-        let file = options.open(&path).map_err(KmsError::file("open", &path))?;
-        file.lock().map_err(|error| KmsError::File {
-            action: "lock",
-            path,
-            source: Cause::new(error),
-        })?;
-        Ok(Self { _file: file })
+        let file = options.open(&own).map_err(KmsError::file("open", &own))?;
+        let until = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { _file: file }),
+                Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                    tokio::time::sleep(LOCK_PAUSE).await;
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(KmsError::FileLocked {
+                        path: path.to_owned(),
+                        after: LOCK_PATIENCE,
+                    });
+                }
+                Err(TryLockError::Error(error)) => return Err(KmsError::file("lock", &own)(error)),
+            }
+        }
     }
+}
+
+/// Changes a file with keys, alone among all processes. Who stops waiting for it before it began has
+/// changed nothing.
+///
+/// **Errors**: [`KmsError::FileLocked`], and those of the change.
+pub(crate) async fn alone_with<T: Send + 'static>(
+    path: &Path,
+    provider: &'static str,
+    change: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let lock = Lock::of(path).await?;
+    let changed = tokio::task::spawn_blocking(move || {
+        let _lock = lock;
+        change()
+    });
+    changed.await.map_err(|error| KmsError::Unavailable {
+        provider,
+        reason: "its rotation was ended".to_owned(),
+        source: Some(Cause::new(error)),
+    })?
 }
 
 #[cfg(test)]
@@ -236,6 +297,42 @@ mod tests {
         if std::os::unix::fs::chown(&path, Some(65_534), None).is_ok() {
             assert_eq!(read_private(&path).unwrap().expose(), "one");
         }
+    }
+
+    #[test]
+    fn a_pipe_is_no_file_with_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap();
+        for refused in [read_private(&path).err(), open(&path).err()] {
+            assert!(matches!(refused, Some(KmsError::FileContent { .. })));
+        }
+        assert!(open(folder.path()).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_in_vain_for_the_lock_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let held = Lock::of(&path).await.unwrap();
+        let (changed, mut changes) = tokio::sync::mpsc::unbounded_channel();
+        let change = || {
+            let changed = changed.clone();
+            move || {
+                changed.send(()).unwrap();
+                Ok(())
+            }
+        };
+        let refused = alone_with(&path, "test", change()).await.unwrap_err();
+        assert!(matches!(refused, KmsError::FileLocked { .. }));
+        assert!(!refused.is_transient() && !refused.is_service_fault());
+        let given_up = tokio::time::timeout(LOCK_PATIENCE / 2, alone_with(&path, "test", change()));
+        assert!(given_up.await.is_err());
+        drop(held);
+        tokio::time::sleep(LOCK_PATIENCE).await;
+        assert!(changes.try_recv().is_err());
+        alone_with(&path, "test", change()).await.unwrap();
+        assert!(changes.try_recv().is_ok());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! [`AuditedKms`]: a record of every call, and its numbers.
 
 use super::{Call, KmsMetrics, Wrapper};
-use crate::{KeyManagementService, KmsError, KmsOperation, Result};
+use crate::{EncryptionContext, KeyManagementService, KmsError, KmsOperation, Result};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use secretum_crypto::{ClockRef, Timestamp};
@@ -28,15 +28,56 @@ pub struct KmsAuditEvent {
     pub operation: KmsOperation,
     /// The provider.
     pub provider: &'static str,
-    /// The key.
+    /// The key; where something is encrypted anew, the new one.
     pub key: Option<String>,
-    /// The keys of the context.
+    /// The keys of the context; where something is encrypted anew, of the new one.
     pub context_keys: Vec<String>,
-    /// `ok`, `cancelled`, or the kind of the error ([`KmsError::kind`]).
+    /// What was opened in order to be encrypted anew.
+    #[serde(flatten)]
+    pub from: Option<AuditedOrigin>,
+    /// `ok`, `cancelled`, the kind of the error ([`KmsError::kind`]), or the word of who refused the
+    /// caller.
     pub outcome: &'static str,
     /// How long it took.
     #[serde(rename = "duration_us", serialize_with = "microseconds")]
     pub duration: Duration,
+}
+
+/// What was opened in order to be encrypted anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AuditedOrigin {
+    /// The key that it was under.
+    #[serde(rename = "from_key")]
+    pub key: String,
+    /// The keys of the context that it was bound to.
+    #[serde(rename = "from_context_keys")]
+    pub context_keys: Vec<String>,
+}
+
+impl KmsAuditEvent {
+    /// Hands it to every sink; one of them must take it, where there is any.
+    ///
+    /// **Errors**: [`KmsError::Audit`].
+    pub async fn hand_to(&self, sinks: &[Arc<dyn KmsAuditSink>]) -> Result<()> {
+        let mut taken = sinks.is_empty();
+        let mut reasons = Vec::new();
+        for sink in sinks {
+            match sink.record(self).await {
+                Ok(()) => taken = true,
+                Err(error) => reasons.push(error.to_string()),
+            }
+        }
+        if taken {
+            return Ok(());
+        }
+        Err(KmsError::Audit {
+            reason: reasons.join("; "),
+        })
+    }
+}
+
+fn names(context: &EncryptionContext) -> Vec<String> {
+    context.keys().map(str::to_owned).collect()
 }
 
 fn operation_name<S: Serializer>(
@@ -103,17 +144,48 @@ impl AuditedKms {
         }
     }
 
-    fn begin(&self, call: Call<'_>) -> Record {
-        let keys = call.context.into_iter().flat_map(|context| context.keys());
-        let event = KmsAuditEvent {
+    /// Records that a caller was refused before anything was asked of the service; `outcome` says why.
+    pub async fn record_refusal(
+        &self,
+        operation: KmsOperation,
+        key: Option<&str>,
+        outcome: &'static str,
+    ) {
+        let event = self.event(operation, key.map(str::to_owned), outcome);
+        if let Err(error) = event.hand_to(&self.sinks).await {
+            // It is refused anyway.
+            tracing::error!(%error, "the record of a refusal was not taken");
+        }
+    }
+
+    fn event(
+        &self,
+        operation: KmsOperation,
+        key: Option<String>,
+        outcome: &'static str,
+    ) -> KmsAuditEvent {
+        KmsAuditEvent {
             timestamp: self.clock.now(),
             caller: self.caller.as_deref().map(str::to_owned),
-            operation: call.operation,
+            operation,
             provider: self.inner.capabilities().provider,
-            key: call.key.map(|key| key.as_str().to_owned()),
-            context_keys: keys.map(str::to_owned).collect(),
-            outcome: CANCELLED,
+            key,
+            context_keys: Vec::new(),
+            from: None,
+            outcome,
             duration: Duration::ZERO,
+        }
+    }
+
+    fn begin(&self, call: Call<'_>) -> Record {
+        let key = call.key.map(|key| key.as_str().to_owned());
+        let event = KmsAuditEvent {
+            context_keys: call.context.map(names).unwrap_or_default(),
+            from: call.from.map(|(key, context)| AuditedOrigin {
+                key: key.as_str().to_owned(),
+                context_keys: names(context),
+            }),
+            ..self.event(call.operation, key, CANCELLED)
         };
         Record {
             event: Some(event),
@@ -150,30 +222,12 @@ impl Drop for Record {
         let sinks = Arc::clone(&self.sinks);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                if let Err(error) = take(&sinks, &event).await {
+                if let Err(error) = event.hand_to(&sinks).await {
                     tracing::error!(%error, "the record of a cancelled call was not taken");
                 }
             });
         }
     }
-}
-
-/// Hands a record to every sink; one of them must take it.
-async fn take(sinks: &[Arc<dyn KmsAuditSink>], event: &KmsAuditEvent) -> Result<()> {
-    let mut taken = sinks.is_empty();
-    let mut reasons = Vec::new();
-    for sink in sinks {
-        match sink.record(event).await {
-            Ok(()) => taken = true,
-            Err(error) => reasons.push(error.to_string()),
-        }
-    }
-    if taken {
-        return Ok(());
-    }
-    Err(KmsError::Audit {
-        reason: reasons.join("; "),
-    })
 }
 
 impl Wrapper for AuditedKms {
@@ -199,7 +253,7 @@ impl Wrapper for AuditedKms {
             Err(error) => error.kind(),
         };
         if let Some(event) = record.close(told) {
-            take(&self.sinks, &event).await?;
+            event.hand_to(&self.sinks).await?;
         }
         outcome
     }

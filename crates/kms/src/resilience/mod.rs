@@ -24,7 +24,7 @@ mod stack;
 mod timeout;
 mod wrapper;
 
-pub use self::audit::{AuditedKms, KmsAuditEvent, KmsAuditSink, SinkError};
+pub use self::audit::{AuditedKms, AuditedOrigin, KmsAuditEvent, KmsAuditSink, SinkError};
 pub use self::breaker::{CircuitBreakerConfig, CircuitBreakerKms, CircuitState};
 pub use self::cache::{CacheStats, CachedKms, KmsCacheConfig};
 pub use self::metrics::{DURATION_BUCKETS_US, KmsMetrics, KmsMetricsSnapshot, OperationMetrics};
@@ -36,6 +36,20 @@ pub use self::wrapper::{Call, Wrapper};
 
 #[cfg(doc)]
 use crate::KeyManagementService;
+use crate::KmsOperation;
+use std::time::Duration;
+
+/// What a rotation has at least: a service may make the new version behind its answer, which is waited
+/// for, and one that is cut off leaves a version that never encrypts.
+const ROTATION_LIMIT_MIN: Duration = Duration::from_secs(20);
+
+/// The time of an operation, where calls are given this one.
+fn limit_of(operation: KmsOperation, limit: Duration) -> Duration {
+    match operation {
+        KmsOperation::RotateKey => limit.max(ROTATION_LIMIT_MIN),
+        _ => limit,
+    }
+}
 
 #[cfg(feature = "local")]
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! [`RetryKms`]: another try for what may pass.
 
-use super::{Call, Wrapper};
+use super::{Call, Wrapper, limit_of};
 use crate::{KeyManagementService, KmsError, Result};
 use futures::future::BoxFuture;
 use secretum_crypto::{RngRef, random_bytes};
@@ -90,7 +90,8 @@ impl Wrapper for RetryKms {
         T: Send + 'a,
         A: Fn() -> BoxFuture<'a, Result<T>> + Send + Sync,
     {
-        let deadline = Instant::now() + self.config.deadline;
+        let limit = limit_of(call.operation, self.config.deadline);
+        let deadline = Instant::now() + limit;
         let mut failed = 0;
         loop {
             let error = match timeout_at(deadline, attempt()).await {
@@ -99,7 +100,7 @@ impl Wrapper for RetryKms {
                 Err(_) => {
                     return Err(KmsError::Timeout {
                         provider: self.inner.capabilities().provider,
-                        after: self.config.deadline,
+                        after: limit,
                     });
                 }
             };

@@ -1,14 +1,10 @@
 //! [`TimeoutKms`]: no try without an end.
 
-use super::{Call, Wrapper};
-use crate::{KeyManagementService, KmsError, KmsOperation, Result};
+use super::{Call, Wrapper, limit_of};
+use crate::{KeyManagementService, KmsError, Result};
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What a rotation has at least: a service may make the new version behind its answer, which is waited
-/// for, and one that is cut off leaves a version that never encrypts.
-const ROTATION_LIMIT_MIN: Duration = Duration::from_secs(20);
 
 /// Ends each call after a time.
 #[derive(Debug, Clone)]
@@ -34,10 +30,7 @@ impl Wrapper for TimeoutKms {
         T: Send + 'a,
         A: Fn() -> BoxFuture<'a, Result<T>> + Send + Sync,
     {
-        let limit = match call.operation {
-            KmsOperation::RotateKey => self.limit.max(ROTATION_LIMIT_MIN),
-            _ => self.limit,
-        };
+        let limit = limit_of(call.operation, self.limit);
         let outcome = tokio::time::timeout(limit, attempt()).await;
         outcome.unwrap_or_else(|_| {
             Err(KmsError::Timeout {

@@ -19,6 +19,8 @@ pub struct Call<'a> {
     pub key: Option<&'a KeyId>,
     /// The context, where one is given.
     pub context: Option<&'a EncryptionContext>,
+    /// What is opened in order to be encrypted anew: its key and context.
+    pub from: Option<(&'a KeyId, &'a EncryptionContext)>,
 }
 
 impl<'a> Call<'a> {
@@ -27,6 +29,7 @@ impl<'a> Call<'a> {
             operation,
             key: None,
             context: None,
+            from: None,
         }
     }
 
@@ -110,7 +113,7 @@ impl<W: Wrapper> KeyManagementService for W {
         spec: DataKeySpec,
         context: &EncryptionContext,
     ) -> Result<Ciphertext> {
-        let call = Call::of(KmsOperation::GenerateDataKey).key(key);
+        let call = Call::of(KmsOperation::GenerateDataKeyWithoutPlaintext).key(key);
         let inner = self.inner();
         self.around(call.context(context), || {
             inner.generate_data_key_without_plaintext(key, spec, context)
@@ -138,7 +141,10 @@ impl<W: Wrapper> KeyManagementService for W {
         new_key: &KeyId,
         new_context: &EncryptionContext,
     ) -> Result<Ciphertext> {
-        let call = Call::of(KmsOperation::ReEncrypt).key(new_key);
+        let call = Call {
+            from: Some((ciphertext.key(), context)),
+            ..Call::of(KmsOperation::ReEncrypt).key(new_key)
+        };
         let inner = self.inner();
         self.around(call.context(new_context), || {
             inner.re_encrypt(ciphertext, context, new_key, new_context)

@@ -120,7 +120,7 @@ impl KeyRotationManager {
     }
 
     /// Rotates a key and wraps its data keys anew, or goes on where such a rotation stopped; tells of
-    /// its progress behind each batch.
+    /// its progress behind each batch. Where a [`Self::rewrap`] stopped, the rotation takes its place.
     ///
     /// **Errors**: [`RotationError`], where the service or the store fails.
     pub async fn rotate(
@@ -130,8 +130,9 @@ impl KeyRotationManager {
     ) -> Result<KeyRotationResult, RotationError> {
         let mut state = self.load(key).await?;
         let mut under_way = match state.under_way.take() {
-            Some(under_way) => under_way,
-            None => {
+            Some(under_way) if !under_way.rewraps_only => under_way,
+            // The new version takes every data key along, those too that the re-wrapping did not come to.
+            _ => {
                 let before = self.kms.key_info(key).await.map_err(of_kms(key))?;
                 RotationProgress::rotating(&before)
             }
@@ -154,13 +155,15 @@ impl KeyRotationManager {
         key: &KeyId,
         progress: &(dyn Fn(&RotationProgress) + Sync),
     ) -> Result<KeyRotationResult, RotationError> {
-        let state = self.load(key).await?;
-        if state.under_way.is_some() {
-            return self.rotate(key, progress).await;
-        }
-        let now = self.kms.key_info(key).await.map_err(of_kms(key))?;
-        let mut under_way = RotationProgress::rotating(&now);
-        under_way.version = Some(now.version.as_str().to_owned());
+        let mut state = self.load(key).await?;
+        let under_way = match state.under_way.take() {
+            Some(rotation) if !rotation.rewraps_only => return self.rotate(key, progress).await,
+            Some(stopped) => stopped,
+            None => {
+                let now = self.kms.key_info(key).await.map_err(of_kms(key))?;
+                RotationProgress::rewrapping(&now)
+            }
+        };
         self.rewrap_all(key, state, under_way, progress).await
     }
 
@@ -177,9 +180,9 @@ impl KeyRotationManager {
         let mut state = self.load(key).await?;
         let now = self.clock.now();
         let due = match (&state.under_way, state.rotated_at) {
-            (Some(_), _) => true,
-            (None, Some(rotated_at)) => now.since(rotated_at) >= every,
-            (None, None) => {
+            (Some(rotation), _) if !rotation.rewraps_only => true,
+            (_, Some(rotated_at)) => now.since(rotated_at) >= every,
+            (_, None) => {
                 state.rotated_at = Some(now);
                 self.save(key, &state).await?;
                 false
@@ -257,7 +260,9 @@ impl KeyRotationManager {
             return Err(error);
         }
         state.under_way = None;
-        state.rotated_at = Some(self.clock.now());
+        if !under_way.rewraps_only {
+            state.rotated_at = Some(self.clock.now());
+        }
         self.save(key, &state).await?;
         Ok(under_way.into_result(key))
     }

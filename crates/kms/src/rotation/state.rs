@@ -22,6 +22,9 @@ pub struct RotationProgress {
     /// The key that its name stood for when it began, which an alias need not do any longer.
     #[serde(default)]
     pub key: Option<String>,
+    /// Whether the key is given no new version: its data keys are wrapped under the newest that is there.
+    #[serde(default)]
+    pub rewraps_only: bool,
     /// The version when it began.
     pub from: String,
     /// The version that data keys are wrapped under; `None` until the key is rotated.
@@ -63,10 +66,20 @@ pub struct KeyRotationResult {
 }
 
 impl RotationProgress {
+    /// The data keys of older versions than this one are wrapped anew.
+    pub(super) fn rewrapping(now: &KeyInfo) -> Self {
+        Self {
+            rewraps_only: true,
+            version: Some(now.version.as_str().to_owned()),
+            ..Self::rotating(now)
+        }
+    }
+
     /// A rotation of this key that has not begun.
     pub(super) fn rotating(before: &KeyInfo) -> Self {
         Self {
             key: Some(before.key.as_str().to_owned()),
+            rewraps_only: false,
             from: before.version.as_str().to_owned(),
             version: None,
             after: None,

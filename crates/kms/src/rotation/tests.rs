@@ -372,6 +372,41 @@ async fn a_schedule_rotates_what_is_old_and_goes_on_with_what_stopped() {
     assert_eq!(scene.version().await, "3");
 }
 
+#[tokio::test]
+async fn a_rotation_is_one_where_a_rewrapping_stopped() {
+    let scene = Scene::new(3).await;
+    let manager = scene.manager();
+    scene.kms.rotate_key(&id("k")).await.unwrap();
+    scene.fuse.set(6, false);
+    assert!(manager.rewrap(&id("k"), &|_| ()).await.is_err());
+    scene.fuse.off();
+    let result = manager.rotate(&id("k"), &|_| ()).await.unwrap();
+    assert_eq!((&*result.from, &*result.version), ("2", "3"));
+    assert_eq!(scene.check().await, ["3", "3", "3"]);
+    // And goes on as what it was where it is asked for again.
+    scene.kms.rotate_key(&id("k")).await.unwrap();
+    scene.fuse.set(6, false);
+    assert!(manager.rewrap(&id("k"), &|_| ()).await.is_err());
+    scene.fuse.off();
+    let result = manager.rewrap(&id("k"), &|_| ()).await.unwrap();
+    assert_eq!((&*result.from, &*result.version), ("4", "4"));
+    assert_eq!(scene.check().await, ["4", "4", "4"]);
+}
+
+#[tokio::test]
+async fn a_rewrapping_does_not_put_off_what_is_due() {
+    let scene = Scene::new(1).await;
+    let manager = scene.manager();
+    let (key, day) = (id("k"), Duration::from_secs(24 * 3600));
+    let due = || async { manager.rotate_if_due(&key, day, &|_| ()).await };
+    assert_eq!(due().await.unwrap(), None);
+    scene.clock.advance(day / 2);
+    manager.rewrap(&key, &|_| ()).await.unwrap();
+    scene.clock.advance(day / 2);
+    assert!(due().await.unwrap().is_some());
+    assert_eq!(scene.version().await, "2");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_schedule_runs_until_it_is_stopped() {
     let scene = Scene::new(1).await;

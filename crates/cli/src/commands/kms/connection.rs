@@ -3,11 +3,12 @@
 use super::output;
 use super::remote::{Access, RemoteKms, TIMEOUT};
 use crate::failure::Failure;
-use crate::output::{Format, Style};
+use crate::output::{Format, Style, console};
 use crate::session;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use secretum_crypto::sha256;
+use secretum_kms::config::Backend;
 use secretum_kms::providers::ALL;
 use secretum_kms::{
     EncryptionContext, Environment, KeyId, KeyManagementService, KmsConfig, Observers,
@@ -279,6 +280,9 @@ pub(super) fn direct(
     };
     let config = config.map_err(Failure::display)?;
     let kms = create_resilient_kms(&config, environment, Observers::default())?;
+    if matches!(config.backend, Backend::Local(_)) {
+        console::note("the key provider `local` is for development: its keys are not protected");
+    }
     let content = std::fs::read(&file).map_err(|error| output::failed("read", &file, &error))?;
     Ok(Opened {
         kms: Arc::new(kms),

@@ -20,7 +20,7 @@ pub use self::keys::AgeFiles;
 pub use self::recipients::AgeRecipients;
 
 use self::keys::{Identity, Keys};
-use super::files::Lock;
+use super::files;
 use crate::{
     EncryptionContext, Health, KeyId, KeyInfo, KeyPage, KmsError, KmsOperation,
     PLAINTEXT_BYTES_MAX, Provider, Result, SuppliedBy, Traits, Wrapped,
@@ -87,11 +87,7 @@ impl Inner {
     fn decrypt(&self, wrapped: &Wrapped) -> Result<SecretBytes> {
         let keys = Arc::clone(&self.keys.read());
         if keys.identities.is_empty() {
-            return Err(KmsError::NotConfigured {
-                provider: NAME,
-                what: "a private key",
-                remedy: "name its file as private_key_path",
-            });
+            return Err(no_private_key());
         }
         let identities = keys.identities.iter().map(Identity::as_age);
         file::open(identities, &wrapped.bytes).map_err(|fault| match fault {
@@ -106,13 +102,8 @@ impl Inner {
         })
     }
 
+    /// Adds a key, in the files too; nobody else is changing them.
     fn rotate(&self) -> Result<KeyInfo> {
-        let private = self.files.private.as_deref();
-        let _lock = Lock::of(private.ok_or(KmsError::NotConfigured {
-            provider: NAME,
-            what: "a private key",
-            remedy: "name its file as private_key_path",
-        })?)?;
         let keys = Arc::new(self.files.rotate(self.clock.now())?);
         let info = self.info(&keys);
         *self.keys.write() = keys;
@@ -126,6 +117,14 @@ impl Inner {
             enabled: !keys.recipients.is_empty(),
             rotated_at: None,
         }
+    }
+}
+
+fn no_private_key() -> KmsError {
+    KmsError::NotConfigured {
+        provider: NAME,
+        what: "a private key",
+        remedy: "name its file as private_key_path",
     }
 }
 
@@ -179,14 +178,10 @@ impl Provider for AgeProvider {
                  private key for what it encrypted",
             ));
         }
+        let private = self.inner.files.private.as_deref();
+        let private = private.ok_or_else(no_private_key)?;
         let inner = Arc::clone(&self.inner);
-        // Waiting for another process's lock must not hold up a thread of the runtime.
-        let task = tokio::task::spawn_blocking(move || inner.rotate());
-        task.await.map_err(|error| KmsError::Unavailable {
-            provider: NAME,
-            reason: "its rotation was ended".to_owned(),
-            source: Some(crate::Cause::new(error)),
-        })?
+        files::alone_with(private, NAME, move || inner.rotate()).await
     }
 
     async fn describe(&self, key: &KeyId) -> Result<KeyInfo> {

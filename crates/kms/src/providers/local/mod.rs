@@ -21,7 +21,7 @@
 mod keyring;
 
 use self::keyring::Keyring;
-use super::files::{self, Lock, Rights};
+use super::files::{self, Rights};
 use crate::codec::put_u16;
 use crate::{
     EncryptionContext, Health, KeyId, KeyInfo, KeyPage, KeyVersion, KmsError, PLAINTEXT_BYTES_MAX,
@@ -145,15 +145,8 @@ impl Inner {
         Ok(true)
     }
 
-    fn rotate(&self, key: &KeyId) -> Result<KeyInfo> {
-        let Some(path) = &self.file else {
-            return Err(KmsError::Unsupported {
-                provider: NAME,
-                operation: crate::KmsOperation::RotateKey,
-                instead: "keys in an environment variable are rotated by adding a version to it",
-            });
-        };
-        let _lock = Lock::of(path)?;
+    /// Adds a version, in the file too; nobody else is changing it.
+    fn rotate(&self, path: &Path, key: &KeyId) -> Result<KeyInfo> {
         self.reload()?;
         let mut keys = self.keys.write();
         keys.newest(key).ok_or_else(|| not_found(key))?;
@@ -235,14 +228,15 @@ impl Provider for EnvKeyProvider {
     }
 
     async fn rotate(&self, key: &KeyId) -> Result<KeyInfo> {
-        let (inner, key) = (Arc::clone(&self.inner), key.clone());
-        // Waiting for another process's lock must not hold up a thread of the runtime.
-        let task = tokio::task::spawn_blocking(move || inner.rotate(&key));
-        task.await.map_err(|error| KmsError::Unavailable {
-            provider: NAME,
-            reason: "its rotation was ended".to_owned(),
-            source: Some(crate::Cause::new(error)),
-        })?
+        let Some(path) = self.inner.file.clone() else {
+            return Err(KmsError::Unsupported {
+                provider: NAME,
+                operation: crate::KmsOperation::RotateKey,
+                instead: "keys in an environment variable are rotated by adding a version to it",
+            });
+        };
+        let (inner, key, own) = (Arc::clone(&self.inner), key.clone(), path.clone());
+        files::alone_with(&path, NAME, move || inner.rotate(&own, &key)).await
     }
 
     async fn describe(&self, key: &KeyId) -> Result<KeyInfo> {

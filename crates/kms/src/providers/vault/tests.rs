@@ -301,8 +301,8 @@ async fn garbage_is_told_and_shows_nothing() {
                            {\"data\":\"planted-secret\"}";
     const HTML: &str =
         "HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 6\r\n\r\n<html>";
-    const BUSY: &str = "HTTP/1.1 429 Too Many\r\nconnection: close\r\ncontent-length: 13\r\n\r\n\
-                        {\"errors\":[]}";
+    const BUSY: &str = "HTTP/1.1 429 Too Many\r\nretry-after: 2\r\nconnection: close\r\n\
+                        content-length: 13\r\n\r\n{\"errors\":[]}";
     const SEALED: &str = "HTTP/1.1 503 Sealed\r\nconnection: close\r\ncontent-length: 13\r\n\r\n\
                           {\"errors\":[]}";
     for (answer, kind) in [
@@ -318,6 +318,8 @@ async fn garbage_is_told_and_shows_nothing() {
         let provider = VaultProvider::new(config(&address), token(ROOT), "transit").unwrap();
         let refused = provider.describe(&id("k")).await.unwrap_err();
         assert_eq!(refused.kind(), kind, "{answer}: {refused}");
+        let wait = (kind == "throttled").then_some(Duration::from_secs(2));
+        assert_eq!(refused.retry_after(), wait);
         let shown = format!("{refused} {refused:?}");
         assert!(!shown.contains("planted"), "{shown}");
     }

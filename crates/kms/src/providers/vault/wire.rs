@@ -129,7 +129,7 @@ pub(super) fn fault(error: ClientError) -> KmsError {
                 (403, Some(reason)) => KmsError::AccessDenied { provider, reason },
                 (429, _) => KmsError::Throttled {
                     provider,
-                    retry_after: None,
+                    retry_after: api.retry_after,
                 },
                 (412 | 472 | 473 | 500..=599, _) => KmsError::Unavailable {
                     provider,

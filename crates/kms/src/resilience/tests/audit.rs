@@ -120,3 +120,34 @@ async fn calls_are_counted() {
     assert_eq!(encrypts.durations[..3].iter().sum::<u64>(), 2);
     assert_eq!(encrypts.durations.iter().sum::<u64>(), 3);
 }
+
+#[tokio::test]
+async fn what_is_encrypted_anew_tells_where_it_came_from() {
+    let (inner, sink) = (Weathered::new([]), Arc::new(Sink::default()));
+    let kms = audited(&inner, &[&sink]);
+    let (old, new) = (context("env=planted-a"), context("team=planted-b"));
+    let made = kms.encrypt(&id("k"), b"text", &old).await.unwrap();
+    kms.re_encrypt(&made, &old, &id("k"), &new).await.unwrap();
+    let spec = crate::DataKeySpec::AES_256;
+    kms.generate_data_key_without_plaintext(&id("k"), spec, &new)
+        .await
+        .unwrap();
+    let refused = kms.for_caller("api");
+    refused
+        .record_refusal(KmsOperation::Decrypt, Some("other"), "forbidden")
+        .await;
+    let text = |at: usize| serde_json::to_value(&sink.events.lock()[at]).unwrap();
+    assert!(text(0).get("from_key").is_none());
+    let anew = text(1);
+    assert_eq!(anew["from_key"], "k");
+    assert_eq!(anew["from_context_keys"], serde_json::json!(["env"]));
+    assert_eq!(anew["context_keys"], serde_json::json!(["team"]));
+    assert_eq!(text(2)["operation"], "generate_data_key_without_plaintext");
+    let refused = text(3);
+    assert_eq!(
+        (&refused["caller"], &refused["key"]),
+        (&"api".into(), &"other".into())
+    );
+    assert_eq!(refused["outcome"], "forbidden");
+    assert!(!format!("{anew}{refused}").contains("planted"));
+}

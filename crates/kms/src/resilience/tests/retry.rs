@@ -138,6 +138,20 @@ async fn a_rotation_has_its_own_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_preset_cuts_a_rotation_off() {
+    for config in [
+        ResilientKmsConfig::development(),
+        ResilientKmsConfig::production(),
+        ResilientKmsConfig::high_availability(),
+    ] {
+        let inner = Weathered::new([Weather::Slow(seconds(19))]);
+        let kms = ResilientKms::new(Arc::clone(&inner) as _, config, Observers::default());
+        let outcome = kms.rotate_key(&id("k")).await;
+        assert!(matches!(outcome, Err(KmsError::Unsupported { .. })));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rate_limit_spreads_calls_and_refuses_too_many() {
     let inner = Weathered::new([]);
     let config = RateLimitConfig {
