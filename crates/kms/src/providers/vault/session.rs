@@ -1,7 +1,7 @@
 //! [`Session`]: a token that is valid, and requests with it.
 
 use super::auth::VaultAuth;
-use super::wire::{self, Envelope, Grant, HealthAnswer, LookedUp};
+use super::wire::{Dialect, Envelope, Grant, HealthAnswer, LookedUp};
 use crate::{KmsError, Result};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -22,6 +22,7 @@ const RENEW_EVERY_MIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Session {
     client: Client,
+    dialect: Dialect,
     auth: VaultAuth,
     /// Held while logging in, so that many who find no token cause one login.
     held: Mutex<Held>,
@@ -54,12 +55,26 @@ impl Held {
 }
 
 impl Session {
-    pub(super) fn new(client: Client, auth: VaultAuth) -> Arc<Self> {
+    pub(crate) fn new(client: Client, dialect: Dialect, auth: VaultAuth) -> Arc<Self> {
         Arc::new(Self {
             client,
+            dialect,
             auth,
             held: Mutex::default(),
         })
+    }
+
+    /// Whose API it speaks.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The error of credentials that are not accepted.
+    fn refused(&self, reason: String) -> KmsError {
+        KmsError::Credentials {
+            provider: self.dialect.provider(),
+            reason,
+        }
     }
 
     /// Asks for what may not be there.
@@ -68,7 +83,7 @@ impl Session {
         request: Request,
     ) -> Result<Option<T>> {
         let body = self.send(request).await?;
-        body.map(|body| wire::data(&body)).transpose()
+        body.map(|body| self.dialect.data(&body)).transpose()
     }
 
     /// Asks for something, with a body.
@@ -77,24 +92,29 @@ impl Session {
         request: Request,
         body: &Value,
     ) -> Result<T> {
-        let request = request.json(body).map_err(wire::fault)?;
+        let request = request
+            .json(body)
+            .map_err(|error| self.dialect.fault(error))?;
         let answer = self.send(request).await?;
         // A 404 of a path that is no engine's.
-        wire::data(&answer.ok_or_else(wire::no_engine)?)
+        self.dialect
+            .data(&answer.ok_or_else(|| self.dialect.no_engine())?)
     }
 
     /// Has something done.
     pub(super) async fn order(self: &Arc<Self>, request: Request, body: &Value) -> Result<()> {
-        let request = request.json(body).map_err(wire::fault)?;
+        let request = request
+            .json(body)
+            .map_err(|error| self.dialect.fault(error))?;
         let answer = self.send(request).await?;
-        answer.map(drop).ok_or_else(wire::no_engine)
+        answer.map(drop).ok_or_else(|| self.dialect.no_engine())
     }
 
     /// The version of a server that serves, to whom it knows.
     pub(super) async fn health(self: &Arc<Self>) -> Result<String> {
         let sent = self.client.send(Request::get("sys/health")).await;
-        let answer = sent.map_err(wire::fault)?;
-        let health: HealthAnswer = wire::read(&answer.body)?;
+        let answer = sent.map_err(|error| self.dialect.fault(error))?;
+        let health: HealthAnswer = self.dialect.read(&answer.body)?;
         self.find::<LookedUp>(Request::get("auth/token/lookup-self"))
             .await?;
         Ok(health.version)
@@ -117,7 +137,7 @@ impl Session {
         self.forget(&token).await;
         if self.auth.token().is_some() {
             let reason = "the token is not valid, or no longer".to_owned();
-            return Err(self.auth.refused(reason));
+            return Err(self.refused(reason));
         }
         let token = self.token().await?;
         self.attempt(request, &token).await
@@ -131,8 +151,8 @@ impl Session {
         let client = self.client.with_token(Some(token.duplicate()));
         match client.send(request).await {
             Ok(answer) => Ok(Some(Zeroizing::new(answer.body))),
-            Err(error) if wire::is_absence(&error) => Ok(None),
-            Err(error) => Err(wire::fault(error)),
+            Err(error) if self.dialect.is_absence(&error) => Ok(None),
+            Err(error) => Err(self.dialect.fault(error)),
         }
     }
 
@@ -165,7 +185,7 @@ impl Session {
             held.tended = true;
             tokio::spawn(tend(Arc::downgrade(self), at));
         }
-        let reason = || self.auth.refused("the login gave no token".to_owned());
+        let reason = || self.refused("the login gave no token".to_owned());
         held.token.clone().ok_or_else(reason)
     }
 
@@ -175,11 +195,11 @@ impl Session {
             let request = Request::get("auth/token/lookup-self");
             let body = match self.attempt(request, &token).await {
                 Err(KmsError::AccessDenied { reason, .. }) => {
-                    return Err(self.auth.refused(reason));
+                    return Err(self.refused(reason));
                 }
-                outcome => outcome?.ok_or_else(wire::no_engine)?,
+                outcome => outcome?.ok_or_else(|| self.dialect.no_engine())?,
             };
-            let found: LookedUp = wire::data(&body)?;
+            let found: LookedUp = self.dialect.data(&body)?;
             held.take(token, found.ttl, found.renewable);
             return Ok(());
         }
@@ -187,11 +207,14 @@ impl Session {
             return Ok(());
         };
         let request = Request::post(login.path).json(&login.body);
-        let sent = self.client.send(request.map_err(wire::fault)?).await;
-        let body = match sent.map_err(wire::fault) {
+        let sent = self
+            .client
+            .send(request.map_err(|error| self.dialect.fault(error))?)
+            .await;
+        let body = match sent.map_err(|error| self.dialect.fault(error)) {
             Ok(answer) => Zeroizing::new(answer.body),
             Err(KmsError::AccessDenied { reason, .. } | KmsError::Refused { reason, .. }) => {
-                return Err(self.auth.refused(reason));
+                return Err(self.refused(reason));
             }
             Err(error) => return Err(error),
         };
@@ -202,7 +225,9 @@ impl Session {
     async fn extend(&self, held: &mut Held, old: &Arc<SecretString>) -> Result<()> {
         if held.renewable {
             let request = Request::post("auth/token/renew-self");
-            let request = request.json(&serde_json::json!({})).map_err(wire::fault)?;
+            let request = request
+                .json(&serde_json::json!({}))
+                .map_err(|error| self.dialect.fault(error))?;
             match self.attempt(request, old).await {
                 Ok(Some(body)) => return self.accept(held, &body),
                 Err(KmsError::AccessDenied { .. } | KmsError::Refused { .. }) | Ok(None) => {}
@@ -227,11 +252,12 @@ impl Session {
     }
 
     fn accept(&self, held: &mut Held, body: &[u8]) -> Result<()> {
-        let envelope: Envelope<Value> = wire::read(body)?;
-        let grant: Grant = envelope.auth.ok_or_else(|| KmsError::BadAnswer {
-            provider: super::NAME,
-            reason: "the answer to a login has no auth".to_owned(),
-        })?;
+        let envelope: Envelope<Value> = self.dialect.read(body)?;
+        let missing = || {
+            self.dialect
+                .bad_answer("the answer to a login has no auth".to_owned())
+        };
+        let grant: Grant = envelope.auth.ok_or_else(missing)?;
         let token = Arc::new(grant.client_token);
         held.take(token, grant.lease_duration, grant.renewable);
         Ok(())

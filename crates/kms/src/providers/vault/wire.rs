@@ -1,8 +1,8 @@
-//! Requests, answers, and what errors mean.
+//! Requests, answers, and what errors mean: [`Dialect`].
 
 use super::NAME;
 use crate::{Cause, KmsError, Result};
-use secretum_client::ClientError;
+use secretum_client::{ApiError, ClientError};
 use secretum_crypto::SecretString;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -78,79 +78,104 @@ pub(super) struct Key {
     pub(super) keys: HashMap<String, Value>,
 }
 
-/// Reads an answer.
-pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|error| KmsError::BadAnswer {
-        provider: NAME,
-        // The place only: the text of the error may repeat what is secret.
-        reason: format!("it does not fit at column {}", error.column()),
-    })
+/// Whose API it is. The texts of errors name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// That of HashiCorp Vault, which OpenBao and SecretumVault speak too.
+    Vault,
 }
 
-/// The data of an answer.
-pub(super) fn data<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    let envelope: Envelope<T> = read(body)?;
-    envelope.data.ok_or_else(|| KmsError::BadAnswer {
-        provider: NAME,
-        reason: "it has no data".to_owned(),
-    })
-}
-
-/// The error of a path that nothing answers at.
-pub(super) fn no_engine() -> KmsError {
-    KmsError::Refused {
-        provider: NAME,
-        reason:
-            "nothing answers at this path; enable a transit engine, or name where it is mounted"
-                .to_owned(),
+impl Dialect {
+    /// The provider that speaks it.
+    pub(crate) fn provider(self) -> &'static str {
+        match self {
+            Self::Vault => NAME,
+        }
     }
-}
 
-/// Whether the server says that something is not there.
-pub(super) fn is_absence(error: &ClientError) -> bool {
-    matches!(error, ClientError::Api(api) if api.status == 404 && api.errors.is_some())
+    /// Reads an answer.
+    pub(crate) fn read<T: DeserializeOwned>(self, body: &[u8]) -> Result<T> {
+        serde_json::from_slice(body).map_err(|error| {
+            // The place only: the text of the error may repeat what is secret.
+            self.bad_answer(format!("it does not fit at column {}", error.column()))
+        })
+    }
+
+    /// The data of an answer.
+    pub(crate) fn data<T: DeserializeOwned>(self, body: &[u8]) -> Result<T> {
+        let envelope: Envelope<T> = self.read(body)?;
+        let data = envelope.data;
+        data.ok_or_else(|| self.bad_answer("it has no data".to_owned()))
+    }
+
+    pub(crate) fn bad_answer(self, reason: String) -> KmsError {
+        KmsError::BadAnswer {
+            provider: self.provider(),
+            reason,
+        }
+    }
+
+    /// The error of a path that nothing answers at.
+    pub(super) fn no_engine(self) -> KmsError {
+        let reason =
+            "nothing answers at this path; enable a transit engine, or name where it is mounted";
+        KmsError::Refused {
+            provider: self.provider(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// Whether the server says that something is not there.
+    pub(super) fn is_absence(self, error: &ClientError) -> bool {
+        matches!(error, ClientError::Api(api) if api.status == 404 && self.said(api).is_some())
+    }
+
+    /// What the server says about its error, in one line; `None` where it speaks another language.
+    fn said(self, api: &ApiError) -> Option<String> {
+        let errors = api.errors.as_ref()?;
+        Some(one_line(&errors.join("; ")))
+    }
+
+    /// What an error of the client means.
+    pub(crate) fn fault(self, error: ClientError) -> KmsError {
+        let provider = self.provider();
+        let reason = one_line(&error.to_string());
+        match error {
+            ClientError::Api(api) => self.refusal(&api, reason),
+            error @ ClientError::Transport { .. } => KmsError::Unavailable {
+                provider,
+                reason,
+                source: Some(Cause::new(error)),
+            },
+            ClientError::AnswerTooLarge { .. }
+            | ClientError::Decode { .. }
+            | ClientError::Empty { .. } => self.bad_answer(reason),
+            _ => KmsError::Refused { provider, reason },
+        }
+    }
+
+    /// What an answer means that is an error.
+    fn refusal(self, api: &ApiError, shown: String) -> KmsError {
+        let provider = self.provider();
+        match (api.status, self.said(api)) {
+            (403, Some(reason)) => KmsError::AccessDenied { provider, reason },
+            (429, _) => KmsError::Throttled {
+                provider,
+                retry_after: None,
+            },
+            (412 | 472 | 473 | 500..=599, _) => KmsError::Unavailable {
+                provider,
+                reason: shown,
+                source: None,
+            },
+            (_, Some(reason)) => KmsError::Refused { provider, reason },
+            (status, None) => self.bad_answer(format!("status {status} without a reason")),
+        }
+    }
 }
 
 /// Servers set what they say in lines; here it becomes part of one.
 fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ")
-}
-
-/// What an error of the client means.
-pub(super) fn fault(error: ClientError) -> KmsError {
-    let provider = NAME;
-    let reason = one_line(&error.to_string());
-    match error {
-        ClientError::Api(api) => {
-            let said = api.errors.as_ref();
-            let said = said.map(|errors| one_line(&errors.join("; ")));
-            match (api.status, said) {
-                (403, Some(reason)) => KmsError::AccessDenied { provider, reason },
-                (429, _) => KmsError::Throttled {
-                    provider,
-                    retry_after: None,
-                },
-                (412 | 472 | 473 | 500..=599, _) => KmsError::Unavailable {
-                    provider,
-                    reason,
-                    source: None,
-                },
-                (_, Some(reason)) => KmsError::Refused { provider, reason },
-                (status, None) => KmsError::BadAnswer {
-                    provider,
-                    reason: format!("status {status} without a reason"),
-                },
-            }
-        }
-        error @ ClientError::Transport { .. } => KmsError::Unavailable {
-            provider,
-            reason,
-            source: Some(Cause::new(error)),
-        },
-        ClientError::AnswerTooLarge { .. }
-        | ClientError::Decode { .. }
-        | ClientError::Empty { .. } => KmsError::BadAnswer { provider, reason },
-        _ => KmsError::Refused { provider, reason },
-    }
 }
