@@ -20,6 +20,8 @@ pub mod gcp;
 pub mod kmip;
 #[cfg(feature = "local")]
 pub mod local;
+#[cfg(feature = "local")]
+mod sealing;
 #[cfg(feature = "vault")]
 pub mod vault;
 
