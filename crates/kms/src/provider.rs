@@ -98,6 +98,16 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
+    /// Makes a key of this name, for who starts with a new one.
+    ///
+    /// **Errors**: [`KmsError::KeyExists`]; [`KmsError::NotMade`] where the provider makes none.
+    async fn create(&self, key: &KeyId) -> Result<KeyInfo> {
+        Err(KmsError::NotMade {
+            provider: self.traits().name,
+            key: key.clone(),
+        })
+    }
+
     /// Adds a version to a key.
     async fn rotate(&self, _key: &KeyId) -> Result<KeyInfo> {
         Err(self.unsupported(

@@ -50,6 +50,11 @@ pub fn create_kms(
             let server = server.as_ref().clone();
             Arc::new(crate::KmipProvider::new(server, Arc::clone(&rng))?)
         }
+        #[cfg(feature = "rustyvault")]
+        Backend::RustyVault(settings) => {
+            let clock = Arc::clone(&observers.clock);
+            Arc::new(settings.provider(&config.default_key, Arc::clone(&rng), clock)?)
+        }
         #[cfg(feature = "vault")]
         Backend::Vault(settings) => Arc::new(settings.provider()?),
     };

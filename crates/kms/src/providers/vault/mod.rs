@@ -13,9 +13,11 @@ mod session;
 mod wire;
 
 pub use self::auth::VaultAuth;
+#[cfg(feature = "rustyvault")]
+pub(super) use self::wire::Keys as Names;
+pub(super) use self::{session::Session, wire::Dialect};
 
-use self::session::Session;
-use self::wire::{Ciphertexts, DataKey, Dialect, Key, Keys, Plaintext};
+use self::wire::{Ciphertexts, DataKey, Key, Keys, Plaintext};
 use crate::{
     EncryptionContext, Health, KeyId, KeyInfo, KeyPage, KeyVersion, KmsError, Provider, Result,
     SuppliedBy, Traits, Wrapped,
@@ -60,7 +62,7 @@ impl VaultProvider {
     }
 
     /// The same over a session that others use too.
-    fn over(session: Arc<Session>, mount: &str) -> Self {
+    pub(super) fn over(session: Arc<Session>, mount: &str) -> Self {
         Self {
             session,
             mount: Arc::from(mount.trim_matches('/')),
@@ -96,6 +98,29 @@ impl VaultProvider {
             known.insert(key.clone());
         }
         Ok(found)
+    }
+
+    /// Makes a key; `false` where there is no engine.
+    ///
+    /// **Errors**: [`KmsError::KeyExists`].
+    pub(super) async fn make(&self, key: &KeyId) -> Result<bool> {
+        match self.key(key).await {
+            Ok(_) => return Err(KmsError::key_exists(self.name(), key)),
+            Err(KmsError::KeyNotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let request = Request::post(self.path("keys", key)?);
+        self.session.give(request, &json!({})).await
+    }
+
+    /// The keys that there are.
+    pub(super) async fn names(&self) -> Result<Vec<KeyId>> {
+        let path = format!("{}/keys", self.mount);
+        let request = self.session.dialect().list(path);
+        let found: Option<Keys> = self.session.find(request).await?;
+        let names = found.map(|found| found.keys).unwrap_or_default();
+        let keys = names.into_iter().filter_map(|name| KeyId::new(name).ok());
+        Ok(keys.collect())
     }
 
     /// Makes sure that the key is there: the engine would make one of a mistyped name.
@@ -193,7 +218,11 @@ fn bound(mut body: Value, context: &EncryptionContext) -> Value {
 }
 
 /// A session with a server, which tries nothing twice.
-fn session(mut config: ClientConfig, dialect: Dialect, auth: VaultAuth) -> Result<Arc<Session>> {
+pub(super) fn session(
+    mut config: ClientConfig,
+    dialect: Dialect,
+    auth: VaultAuth,
+) -> Result<Arc<Session>> {
     config.retries_max = 0;
     config.token = None;
     let client = Client::new(config).map_err(|error| KmsError::Refused {
@@ -280,6 +309,13 @@ impl Provider for VaultProvider {
         }
     }
 
+    async fn create(&self, key: &KeyId) -> Result<KeyInfo> {
+        if !self.make(key).await? {
+            return Err(self.session.dialect().no_engine());
+        }
+        self.describe(key).await
+    }
+
     async fn rotate(&self, key: &KeyId) -> Result<KeyInfo> {
         self.key(key).await?;
         let path = format!("{}/rotate", self.path("keys", key)?);
@@ -301,13 +337,7 @@ impl Provider for VaultProvider {
     }
 
     async fn list(&self, after: Option<&KeyId>, limit: usize) -> Result<KeyPage> {
-        let request = Request::list(format!("{}/keys", self.mount));
-        let found: Option<Keys> = self.session.find(request).await?;
-        let names = found.map(|found| found.keys).unwrap_or_default();
-        let mut keys: Vec<KeyId> = names
-            .into_iter()
-            .filter_map(|name| KeyId::new(name).ok())
-            .collect();
+        let mut keys = self.names().await?;
         keys.sort();
         Ok(KeyPage::of_sorted(keys.iter(), after, limit))
     }

@@ -7,6 +7,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use secretum_client::{Client, Request};
 use secretum_crypto::SecretString;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::{Arc, Weak};
@@ -20,7 +21,7 @@ const RENEW_EVERY_MIN: Duration = Duration::from_secs(1);
 
 /// A connection to a server, as somebody.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(crate) struct Session {
     client: Client,
     dialect: Dialect,
     auth: VaultAuth,
@@ -78,7 +79,7 @@ impl Session {
     }
 
     /// Asks for what may not be there.
-    pub(super) async fn find<T: DeserializeOwned>(
+    pub(crate) async fn find<T: DeserializeOwned>(
         self: &Arc<Self>,
         request: Request,
     ) -> Result<Option<T>> {
@@ -103,18 +104,34 @@ impl Session {
 
     /// Has something done.
     pub(super) async fn order(self: &Arc<Self>, request: Request, body: &Value) -> Result<()> {
-        let request = request
-            .json(body)
-            .map_err(|error| self.dialect.fault(error))?;
-        let answer = self.send(request).await?;
-        answer.map(drop).ok_or_else(|| self.dialect.no_engine())
+        let taken = self.give(request, body).await?;
+        taken.then_some(()).ok_or_else(|| self.dialect.no_engine())
     }
 
-    /// The version of a server that serves, to whom it knows.
-    pub(super) async fn health(self: &Arc<Self>) -> Result<String> {
-        let sent = self.client.send(Request::get("sys/health")).await;
+    /// Has something done; `false` where nothing is at this path that could.
+    pub(crate) async fn give(
+        self: &Arc<Self>,
+        request: Request,
+        body: &(impl Serialize + ?Sized + Sync),
+    ) -> Result<bool> {
+        let request = request.json(body);
+        let request = request.map_err(|error| self.dialect.fault(error))?;
+        Ok(self.send(request).await?.is_some())
+    }
+
+    /// The version of a server that serves, to whom it knows; empty where it tells none.
+    pub(crate) async fn health(self: &Arc<Self>) -> Result<String> {
+        let path = self.dialect.status_path();
+        let sent = self.client.send(Request::get(path)).await;
         let answer = sent.map_err(|error| self.dialect.fault(error))?;
         let health: HealthAnswer = self.dialect.read(&answer.body)?;
+        if health.sealed {
+            return Err(KmsError::Unavailable {
+                provider: self.dialect.provider(),
+                reason: "it is sealed".to_owned(),
+                source: None,
+            });
+        }
         self.find::<LookedUp>(Request::get("auth/token/lookup-self"))
             .await?;
         Ok(health.version)
@@ -158,7 +175,7 @@ impl Session {
 
     /// The token at hand, whether or not it is still valid.
     #[cfg(test)]
-    pub(super) async fn held_token(&self) -> Option<Arc<SecretString>> {
+    pub(crate) async fn held_token(&self) -> Option<Arc<SecretString>> {
         self.held.lock().await.token.clone()
     }
 
@@ -223,7 +240,7 @@ impl Session {
 
     /// Renews the token; where that is refused, logs in anew.
     async fn extend(&self, held: &mut Held, old: &Arc<SecretString>) -> Result<()> {
-        if held.renewable {
+        if held.renewable && self.dialect.renews() {
             let request = Request::post("auth/token/renew-self");
             let request = request
                 .json(&serde_json::json!({}))

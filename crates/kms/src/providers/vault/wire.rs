@@ -2,12 +2,16 @@
 
 use super::NAME;
 use crate::{Cause, KmsError, Result};
-use secretum_client::{ApiError, ClientError};
+use secretum_client::{ApiError, ClientError, Request};
 use secretum_crypto::SecretString;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::HashMap;
+
+/// The most characters of what a server says that are shown.
+#[cfg(feature = "rustyvault")]
+const SAID_MAX: usize = 200;
 
 #[derive(Deserialize)]
 pub(super) struct Envelope<T> {
@@ -43,6 +47,8 @@ pub(super) struct LookedUp {
 pub(super) struct HealthAnswer {
     #[serde(default)]
     pub(super) version: String,
+    #[serde(default)]
+    pub(super) sealed: bool,
 }
 
 #[derive(Deserialize)]
@@ -62,8 +68,8 @@ pub(super) struct DataKey {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Keys {
-    pub(super) keys: Vec<String>,
+pub(crate) struct Keys {
+    pub(crate) keys: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -83,6 +89,10 @@ pub(super) struct Key {
 pub(crate) enum Dialect {
     /// That of HashiCorp Vault, which OpenBao and SecretumVault speak too.
     Vault,
+    /// That of RustyVault: `error` where the others have `errors`, listings by the method LIST alone,
+    /// nothing at `sys/health`, and no token renews itself.
+    #[cfg(feature = "rustyvault")]
+    RustyVault,
 }
 
 impl Dialect {
@@ -90,6 +100,32 @@ impl Dialect {
     pub(crate) fn provider(self) -> &'static str {
         match self {
             Self::Vault => NAME,
+            #[cfg(feature = "rustyvault")]
+            Self::RustyVault => crate::providers::rustyvault::NAME,
+        }
+    }
+
+    /// Where the server says whether it serves, to whoever asks.
+    pub(super) fn status_path(self) -> &'static str {
+        match self {
+            Self::Vault => "sys/health",
+            #[cfg(feature = "rustyvault")]
+            Self::RustyVault => "sys/seal-status",
+        }
+    }
+
+    /// Whether a token is renewed by itself. Elsewhere its renewal would have it in a path, which
+    /// servers log.
+    pub(super) fn renews(self) -> bool {
+        self == Self::Vault
+    }
+
+    /// A listing.
+    pub(crate) fn list(self, path: String) -> Request {
+        match self {
+            Self::Vault => Request::list(path),
+            #[cfg(feature = "rustyvault")]
+            Self::RustyVault => Request::list_by_method(path),
         }
     }
 
@@ -116,7 +152,7 @@ impl Dialect {
     }
 
     /// The error of a path that nothing answers at.
-    pub(super) fn no_engine(self) -> KmsError {
+    pub(crate) fn no_engine(self) -> KmsError {
         let reason =
             "nothing answers at this path; enable a transit engine, or name where it is mounted";
         KmsError::Refused {
@@ -132,8 +168,14 @@ impl Dialect {
 
     /// What the server says about its error, in one line; `None` where it speaks another language.
     fn said(self, api: &ApiError) -> Option<String> {
-        let errors = api.errors.as_ref()?;
-        Some(one_line(&errors.join("; ")))
+        if let Some(errors) = &api.errors {
+            return Some(one_line(&errors.join("; ")));
+        }
+        match self {
+            Self::Vault => None,
+            #[cfg(feature = "rustyvault")]
+            Self::RustyVault => said_alone(&api.raw),
+        }
     }
 
     /// What an error of the client means.
@@ -172,6 +214,21 @@ impl Dialect {
             (status, None) => self.bad_answer(format!("status {status} without a reason")),
         }
     }
+}
+
+/// What RustyVault says about its error: one text, or nothing at all.
+#[cfg(feature = "rustyvault")]
+fn said_alone(body: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Said {
+        error: String,
+    }
+    if body.is_empty() {
+        return Some(String::new());
+    }
+    let said: Said = serde_json::from_str(body).ok()?;
+    let shown: String = said.error.chars().take(SAID_MAX).collect();
+    Some(one_line(&shown))
 }
 
 /// Servers set what they say in lines; here it becomes part of one.
