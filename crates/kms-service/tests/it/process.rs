@@ -123,3 +123,20 @@ async fn it_ends_in_order() {
     };
     assert!(ended.success(), "{}", service.log());
 }
+
+/// A limit of the size of files is an error of what writes, and not the end of the service.
+#[tokio::test]
+async fn a_file_that_may_not_grow_is_told() {
+    let service = Place::local("").start();
+    let id = service.process.id().to_string();
+    let limited = std::process::Command::new("prlimit")
+        .args(["--pid", &id, "--fsize=0"])
+        .status();
+    assert!(limited.unwrap().success());
+    let refused = service.refused("rotate", json!({})).await;
+    assert_eq!(refused, (500, "file".to_owned()));
+    // It goes on, with the keys that it had.
+    let kept = service.hello(&json!("")).await;
+    let opened = service.ok("decrypt", json!({ "ciphertext": kept })).await;
+    assert_eq!(opened["plaintext"], "aGVsbG8=");
+}
