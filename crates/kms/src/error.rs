@@ -385,7 +385,12 @@ impl KmsError {
     }
 
     /// A [`Self::KeyExists`].
-    #[cfg(any(feature = "cosmian", feature = "kmip", feature = "vault"))]
+    #[cfg(any(
+        feature = "aws",
+        feature = "cosmian",
+        feature = "kmip",
+        feature = "vault"
+    ))]
     pub(crate) fn key_exists(provider: &'static str, key: &KeyId) -> Self {
         let key = key.clone();
         Self::KeyExists { provider, key }

@@ -133,16 +133,18 @@ mod read;
 #[cfg(feature = "rustyvault")]
 mod rustyvault;
 mod section;
+mod values;
 #[cfg(feature = "vault")]
 mod vault;
 
-pub use self::create::{create_kms, create_resilient_kms};
+pub use self::create::{create_kms, create_provider, create_resilient_kms};
 pub use self::environment::Environment;
 pub use self::fault::{ConfigFault, KmsConfigError};
 pub use self::find::{ConfigNotFound, find};
 #[cfg(feature = "rustyvault")]
 pub use self::rustyvault::RustyVaultSettings;
 pub use self::section::duration;
+pub use self::values::BackendValues;
 #[cfg(feature = "vault")]
 pub use self::vault::VaultSettings;
 
@@ -258,6 +260,16 @@ impl KmsConfig {
             file: file.to_owned(),
             faults,
         })
+    }
+
+    /// Reads the settings of one backend, where they stand in no file.
+    ///
+    /// **Errors**: what is wrong with them, by the names that keys of its table have.
+    pub fn of_values(
+        values: BackendValues<'_>,
+        environment: &Environment,
+    ) -> Result<Self, Vec<ConfigFault>> {
+        values::parse(values, environment)
     }
 
     /// Reads a configuration file.
