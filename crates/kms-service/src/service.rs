@@ -5,7 +5,9 @@ use crate::api::{self, Api};
 use crate::audit::AuditLog;
 use crate::callers::Callers;
 use crate::config::{self, GrpcConfig, ServiceConfig};
+use crate::data_keys::place::Place;
 use crate::data_keys::storage::Storage;
+use crate::data_keys::wrapper::Wrapper;
 use crate::data_keys::{DataKeys, External, Source};
 use crate::grpc::{self, Grpc, SopsKeys};
 use crate::listener;
@@ -40,9 +42,8 @@ pub(crate) struct Prepared {
 struct PreparedGrpc {
     config: GrpcConfig,
     sops: Option<SopsKeys>,
-    /// What data keys are wrapped by.
-    kms: ResilientKms,
-    default_key: KeyId,
+    /// What wraps data keys, and where they are kept.
+    external: Option<(Wrapper, Arc<Place>)>,
 }
 
 impl Prepared {
@@ -62,6 +63,7 @@ impl Prepared {
         };
         let metrics = Arc::clone(&observers.metrics);
         let default_key = kms.default_key.clone();
+        let configured = kms;
         let kms = create_resilient_kms(kms, &Environment::process(), observers)?;
         let mut prepared = Self {
             file: file.to_owned(),
@@ -74,7 +76,7 @@ impl Prepared {
             audit,
         };
         if let Some(grpc) = prepared.config.grpc.clone() {
-            prepared.prepare_grpc(grpc, &metrics)?;
+            prepared.prepare_grpc(grpc, configured, &metrics)?;
         }
         Ok(prepared)
     }
@@ -83,34 +85,40 @@ impl Prepared {
     fn prepare_grpc(
         &mut self,
         config: GrpcConfig,
+        configured: &KmsConfig,
         metrics: &Arc<KmsMetrics>,
     ) -> Result<(), ServiceError> {
         let own = self.kms.capabilities().provider;
-        let mut others = Vec::new();
+        let mut counted = vec![(own, Arc::clone(metrics))];
         let sinks = self.audit.sinks();
-        let sops = config.sops.as_deref().map(|providers| {
-            SopsKeys::open(&self.file, providers, |name| {
-                let mut observers = Observers {
-                    sinks: sinks.clone(),
-                    ..Observers::default()
-                };
-                match name == own {
-                    true => observers.metrics = Arc::clone(metrics),
-                    false => others.push((name, Arc::clone(&observers.metrics))),
-                }
-                observers
-            })
-        });
+        let mut observers = |name: &'static str| {
+            let mut observers = Observers {
+                sinks: sinks.clone(),
+                ..Observers::default()
+            };
+            match counted.iter().find(|(counted, _)| *counted == name) {
+                Some((_, metrics)) => observers.metrics = Arc::clone(metrics),
+                None => counted.push((name, Arc::clone(&observers.metrics))),
+            }
+            observers
+        };
+        let sops = config.sops.as_deref();
+        let sops = sops.map(|providers| SopsKeys::open(&self.file, providers, &mut observers));
         let sops = sops.transpose()?;
-        if let Some(Source::External { storage, .. }) = &config.data_keys {
-            Storage::check(storage)?;
-        }
-        self.other_metrics = others;
+        let external = match &config.data_keys {
+            Some(Source::External { wrapping, storage }) => {
+                Storage::check(storage)?;
+                let own = (&self.kms, configured);
+                let wrapper = Wrapper::open(wrapping, own, observers)?;
+                Some((wrapper, Arc::clone(storage)))
+            }
+            _ => None,
+        };
+        self.other_metrics = counted.into_iter().skip(1).collect();
         self.grpc = Some(PreparedGrpc {
             config,
             sops,
-            kms: self.kms.clone(),
-            default_key: self.default_key.clone(),
+            external,
         });
         Ok(())
     }
@@ -182,34 +190,31 @@ impl PreparedGrpc {
         sinks: Vec<Arc<dyn KmsAuditSink>>,
     ) -> Result<(Socket, Router), ServiceError> {
         let socket = Socket::bind(&self.config.address).await?;
-        let data_keys = match &self.config.data_keys {
-            Some(source) => Some(Arc::new(self.data_keys(source).await?)),
-            None => None,
+        let data_keys = match (self.config.data_keys, self.external) {
+            (Some(Source::Cluster(master)), _) => Some(DataKeys::Cluster(master)),
+            (_, Some((wrapper, storage))) => Some(external(wrapper, &storage).await?),
+            _ => None,
         };
         let grpc = Grpc {
             api: Arc::clone(api),
             local: self.config.local.map(grpc::local_caller),
             sops: self.sops,
-            data_keys,
+            data_keys: data_keys.map(Arc::new),
             sinks,
             clock: Observers::default().clock,
         };
         Ok((socket, grpc::router(Arc::new(grpc))))
     }
+}
 
-    async fn data_keys(&self, source: &Source) -> Result<DataKeys, ServiceError> {
-        let (key, storage) = match source {
-            Source::Cluster(master) => return Ok(DataKeys::Cluster(Arc::clone(master))),
-            Source::External { key, storage } => (key, storage),
-        };
-        let external = External {
-            kms: self.kms.clone(),
-            key: key.clone().unwrap_or_else(|| self.default_key.clone()),
-            storage: Storage::open(storage)?,
-        };
-        external.check_key().await?;
-        Ok(DataKeys::External(Box::new(external)))
-    }
+/// Data keys that are wrapped and kept.
+async fn external(wrapper: Wrapper, storage: &Place) -> Result<DataKeys, ServiceError> {
+    let external = External {
+        wrapper,
+        storage: Storage::open(storage)?,
+    };
+    external.wrapper.check().await?;
+    Ok(DataKeys::External(Box::new(external)))
 }
 
 /// Reads certificates and callers anew. What cannot be used changes nothing.
