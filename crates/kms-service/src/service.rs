@@ -14,9 +14,10 @@ use crate::listener;
 use crate::socket::Socket;
 use crate::tls::Offer;
 use axum::Router;
+use secretum_kms::config::create_provider;
 use secretum_kms::{
     Environment, KeyId, KeyManagementService, KmsAuditSink, KmsConfig, KmsMetrics, Observers,
-    ResilientKms, create_resilient_kms,
+    Provider, ProviderKms, ResilientKms,
 };
 use secretum_process::Supervisor;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ pub(crate) struct Prepared {
     file: PathBuf,
     config: ServiceConfig,
     default_key: KeyId,
+    provider: Arc<dyn Provider>,
     kms: ResilientKms,
     offer: Option<Arc<Offer>>,
     grpc: Option<PreparedGrpc>,
@@ -64,11 +66,15 @@ impl Prepared {
         let metrics = Arc::clone(&observers.metrics);
         let default_key = kms.default_key.clone();
         let configured = kms;
-        let kms = create_resilient_kms(kms, &Environment::process(), observers)?;
+        let provider = create_provider(kms, &Environment::process(), &observers)?;
+        let rng = Arc::clone(&observers.rng);
+        let own = Arc::new(ProviderKms::with_rng(Arc::clone(&provider), rng));
+        let kms = ResilientKms::new(own, configured.resilience.clone(), observers);
         let mut prepared = Self {
             file: file.to_owned(),
             config,
             default_key,
+            provider,
             kms,
             offer: offer.map(Arc::new),
             grpc: None,
@@ -123,8 +129,8 @@ impl Prepared {
         Ok(())
     }
 
-    /// Listens until SIGINT or SIGTERM; SIGHUP reads certificates and callers anew, and opens audit files
-    /// anew.
+    /// Listens until SIGINT or SIGTERM; SIGHUP reads certificates, callers and files of keys anew, and
+    /// opens audit files anew.
     ///
     /// **Errors**: [`ServiceError::Listen`], [`ServiceError::System`].
     pub(crate) async fn run(self) -> Result<(), ServiceError> {
@@ -167,6 +173,7 @@ impl Prepared {
         while let Told::Reload = signals.next().await {
             supervisor.reloading();
             reload(&self.file, self.offer.as_deref(), &api, is_open);
+            reload_keys(self.provider.as_ref());
             self.audit.reopen().await;
             supervisor.ready();
         }
@@ -235,6 +242,13 @@ fn reload(file: &Path, offer: Option<&Offer>, api: &Api, was_open: bool) {
              start the service anew for that; callers stay as they are"
         ),
         Err(error) => tracing::error!(%error, "nothing was read anew; all stays as it is"),
+    }
+}
+
+/// Reads the files of keys anew. Keys that cannot be used change nothing.
+fn reload_keys(provider: &dyn Provider) {
+    if let Err(error) = provider.reload() {
+        tracing::error!(%error, "the files of keys were not read anew; the keys stay as they are");
     }
 }
 

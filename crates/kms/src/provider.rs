@@ -124,6 +124,13 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Err(self.unsupported(KmsOperation::ListKeys, "name the key that you mean"))
     }
 
+    /// Reads anew what it holds of files. What cannot be used changes nothing.
+    ///
+    /// **Errors**: [`KmsError::File`], [`KmsError::FileRights`], [`KmsError::FileContent`].
+    fn reload(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Whether the service serves.
     async fn health(&self) -> Result<Health>;
 

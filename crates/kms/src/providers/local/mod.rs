@@ -242,6 +242,10 @@ impl Provider for EnvKeyProvider {
         Ok(KeyPage::of_sorted(keys.ids(), after, limit))
     }
 
+    fn reload(&self) -> Result<()> {
+        self.inner.reload().map(drop)
+    }
+
     async fn health(&self) -> Result<Health> {
         Ok(Health::of(NAME).note("for development only: its keys are not protected"))
     }
