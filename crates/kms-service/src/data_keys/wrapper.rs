@@ -77,14 +77,17 @@ impl Wrapper {
     pub(crate) async fn check(&self) -> Result<(), KmsError> {
         let asked = async {
             match self.kms.key_info(&self.key).await {
-                Err(error @ KmsError::KeyNotFound { .. }) => self.make(error).await,
-                outcome => outcome.map(drop),
+                Err(missing @ KmsError::KeyNotFound { .. }) => {
+                    let made = self.make(missing).await;
+                    made.map_err(|error| (is_lasting(&error), error))
+                }
+                outcome => outcome.map(drop).map_err(|error| (false, error)),
             }
         };
         match tokio::time::timeout(CHECK_TIMEOUT, asked).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) if is_lasting(&error) => return Err(error),
-            Ok(Err(error)) => {
+            Ok(Err((true, error))) => return Err(error),
+            Ok(Err((false, error))) => {
                 tracing::warn!(code = error.kind(), %error, "the key-encryption key was not seen yet");
             }
             Err(_) => {
@@ -130,7 +133,7 @@ impl Wrapper {
     }
 }
 
-/// Whether the service cannot start so.
+/// Whether the key will not be there later either, unless somebody does something.
 fn is_lasting(error: &KmsError) -> bool {
     matches!(
         error,
