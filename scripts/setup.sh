@@ -142,6 +142,28 @@ need_cosmian() {
     rm -rf "$folder"
 }
 
+# The server of RustyVault.
+RUSTYVAULT_VERSION=0.2.1
+RUSTYVAULT=.peers/rvault-$RUSTYVAULT_VERSION
+
+# Builds the server of RustyVault from the source that crates.io has of it.
+need_rustyvault() {
+    [ ! -x "$RUSTYVAULT" ] || return 0
+    local folder
+    # It links the system's OpenSSL.
+    need_command pkg-config pkg-config
+    echo '#include <openssl/ssl.h>' | cc -E - >/dev/null 2>&1 || apt_install libssl-dev
+    folder="$(mktemp -d)"
+    say "building RustyVault $RUSTYVAULT_VERSION into .peers, which takes some minutes"
+    # With the versions of its own lock file.
+    env CARGO_TARGET_DIR="$folder/target" \
+        cargo install --quiet --locked --root "$folder" rusty_vault --version "$RUSTYVAULT_VERSION" ||
+        fail "cargo could not build rusty_vault"
+    mkdir -p .peers
+    mv "$folder/bin/rvault" "$RUSTYVAULT"
+    rm -rf "$folder"
+}
+
 # Where cargo puts what it builds.
 target_dir() {
     printf '%s' "${CARGO_TARGET_DIR:-target}"

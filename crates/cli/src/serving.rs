@@ -36,11 +36,15 @@ pub(crate) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
 /// A runtime for a server.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores.min(WORKERS_MAX))
         .enable_all()
         .build()
-        .map_err(|error| Failure::local(format!("the runtime cannot start: {error}")))
+        .map_err(|error| Failure::local(format!("the runtime cannot start: {error}")))?;
+    let inside = runtime.enter();
+    hardening::outlive_file_size_limit();
+    drop(inside);
+    Ok(runtime)
 }
 
 /// Logs until what comes back is dropped.

@@ -30,6 +30,12 @@ impl Request {
         Self::new(Method::GET, path).query("list", "true")
     }
 
+    /// A listing by the method LIST, for servers that know no `list=true`.
+    pub fn list_by_method(path: impl Into<String>) -> Self {
+        // These four letters are a method; a GET would read what is to be listed.
+        Self::new(Method::from_bytes(b"LIST").unwrap_or(Method::OPTIONS), path)
+    }
+
     /// A recursive listing.
     pub fn scan(path: impl Into<String>) -> Self {
         Self::new(Method::GET, path).query("scan", "true")

@@ -63,6 +63,7 @@ fn run(arguments: &Arguments) -> Result<(), ServiceError> {
         .build();
     let runtime = runtime.map_err(ServiceError::System)?;
     runtime.block_on(async {
+        hardening::outlive_file_size_limit();
         let audit = match &service.audit {
             Some(audit) if arguments.check => audit.check().await.map(|()| AuditLog::default())?,
             Some(audit) => AuditLog::open(audit).await?,

@@ -5,16 +5,19 @@ use crate::api::{self, Api};
 use crate::audit::AuditLog;
 use crate::callers::Callers;
 use crate::config::{self, GrpcConfig, ServiceConfig};
+use crate::data_keys::place::Place;
 use crate::data_keys::storage::Storage;
+use crate::data_keys::wrapper::Wrapper;
 use crate::data_keys::{DataKeys, External, Source};
 use crate::grpc::{self, Grpc, SopsKeys};
 use crate::listener;
 use crate::socket::Socket;
 use crate::tls::Offer;
 use axum::Router;
+use secretum_kms::config::create_provider;
 use secretum_kms::{
     Environment, KeyId, KeyManagementService, KmsAuditSink, KmsConfig, KmsMetrics, Observers,
-    ResilientKms, create_resilient_kms,
+    Provider, ProviderKms, ResilientKms,
 };
 use secretum_process::Supervisor;
 use std::path::{Path, PathBuf};
@@ -28,6 +31,7 @@ pub(crate) struct Prepared {
     file: PathBuf,
     config: ServiceConfig,
     default_key: KeyId,
+    provider: Arc<dyn Provider>,
     kms: ResilientKms,
     offer: Option<Arc<Offer>>,
     grpc: Option<PreparedGrpc>,
@@ -40,9 +44,8 @@ pub(crate) struct Prepared {
 struct PreparedGrpc {
     config: GrpcConfig,
     sops: Option<SopsKeys>,
-    /// What data keys are wrapped by.
-    kms: ResilientKms,
-    default_key: KeyId,
+    /// What wraps data keys, and where they are kept.
+    external: Option<(Wrapper, Arc<Place>)>,
 }
 
 impl Prepared {
@@ -62,11 +65,16 @@ impl Prepared {
         };
         let metrics = Arc::clone(&observers.metrics);
         let default_key = kms.default_key.clone();
-        let kms = create_resilient_kms(kms, &Environment::process(), observers)?;
+        let configured = kms;
+        let provider = create_provider(kms, &Environment::process(), &observers)?;
+        let rng = Arc::clone(&observers.rng);
+        let own = Arc::new(ProviderKms::with_rng(Arc::clone(&provider), rng));
+        let kms = ResilientKms::new(own, configured.resilience.clone(), observers);
         let mut prepared = Self {
             file: file.to_owned(),
             config,
             default_key,
+            provider,
             kms,
             offer: offer.map(Arc::new),
             grpc: None,
@@ -74,7 +82,7 @@ impl Prepared {
             audit,
         };
         if let Some(grpc) = prepared.config.grpc.clone() {
-            prepared.prepare_grpc(grpc, &metrics)?;
+            prepared.prepare_grpc(grpc, configured, &metrics)?;
         }
         Ok(prepared)
     }
@@ -83,40 +91,46 @@ impl Prepared {
     fn prepare_grpc(
         &mut self,
         config: GrpcConfig,
+        configured: &KmsConfig,
         metrics: &Arc<KmsMetrics>,
     ) -> Result<(), ServiceError> {
         let own = self.kms.capabilities().provider;
-        let mut others = Vec::new();
+        let mut counted = vec![(own, Arc::clone(metrics))];
         let sinks = self.audit.sinks();
-        let sops = config.sops.as_deref().map(|providers| {
-            SopsKeys::open(&self.file, providers, |name| {
-                let mut observers = Observers {
-                    sinks: sinks.clone(),
-                    ..Observers::default()
-                };
-                match name == own {
-                    true => observers.metrics = Arc::clone(metrics),
-                    false => others.push((name, Arc::clone(&observers.metrics))),
-                }
-                observers
-            })
-        });
+        let mut observers = |name: &'static str| {
+            let mut observers = Observers {
+                sinks: sinks.clone(),
+                ..Observers::default()
+            };
+            match counted.iter().find(|(counted, _)| *counted == name) {
+                Some((_, metrics)) => observers.metrics = Arc::clone(metrics),
+                None => counted.push((name, Arc::clone(&observers.metrics))),
+            }
+            observers
+        };
+        let sops = config.sops.as_deref();
+        let sops = sops.map(|providers| SopsKeys::open(&self.file, providers, &mut observers));
         let sops = sops.transpose()?;
-        if let Some(Source::External { storage, .. }) = &config.data_keys {
-            Storage::check(storage)?;
-        }
-        self.other_metrics = others;
+        let external = match &config.data_keys {
+            Some(Source::External { wrapping, storage }) => {
+                Storage::check(storage)?;
+                let own = (&self.kms, configured);
+                let wrapper = Wrapper::open(wrapping, own, observers)?;
+                Some((wrapper, Arc::clone(storage)))
+            }
+            _ => None,
+        };
+        self.other_metrics = counted.into_iter().skip(1).collect();
         self.grpc = Some(PreparedGrpc {
             config,
             sops,
-            kms: self.kms.clone(),
-            default_key: self.default_key.clone(),
+            external,
         });
         Ok(())
     }
 
-    /// Listens until SIGINT or SIGTERM; SIGHUP reads certificates and callers anew, and opens audit files
-    /// anew.
+    /// Listens until SIGINT or SIGTERM; SIGHUP reads certificates, callers and files of keys anew, and
+    /// opens audit files anew.
     ///
     /// **Errors**: [`ServiceError::Listen`], [`ServiceError::System`].
     pub(crate) async fn run(self) -> Result<(), ServiceError> {
@@ -159,6 +173,7 @@ impl Prepared {
         while let Told::Reload = signals.next().await {
             supervisor.reloading();
             reload(&self.file, self.offer.as_deref(), &api, is_open);
+            reload_keys(self.provider.as_ref());
             self.audit.reopen().await;
             supervisor.ready();
         }
@@ -182,34 +197,31 @@ impl PreparedGrpc {
         sinks: Vec<Arc<dyn KmsAuditSink>>,
     ) -> Result<(Socket, Router), ServiceError> {
         let socket = Socket::bind(&self.config.address).await?;
-        let data_keys = match &self.config.data_keys {
-            Some(source) => Some(Arc::new(self.data_keys(source).await?)),
-            None => None,
+        let data_keys = match (self.config.data_keys, self.external) {
+            (Some(Source::Cluster(master)), _) => Some(DataKeys::Cluster(master)),
+            (_, Some((wrapper, storage))) => Some(external(wrapper, &storage).await?),
+            _ => None,
         };
         let grpc = Grpc {
             api: Arc::clone(api),
             local: self.config.local.map(grpc::local_caller),
             sops: self.sops,
-            data_keys,
+            data_keys: data_keys.map(Arc::new),
             sinks,
             clock: Observers::default().clock,
         };
         Ok((socket, grpc::router(Arc::new(grpc))))
     }
+}
 
-    async fn data_keys(&self, source: &Source) -> Result<DataKeys, ServiceError> {
-        let (key, storage) = match source {
-            Source::Cluster(master) => return Ok(DataKeys::Cluster(Arc::clone(master))),
-            Source::External { key, storage } => (key, storage),
-        };
-        let external = External {
-            kms: self.kms.clone(),
-            key: key.clone().unwrap_or_else(|| self.default_key.clone()),
-            storage: Storage::open(storage)?,
-        };
-        external.check_key().await?;
-        Ok(DataKeys::External(Box::new(external)))
-    }
+/// Data keys that are wrapped and kept.
+async fn external(wrapper: Wrapper, storage: &Place) -> Result<DataKeys, ServiceError> {
+    let external = External {
+        wrapper,
+        storage: Storage::open(storage)?,
+    };
+    external.wrapper.check().await?;
+    Ok(DataKeys::External(Box::new(external)))
 }
 
 /// Reads certificates and callers anew. What cannot be used changes nothing.
@@ -230,6 +242,13 @@ fn reload(file: &Path, offer: Option<&Offer>, api: &Api, was_open: bool) {
              start the service anew for that; callers stay as they are"
         ),
         Err(error) => tracing::error!(%error, "nothing was read anew; all stays as it is"),
+    }
+}
+
+/// Reads the files of keys anew. Keys that cannot be used change nothing.
+fn reload_keys(provider: &dyn Provider) {
+    if let Err(error) = provider.reload() {
+        tracing::error!(%error, "the files of keys were not read anew; the keys stay as they are");
     }
 }
 

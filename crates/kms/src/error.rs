@@ -74,6 +74,36 @@ pub enum KmsError {
         /// The version that is missing.
         version: KeyVersion,
     },
+    /// A key that is to be made is there.
+    #[error("{provider} has a key `{key}` already; choose another name")]
+    KeyExists {
+        /// Who was asked.
+        provider: &'static str,
+        /// The key.
+        key: KeyId,
+    },
+    /// The key is not there, and the provider makes none.
+    #[error("{provider} has no key `{key}`, and keys are not made there from here; make it there")]
+    NotMade {
+        /// Who was asked.
+        provider: &'static str,
+        /// The key.
+        key: KeyId,
+    },
+    /// A version of a key is kept in a form that cannot be used.
+    #[error(
+        "the version `{version}` of the key `{key}` that {provider} keeps cannot be used: {reason}"
+    )]
+    KeyRecord {
+        /// Who keeps it.
+        provider: &'static str,
+        /// The key.
+        key: KeyId,
+        /// The version.
+        version: KeyVersion,
+        /// What is wrong with it, and how to mend it.
+        reason: &'static str,
+    },
     /// The key is disabled, or waits for its deletion.
     #[error("the key `{key}` of {provider} is disabled; enable it, or use another one")]
     KeyDisabled {
@@ -335,6 +365,9 @@ impl KmsError {
             Self::OtherProvider { .. } => "other_provider",
             Self::KeyNotFound { .. } => "key_not_found",
             Self::KeyVersionNotFound { .. } => "key_version_not_found",
+            Self::KeyExists { .. } => "key_exists",
+            Self::NotMade { .. } => "not_made",
+            Self::KeyRecord { .. } => "key_record",
             Self::KeyDisabled { .. } => "key_disabled",
             Self::KeyId { .. } => "key_id",
             Self::Context { .. } => "context",
@@ -361,6 +394,18 @@ impl KmsError {
             Self::Audit { .. } => "audit",
             Self::Crypto(_) => "crypto",
         }
+    }
+
+    /// A [`Self::KeyExists`].
+    #[cfg(any(
+        feature = "aws",
+        feature = "cosmian",
+        feature = "kmip",
+        feature = "vault"
+    ))]
+    pub(crate) fn key_exists(provider: &'static str, key: &KeyId) -> Self {
+        let key = key.clone();
+        Self::KeyExists { provider, key }
     }
 
     /// A [`Self::File`] of this file.

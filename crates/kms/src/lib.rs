@@ -114,6 +114,8 @@ pub use providers::gcp::{GcpCredentials, GcpProvider, GcpSettings};
 pub use providers::kmip::{KmipProvider, KmipServer};
 #[cfg(feature = "local")]
 pub use providers::local::EnvKeyProvider;
+#[cfg(feature = "rustyvault")]
+pub use providers::rustyvault::{RustyVaultEngine, RustyVaultKeys, RustyVaultProvider};
 #[cfg(feature = "vault")]
 pub use providers::vault::{VaultAuth, VaultProvider};
 pub use resilience::{

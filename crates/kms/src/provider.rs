@@ -98,6 +98,16 @@ pub trait Provider: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
+    /// Makes a key of this name, for who starts with a new one.
+    ///
+    /// **Errors**: [`KmsError::KeyExists`]; [`KmsError::NotMade`] where the provider makes none.
+    async fn create(&self, key: &KeyId) -> Result<KeyInfo> {
+        Err(KmsError::NotMade {
+            provider: self.traits().name,
+            key: key.clone(),
+        })
+    }
+
     /// Adds a version to a key.
     async fn rotate(&self, _key: &KeyId) -> Result<KeyInfo> {
         Err(self.unsupported(
@@ -112,6 +122,13 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// Lists keys.
     async fn list(&self, _after: Option<&KeyId>, _limit: usize) -> Result<KeyPage> {
         Err(self.unsupported(KmsOperation::ListKeys, "name the key that you mean"))
+    }
+
+    /// Reads anew what it holds of files. What cannot be used changes nothing.
+    ///
+    /// **Errors**: [`KmsError::File`], [`KmsError::FileRights`], [`KmsError::FileContent`].
+    fn reload(&self) -> Result<()> {
+        Ok(())
     }
 
     /// Whether the service serves.

@@ -20,6 +20,10 @@ pub mod gcp;
 pub mod kmip;
 #[cfg(feature = "local")]
 pub mod local;
+#[cfg(feature = "rustyvault")]
+pub mod rustyvault;
+#[cfg(any(feature = "local", feature = "rustyvault"))]
+mod sealing;
 #[cfg(feature = "vault")]
 pub mod vault;
 
@@ -40,6 +44,8 @@ pub const ALL: &[&str] = &[
     kmip::NAME,
     #[cfg(feature = "local")]
     local::NAME,
+    #[cfg(feature = "rustyvault")]
+    rustyvault::NAME,
     #[cfg(feature = "vault")]
     vault::NAME,
 ];

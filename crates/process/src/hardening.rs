@@ -1,7 +1,21 @@
-//! What would let secrets out of the process: core dumps, debuggers, swap.
+//! What would let secrets out of the process: core dumps, debuggers, swap. And what would end it in the
+//! middle of a write.
 
 use rustix::mm::{MlockAllFlags, mlockall};
+use rustix::process::Signal as Name;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Lets a write beyond the limit of a file's size (`ulimit -f`) fail with an error; else it would end
+/// the process.
+///
+/// Called within a runtime.
+pub fn outlive_file_size_limit() {
+    // What is done at the signal stays so when nobody listens for it.
+    if let Err(error) = signal(SignalKind::from_raw(Name::XFSZ.as_raw())) {
+        tracing::warn!(%error, "a limit of a file's size will end the process when it is reached");
+    }
+}
 
 /// Switches core dumps off, and keeps others of the same user from looking into the process.
 pub fn forbid_core_dumps() {

@@ -175,6 +175,7 @@ fn operators(error: &KmsError) -> ApiError {
         KmsError::BadAnswer { .. }
         | KmsError::AccessDenied { .. }
         | KmsError::Credentials { .. }
+        | KmsError::KeyRecord { .. }
         | KmsError::Untrusted { .. }
         | KmsError::Refused { .. } => (
             StatusCode::BAD_GATEWAY,

@@ -7,7 +7,7 @@ use crate::callers::{Caller, CertificateName, Proof};
 use crate::rights::{KeyPattern, Operation, Rights, Rule};
 use crate::tls::TlsFiles;
 use secretum_kms::Environment;
-use secretum_kms::config::{ConfigFault, duration};
+use secretum_kms::config::{ConfigFault, Stage, duration};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -78,13 +78,16 @@ pub(super) fn fault(line: Option<usize>, message: String) -> ConfigFault {
     ConfigFault { line, message }
 }
 
+/// `stage` is that of the key service.
 pub(super) fn read(
     text: &str,
     environment: &Environment,
+    stage: Stage,
 ) -> Result<ServiceConfig, Vec<ConfigFault>> {
     let mut reader = Reader {
         text,
         environment,
+        stage,
         faults: Vec::new(),
     };
     let config = match toml::from_str::<File>(text) {
@@ -107,10 +110,19 @@ pub(super) fn read(
 pub(super) struct Reader<'a> {
     text: &'a str,
     environment: &'a Environment,
+    stage: Stage,
     faults: Vec<ConfigFault>,
 }
 
 impl Reader<'_> {
+    pub(super) fn environment(&self) -> &Environment {
+        self.environment
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        self.stage
+    }
+
     pub(super) fn fault(&mut self, at: Range<usize>, message: impl Into<String>) {
         let before = self.text.as_bytes().get(..at.start).unwrap_or_default();
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();

@@ -2,13 +2,15 @@
 
 use super::draft::{Grant, Reader, Text};
 use crate::data_keys::place::{KMS, Place, STORAGE, Scheme};
-use crate::data_keys::{MASTER_BYTES_MIN, Master, SALT_BYTES_MIN, Source};
+use crate::data_keys::{
+    KeySource, MASTER_BYTES_MIN, Master, SALT_BYTES_MIN, Source, Wrapping, wrapping,
+};
 use crate::rights::Rights;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use secretum_crypto::{SecretBytes, SecretString};
-use secretum_kms::KeyId;
+use secretum_kms::{KeyId, KmsConfig};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -221,21 +223,37 @@ impl Reader<'_> {
                 }
                 Some(Source::Cluster(Arc::new(master?)))
             }
-            "configured" => {
-                let key = match kms {
-                    Some(place) => self.key_encryption_key(&place, kms_at)?,
-                    None => None,
+            kind => {
+                let creates = match &kms {
+                    Some(place) => !self.uses_existing(place, kms_at.clone())?,
+                    None => false,
+                };
+                let source = match (kind, &kms) {
+                    ("configured", Some(place)) => {
+                        KeySource::Configured(self.key_encryption_key(place, kms_at)?)
+                    }
+                    (provider, Some(place)) => KeySource::Other {
+                        provider,
+                        config: Box::new(self.wrapping(place, kms_at)?),
+                    },
+                    (_, None) => KeySource::Configured(None),
                 };
                 let storage = Arc::new(self.storage(storage, storage_at)?);
-                Some(Source::External { key, storage })
+                let wrapping = Wrapping { source, creates };
+                Some(Source::External { wrapping, storage })
             }
-            kind => {
-                let message = format!(
-                    "`kms` names `{kind}`, and this program wraps data keys by the backend of [kms] \
-                     alone; configure it there, and write kms = \
-                     \"kms://configured?key_encryption_key_id=…\""
-                );
-                self.fault(kms_at, message);
+        }
+    }
+
+    /// The key service that a URI names.
+    fn wrapping(&mut self, place: &Place, at: Range<usize>) -> Option<KmsConfig> {
+        let config = wrapping::config(place, self.stage(), self.environment());
+        match config {
+            Ok(config) => Some(config),
+            Err(faults) => {
+                for fault in faults {
+                    self.fault(at.clone(), format!("`kms` {fault}"));
+                }
                 None
             }
         }
@@ -342,22 +360,19 @@ impl Reader<'_> {
         })
     }
 
-    fn key_encryption_key(&mut self, place: &Place, at: Range<usize>) -> Option<Option<KeyId>> {
+    /// Whether the key-encryption key has to be there already.
+    fn uses_existing(&mut self, place: &Place, at: Range<usize>) -> Option<bool> {
         match place.value("useExistingKEK") {
-            None | Some("true") => {}
-            Some("false") => {
-                self.fault(
-                    at,
-                    "`use_existing_kek = false` asks for a new key-encryption key, which is not made \
-                     here; make it in the key service, and leave this out",
-                );
-                return None;
-            }
+            None | Some("true") => Some(true),
+            Some("false") => Some(false),
             Some(_) => {
                 self.fault(at, "`use_existing_kek` is true or false");
-                return None;
+                None
             }
         }
+    }
+
+    fn key_encryption_key(&mut self, place: &Place, at: Range<usize>) -> Option<Option<KeyId>> {
         let Some(id) = place.value("keyEncryptionKeyID") else {
             return Some(None);
         };

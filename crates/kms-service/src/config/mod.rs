@@ -39,7 +39,7 @@
 //! providers = ["age", "vault"]      # by their tables; aws, azure and gcp where they are built in
 //!
 //! [service.data_keys]
-//! kms = "kms://configured?key_encryption_key_id=default"
+//! kms = "kms://configured?key_encryption_key_id=default"   # or a key service: kms://kmip?…
 //! storage = "storage://file?path=/var/lib/kms/data-keys"
 //! ```
 //!
@@ -59,7 +59,7 @@ pub(crate) use grpc::{GrpcAddress, GrpcConfig};
 use crate::audit::AuditConfig;
 use crate::callers::{Caller, Proof};
 use crate::tls::TlsFiles;
-use secretum_kms::config::KmsConfigError;
+use secretum_kms::config::{KmsConfigError, Stage};
 use secretum_kms::{Environment, KmsConfig};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -146,7 +146,9 @@ fn parse_service(
     environment: &Environment,
     kms: Result<KmsConfig, KmsConfigError>,
 ) -> Result<(KmsConfig, ServiceConfig), KmsConfigError> {
-    match (kms, draft::read(text, environment)) {
+    // What is not known is taken for the one that permits less.
+    let stage = kms.as_ref().map_or(Stage::Production, |kms| kms.stage);
+    match (kms, draft::read(text, environment, stage)) {
         (Ok(kms), Ok(service)) => Ok((kms, service)),
         (Err(error), Ok(_)) => Err(error),
         (Ok(_), Err(faults)) => Err(KmsConfigError {

@@ -5,7 +5,9 @@
 //!
 //! - [`place`] reads what is configured by URIs and tables;
 //! - [`storage`] keeps wrapped keys;
-//! - `cloud` is the storages of the clouds.
+//! - `cloud` is the storages of the clouds;
+//! - [`wrapping`] reads which key service wraps;
+//! - [`wrapper`] is that key service, and its key.
 
 #[cfg(any(
     feature = "storage-aws",
@@ -15,17 +17,19 @@
 mod cloud;
 pub(crate) mod place;
 pub(crate) mod storage;
+pub(crate) mod wrapper;
+pub(crate) mod wrapping;
 
 use place::Place;
 use secretum_crypto::{CryptoError, SecretBytes, hkdf_sha256};
 use secretum_kms::{
     Ciphertext, DATA_KEY_BYTES_MAX, DataKeySpec, EncryptionContext, KeyId, KeyManagementService,
-    KmsError, ResilientKms,
+    KmsConfig, KmsError, ResilientKms,
 };
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 use storage::{Storage, StorageError, Written};
+use wrapper::Wrapper;
 
 /// The most bytes of an identifier.
 pub(crate) const DATA_KEY_ID_BYTES_MAX: usize = 1024;
@@ -36,20 +40,37 @@ pub(crate) const MASTER_BYTES_MIN: usize = 16;
 /// The least bytes of its salt.
 pub(crate) const SALT_BYTES_MIN: usize = 32;
 
-/// How long the start waits for the key service.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Where data keys come from, as it is configured.
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
     /// Cluster mode.
     Cluster(Arc<Master>),
-    /// External mode: wrapped by the key service of `[kms]`, and kept here.
+    /// External mode: wrapped by a key service, and kept.
     External {
-        /// The key-encryption key; the configured default where none is named.
-        key: Option<KeyId>,
+        /// By which.
+        wrapping: Wrapping,
         /// Where the wrapped keys are kept.
         storage: Arc<Place>,
+    },
+}
+
+/// What wraps data keys.
+#[derive(Debug, Clone)]
+pub(crate) struct Wrapping {
+    pub(crate) source: KeySource,
+    /// Whether the key-encryption key is made where it is missing.
+    pub(crate) creates: bool,
+}
+
+/// Where the key-encryption key is.
+#[derive(Debug, Clone)]
+pub(crate) enum KeySource {
+    /// In the key service of `[kms]`; the configured default where none is named.
+    Configured(Option<KeyId>),
+    /// In another one: its provider, and its configuration, whose default key it is.
+    Other {
+        provider: &'static str,
+        config: Box<KmsConfig>,
     },
 }
 
@@ -149,45 +170,25 @@ impl Master {
 /// Random data keys, wrapped and kept.
 #[derive(Debug)]
 pub(crate) struct External {
-    pub(crate) kms: ResilientKms,
-    pub(crate) key: KeyId,
+    pub(crate) wrapper: Wrapper,
     pub(crate) storage: Storage,
 }
 
 impl External {
-    /// Whether the key-encryption key is there. A key service that does not answer yet is no fault: it
-    /// is asked again with the first data key.
-    ///
-    /// **Errors**: [`KmsError::KeyNotFound`].
-    pub(crate) async fn check_key(&self) -> Result<(), KmsError> {
-        let asked = tokio::time::timeout(CHECK_TIMEOUT, self.kms.key_info(&self.key)).await;
-        match asked {
-            Ok(Ok(_)) => {}
-            Ok(Err(error @ KmsError::KeyNotFound { .. })) => return Err(error),
-            Ok(Err(error)) => {
-                tracing::warn!(code = error.kind(), %error, "the key-encryption key was not seen yet");
-            }
-            Err(_) => {
-                tracing::warn!("the key-encryption key was not seen yet, for want of an answer")
-            }
-        }
-        Ok(())
-    }
-
     async fn key(
         &self,
         caller: &str,
         id: &str,
         spec: DataKeySpec,
     ) -> Result<SecretBytes, DataKeyError> {
-        let kms = self.kms.for_caller(caller);
+        let kms = self.wrapper.for_caller(caller);
         let name = self.storage.name(id);
         // INVARIANT: a record opens for the identifier that it was made for alone.
         let context = EncryptionContext::of([("data_key_id", id)])?;
         if let Some(record) = self.storage.read(&name).await? {
             return open(&kms, &name, &record, &context, spec).await;
         }
-        let made = kms.generate_data_key(&self.key, spec, &context).await?;
+        let made = self.wrapper.generate(&kms, spec, &context).await?;
         match self.storage.create(&name, made.wrapped.to_bytes()).await? {
             Written::First => Ok(made.plaintext),
             // Another was faster: its key is the one.

@@ -47,6 +47,8 @@ pub(crate) const KMS: Scheme = Scheme {
             optional: &[
                 "accessKeyID",
                 "accessKey",
+                "sessionToken",
+                "endpoint",
                 "keyName",
                 "keyEncryptionKeyID",
                 "useExistingKEK",
@@ -60,6 +62,10 @@ pub(crate) const KMS: Scheme = Scheme {
                 "clientID",
                 "clientSecret",
                 "vaultType",
+                "endpoint",
+                "authorityHost",
+                "caPath",
+                "verifyChallengeResource",
                 "keyName",
                 "keyEncryptionKeyID",
                 "useExistingKEK",
@@ -70,6 +76,8 @@ pub(crate) const KMS: Scheme = Scheme {
             required: &["projectID", "location", "keyRing"],
             optional: &[
                 "credentialsPath",
+                "endpoint",
+                "anonymous",
                 "keyName",
                 "keyEncryptionKeyID",
                 "useExistingKEK",
@@ -77,11 +85,52 @@ pub(crate) const KMS: Scheme = Scheme {
         },
         Kind {
             name: "kmip",
-            required: &["address", "certPath", "keyPath"],
-            optional: &["caPath", "keyName", "keyEncryptionKeyID", "useExistingKEK"],
+            required: &["address", "certPath", "keyPath", "caPath"],
+            optional: &[
+                "serverName",
+                "version",
+                "keyName",
+                "keyEncryptionKeyID",
+                "useExistingKEK",
+            ],
+        },
+        Kind {
+            name: "vault",
+            required: &["address"],
+            optional: VAULT_OPTIONAL,
+        },
+        Kind {
+            name: "rustyvault",
+            required: &["address"],
+            optional: RUSTYVAULT_OPTIONAL,
         },
     ],
 };
+
+const VAULT_OPTIONAL: &[&str] = &[
+    "token",
+    "roleID",
+    "secretID",
+    "namespace",
+    "mount",
+    "caPath",
+    "keyName",
+    "keyEncryptionKeyID",
+    "useExistingKEK",
+];
+
+const RUSTYVAULT_OPTIONAL: &[&str] = &[
+    "token",
+    "roleID",
+    "secretID",
+    "engine",
+    "mount",
+    "path",
+    "caPath",
+    "keyName",
+    "keyEncryptionKeyID",
+    "useExistingKEK",
+];
 
 /// Storages of wrapped data keys.
 pub(crate) const STORAGE: Scheme = Scheme {
@@ -304,7 +353,9 @@ mod tests {
             "kms://aws?region=eu&accessKeyID=a&accessKey=b&keyName=c",
             "kms://azure?tenantID=t&clientID=c&clientSecret=s&vaultName=v&vaultType=y&keyName=k",
             "kms://gcp?projectID=p&location=l&keyRing=r&credentialsPath=%2Fp&keyName=k",
-            "kms://kmip?address=h:5696&cert_path=c&key_path=k&key_encryption_key_id=i&use_existing_kek=true",
+            "kms://kmip?address=h:5696&cert_path=c&key_path=k&ca_path=a&key_encryption_key_id=i&use_existing_kek=true",
+            "kms://vault?address=http://h:8200&mount=t&token=t&keyName=k",
+            "kms://rustyvault?address=http://h:8200&roleID=r&secretID=s&keyName=k",
             "kms://configured",
         ] {
             assert!(Place::of_uri(&KMS, uri).is_ok(), "{uri}");

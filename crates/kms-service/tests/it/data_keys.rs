@@ -219,13 +219,27 @@ fn what_is_wrong_with_the_data_keys_is_told() {
             "`key` of `cluster-kms` is base64 of 16 bytes or more",
         ),
         (
-            "kms = \"kms://aws?region=eu&accessKey=planted\"\nstorage = \"storage://file?path=d\"\n",
-            "wraps data keys by the backend of [kms] alone",
+            "kms = \"kms://vault?address=http://h&token=planted\"\nstorage = \"storage://file?path=d\"\n",
+            "names no key; write keyName",
         ),
         (
-            "kms = { kind = \"configured\", use_existing_kek = false }\n\
+            "kms = \"kms://vault?address=planted&token=planted&keyName=k\"\n\
+             storage = \"storage://file?path=d\"\n",
+            "`address` is not the address of a server",
+        ),
+        (
+            "kms = \"kms://kmip?address=h&certPath=planted&keyPath=k&keyName=k\"\n\
+             storage = \"storage://file?path=d\"\n",
+            "does not say `caPath`, which `kmip` needs",
+        ),
+        (
+            "kms = \"kms://vault?address=http://h&token=planted&keyName=k\"\n",
+            "a new key each time",
+        ),
+        (
+            "kms = { kind = \"configured\", use_existing_kek = \"perhaps\" }\n\
              storage = { kind = \"file\", path = \"d\" }\n",
-            "asks for a new key-encryption key",
+            "`use_existing_kek` is true or false",
         ),
         (
             "storage = { kind = \"file\", path = \"${NOT_SET}\" }\n",
@@ -245,6 +259,19 @@ fn what_is_wrong_with_the_data_keys_is_told() {
     ] {
         refused(&format!("{ANY_PORT}[service.data_keys]\n{said}"), wanted);
     }
+}
+
+#[cfg(not(feature = "aws"))]
+#[test]
+fn a_key_service_that_was_left_out_names_its_feature() {
+    refused(
+        &format!(
+            "{ANY_PORT}[service.data_keys]\n\
+             kms = \"kms://aws?region=eu&accessKeyID=a&accessKey=planted&keyName=k\"\n\
+             storage = \"storage://file?path=d\"\n"
+        ),
+        "build it with the feature `aws`",
+    );
 }
 
 #[cfg(not(feature = "storage-aws"))]

@@ -11,6 +11,7 @@ mod audit;
 mod bad_input;
 mod data_keys;
 mod grpc;
+mod key_services;
 #[cfg(any(
     feature = "storage-aws",
     all(feature = "aws", feature = "azure", feature = "gcp")

@@ -123,3 +123,48 @@ async fn it_ends_in_order() {
     };
     assert!(ended.success(), "{}", service.log());
 }
+
+/// A limit of the size of files is an error of what writes, and not the end of the service.
+#[tokio::test]
+async fn a_file_that_may_not_grow_is_told() {
+    let service = Place::local("").start();
+    let id = service.process.id().to_string();
+    let limited = std::process::Command::new("prlimit")
+        .args(["--pid", &id, "--fsize=0"])
+        .status();
+    assert!(limited.unwrap().success());
+    let refused = service.refused("rotate", json!({})).await;
+    assert_eq!(refused, (500, "file".to_owned()));
+    // It goes on, with the keys that it had.
+    let kept = service.hello(&json!("")).await;
+    let opened = service.ok("decrypt", json!({ "ciphertext": kept })).await;
+    assert_eq!(opened["plaintext"], "aGVsbG8=");
+}
+
+/// Recipients of age that were changed are those that it encrypts to from SIGHUP on.
+#[tokio::test]
+async fn recipients_are_read_anew() {
+    let (place, _) = crate::grpc::age_place("");
+    let other = tempfile::tempdir().unwrap();
+    crate::running::write_age_keys(other.path());
+    let mut service = place.start();
+    let version = async |service: &crate::running::Running| {
+        let made = service.ok("encrypt", json!({ "plaintext": "aGk=" })).await;
+        made["key_version"].clone()
+    };
+    let first = version(&service).await;
+    let recipients = service.place.path("public.txt");
+    std::fs::copy(other.path().join("public.txt"), &recipients).unwrap();
+    assert_eq!(version(&service).await, first);
+    service.signal("HUP");
+    service.wait_for_log("were read anew");
+    let began = std::time::Instant::now();
+    while version(&service).await == first {
+        assert!(began.elapsed() < crate::running::DEADLINE, "they stay");
+    }
+    let second = version(&service).await;
+    std::fs::write(&recipients, "no recipient\n").unwrap();
+    service.signal("HUP");
+    service.wait_for_log("the keys stay as they are");
+    assert_eq!(version(&service).await, second);
+}

@@ -13,10 +13,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tonic::Code;
 
-const RING: &str = "projects/p/locations/global/keyRings/r";
+pub(crate) const RING: &str = "projects/p/locations/global/keyRings/r";
 
 /// A service in Python, on this port.
-struct Cloud(Child, u16);
+pub(crate) struct Cloud(Child, pub(crate) u16);
 
 impl Drop for Cloud {
     fn drop(&mut self) {
@@ -26,7 +26,7 @@ impl Drop for Cloud {
 }
 
 impl Cloud {
-    fn start(program: &str, argument: &Path) -> Option<Self> {
+    pub(crate) fn start(program: &str, argument: &Path) -> Option<Self> {
         let Some(python) = std::env::var_os("SECRETUM_PYTHON") else {
             eprintln!("SECRETUM_PYTHON names no `python`: left out; ./test rust sets it");
             return None;

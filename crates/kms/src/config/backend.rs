@@ -6,7 +6,15 @@ use crate::providers::ALL;
 
 /// Every provider that there is, those too that this program was built without.
 const EVERY: &[&str] = &[
-    "age", "aws", "azure", "cosmian", "gcp", "kmip", "local", "vault",
+    "age",
+    "aws",
+    "azure",
+    "cosmian",
+    "gcp",
+    "kmip",
+    "local",
+    "rustyvault",
+    "vault",
 ];
 
 const AGE_KEYS: &[&str] = &[
@@ -40,6 +48,11 @@ pub(super) fn check_names(reader: &mut Reader<'_>, kms: Section<'_>) {
     vault.only(reader, super::vault::KEYS, super::vault::KEYS_OLD);
     #[cfg(not(feature = "vault"))]
     let _ = vault;
+    let rusty = kms.below(reader, "rustyvault", "kms.rustyvault");
+    #[cfg(feature = "rustyvault")]
+    rusty.only(reader, super::rustyvault::KEYS, super::rustyvault::KEYS_OLD);
+    #[cfg(not(feature = "rustyvault"))]
+    let _ = rusty;
     let aws = kms.below(reader, "aws", "kms.aws");
     #[cfg(feature = "aws")]
     aws.only(reader, super::aws::KEYS, super::aws::KEYS_OLD);
@@ -176,6 +189,12 @@ fn of_name(
             let kmip = kms.below(reader, "kmip", "kms.kmip");
             let server = super::kmip::settings(reader, kmip, at)?;
             Some(Backend::Kmip(Box::new(server)))
+        }
+        #[cfg(feature = "rustyvault")]
+        "rustyvault" => {
+            let rusty = kms.below(reader, "rustyvault", "kms.rustyvault");
+            let settings = super::rustyvault::settings(reader, rusty, stage, at)?;
+            Some(Backend::RustyVault(Box::new(settings)))
         }
         #[cfg(feature = "vault")]
         "vault" => {

@@ -6,6 +6,19 @@ use std::sync::Arc;
 
 /// The service of a configuration, without anything around it.
 ///
+/// **Errors**: as [`create_provider`].
+pub fn create_kms(
+    config: &KmsConfig,
+    environment: &Environment,
+    observers: &Observers,
+) -> Result<Arc<dyn KeyManagementService>> {
+    let provider = create_provider(config, environment, observers)?;
+    let rng = Arc::clone(&observers.rng);
+    Ok(Arc::new(ProviderKms::with_rng(provider, rng)))
+}
+
+/// The provider of a configuration: for who has keys made.
+///
 /// **Errors**: [`crate::KmsError`], where its keys or credentials cannot be read.
 #[cfg_attr(
     not(feature = "local"),
@@ -14,13 +27,13 @@ use std::sync::Arc;
         reason = "the one provider with keys in variables is left out"
     )
 )]
-pub fn create_kms(
+pub fn create_provider(
     config: &KmsConfig,
     environment: &Environment,
     observers: &Observers,
-) -> Result<Arc<dyn KeyManagementService>> {
+) -> Result<Arc<dyn Provider>> {
     let rng = Arc::clone(&observers.rng);
-    let provider: Arc<dyn Provider> = match &config.backend {
+    Ok(match &config.backend {
         #[cfg(feature = "age")]
         Backend::Age { files, armor } => {
             let clock = Arc::clone(&observers.clock);
@@ -50,10 +63,14 @@ pub fn create_kms(
             let server = server.as_ref().clone();
             Arc::new(crate::KmipProvider::new(server, Arc::clone(&rng))?)
         }
+        #[cfg(feature = "rustyvault")]
+        Backend::RustyVault(settings) => {
+            let clock = Arc::clone(&observers.clock);
+            Arc::new(settings.provider(&config.default_key, Arc::clone(&rng), clock)?)
+        }
         #[cfg(feature = "vault")]
         Backend::Vault(settings) => Arc::new(settings.provider()?),
-    };
-    Ok(Arc::new(ProviderKms::with_rng(provider, rng)))
+    })
 }
 
 /// The service of a configuration, with everything around it that the configuration names.

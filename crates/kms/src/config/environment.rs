@@ -4,17 +4,20 @@ use super::expand;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
+use zeroize::Zeroizing;
 
 /// Variables: those of the process, or others for tests.
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: Option<HashMap<String, String>>,
+    /// These go before.
+    more: HashMap<String, Zeroizing<String>>,
 }
 
 impl Environment {
     /// The variables of the process.
     pub fn process() -> Self {
-        Self { variables: None }
+        Self::default()
     }
 
     /// These variables and no others.
@@ -22,11 +25,23 @@ impl Environment {
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         Self {
             variables: Some(variables.into_iter().map(owned).collect()),
+            more: HashMap::new(),
+        }
+    }
+
+    /// The same, with these variables before the others.
+    pub(super) fn with(&self, more: HashMap<String, Zeroizing<String>>) -> Self {
+        Self {
+            variables: self.variables.clone(),
+            more,
         }
     }
 
     /// The value of a variable; an empty one is none.
     pub fn get(&self, name: &str) -> Option<String> {
+        if let Some(value) = self.more.get(name) {
+            return Some(value.as_str().to_owned());
+        }
         let value = match &self.variables {
             Some(variables) => variables.get(name).cloned(),
             None => std::env::var(name).ok(),

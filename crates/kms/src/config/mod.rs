@@ -25,6 +25,16 @@
 //! secret_id = "${SECRET_ID}"                 # token: token, VAULT_TOKEN where it is not there
 //! ca_cert_path = "ca.pem"                    # client_cert_path, client_key_path, tls_verify
 //!
+//! [kms.rustyvault]
+//! server_url = "https://host:8200"           # VAULT_ADDR where it is not there
+//! auth = "approle"                           # token or approle, with the keys that [kms.vault] has
+//! engine = "auto"                            # transit, kv, or what the server has
+//! transit_mount = "transit"
+//! kv_mount = "secret"                        # a key-value engine of version 1
+//! kv_path = "secretum-kms"                   # below it the keys stand
+//! refresh = "5m"                             # how long a key is remembered
+//! create_key = true                          # makes the default key where it is missing
+//!
 //! [kms.kmip]
 //! host = "kmip.example"                      # port, 5696 where it is not there
 //! client_cert_path = "client.pem"            # and client_key_path
@@ -120,15 +130,21 @@ mod gcp;
 #[cfg(feature = "kmip")]
 mod kmip;
 mod read;
+#[cfg(feature = "rustyvault")]
+mod rustyvault;
 mod section;
+mod values;
 #[cfg(feature = "vault")]
 mod vault;
 
-pub use self::create::{create_kms, create_resilient_kms};
+pub use self::create::{create_kms, create_provider, create_resilient_kms};
 pub use self::environment::Environment;
 pub use self::fault::{ConfigFault, KmsConfigError};
 pub use self::find::{ConfigNotFound, find};
+#[cfg(feature = "rustyvault")]
+pub use self::rustyvault::RustyVaultSettings;
 pub use self::section::duration;
+pub use self::values::BackendValues;
 #[cfg(feature = "vault")]
 pub use self::vault::VaultSettings;
 
@@ -205,6 +221,9 @@ pub enum Backend {
     /// A server that speaks KMIP.
     #[cfg(feature = "kmip")]
     Kmip(Box<crate::KmipServer>),
+    /// A RustyVault.
+    #[cfg(feature = "rustyvault")]
+    RustyVault(Box<RustyVaultSettings>),
     /// A transit engine.
     #[cfg(feature = "vault")]
     Vault(Box<VaultSettings>),
@@ -241,6 +260,16 @@ impl KmsConfig {
             file: file.to_owned(),
             faults,
         })
+    }
+
+    /// Reads the settings of one backend, where they stand in no file.
+    ///
+    /// **Errors**: what is wrong with them, by the names that keys of its table have.
+    pub fn of_values(
+        values: BackendValues<'_>,
+        environment: &Environment,
+    ) -> Result<Self, Vec<ConfigFault>> {
+        values::parse(values, environment)
     }
 
     /// Reads a configuration file.

@@ -28,6 +28,7 @@ const KMS_KEYS: &[&str] = &[
     "gcp",
     "kmip",
     "local",
+    "rustyvault",
     "vault",
     "cache",
     "retry",

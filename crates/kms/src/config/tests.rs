@@ -6,6 +6,8 @@ mod azure;
 mod gcp;
 #[cfg(any(feature = "cosmian", feature = "kmip"))]
 mod kmip;
+#[cfg(feature = "rustyvault")]
+mod rustyvault;
 
 use super::*;
 use crate::test_keys::context;

@@ -33,6 +33,8 @@ pub(super) const KEYS_OLD: &[(&str, &str)] = &[
     ("tls_skip_verify", "tls_verify"),
 ];
 
+const METHODS: &[&str] = &["token", "approle", "kubernetes", "cert"];
+
 /// Where a pod finds the token of its service account.
 const JWT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
@@ -88,15 +90,9 @@ pub(super) fn settings(
 ) -> Option<VaultSettings> {
     let before = reader.faults.len();
     let at = vault.at.unwrap_or(at);
-    let address = address(reader, vault, at);
-    let auth = auth(reader, vault, at);
-    let tls_verify = vault.switch(reader, "tls_verify").unwrap_or(true);
-    if !tls_verify && stage == Stage::Production {
-        reader.fault(
-            Some(at),
-            "a production environment does not take tls_verify = false; write ca_cert_path",
-        );
-    }
+    let address = address(reader, vault, "address", at);
+    let auth = auth(reader, vault, at, METHODS);
+    let tls = tls(reader, vault, stage, at);
     let mut text = |key: &str| vault.text(reader, key).map(|found| found.value);
     let namespace = text("namespace").filter(|text| !text.is_empty());
     let mount = text("mount").unwrap_or("transit".to_owned());
@@ -105,23 +101,54 @@ pub(super) fn settings(
         namespace,
         mount,
         auth: auth?,
-        ca_cert: vault.path(reader, "ca_cert_path"),
-        client_cert: vault.path(reader, "client_cert_path"),
-        client_key: vault.path(reader, "client_key_path"),
-        tls_verify,
+        ca_cert: tls.ca_cert,
+        client_cert: tls.client_cert,
+        client_key: tls.client_key,
+        tls_verify: !tls.skip_verify,
     };
-    if settings.client_cert.is_some() != settings.client_key.is_some() {
-        reader.fault(
-            Some(at),
-            "[kms.vault] has one of client_cert_path and client_key_path; write both",
-        );
-    }
     (reader.faults.len() == before).then_some(settings)
 }
 
-fn address(reader: &mut Reader<'_>, vault: Section<'_>, at: usize) -> Option<Address> {
-    let found = match vault.has("address") {
-        true => vault.text(reader, "address")?,
+/// Whom to trust, and what to show.
+pub(super) fn tls(
+    reader: &mut Reader<'_>,
+    vault: Section<'_>,
+    stage: Stage,
+    at: usize,
+) -> TlsConfig {
+    let verify = vault.switch(reader, "tls_verify").unwrap_or(true);
+    if !verify && stage == Stage::Production {
+        reader.fault(
+            Some(at),
+            "a production environment does not take tls_verify = false; write ca_cert_path",
+        );
+    }
+    let tls = TlsConfig {
+        ca_cert: vault.path(reader, "ca_cert_path"),
+        client_cert: vault.path(reader, "client_cert_path"),
+        client_key: vault.path(reader, "client_key_path"),
+        skip_verify: !verify,
+        ..TlsConfig::default()
+    };
+    if tls.client_cert.is_some() != tls.client_key.is_some() {
+        let message = format!(
+            "[{}] has one of client_cert_path and client_key_path; write both",
+            vault.name
+        );
+        reader.fault(Some(at), message);
+    }
+    tls
+}
+
+/// The server, below this key.
+pub(super) fn address(
+    reader: &mut Reader<'_>,
+    vault: Section<'_>,
+    key: &str,
+    at: usize,
+) -> Option<Address> {
+    let found = match vault.has(key) {
+        true => vault.text(reader, key)?,
         false => {
             let names = ["SECRETUM_ADDR", "VAULT_ADDR", "BAO_ADDR"];
             let value = names.iter().find_map(|name| reader.environment.get(name));
@@ -130,8 +157,11 @@ fn address(reader: &mut Reader<'_>, vault: Section<'_>, at: usize) -> Option<Add
                 None => {
                     reader.fault(
                         Some(at),
-                        "[kms.vault] has no `address`; write address = \"https://host:8200\", or set \
-                         VAULT_ADDR",
+                        format!(
+                            "[{}] has no `{key}`; write {key} = \"https://host:8200\", or set \
+                             VAULT_ADDR",
+                            vault.name
+                        ),
                     );
                     return None;
                 }
@@ -143,13 +173,19 @@ fn address(reader: &mut Reader<'_>, vault: Section<'_>, at: usize) -> Option<Add
         // What it is may come from a variable, and is not shown.
         reader.fault(
             Some(found.at),
-            "`address` is not the address of a server; write https://host:port",
+            format!("`{key}` is not the address of a server; write https://host:port"),
         );
     }
     parsed.ok()
 }
 
-fn auth(reader: &mut Reader<'_>, vault: Section<'_>, at: usize) -> Option<VaultAuth> {
+/// As whom, by one of these methods.
+pub(super) fn auth(
+    reader: &mut Reader<'_>,
+    vault: Section<'_>,
+    at: usize,
+    methods: &[&str],
+) -> Option<VaultAuth> {
     let method = match vault.has("auth") {
         true => vault.text(reader, "auth")?,
         false => Found {
@@ -159,7 +195,8 @@ fn auth(reader: &mut Reader<'_>, vault: Section<'_>, at: usize) -> Option<VaultA
     };
     let mount = vault.text(reader, "auth_mount").map(|found| found.value);
     let mount = |default: &str| mount.clone().unwrap_or(default.to_owned());
-    match method.value.as_str() {
+    let known = methods.iter().find(|known| **known == method.value);
+    match known.copied().unwrap_or_default() {
         "token" => token(reader, vault, at),
         "approle" => {
             let role_id = needed(reader, vault, "role_id", at);
@@ -182,10 +219,11 @@ fn auth(reader: &mut Reader<'_>, vault: Section<'_>, at: usize) -> Option<VaultA
             role: vault.text(reader, "role").map(|found| found.value),
         }),
         _ => {
-            reader.fault(
-                Some(method.at),
-                "`auth` is none that is known; write token, approle, kubernetes or cert",
+            let message = format!(
+                "`auth` is none that is known; write one of {}",
+                methods.join(", ")
             );
+            reader.fault(Some(method.at), message);
             None
         }
     }
@@ -200,7 +238,10 @@ fn token(reader: &mut Reader<'_>, vault: Section<'_>, at: usize) -> Option<Vault
     if token.is_none() {
         reader.fault(
             Some(at),
-            "[kms.vault] has no `token`; write token = \"${VAULT_TOKEN}\" and set it, or another auth",
+            format!(
+                "[{}] has no `token`; write token = \"${{VAULT_TOKEN}}\" and set it, or another auth",
+                vault.name
+            ),
         );
     }
     Some(VaultAuth::Token(Arc::new(SecretString::new(token?))))
@@ -221,7 +262,10 @@ fn needed(
     if value.is_none() {
         reader.fault(
             Some(at),
-            format!("[kms.vault] has no `{key}`, which its auth needs; write {key} = \"…\""),
+            format!(
+                "[{}] has no `{key}`, which its auth needs; write {key} = \"…\"",
+                vault.name
+            ),
         );
     }
     value

@@ -62,14 +62,13 @@ impl KmipKeys {
 
     /// Makes a key and activates it.
     ///
-    /// **Errors**: [`KmsError::Refused`] where there is one of this name.
+    /// **Errors**: [`KmsError::KeyExists`].
     pub(crate) async fn create(&self, key: &KeyId) -> Result<KeyInfo> {
         let provider = self.server.provider();
         match self.look_up(key).await {
             Err(KmsError::KeyNotFound { .. }) => {}
             Err(KmsError::KeyDisabled { .. }) | Ok(_) => {
-                let reason = format!("there is a key `{key}` already; choose another name");
-                return Err(KmsError::Refused { provider, reason });
+                return Err(KmsError::key_exists(provider, key));
             }
             Err(error) => return Err(error),
         }

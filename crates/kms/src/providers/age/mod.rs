@@ -197,6 +197,12 @@ impl Provider for AgeProvider {
         ))
     }
 
+    fn reload(&self) -> Result<()> {
+        let keys = Arc::new(self.inner.files.read()?);
+        *self.inner.keys.write() = keys;
+        Ok(())
+    }
+
     async fn health(&self) -> Result<Health> {
         let keys = self.keys();
         let health = Health::of(NAME).note(format!("{} recipients", keys.recipients.len()));

@@ -15,6 +15,7 @@
 //! encrypted by it names the ARN of the key. The version is the identifier of the key material; the
 //! service finds the material of an old ciphertext by itself.
 
+mod create;
 mod fault;
 mod session;
 mod versions;
@@ -271,6 +272,10 @@ impl Provider for AwsProvider {
         let material = made.destination_key_material_id;
         let wrapped = self.wrapped(new_key, made.key_id, material, made.ciphertext_blob);
         Ok(Some(wrapped?))
+    }
+
+    async fn create(&self, key: &KeyId) -> Result<KeyInfo> {
+        self.make(key).await
     }
 
     async fn rotate(&self, key: &KeyId) -> Result<KeyInfo> {

@@ -81,13 +81,6 @@ impl CosmianProvider {
         })
     }
 
-    /// Makes a key of AES-256 with this name, and activates it.
-    ///
-    /// **Errors**: [`crate::KmsError::Refused`], also where there is one of this name.
-    pub async fn create(&self, key: &KeyId) -> Result<KeyInfo> {
-        self.keys.create(key).await
-    }
-
     /// Takes a version of a key out of use: it encrypts no longer, and still decrypts.
     ///
     /// **Errors**: [`crate::KmsError`].
@@ -120,6 +113,10 @@ impl Provider for CosmianProvider {
 
     async fn unwrap(&self, wrapped: &Wrapped, context: &EncryptionContext) -> Result<SecretBytes> {
         self.keys.unwrap(wrapped, context).await
+    }
+
+    async fn create(&self, key: &KeyId) -> Result<KeyInfo> {
+        self.keys.create(key).await
     }
 
     async fn rotate(&self, key: &KeyId) -> Result<KeyInfo> {

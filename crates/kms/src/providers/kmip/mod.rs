@@ -110,13 +110,6 @@ impl KmipProvider {
         })
     }
 
-    /// Makes a key of AES-256 with this name, and activates it.
-    ///
-    /// **Errors**: [`KmsError::Refused`], also where there is one of this name.
-    pub async fn create(&self, key: &KeyId) -> Result<KeyInfo> {
-        self.keys.create(key).await
-    }
-
     /// Takes a version of a key out of use. It encrypts no longer, and many servers decrypt under it no
     /// longer either.
     ///
@@ -150,6 +143,10 @@ impl Provider for KmipProvider {
 
     async fn unwrap(&self, wrapped: &Wrapped, context: &EncryptionContext) -> Result<SecretBytes> {
         self.keys.unwrap(wrapped, context).await
+    }
+
+    async fn create(&self, key: &KeyId) -> Result<KeyInfo> {
+        self.keys.create(key).await
     }
 
     async fn rotate(&self, key: &KeyId) -> Result<KeyInfo> {

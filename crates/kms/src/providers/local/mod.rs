@@ -15,13 +15,13 @@
 //! # What it gives
 //!
 //! `nonce (12) ‖ AES-256-GCM`, its associated data `"secretum-kms local 1"`, the key's name behind its
-//! length in two bytes, the version in eight, and the canonical bytes of the context. Nonces are
-//! random: a version is good for 2³² encryptions.
+//! length in two bytes, the version in eight, and the canonical bytes of the context.
 
 mod keyring;
 
 use self::keyring::Keyring;
 use super::files::{self, Rights};
+use super::sealing;
 use crate::codec::put_u16;
 use crate::{
     EncryptionContext, Health, KeyId, KeyInfo, KeyPage, KeyVersion, KmsError, PLAINTEXT_BYTES_MAX,
@@ -29,10 +29,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use parking_lot::RwLock;
-use secretum_crypto::aead::NONCE_BYTES;
-use secretum_crypto::{
-    Aes256Gcm, CryptoError, Key256, RngRef, SecretBytes, SecretString, random_bytes,
-};
+use secretum_crypto::{Key256, RngRef, SecretBytes, SecretString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -99,12 +96,8 @@ impl Inner {
     ) -> Result<Wrapped> {
         let keys = self.keys.read();
         let (version, material) = keys.newest(key).ok_or_else(|| not_found(key))?;
-        let nonce: [u8; NONCE_BYTES] = random_bytes(self.rng.as_ref())?;
         let aad = associated_data(key, version, context);
-        let mut bytes = Vec::with_capacity(NONCE_BYTES + plaintext.len() + 16);
-        bytes.extend_from_slice(&nonce);
-        bytes.extend_from_slice(plaintext);
-        Aes256Gcm::new(material)?.seal_in_place_append(nonce, &aad, &mut bytes, NONCE_BYTES)?;
+        let bytes = sealing::seal(material, self.rng.as_ref(), &aad, plaintext, Vec::new())?;
         Ok(Wrapped {
             key: key.clone(),
             version: KeyVersion::from(version),
@@ -114,7 +107,6 @@ impl Inner {
 
     fn decrypt(&self, wrapped: &Wrapped, context: &EncryptionContext) -> Result<SecretBytes> {
         let key = &wrapped.key;
-        let not_authentic = || KmsError::NotAuthentic { key: key.clone() };
         let version: u64 = wrapped
             .version
             .as_str()
@@ -125,14 +117,8 @@ impl Inner {
         let material = keys
             .version(key, version)
             .ok_or_else(|| missing_version(wrapped))?;
-        let split = wrapped.bytes.split_first_chunk::<NONCE_BYTES>();
-        let (nonce, sealed) = split.ok_or_else(not_authentic)?;
         let aad = associated_data(key, version, context);
-        match Aes256Gcm::new(material)?.open(*nonce, &aad, sealed) {
-            Ok(plaintext) => Ok(SecretBytes::new(plaintext)),
-            Err(CryptoError::NotAuthentic) => Err(not_authentic()),
-            Err(error) => Err(error.into()),
-        }
+        sealing::open(material, &aad, &wrapped.bytes, key)
     }
 
     /// Reads the file again, where there is one: another process may have rotated a key.
@@ -248,6 +234,10 @@ impl Provider for EnvKeyProvider {
     async fn list(&self, after: Option<&KeyId>, limit: usize) -> Result<KeyPage> {
         let keys = self.inner.keys.read();
         Ok(KeyPage::of_sorted(keys.ids(), after, limit))
+    }
+
+    fn reload(&self) -> Result<()> {
+        self.inner.reload().map(drop)
     }
 
     async fn health(&self) -> Result<Health> {

@@ -1,6 +1,5 @@
 //! [`VaultAuth`]: as whom the transit engine is asked.
 
-use super::NAME;
 use crate::{Cause, KmsError, Result};
 use secretum_crypto::SecretString;
 use serde_json::{Value, json};
@@ -85,14 +84,6 @@ impl VaultAuth {
         match self {
             Self::Token(token) => Some(Arc::clone(token)),
             _ => None,
-        }
-    }
-
-    /// The error of credentials that are not accepted.
-    pub(super) fn refused(&self, reason: String) -> KmsError {
-        KmsError::Credentials {
-            provider: NAME,
-            reason,
         }
     }
 }

@@ -13,8 +13,10 @@ mod session;
 mod wire;
 
 pub use self::auth::VaultAuth;
+#[cfg(feature = "rustyvault")]
+pub(super) use self::wire::Keys as Names;
+pub(super) use self::{session::Session, wire::Dialect};
 
-use self::session::Session;
 use self::wire::{Ciphertexts, DataKey, Key, Keys, Plaintext};
 use crate::{
     EncryptionContext, Health, KeyId, KeyInfo, KeyPage, KeyVersion, KmsError, Provider, Result,
@@ -24,7 +26,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
-use secretum_client::{Client, ClientConfig, ClientError, Request};
+use secretum_client::{Client, ClientConfig, Request};
 use secretum_crypto::{SecretBytes, SecretString, Timestamp};
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -54,34 +56,71 @@ impl VaultProvider {
     /// The client tries nothing twice: that is left to [`crate::RetryKms`].
     ///
     /// **Errors**: [`KmsError::Refused`], where a certificate or a setting cannot be used.
-    pub fn new(mut config: ClientConfig, auth: VaultAuth, mount: &str) -> Result<Self> {
-        config.retries_max = 0;
-        config.token = None;
-        let client = Client::new(config).map_err(unusable)?;
-        Ok(Self {
-            session: Session::new(client, auth),
+    pub fn new(config: ClientConfig, auth: VaultAuth, mount: &str) -> Result<Self> {
+        let session = session(config, Dialect::Vault, auth)?;
+        Ok(Self::over(session, mount))
+    }
+
+    /// The same over a session that others use too.
+    pub(super) fn over(session: Arc<Session>, mount: &str) -> Self {
+        Self {
+            session,
             mount: Arc::from(mount.trim_matches('/')),
             known: Arc::default(),
-        })
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        self.session.dialect().provider()
     }
 
     fn path(&self, operation: &str, key: &KeyId) -> Result<String> {
         // What has a slash would be another path.
         if key.as_str().contains('/') {
-            return Err(not_found(key));
+            return Err(self.not_found(key));
         }
         Ok(format!("{}/{operation}/{key}", self.mount))
+    }
+
+    fn not_found(&self, key: &KeyId) -> KmsError {
+        KmsError::KeyNotFound {
+            provider: self.name(),
+            key: key.clone(),
+        }
     }
 
     async fn key(&self, key: &KeyId) -> Result<Key> {
         let request = Request::get(self.path("keys", key)?);
         let found: Option<Key> = self.session.find(request).await?;
-        let found = found.ok_or_else(|| not_found(key))?;
+        let found = found.ok_or_else(|| self.not_found(key))?;
         let mut known = self.known.lock();
         if known.len() < KNOWN_KEYS_MAX {
             known.insert(key.clone());
         }
         Ok(found)
+    }
+
+    /// Makes a key; `false` where there is no engine.
+    ///
+    /// **Errors**: [`KmsError::KeyExists`].
+    pub(super) async fn make(&self, key: &KeyId) -> Result<bool> {
+        match self.key(key).await {
+            Ok(_) => return Err(KmsError::key_exists(self.name(), key)),
+            Err(KmsError::KeyNotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let request = Request::post(self.path("keys", key)?);
+        self.session.give(request, &json!({})).await
+    }
+
+    /// The keys that there are.
+    pub(super) async fn names(&self) -> Result<Vec<KeyId>> {
+        let path = format!("{}/keys", self.mount);
+        let request = self.session.dialect().list(path);
+        let found: Option<Keys> = self.session.find(request).await?;
+        let names = found.map(|found| found.keys).unwrap_or_default();
+        let keys = names.into_iter().filter_map(|name| KeyId::new(name).ok());
+        Ok(keys.collect())
     }
 
     /// Makes sure that the key is there: the engine would make one of a mistyped name.
@@ -111,7 +150,7 @@ impl VaultProvider {
         let there = key.min_decryption_version.max(1)..=key.latest_version;
         if version.is_some_and(|version| !there.contains(&version)) {
             return KmsError::KeyVersionNotFound {
-                provider: NAME,
+                provider: self.name(),
                 key: wrapped.key.clone(),
                 version: wrapped.version.clone(),
             };
@@ -121,11 +160,20 @@ impl VaultProvider {
         }
     }
 
+    /// The bytes of a plaintext in an answer.
+    fn decoded(&self, text: &SecretString) -> Result<SecretBytes> {
+        let bytes = STANDARD.decode(text.expose());
+        bytes.map(SecretBytes::new).map_err(|_| {
+            let reason = "its plaintext is no base64";
+            self.session.dialect().bad_answer(reason.to_owned())
+        })
+    }
+
     fn wrapped(&self, key: &KeyId, ciphertext: String) -> Result<Wrapped> {
         let version = version(ciphertext.as_bytes());
-        let version = version.ok_or_else(|| KmsError::BadAnswer {
-            provider: NAME,
-            reason: "its ciphertext does not begin with vault:v and a version".to_owned(),
+        let version = version.ok_or_else(|| {
+            let reason = "its ciphertext does not begin with vault:v and a version";
+            self.session.dialect().bad_answer(reason.to_owned())
         })?;
         Ok(Wrapped {
             key: key.clone(),
@@ -169,36 +217,26 @@ fn bound(mut body: Value, context: &EncryptionContext) -> Value {
     body
 }
 
-/// The bytes of a plaintext in an answer.
-fn decoded(text: &SecretString) -> Result<SecretBytes> {
-    let bytes = STANDARD.decode(text.expose());
-    bytes
-        .map(SecretBytes::new)
-        .map_err(|_| KmsError::BadAnswer {
-            provider: NAME,
-            reason: "its plaintext is no base64".to_owned(),
-        })
-}
-
-fn not_found(key: &KeyId) -> KmsError {
-    KmsError::KeyNotFound {
-        provider: NAME,
-        key: key.clone(),
-    }
-}
-
-fn unusable(error: ClientError) -> KmsError {
-    KmsError::Refused {
-        provider: NAME,
+/// A session with a server, which tries nothing twice.
+pub(super) fn session(
+    mut config: ClientConfig,
+    dialect: Dialect,
+    auth: VaultAuth,
+) -> Result<Arc<Session>> {
+    config.retries_max = 0;
+    config.token = None;
+    let client = Client::new(config).map_err(|error| KmsError::Refused {
+        provider: dialect.provider(),
         reason: error.to_string(),
-    }
+    })?;
+    Ok(Session::new(client, dialect, auth))
 }
 
 #[async_trait]
 impl Provider for VaultProvider {
     fn traits(&self) -> Traits {
         Traits {
-            name: NAME,
+            name: self.name(),
             binds_context: true,
             wrap_bytes_min: 0,
             wrap_bytes_max: WRAP_BYTES_MAX,
@@ -229,7 +267,7 @@ impl Provider for VaultProvider {
         let body = bound(json!({ "ciphertext": text }), context);
         let opened = self.session.ask(Request::post(path), &body).await;
         match opened {
-            Ok(Plaintext { plaintext }) => decoded(&plaintext),
+            Ok(Plaintext { plaintext }) => self.decoded(&plaintext),
             Err(KmsError::Refused { .. }) => Err(self.refusal(wrapped).await),
             Err(error) => Err(error),
         }
@@ -248,7 +286,7 @@ impl Provider for VaultProvider {
         let body = bound(json!({ "bits": len * 8 }), context);
         let request = Request::post(self.path("datakey/plaintext", key)?);
         let made: DataKey = self.session.ask(request, &body).await?;
-        let plaintext = decoded(&made.plaintext)?;
+        let plaintext = self.decoded(&made.plaintext)?;
         Ok(Some((plaintext, self.wrapped(key, made.ciphertext)?)))
     }
 
@@ -269,6 +307,13 @@ impl Provider for VaultProvider {
             Err(KmsError::Refused { .. }) => Err(self.refusal(wrapped).await),
             Err(error) => Err(error),
         }
+    }
+
+    async fn create(&self, key: &KeyId) -> Result<KeyInfo> {
+        if !self.make(key).await? {
+            return Err(self.session.dialect().no_engine());
+        }
+        self.describe(key).await
     }
 
     async fn rotate(&self, key: &KeyId) -> Result<KeyInfo> {
@@ -292,20 +337,14 @@ impl Provider for VaultProvider {
     }
 
     async fn list(&self, after: Option<&KeyId>, limit: usize) -> Result<KeyPage> {
-        let request = Request::list(format!("{}/keys", self.mount));
-        let found: Option<Keys> = self.session.find(request).await?;
-        let names = found.map(|found| found.keys).unwrap_or_default();
-        let mut keys: Vec<KeyId> = names
-            .into_iter()
-            .filter_map(|name| KeyId::new(name).ok())
-            .collect();
+        let mut keys = self.names().await?;
         keys.sort();
         Ok(KeyPage::of_sorted(keys.iter(), after, limit))
     }
 
     async fn health(&self) -> Result<Health> {
         let version = self.session.health().await?;
-        Ok(Health::of(NAME).note(format!("version {version}")))
+        Ok(Health::of(self.name()).note(format!("version {version}")))
     }
 }
 

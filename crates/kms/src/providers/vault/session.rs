@@ -1,12 +1,13 @@
 //! [`Session`]: a token that is valid, and requests with it.
 
 use super::auth::VaultAuth;
-use super::wire::{self, Envelope, Grant, HealthAnswer, LookedUp};
+use super::wire::{Dialect, Envelope, Grant, HealthAnswer, LookedUp};
 use crate::{KmsError, Result};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use secretum_client::{Client, Request};
 use secretum_crypto::SecretString;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::{Arc, Weak};
@@ -20,8 +21,9 @@ const RENEW_EVERY_MIN: Duration = Duration::from_secs(1);
 
 /// A connection to a server, as somebody.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(crate) struct Session {
     client: Client,
+    dialect: Dialect,
     auth: VaultAuth,
     /// Held while logging in, so that many who find no token cause one login.
     held: Mutex<Held>,
@@ -54,21 +56,35 @@ impl Held {
 }
 
 impl Session {
-    pub(super) fn new(client: Client, auth: VaultAuth) -> Arc<Self> {
+    pub(crate) fn new(client: Client, dialect: Dialect, auth: VaultAuth) -> Arc<Self> {
         Arc::new(Self {
             client,
+            dialect,
             auth,
             held: Mutex::default(),
         })
     }
 
+    /// Whose API it speaks.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The error of credentials that are not accepted.
+    fn refused(&self, reason: String) -> KmsError {
+        KmsError::Credentials {
+            provider: self.dialect.provider(),
+            reason,
+        }
+    }
+
     /// Asks for what may not be there.
-    pub(super) async fn find<T: DeserializeOwned>(
+    pub(crate) async fn find<T: DeserializeOwned>(
         self: &Arc<Self>,
         request: Request,
     ) -> Result<Option<T>> {
         let body = self.send(request).await?;
-        body.map(|body| wire::data(&body)).transpose()
+        body.map(|body| self.dialect.data(&body)).transpose()
     }
 
     /// Asks for something, with a body.
@@ -77,24 +93,45 @@ impl Session {
         request: Request,
         body: &Value,
     ) -> Result<T> {
-        let request = request.json(body).map_err(wire::fault)?;
+        let request = request
+            .json(body)
+            .map_err(|error| self.dialect.fault(error))?;
         let answer = self.send(request).await?;
         // A 404 of a path that is no engine's.
-        wire::data(&answer.ok_or_else(wire::no_engine)?)
+        self.dialect
+            .data(&answer.ok_or_else(|| self.dialect.no_engine())?)
     }
 
     /// Has something done.
     pub(super) async fn order(self: &Arc<Self>, request: Request, body: &Value) -> Result<()> {
-        let request = request.json(body).map_err(wire::fault)?;
-        let answer = self.send(request).await?;
-        answer.map(drop).ok_or_else(wire::no_engine)
+        let taken = self.give(request, body).await?;
+        taken.then_some(()).ok_or_else(|| self.dialect.no_engine())
     }
 
-    /// The version of a server that serves, to whom it knows.
-    pub(super) async fn health(self: &Arc<Self>) -> Result<String> {
-        let sent = self.client.send(Request::get("sys/health")).await;
-        let answer = sent.map_err(wire::fault)?;
-        let health: HealthAnswer = wire::read(&answer.body)?;
+    /// Has something done; `false` where nothing is at this path that could.
+    pub(crate) async fn give(
+        self: &Arc<Self>,
+        request: Request,
+        body: &(impl Serialize + ?Sized + Sync),
+    ) -> Result<bool> {
+        let request = request.json(body);
+        let request = request.map_err(|error| self.dialect.fault(error))?;
+        Ok(self.send(request).await?.is_some())
+    }
+
+    /// The version of a server that serves, to whom it knows; empty where it tells none.
+    pub(crate) async fn health(self: &Arc<Self>) -> Result<String> {
+        let path = self.dialect.status_path();
+        let sent = self.client.send(Request::get(path)).await;
+        let answer = sent.map_err(|error| self.dialect.fault(error))?;
+        let health: HealthAnswer = self.dialect.read(&answer.body)?;
+        if health.sealed {
+            return Err(KmsError::Unavailable {
+                provider: self.dialect.provider(),
+                reason: "it is sealed".to_owned(),
+                source: None,
+            });
+        }
         self.find::<LookedUp>(Request::get("auth/token/lookup-self"))
             .await?;
         Ok(health.version)
@@ -117,7 +154,7 @@ impl Session {
         self.forget(&token).await;
         if self.auth.token().is_some() {
             let reason = "the token is not valid, or no longer".to_owned();
-            return Err(self.auth.refused(reason));
+            return Err(self.refused(reason));
         }
         let token = self.token().await?;
         self.attempt(request, &token).await
@@ -131,14 +168,14 @@ impl Session {
         let client = self.client.with_token(Some(token.duplicate()));
         match client.send(request).await {
             Ok(answer) => Ok(Some(Zeroizing::new(answer.body))),
-            Err(error) if wire::is_absence(&error) => Ok(None),
-            Err(error) => Err(wire::fault(error)),
+            Err(error) if self.dialect.is_absence(&error) => Ok(None),
+            Err(error) => Err(self.dialect.fault(error)),
         }
     }
 
     /// The token at hand, whether or not it is still valid.
     #[cfg(test)]
-    pub(super) async fn held_token(&self) -> Option<Arc<SecretString>> {
+    pub(crate) async fn held_token(&self) -> Option<Arc<SecretString>> {
         self.held.lock().await.token.clone()
     }
 
@@ -165,7 +202,7 @@ impl Session {
             held.tended = true;
             tokio::spawn(tend(Arc::downgrade(self), at));
         }
-        let reason = || self.auth.refused("the login gave no token".to_owned());
+        let reason = || self.refused("the login gave no token".to_owned());
         held.token.clone().ok_or_else(reason)
     }
 
@@ -175,11 +212,11 @@ impl Session {
             let request = Request::get("auth/token/lookup-self");
             let body = match self.attempt(request, &token).await {
                 Err(KmsError::AccessDenied { reason, .. }) => {
-                    return Err(self.auth.refused(reason));
+                    return Err(self.refused(reason));
                 }
-                outcome => outcome?.ok_or_else(wire::no_engine)?,
+                outcome => outcome?.ok_or_else(|| self.dialect.no_engine())?,
             };
-            let found: LookedUp = wire::data(&body)?;
+            let found: LookedUp = self.dialect.data(&body)?;
             held.take(token, found.ttl, found.renewable);
             return Ok(());
         }
@@ -187,11 +224,14 @@ impl Session {
             return Ok(());
         };
         let request = Request::post(login.path).json(&login.body);
-        let sent = self.client.send(request.map_err(wire::fault)?).await;
-        let body = match sent.map_err(wire::fault) {
+        let sent = self
+            .client
+            .send(request.map_err(|error| self.dialect.fault(error))?)
+            .await;
+        let body = match sent.map_err(|error| self.dialect.fault(error)) {
             Ok(answer) => Zeroizing::new(answer.body),
             Err(KmsError::AccessDenied { reason, .. } | KmsError::Refused { reason, .. }) => {
-                return Err(self.auth.refused(reason));
+                return Err(self.refused(reason));
             }
             Err(error) => return Err(error),
         };
@@ -200,9 +240,11 @@ impl Session {
 
     /// Renews the token; where that is refused, logs in anew.
     async fn extend(&self, held: &mut Held, old: &Arc<SecretString>) -> Result<()> {
-        if held.renewable {
+        if held.renewable && self.dialect.renews() {
             let request = Request::post("auth/token/renew-self");
-            let request = request.json(&serde_json::json!({})).map_err(wire::fault)?;
+            let request = request
+                .json(&serde_json::json!({}))
+                .map_err(|error| self.dialect.fault(error))?;
             match self.attempt(request, old).await {
                 Ok(Some(body)) => return self.accept(held, &body),
                 Err(KmsError::AccessDenied { .. } | KmsError::Refused { .. }) | Ok(None) => {}
@@ -227,11 +269,12 @@ impl Session {
     }
 
     fn accept(&self, held: &mut Held, body: &[u8]) -> Result<()> {
-        let envelope: Envelope<Value> = wire::read(body)?;
-        let grant: Grant = envelope.auth.ok_or_else(|| KmsError::BadAnswer {
-            provider: super::NAME,
-            reason: "the answer to a login has no auth".to_owned(),
-        })?;
+        let envelope: Envelope<Value> = self.dialect.read(body)?;
+        let missing = || {
+            self.dialect
+                .bad_answer("the answer to a login has no auth".to_owned())
+        };
+        let grant: Grant = envelope.auth.ok_or_else(missing)?;
         let token = Arc::new(grant.client_token);
         held.take(token, grant.lease_duration, grant.renewable);
         Ok(())

@@ -183,7 +183,7 @@ async fn a_rotation_adds_a_numbered_version(peer: &Peer) {
     let provider = peer.provider();
     let first = provider.create(&id("turning")).await.unwrap();
     let again = provider.create(&id("turning")).await;
-    assert!(matches!(again, Err(KmsError::Refused { .. })));
+    assert!(matches!(again, Err(KmsError::KeyExists { .. })));
     let kms = peer.kms();
     let old = kms
         .encrypt(&id("turning"), b"x", &context("a=1"))

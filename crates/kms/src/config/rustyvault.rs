@@ -1,0 +1,151 @@
+//! `[kms.rustyvault]`.
+
+use super::section::{Reader, Section};
+use super::{Stage, vault};
+use crate::providers::rustyvault::REFRESH;
+use crate::{KeyId, Result, RustyVaultEngine, RustyVaultKeys, RustyVaultProvider, VaultAuth};
+use secretum_client::{Address, ClientConfig, TlsConfig};
+use secretum_crypto::{ClockRef, RngRef};
+use std::path::PathBuf;
+
+pub(super) const KEYS: &[&str] = &[
+    "server_url",
+    "auth",
+    "auth_mount",
+    "token",
+    "role_id",
+    "secret_id",
+    "ca_cert_path",
+    "client_cert_path",
+    "client_key_path",
+    "tls_verify",
+    "engine",
+    "transit_mount",
+    "kv_mount",
+    "kv_path",
+    "refresh",
+    "create_key",
+];
+
+pub(super) const KEYS_OLD: &[(&str, &str)] = &[
+    ("address", "server_url"),
+    ("url", "server_url"),
+    ("mount", "transit_mount or kv_mount"),
+    ("mount_path", "transit_mount or kv_mount"),
+    ("path", "kv_path"),
+    ("key_name", "default_key in [kms]"),
+    ("ca_path", "ca_cert_path"),
+    ("tls_skip_verify", "tls_verify"),
+];
+
+/// The methods that RustyVault has, too.
+const METHODS: &[&str] = &["token", "approle"];
+
+/// A RustyVault, as whom it is asked, and where its keys are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RustyVaultSettings {
+    /// The server. Default: the variable VAULT_ADDR.
+    pub address: Address,
+    /// As whom. Default: by the token of the variable VAULT_TOKEN.
+    pub auth: VaultAuth,
+    /// Whom to trust beside the authorities of the system.
+    pub ca_cert: Option<PathBuf>,
+    /// The certificate of the connection.
+    pub client_cert: Option<PathBuf>,
+    /// Its key.
+    pub client_key: Option<PathBuf>,
+    /// Whether the server must prove who it is. Default: yes.
+    pub tls_verify: bool,
+    /// Where its keys are.
+    pub keys: RustyVaultKeys,
+}
+
+impl RustyVaultSettings {
+    /// The provider of these settings; `default_key` is that of the configuration.
+    pub(super) fn provider(
+        &self,
+        default_key: &KeyId,
+        rng: RngRef,
+        clock: ClockRef,
+    ) -> Result<RustyVaultProvider> {
+        let mut config = ClientConfig::new(self.address.clone());
+        config.tls = TlsConfig {
+            ca_cert: self.ca_cert.clone(),
+            client_cert: self.client_cert.clone(),
+            client_key: self.client_key.clone(),
+            skip_verify: !self.tls_verify,
+            ..TlsConfig::default()
+        };
+        let mut keys = self.keys.clone();
+        keys.default_key = default_key.clone();
+        RustyVaultProvider::new(config, self.auth.clone(), keys, rng, clock)
+    }
+}
+
+pub(super) fn settings(
+    reader: &mut Reader<'_>,
+    rusty: Section<'_>,
+    stage: Stage,
+    at: usize,
+) -> Option<RustyVaultSettings> {
+    let before = reader.faults.len();
+    let at = rusty.at.unwrap_or(at);
+    let address = vault::address(reader, rusty, "server_url", at);
+    let auth = vault::auth(reader, rusty, at, METHODS);
+    let tls = vault::tls(reader, rusty, stage, at);
+    let plain = |address: &Address| address.url().scheme() == "http" && address.socket().is_none();
+    // Where there is no transit engine, keys themselves go over this connection.
+    if stage == Stage::Production && address.as_ref().is_some_and(plain) {
+        let message = "a production environment does not take a server without TLS; write \
+                       server_url = \"https://host:8200\"";
+        reader.fault(Some(at), message);
+    }
+    let keys = keys(reader, rusty);
+    let settings = RustyVaultSettings {
+        address: address?,
+        auth: auth?,
+        ca_cert: tls.ca_cert,
+        client_cert: tls.client_cert,
+        client_key: tls.client_key,
+        tls_verify: !tls.skip_verify,
+        keys: keys?,
+    };
+    (reader.faults.len() == before).then_some(settings)
+}
+
+fn keys(reader: &mut Reader<'_>, rusty: Section<'_>) -> Option<RustyVaultKeys> {
+    // Which key is the default is told when the provider is made.
+    let mut keys = RustyVaultKeys::new(KeyId::new("default").ok()?);
+    if let Some(engine) = rusty.text(reader, "engine") {
+        keys.engine = match engine.value.as_str() {
+            "auto" => RustyVaultEngine::Auto,
+            "transit" => RustyVaultEngine::Transit,
+            "kv" => RustyVaultEngine::Kv,
+            _ => {
+                let message = "`engine` is none that is known; write auto, transit or kv";
+                reader.fault(Some(engine.at), message);
+                return None;
+            }
+        };
+    }
+    for (key, place) in [
+        ("transit_mount", &mut keys.transit_mount),
+        ("kv_mount", &mut keys.kv_mount),
+        ("kv_path", &mut keys.kv_path),
+    ] {
+        let Some(found) = rusty.text(reader, key) else {
+            continue;
+        };
+        if found.value.trim_matches('/').is_empty() || found.value.contains("..") {
+            let message =
+                format!("`{key}` is the name of a place in the server; write {key} = \"…\"");
+            reader.fault(Some(found.at), message);
+            return None;
+        }
+        *place = found.value;
+    }
+    keys.refresh = rusty.duration(reader, "refresh").unwrap_or(REFRESH);
+    keys.create_key = rusty.switch(reader, "create_key").unwrap_or(false);
+    Some(keys)
+}

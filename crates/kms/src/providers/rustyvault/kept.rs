@@ -1,0 +1,370 @@
+//! [`KeptKeys`]: keys that stand in a key-value engine of version 1, each version a record of its own.
+//!
+//! That engine has no check-and-set: who writes last wins. So no record is written twice. A version is
+//! written to a path that nobody else writes to, read back, and only then used; which versions there are
+//! is what the listing says. Services that make a key or rotate it at the same time all keep theirs, and
+//! agree on the newest once they list again. What was encrypted under any of them names it, and opens.
+//!
+//! What was read is remembered, up to a limit and for a while, in secret types.
+
+use super::record::{self, Material, NewRecord, Record, VersionId};
+use super::{NAME, Names, Session};
+use crate::{KeyId, KeyInfo, KmsError, Result};
+use lru::LruCache;
+use parking_lot::Mutex;
+use secretum_client::Request;
+use secretum_crypto::{ClockRef, Key256, RngRef, constant_time_eq};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The most versions of one key.
+pub(super) const VERSIONS_MAX: usize = 1000;
+
+/// The most keys whose newest version is remembered.
+const KNOWN_KEYS_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+
+/// The most versions that are remembered.
+const KNOWN_VERSIONS_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+
+/// The most bytes of a name, which becomes that of a file where RustyVault keeps files.
+const NAME_BYTES_MAX: usize = 128;
+
+/// A version, and its material.
+pub(super) type Version = (VersionId, Arc<Material>);
+
+/// Keys in a key-value engine.
+#[derive(Debug)]
+pub(super) struct KeptKeys {
+    session: Arc<Session>,
+    /// Where they are: mount and path.
+    place: String,
+    fresh_for: Duration,
+    rng: RngRef,
+    clock: ClockRef,
+    remembered: Mutex<Remembered>,
+    /// Held while something is fetched, so that many who find nothing cause one request.
+    fetching: tokio::sync::Mutex<()>,
+}
+
+struct Remembered {
+    newest: LruCache<KeyId, (VersionId, Instant)>,
+    material: LruCache<(KeyId, VersionId), (Arc<Material>, Instant)>,
+}
+
+impl std::fmt::Debug for Remembered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remembered")
+            .field("keys", &self.newest.len())
+            .field("versions", &self.material.len())
+            .finish()
+    }
+}
+
+impl KeptKeys {
+    pub(super) fn new(
+        session: Arc<Session>,
+        place: String,
+        fresh_for: Duration,
+        rng: RngRef,
+        clock: ClockRef,
+    ) -> Self {
+        let remembered = Remembered {
+            newest: LruCache::new(KNOWN_KEYS_MAX),
+            material: LruCache::new(KNOWN_VERSIONS_MAX),
+        };
+        Self {
+            session,
+            place,
+            fresh_for,
+            rng,
+            clock,
+            remembered: Mutex::new(remembered),
+            fetching: tokio::sync::Mutex::default(),
+        }
+    }
+
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    fn folder(&self, key: &KeyId) -> Result<String> {
+        if !is_name(key.as_str()) {
+            return Err(not_found(key));
+        }
+        Ok(format!("{}/{key}", self.place))
+    }
+
+    /// The version that encrypts.
+    pub(super) async fn newest(&self, key: &KeyId) -> Result<Version> {
+        if let Some(found) = self.remembered_newest(key) {
+            return Ok(found);
+        }
+        let _one = self.fetching.lock().await;
+        if let Some(found) = self.remembered_newest(key) {
+            return Ok(found);
+        }
+        self.fetch_newest(key).await
+    }
+
+    async fn fetch_newest(&self, key: &KeyId) -> Result<Version> {
+        let versions = self.versions(key).await?;
+        let newest = versions.into_iter().max().ok_or_else(|| not_found(key))?;
+        let material = match self.remembered_material(key, newest) {
+            Some(material) => material,
+            None => self.fetch(key, newest).await?,
+        };
+        let mut remembered = self.remembered.lock();
+        remembered.newest.put(key.clone(), (newest, Instant::now()));
+        Ok((newest, material))
+    }
+
+    /// The material of a version that a ciphertext names.
+    pub(super) async fn material(&self, key: &KeyId, version: VersionId) -> Result<Arc<Material>> {
+        if let Some(material) = self.remembered_material(key, version) {
+            return Ok(material);
+        }
+        let _one = self.fetching.lock().await;
+        match self.remembered_material(key, version) {
+            Some(material) => Ok(material),
+            None => self.fetch(key, version).await,
+        }
+    }
+
+    fn remembered_newest(&self, key: &KeyId) -> Option<Version> {
+        let (version, at) = *self.remembered.lock().newest.get(key)?;
+        let material = self.remembered_material(key, version)?;
+        (at.elapsed() < self.fresh_for).then_some((version, material))
+    }
+
+    fn remembered_material(&self, key: &KeyId, version: VersionId) -> Option<Arc<Material>> {
+        let mut remembered = self.remembered.lock();
+        let place = (key.clone(), version);
+        let (material, at) = remembered.material.get(&place)?;
+        if at.elapsed() < self.fresh_for {
+            return Some(Arc::clone(material));
+        }
+        remembered.material.pop(&place);
+        None
+    }
+
+    /// Reads a version.
+    async fn fetch(&self, key: &KeyId, version: VersionId) -> Result<Arc<Material>> {
+        let material = Arc::new(self.read(key, version).await?);
+        self.remember(key, version, &material);
+        Ok(material)
+    }
+
+    fn remember(&self, key: &KeyId, version: VersionId, material: &Arc<Material>) {
+        let entry = (Arc::clone(material), Instant::now());
+        let mut remembered = self.remembered.lock();
+        remembered.material.put((key.clone(), version), entry);
+    }
+
+    async fn read(&self, key: &KeyId, version: VersionId) -> Result<Material> {
+        let path = format!("{}/{version}", self.folder(key)?);
+        let found: Option<Record> = self.session.find(Request::get(path)).await?;
+        let found = found.ok_or_else(|| KmsError::KeyVersionNotFound {
+            provider: NAME,
+            key: key.clone(),
+            version: version.key_version(),
+        })?;
+        found
+            .material(key, version)
+            .map_err(|reason| KmsError::KeyRecord {
+                provider: NAME,
+                key: key.clone(),
+                version: version.key_version(),
+                reason,
+            })
+    }
+
+    /// The versions that there are.
+    async fn versions(&self, key: &KeyId) -> Result<Vec<VersionId>> {
+        let names = self.names(self.folder(key)?).await?;
+        let versions = names.iter().filter_map(|name| VersionId::parse(name));
+        Ok(versions.collect())
+    }
+
+    /// What is below a path; nothing where there is no such path.
+    async fn names(&self, path: String) -> Result<Vec<String>> {
+        let request = self.session.dialect().list(format!("{path}/"));
+        let found: Option<Names> = self.session.find(request).await?;
+        Ok(found.map(|found| found.keys).unwrap_or_default())
+    }
+
+    /// The names of the keys.
+    pub(super) async fn keys(&self) -> Result<Vec<KeyId>> {
+        let names = self.names(self.place.clone()).await?;
+        let folders = names.iter().filter_map(|name| name.strip_suffix('/'));
+        let names = folders.filter(|name| is_name(name));
+        Ok(names.filter_map(|name| KeyId::new(name).ok()).collect())
+    }
+
+    /// Makes the first version of a key.
+    ///
+    /// **Errors**: [`KmsError::KeyExists`]; [`KmsError::Refused`] where the name cannot be one.
+    pub(super) async fn create(&self, key: &KeyId) -> Result<KeyInfo> {
+        if !is_name(key.as_str()) {
+            let reason = format!(
+                "`{key}` is no name for a key that is kept there; take at most {NAME_BYTES_MAX} letters, \
+                 digits, `_`, `-` and single `.`, a letter or digit first"
+            );
+            let provider = NAME;
+            return Err(KmsError::Refused { provider, reason });
+        }
+        let versions = self.versions(key).await?;
+        if !versions.is_empty() {
+            return Err(KmsError::key_exists(NAME, key));
+        }
+        self.add(key, &versions).await
+    }
+
+    /// Adds a version to a key.
+    pub(super) async fn rotate(&self, key: &KeyId) -> Result<KeyInfo> {
+        let versions = self.versions(key).await?;
+        if versions.is_empty() {
+            return Err(not_found(key));
+        }
+        self.add(key, &versions).await
+    }
+
+    async fn add(&self, key: &KeyId, versions: &[VersionId]) -> Result<KeyInfo> {
+        let next = VersionId::behind(versions.iter().copied(), self.rng.as_ref())?;
+        let next = next.filter(|_| versions.len() < VERSIONS_MAX);
+        let version = next.ok_or_else(|| KmsError::Refused {
+            provider: NAME,
+            reason: format!(
+                "the key `{key}` has {} versions, and takes no more; re-encrypt to a new key",
+                versions.len()
+            ),
+        })?;
+        self.write(key, version).await?;
+        // Others may have added one in the meantime.
+        let _one = self.fetching.lock().await;
+        let (version, material) = self.fetch_newest(key).await?;
+        Ok(info(key, version, &material))
+    }
+
+    /// Writes a new version and reads it back: what was not kept must not encrypt.
+    async fn write(&self, key: &KeyId, version: VersionId) -> Result<()> {
+        let material = Material {
+            key: Key256::random(self.rng.as_ref())?,
+            made: Some(self.clock.now()),
+        };
+        let text = record::text(&material);
+        let record = NewRecord::new(key, version, &material, &text);
+        let path = format!("{}/{version}", self.folder(key)?);
+        if !self.session.give(Request::post(path), &record).await? {
+            let reason = format!(
+                "nothing takes keys at `{}`; enable a key-value engine of version 1, or correct kv_mount",
+                self.place
+            );
+            let provider = NAME;
+            return Err(KmsError::Refused { provider, reason });
+        }
+        let back = self.read(key, version).await?;
+        if !constant_time_eq(back.key.expose(), material.key.expose()) {
+            return Err(KmsError::KeyRecord {
+                provider: NAME,
+                key: key.clone(),
+                version: version.key_version(),
+                reason: "another key came back than was written",
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) async fn describe(&self, key: &KeyId) -> Result<KeyInfo> {
+        let _one = self.fetching.lock().await;
+        let (version, material) = self.fetch_newest(key).await?;
+        Ok(info(key, version, &material))
+    }
+}
+
+/// Whether this can be the name of a key: what is one part of a path, of a file, and no way out of it.
+fn is_name(name: &str) -> bool {
+    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.len() <= NAME_BYTES_MAX
+        && name.chars().all(known)
+        && !name.contains("..")
+}
+
+fn info(key: &KeyId, version: VersionId, material: &Material) -> KeyInfo {
+    KeyInfo {
+        key: key.clone(),
+        version: version.key_version(),
+        enabled: true,
+        rotated_at: material.made,
+    }
+}
+
+fn not_found(key: &KeyId) -> KmsError {
+    KmsError::KeyNotFound {
+        provider: NAME,
+        key: key.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::vault::{self, Dialect, VaultAuth};
+    use secretum_client::ClientConfig;
+    use secretum_crypto::{SecretString, SystemClock, SystemRng, TestRng};
+
+    fn nobody() -> KeptKeys {
+        let config = ClientConfig::new("http://127.0.0.1:1".parse().unwrap());
+        let token = Arc::new(SecretString::new("t".to_owned()));
+        let session = vault::session(config, Dialect::RustyVault, VaultAuth::Token(token));
+        let refresh = Duration::from_secs(60);
+        let (rng, clock) = (Arc::new(SystemRng), Arc::new(SystemClock));
+        KeptKeys::new(session.unwrap(), "kv/p".to_owned(), refresh, rng, clock)
+    }
+
+    #[test]
+    fn what_is_remembered_has_its_limit() {
+        let (kept, rng) = (nobody(), TestRng::new(3));
+        let key = KeyId::new("k").unwrap();
+        let mut versions = Vec::new();
+        for _ in 0..=KNOWN_VERSIONS_MAX.get() {
+            let version = VersionId::behind(versions.last().copied().into_iter(), &rng);
+            versions.push(version.unwrap().unwrap());
+            let material = Arc::new(Material {
+                key: Key256::random(&rng).unwrap(),
+                made: None,
+            });
+            kept.remember(&key, *versions.last().unwrap(), &material);
+        }
+        let held = kept.remembered.lock().material.len();
+        assert_eq!(held, KNOWN_VERSIONS_MAX.get());
+        assert!(kept.remembered_material(&key, versions[0]).is_none());
+        assert!(kept.remembered_material(&key, versions[1]).is_some());
+        let shown = format!("{kept:?}");
+        assert!(shown.contains("versions: 4096"), "{shown}");
+    }
+
+    #[test]
+    fn names_stay_below_their_path() {
+        let longest = "a".repeat(NAME_BYTES_MAX);
+        for name in ["app", "App-1_b.c", longest.as_str()] {
+            assert!(is_name(name), "{name}");
+        }
+        let longer = "a".repeat(NAME_BYTES_MAX + 1);
+        for name in [
+            "",
+            "../a",
+            "a/b",
+            "a..b",
+            ".a",
+            "-a",
+            "a b",
+            "ä",
+            longer.as_str(),
+        ] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+}
