@@ -18,6 +18,7 @@ pub(super) use self::wire::Keys as Names;
 pub(super) use self::{session::Session, wire::Dialect};
 
 use self::wire::{Ciphertexts, DataKey, Key, Keys, Plaintext};
+use super::files;
 use crate::{
     EncryptionContext, Health, KeyId, KeyInfo, KeyPage, KeyVersion, KmsError, Provider, Result,
     SuppliedBy, Traits, Wrapped,
@@ -225,6 +226,10 @@ pub(super) fn session(
 ) -> Result<Arc<Session>> {
     config.retries_max = 0;
     config.token = None;
+    if let Some(key) = &config.tls.client_key {
+        // The client itself would take one that others may read.
+        files::read_private(key)?;
+    }
     let client = Client::new(config).map_err(|error| KmsError::Refused {
         provider: dialect.provider(),
         reason: error.to_string(),

@@ -340,6 +340,20 @@ fn versions_are_read() {
 }
 
 #[test]
+fn a_key_that_others_may_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("client-key.pem");
+    std::fs::write(&key, "a key").unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let mut config = config("https://127.0.0.1:1");
+    config.tls.client_key = Some(key.clone());
+    config.tls.client_cert = Some(key);
+    let refused = VaultProvider::new(config, token("t"), "transit").unwrap_err();
+    assert!(matches!(refused, KmsError::FileRights { .. }), "{refused}");
+}
+
+#[test]
 fn debug_shows_no_token() {
     let provider = VaultProvider::new(config("http://127.0.0.1:1"), token("planted"), "transit");
     assert!(!format!("{:?}", provider.unwrap()).contains("planted"));
