@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +122,14 @@ impl DiskFile for SystemFile {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(buffer, offset)
+        if !may_hand_over() {
+            return self.0.read_exact_at(buffer, offset);
+        }
+        if read_from_memory(&self.0, offset, buffer) {
+            return Ok(());
+        }
+        // The other requests of this thread go on meanwhile, on another one.
+        tokio::task::block_in_place(|| self.0.read_exact_at(buffer, offset))
     }
 
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
@@ -139,6 +147,27 @@ impl DiskFile for SystemFile {
     fn sync_all(&self) -> io::Result<()> {
         self.0.sync_all()
     }
+}
+
+/// Whether this thread serves requests, and can have another one do so while it waits.
+fn may_hand_over() -> bool {
+    Handle::try_current()
+        .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
+}
+
+/// Reads what the system holds in memory; whether that was all of it.
+#[cfg(target_os = "linux")]
+fn read_from_memory(file: &File, offset: u64, buffer: &mut [u8]) -> bool {
+    use rustix::io::{ReadWriteFlags, preadv2};
+    let wanted = buffer.len();
+    let parts = &mut [io::IoSliceMut::new(buffer)];
+    let read = preadv2(file, parts, offset, ReadWriteFlags::NOWAIT);
+    read.is_ok_and(|read| read == wanted)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn read_from_memory(_: &File, _: u64, _: &mut [u8]) -> bool {
+    false
 }
 
 /// Writes a small file whole: it holds the old bytes or the new ones, whatever happens.
