@@ -19,7 +19,7 @@ mod fault;
 mod session;
 mod versions;
 
-use self::fault::{Fault, bad};
+use self::fault::{CLOUD, Fault};
 use self::session::Session;
 use self::versions::Versions;
 use crate::{
@@ -119,9 +119,9 @@ impl AwsProvider {
         material: Option<String>,
         blob: Option<Blob>,
     ) -> Result<Wrapped> {
-        let blob = blob.ok_or_else(|| bad("it has no ciphertext"))?;
-        let arn = arn.ok_or_else(|| bad("it names no key"))?;
-        let arn = KeyId::new(arn).map_err(|_| bad("it names no valid key"))?;
+        let blob = blob.ok_or_else(|| CLOUD.bad("it has no ciphertext"))?;
+        let arn = arn.ok_or_else(|| CLOUD.bad("it names no key"))?;
+        let arn = KeyId::new(arn).map_err(|_| CLOUD.bad("it names no valid key"))?;
         let version = match material.and_then(KeyVersion::new) {
             Some(version) => version,
             None => self.versions.of(asked, &arn),
@@ -149,7 +149,7 @@ fn pairs(context: &EncryptionContext) -> Option<HashMap<String, String>> {
 }
 
 fn secret(plaintext: Option<Blob>) -> Result<SecretBytes> {
-    let plaintext = plaintext.ok_or_else(|| bad("it has no plaintext"))?;
+    let plaintext = plaintext.ok_or_else(|| CLOUD.bad("it has no plaintext"))?;
     Ok(SecretBytes::new(plaintext.into_inner()))
 }
 
@@ -288,7 +288,7 @@ impl Provider for AwsProvider {
         let mut marker = None;
         for page in 0.. {
             if page == LISTED_PAGES_MAX {
-                return Err(bad(format!("it lists more than {LISTED_PAGES_MAX} pages")));
+                return Err(CLOUD.bad(format!("it lists more than {LISTED_PAGES_MAX} pages")));
             }
             let request = client.list_keys().limit(LISTED_PAGE).set_marker(marker);
             let found = request.send().await;

@@ -4,7 +4,7 @@
 //! it is asked once a minute. Services that are AWS in all but this name none; there the number of
 //! rotations is the version.
 
-use super::fault::{Fault, bad};
+use super::fault::{CLOUD, Fault};
 use super::session::Session;
 use super::{NAME, is_alias};
 use crate::{KeyId, KeyInfo, KeyVersion, KmsError, Result};
@@ -102,7 +102,8 @@ impl Versions {
         };
         let known = Known {
             arn,
-            version: version.ok_or_else(|| bad("its key material has no valid identifier"))?,
+            version: version
+                .ok_or_else(|| CLOUD.bad("its key material has no valid identifier"))?,
             seen: Instant::now(),
         };
         self.known.lock().put(key.clone(), known.clone());
@@ -114,7 +115,7 @@ impl Versions {
         let found = client.describe_key().key_id(key.as_str()).send().await;
         let found = found.map_err(|error| self.session.fault(error).of_key(key))?;
         let metadata = found.key_metadata;
-        metadata.ok_or_else(|| bad("it does not describe the key"))
+        metadata.ok_or_else(|| CLOUD.bad("it does not describe the key"))
     }
 
     /// The rotations of a key; none where it has no such thing, or nobody may ask.
@@ -141,7 +142,7 @@ impl Versions {
                 return Ok(found);
             }
         }
-        Err(bad("it lists rotations without end"))
+        Err(CLOUD.bad("it lists rotations without end"))
     }
 
     pub(super) async fn describe(&self, key: &KeyId) -> Result<KeyInfo> {
@@ -202,6 +203,8 @@ impl Versions {
 }
 
 fn arn(metadata: &KeyMetadata) -> Result<KeyId> {
-    let arn = metadata.arn().ok_or_else(|| bad("its key has no ARN"))?;
-    KeyId::new(arn).map_err(|_| bad("its key has no valid ARN"))
+    let arn = metadata
+        .arn()
+        .ok_or_else(|| CLOUD.bad("its key has no ARN"))?;
+    KeyId::new(arn).map_err(|_| CLOUD.bad("its key has no valid ARN"))
 }

@@ -18,7 +18,7 @@ mod fault;
 mod name;
 mod session;
 
-use self::fault::{Fault, bad};
+use self::fault::{CLOUD, Fault};
 use self::name::{Resource, Vault};
 use self::session::Session;
 use crate::{
@@ -208,7 +208,9 @@ impl AzureProvider {
 
 /// What the service gave, as it is kept: with AES-GCM `iv (12) ‖ tag (16)` stand before it.
 fn joined(algorithm: AzureAlgorithm, made: KeyOperationResult) -> Result<Vec<u8>> {
-    let bytes = made.result.ok_or_else(|| bad("it has no ciphertext"))?;
+    let bytes = made
+        .result
+        .ok_or_else(|| CLOUD.bad("it has no ciphertext"))?;
     if algorithm == AzureAlgorithm::RsaOaep256 {
         return Ok(bytes);
     }
@@ -216,7 +218,7 @@ fn joined(algorithm: AzureAlgorithm, made: KeyOperationResult) -> Result<Vec<u8>
     let tag = made.authentication_tag;
     let tag = tag.filter(|tag| tag.len() == TAG_BYTES);
     let (Some(iv), Some(tag)) = (iv, tag) else {
-        return Err(bad("its nonce or its tag is missing"));
+        return Err(CLOUD.bad("its nonce or its tag is missing"));
     };
     Ok([iv, tag, bytes].concat())
 }
@@ -339,7 +341,9 @@ impl Provider for AzureProvider {
         };
         let opened = self.session.ask(request).await;
         let opened = opened.map_err(|fault| fault.of_decryption(&resource.asked, &version))?;
-        let plaintext = opened.result.ok_or_else(|| bad("it has no plaintext"))?;
+        let plaintext = opened
+            .result
+            .ok_or_else(|| CLOUD.bad("it has no plaintext"))?;
         Ok(SecretBytes::new(plaintext))
     }
 
@@ -380,7 +384,7 @@ impl Provider for AzureProvider {
                 break;
             };
             if keys.len() == LISTED_MAX {
-                return Err(bad(format!("it lists more than {LISTED_MAX} keys")));
+                return Err(CLOUD.bad(format!("it lists more than {LISTED_MAX} keys")));
             }
             keys.extend(key.kid.as_deref().and_then(name::name_in));
         }

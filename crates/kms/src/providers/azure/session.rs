@@ -1,6 +1,6 @@
 //! [`Session`]: a client with its credentials, and the way to the service.
 
-use super::fault::{Fault, fault, timed_out};
+use super::fault::{CLOUD, Fault, fault};
 use super::{AzureCredentials, AzureSettings, NAME, TIMEOUT};
 use crate::providers::files;
 use crate::{KmsError, Result};
@@ -61,7 +61,7 @@ impl Session {
         let timeout = self.timeout();
         match tokio::time::timeout(timeout, request).await {
             Ok(answer) => answer.map_err(|error| self.fault(error)),
-            Err(_) => Err(Fault::Other(timed_out(timeout))),
+            Err(_) => Err(Fault::Other(CLOUD.timed_out(timeout))),
         }
     }
 

@@ -23,7 +23,7 @@ mod session;
 
 pub use self::name::KeyRing;
 
-use self::fault::{Fault, bad, damaged};
+use self::fault::{CLOUD, Fault, damaged};
 use self::name::Resource;
 use self::session::Session;
 use crate::{
@@ -191,7 +191,7 @@ fn info(resource: &Resource, key: CryptoKey) -> Result<KeyInfo> {
     let made = primary.create_time.map(|time| time.seconds());
     Ok(KeyInfo {
         key: asked,
-        version: version.ok_or_else(|| bad("its primary version has no number"))?,
+        version: version.ok_or_else(|| CLOUD.bad("its primary version has no number"))?,
         enabled: primary.state == CryptoKeyVersionState::Enabled,
         rotated_at: made.map(Timestamp::from_unix_seconds),
     })
@@ -237,7 +237,7 @@ impl Provider for GcpProvider {
         checksum::check(&made.ciphertext, made.ciphertext_crc32c)?;
         let version = resource.version_in(&made.name);
         Ok(Wrapped {
-            version: version.ok_or_else(|| bad("it names no version of the key"))?,
+            version: version.ok_or_else(|| CLOUD.bad("it names no version of the key"))?,
             key: resource.asked,
             bytes: made.ciphertext.to_vec(),
         })
@@ -274,7 +274,7 @@ impl Provider for GcpProvider {
         let made = self.session.ask(request.send()).await;
         let made = made.map_err(|fault| fault.of_key(&resource.asked))?;
         let version = resource.version_in(&made.name);
-        let version = version.ok_or_else(|| bad("its new version has no number"))?;
+        let version = version.ok_or_else(|| CLOUD.bad("its new version has no number"))?;
         self.wait_for(&resource, made).await?;
         let request = client
             .update_crypto_key_primary_version()
@@ -315,7 +315,7 @@ impl Provider for GcpProvider {
                 return Ok(KeyPage::of_sorted(keys.iter(), after, limit));
             }
         }
-        Err(bad(format!("it lists more than {LISTED_PAGES_MAX} pages")))
+        Err(CLOUD.bad(format!("it lists more than {LISTED_PAGES_MAX} pages")))
     }
 
     async fn health(&self) -> Result<Health> {

@@ -1,6 +1,6 @@
 //! [`Session`]: a client with its credentials.
 
-use super::fault::{Fault, fault, timed_out};
+use super::fault::{CLOUD, Fault, fault};
 use super::{GcpCredentials, GcpSettings, NAME, TIMEOUT};
 use crate::providers::files;
 use crate::{KmsError, Result};
@@ -56,7 +56,7 @@ impl Session {
         let timeout = self.timeout();
         match tokio::time::timeout(timeout, request).await {
             Ok(answer) => answer.map_err(|error| fault(error, timeout)),
-            Err(_) => Err(Fault::Other(timed_out(timeout))),
+            Err(_) => Err(Fault::Other(CLOUD.timed_out(timeout))),
         }
     }
 
@@ -78,7 +78,7 @@ impl Session {
         // The machine itself may be asked in which cloud it is.
         let timeout = self.timeout();
         let built = tokio::time::timeout(timeout, builder.build()).await;
-        let built = built.map_err(|_| timed_out(timeout))?;
+        let built = built.map_err(|_| CLOUD.timed_out(timeout))?;
         built.map_err(|error| unusable(&error))
     }
 }
