@@ -5,9 +5,13 @@ use super::NAME;
 use crate::error::{causes, shown};
 use crate::tls::{rustls_fault, tls_error};
 use crate::{Cause, KeyId, KmsError};
+use aws_config::imds::client::error::ImdsError;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kms::config::http::HttpResponse;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sso::operation::get_role_credentials::GetRoleCredentialsError;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use std::error::Error;
 use std::time::Duration;
 
@@ -71,7 +75,10 @@ where
         }
         SdkError::TimeoutError(_) => timed_out,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => timed_out,
-        SdkError::ResponseError(_) => Fault::Other(CLOUD.bad("it is none of AWS KMS")),
+        // An answer that was cut is one of a service, or of a way to it, in trouble.
+        SdkError::ResponseError(_) if !is_io(&error) => {
+            Fault::Other(CLOUD.bad("it is none of AWS KMS"))
+        }
         _ => Fault::Other(of_way(error)),
     }
 }
@@ -140,6 +147,7 @@ fn of_way<E: Error + Send + Sync + 'static>(error: SdkError<E, HttpResponse>) ->
                      machine a role",
         },
         Some(CredentialsError::ProviderTimedOut(_)) => CLOUD.unavailable(reason, None),
+        Some(_) if let Some(outage) = outage(&error) => outage,
         // Who gives them out could not be reached.
         Some(_) if is_io(&error) => CLOUD.unavailable(reason, Some(Cause::new(error))),
         Some(_) => KmsError::Credentials {
@@ -151,6 +159,58 @@ fn of_way<E: Error + Send + Sync + 'static>(error: SdkError<E, HttpResponse>) ->
             reason,
         },
         None => CLOUD.unavailable(reason, Some(Cause::new(error))),
+    }
+}
+
+/// What may pass where credentials are given out; it says nothing of who asks for them.
+fn outage(error: &(dyn Error + 'static)) -> Option<KmsError> {
+    causes(error).find_map(|cause| {
+        of_giver::<AssumeRoleError>(cause)
+            .or_else(|| of_giver::<AssumeRoleWithWebIdentityError>(cause))
+            .or_else(|| of_giver::<GetRoleCredentialsError>(cause))
+            .or_else(|| match cause.downcast_ref()? {
+                ImdsError::ErrorResponse(said) => {
+                    of_status(said.response().status().as_u16(), None, None)
+                }
+                _ => None,
+            })
+    })
+}
+
+/// The same of one service, by the error of its operation.
+fn of_giver<E>(cause: &(dyn Error + 'static)) -> Option<KmsError>
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match cause.downcast_ref::<SdkError<E, HttpResponse>>()? {
+        SdkError::ServiceError(said) => {
+            let (status, headers) = (said.raw().status().as_u16(), said.raw().headers());
+            let seconds = headers
+                .get("retry-after")
+                .and_then(|text| text.parse().ok());
+            of_status(status, said.err().code(), seconds.map(Duration::from_secs))
+        }
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) => Some(CLOUD.unavailable(
+            "what gives out its credentials does not answer".to_owned(),
+            None,
+        )),
+        _ => None,
+    }
+}
+
+fn of_status(status: u16, code: Option<&str>, retry_after: Option<Duration>) -> Option<KmsError> {
+    match (status, code) {
+        (429, _) | (_, Some("Throttling" | "ThrottlingException" | "TooManyRequestsException")) => {
+            Some(KmsError::Throttled {
+                provider: NAME,
+                retry_after,
+            })
+        }
+        (408 | 500..=599, _) | (_, Some("IDPCommunicationError")) => {
+            let reason = format!("what gives out its credentials answers with status {status}");
+            Some(CLOUD.unavailable(reason, None))
+        }
+        _ => None,
     }
 }
 
