@@ -1,5 +1,7 @@
 //! [`Cloud`]: the errors that the key services of all clouds have.
 
+#[cfg(any(feature = "azure", feature = "gcp"))]
+use crate::KeyId;
 use crate::{Cause, KmsError};
 use std::time::Duration;
 
@@ -27,6 +29,18 @@ impl Cloud {
             provider: self.provider,
             reason,
             source,
+        }
+    }
+
+    /// The error of a rotation of a key that is named with a version: it would go on to encrypt under
+    /// that one, and be rotated again and again.
+    #[cfg(any(feature = "azure", feature = "gcp"))]
+    pub(super) fn pinned(self, key: &KeyId) -> KmsError {
+        KmsError::Refused {
+            provider: self.provider,
+            reason: format!(
+                "`{key}` names a version, and a rotation makes another one; leave the version out"
+            ),
         }
     }
 

@@ -2,9 +2,10 @@
 
 use super::super::cloud::Cloud;
 use super::NAME;
+use super::name::Resource;
 use crate::error::{causes, shown};
 use crate::tls::{rustls_fault, tls_error};
-use crate::{Cause, KeyId, KmsError};
+use crate::{Cause, KeyId, KeyVersion, KmsError};
 use google_cloud_gax::error::rpc::{Code, Status};
 use google_cloud_gax::error::{CredentialsError, Error as GcpError};
 use std::time::Duration;
@@ -37,6 +38,19 @@ impl Fault {
             Self::Disabled => KmsError::KeyDisabled { provider, key },
             Self::Invalid(reason) => KmsError::Refused { provider, reason },
             Self::Other(error) => error,
+        }
+    }
+
+    /// The error of a look at a version, the one that a caller pinned or one that was made just now.
+    pub(super) fn of_version(self, resource: &Resource) -> KmsError {
+        let pinned = resource.version.as_deref().and_then(KeyVersion::new);
+        match (self, pinned) {
+            (Self::NotFound, Some(version)) => KmsError::KeyVersionNotFound {
+                provider: NAME,
+                key: resource.asked.clone(),
+                version,
+            },
+            (fault, _) => fault.of_key(&resource.asked),
         }
     }
 

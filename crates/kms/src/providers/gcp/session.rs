@@ -18,6 +18,11 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
+/// What is said of an address without TLS.
+pub(crate) const CLEAR: &str = "its address has no TLS, and tokens would go over the network in the \
+                                clear; write endpoint = \"https://…\", or anonymous = true for an \
+                                emulator";
+
 /// A client that is made at the first request, for its credentials want a runtime.
 pub(super) struct Session {
     pub(super) settings: GcpSettings,
@@ -61,6 +66,12 @@ impl Session {
     }
 
     async fn connect(&self) -> Result<KeyManagementService> {
+        if self.settings.are_in_the_clear() {
+            return Err(KmsError::Refused {
+                provider: NAME,
+                reason: CLEAR.to_owned(),
+            });
+        }
         // What is sent holds plaintexts, and goes nowhere else.
         let mut builder = with_follow_redirects(KeyManagementService::builder(), false)
             .with_retry_policy(NeverRetry)
