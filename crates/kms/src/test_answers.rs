@@ -44,7 +44,6 @@ pub(crate) fn nobody() -> String {
 }
 
 /// An answer.
-#[cfg(any(feature = "aws", feature = "gcp"))]
 pub(crate) fn http(status: &str, head: &str, body: &str) -> Option<String> {
     let length = body.len();
     Some(format!(
