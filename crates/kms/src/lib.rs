@@ -60,6 +60,15 @@ mod test_certificates;
 #[cfg(feature = "local")]
 #[cfg(test)]
 mod test_keys;
+#[cfg(any(
+    feature = "aws",
+    feature = "azure",
+    feature = "gcp",
+    feature = "kmip",
+    feature = "vault"
+))]
+#[cfg(test)]
+mod test_peers;
 #[cfg(any(feature = "aws", feature = "azure"))]
 #[cfg(test)]
 mod test_process;

@@ -27,10 +27,7 @@ impl Drop for Cloud {
 
 impl Cloud {
     fn start(program: &str, argument: &Path) -> Option<Self> {
-        let Some(python) = std::env::var_os("SECRETUM_PYTHON") else {
-            eprintln!("SECRETUM_PYTHON names no `python`: left out; ./test rust sets it");
-            return None;
-        };
+        let python = crate::peers::peer("SECRETUM_PYTHON")?;
         let providers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kms/src/providers");
         let mut process = Command::new(python)
             .arg(providers.join(program))
@@ -222,8 +219,7 @@ async fn keys_of_aws_are_served_with_their_context() {
 /// What SOPS encrypts by this service, it opens by itself, and back. `SECRETUM_SOPS` names its command.
 #[tokio::test]
 async fn sops_opens_what_it_encrypted_by_this_service_without_it() {
-    let Some(sops) = std::env::var_os("SECRETUM_SOPS") else {
-        eprintln!("SECRETUM_SOPS names no `sops`: left out; ./test rust sets it");
+    let Some(sops) = crate::peers::peer("SECRETUM_SOPS") else {
         return;
     };
     let Some(moto) = Moto::start().await else {
