@@ -112,6 +112,18 @@ pub enum KmsError {
         /// The key.
         key: KeyId,
     },
+    /// The key is of another region than the one that is asked.
+    #[error(
+        "the key `{key}` is one of the region `{found}`, and the configured region is `{configured}`; have a service of `{found}` do it"
+    )]
+    OtherRegion {
+        /// The key.
+        key: KeyId,
+        /// Its region.
+        found: String,
+        /// The region that is asked.
+        configured: String,
+    },
     /// A text that is no identifier of a key.
     #[error("`{id}` is not the identifier of a key: {reason}")]
     KeyId {
@@ -369,6 +381,7 @@ impl KmsError {
             Self::NotMade { .. } => "not_made",
             Self::KeyRecord { .. } => "key_record",
             Self::KeyDisabled { .. } => "key_disabled",
+            Self::OtherRegion { .. } => "other_region",
             Self::KeyId { .. } => "key_id",
             Self::Context { .. } => "context",
             Self::DataKeySpec { .. } => "data_key_spec",

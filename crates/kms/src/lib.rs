@@ -60,6 +60,19 @@ mod test_certificates;
 #[cfg(feature = "local")]
 #[cfg(test)]
 mod test_keys;
+#[cfg(any(
+    feature = "aws",
+    feature = "azure",
+    feature = "gcp",
+    feature = "kmip",
+    feature = "rustyvault",
+    feature = "vault"
+))]
+#[cfg(test)]
+mod test_peers;
+#[cfg(any(feature = "aws", feature = "azure"))]
+#[cfg(test)]
+mod test_process;
 #[cfg(any(feature = "azure", feature = "gcp"))]
 #[cfg(test)]
 mod test_python;

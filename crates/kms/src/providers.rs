@@ -7,6 +7,8 @@ pub mod age;
 pub mod aws;
 #[cfg(feature = "azure")]
 pub mod azure;
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
+mod cloud;
 #[cfg(feature = "cosmian")]
 pub mod cosmian;
 #[cfg_attr(

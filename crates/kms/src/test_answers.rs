@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Answers every request with these bytes, then closes the connection; without bytes it hangs.
 pub(crate) fn answering(answer: Option<String>) -> String {
@@ -10,12 +12,20 @@ pub(crate) fn answering(answer: Option<String>) -> String {
 
 /// The same with one answer after the other, and the last one from then on.
 pub(crate) fn answering_in_turn(answers: Vec<Option<String>>) -> String {
+    counted(answers).0
+}
+
+/// The same, and how many requests have come.
+pub(crate) fn counted(answers: Vec<Option<String>>) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
+    let count = Arc::new(AtomicUsize::new(0));
+    let came = Arc::clone(&count);
     std::thread::spawn(move || {
         let mut hanging = Vec::new();
         for (turn, stream) in listener.incoming().take(200).enumerate() {
             let mut stream = stream.unwrap();
+            came.fetch_add(1, Ordering::SeqCst);
             let Some(answer) = &answers[turn.min(answers.len() - 1)] else {
                 hanging.push(stream);
                 continue;
@@ -24,7 +34,7 @@ pub(crate) fn answering_in_turn(answers: Vec<Option<String>>) -> String {
             let _ = stream.write_all(answer.as_bytes());
         }
     });
-    address
+    (address, count)
 }
 
 /// The address of a server that is not there.
@@ -34,7 +44,6 @@ pub(crate) fn nobody() -> String {
 }
 
 /// An answer.
-#[cfg(any(feature = "aws", feature = "gcp"))]
 pub(crate) fn http(status: &str, head: &str, body: &str) -> Option<String> {
     let length = body.len();
     Some(format!(

@@ -24,10 +24,7 @@ impl Server {
     /// Starts the program, which stands below `src/`, and waits until it says its port; `None` without
     /// an interpreter.
     pub(crate) fn start(program: &str, arguments: &[&str]) -> Option<Self> {
-        let Some(python) = std::env::var_os("SECRETUM_PYTHON").map(PathBuf::from) else {
-            eprintln!("SECRETUM_PYTHON names no `python`: left out; ./test rust sets it");
-            return None;
-        };
+        let python = crate::test_peers::peer("SECRETUM_PYTHON")?;
         let program = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("src")
             .join(program);

@@ -141,7 +141,7 @@ impl From<KmsError> for ApiError {
             KmsError::KeyNotFound { .. } | KmsError::KeyVersionNotFound { .. } => {
                 StatusCode::NOT_FOUND
             }
-            KmsError::KeyDisabled { .. } => StatusCode::CONFLICT,
+            KmsError::KeyDisabled { .. } | KmsError::OtherRegion { .. } => StatusCode::CONFLICT,
             KmsError::PlaintextTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             KmsError::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,
             KmsError::Throttled { .. } | KmsError::RateLimited { .. } => {

@@ -66,24 +66,28 @@ enum Text {
     /// As the key service gave it, which was text.
     Own,
     Base64,
-    /// Of the other alphabet, without padding.
-    Base64Url,
+    /// Of the other alphabet, without padding, and what Azure itself gave.
+    OfAzure,
 }
 
 impl Text {
-    fn written(self, bytes: &[u8]) -> Vec<u8> {
-        match self {
+    fn written(self, bytes: &[u8]) -> Result<Vec<u8>, Status> {
+        Ok(match self {
             Self::Own => bytes.to_vec(),
             Self::Base64 => STANDARD.encode(bytes).into_bytes(),
-            Self::Base64Url => URL_SAFE_NO_PAD.encode(bytes).into_bytes(),
-        }
+            Self::OfAzure => {
+                let bare = clouds::bare_of_azure(bytes);
+                let bare = bare.ok_or_else(|| Status::internal("it is not of RSA-OAEP-256"))?;
+                URL_SAFE_NO_PAD.encode(bare).into_bytes()
+            }
+        })
     }
 
     fn read(self, text: Vec<u8>) -> Result<Vec<u8>, Status> {
         let read = match self {
             Self::Own => Ok(text),
             Self::Base64 => STANDARD.decode(text),
-            Self::Base64Url => URL_SAFE_NO_PAD.decode(text),
+            Self::OfAzure => URL_SAFE_NO_PAD.decode(text),
         };
         read.map_err(|_| Status::invalid_argument("the ciphertext is not in base64"))
     }
@@ -210,7 +214,7 @@ impl KeyService for Service {
                 "the plaintext is larger than the key service itself encrypts",
             ));
         }
-        let ciphertext = asked.text.written(&made.wrapped().bytes);
+        let ciphertext = asked.text.written(&made.wrapped().bytes)?;
         Ok(Response::new(EncryptResponse { ciphertext }))
     }
 

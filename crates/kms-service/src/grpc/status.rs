@@ -48,7 +48,7 @@ pub(super) fn kms(error: &KmsError) -> Status {
         | KmsError::NotAuthentic { .. }
         | KmsError::PlaintextTooLarge { .. } => Code::InvalidArgument,
         KmsError::KeyNotFound { .. } | KmsError::KeyVersionNotFound { .. } => Code::NotFound,
-        KmsError::KeyDisabled { .. } => Code::FailedPrecondition,
+        KmsError::KeyDisabled { .. } | KmsError::OtherRegion { .. } => Code::FailedPrecondition,
         KmsError::Unsupported { .. } => Code::Unimplemented,
         KmsError::Throttled { .. } | KmsError::RateLimited { .. } => Code::ResourceExhausted,
         KmsError::Timeout { .. } => Code::DeadlineExceeded,

@@ -130,10 +130,7 @@ fn certificates(folder: &Path) {
 
 /// PyKMIP, and the URI of it without a key.
 fn pykmip() -> Option<(Server, String)> {
-    let Some(binary) = std::env::var_os("SECRETUM_PYKMIP") else {
-        eprintln!("SECRETUM_PYKMIP names no `pykmip-server`: left out; ./test rust sets it");
-        return None;
-    };
+    let binary = crate::peers::peer("SECRETUM_PYKMIP")?;
     let (home, port) = (tempfile::tempdir().unwrap(), free_port());
     certificates(home.path());
     let path = |name: &str| home.path().join(name).display().to_string();
@@ -181,10 +178,7 @@ async fn a_server_of_kmip_wraps() {
 
 /// OpenBao, with both of the engines that are asked for keys.
 async fn bao(port: u16) -> Option<(Server, String)> {
-    let Some(binary) = std::env::var_os("SECRETUM_BAO") else {
-        eprintln!("SECRETUM_BAO names no `bao` binary: left out; ./test rust sets it");
-        return None;
-    };
+    let binary = crate::peers::peer("SECRETUM_BAO")?;
     let home = tempfile::tempdir().unwrap();
     let process = Command::new(binary)
         .args(["server", "-dev", "-dev-no-store-token"])

@@ -22,10 +22,7 @@ impl Drop for Moto {
 impl Moto {
     /// `None` where no command is named. With a bucket `keys`.
     pub(crate) async fn start() -> Option<Self> {
-        let Some(binary) = std::env::var_os("SECRETUM_MOTO") else {
-            eprintln!("SECRETUM_MOTO names no `moto_server`: left out");
-            return None;
-        };
+        let binary = crate::peers::peer("SECRETUM_MOTO")?;
         let port = TcpListener::bind("127.0.0.1:0").unwrap();
         let listen = port.local_addr().unwrap();
         drop(port);

@@ -27,10 +27,7 @@ impl Drop for Cloud {
 
 impl Cloud {
     pub(crate) fn start(program: &str, argument: &Path) -> Option<Self> {
-        let Some(python) = std::env::var_os("SECRETUM_PYTHON") else {
-            eprintln!("SECRETUM_PYTHON names no `python`: left out; ./test rust sets it");
-            return None;
-        };
+        let python = crate::peers::peer("SECRETUM_PYTHON")?;
         let providers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kms/src/providers");
         let mut process = Command::new(python)
             .arg(providers.join(program))
@@ -134,6 +131,18 @@ async fn keys_of_azure_are_served_of_the_configured_vault_alone() {
         let opened = decrypt(&channel, key(&url, version), &made).await.unwrap();
         assert_eq!(opened, b"planted-data-key");
     }
+    // A file without a version, as SOPS writes it where its key names none, outlives rotations.
+    let made = encrypt(&channel, key(&url, ""), b"planted-data-key").await;
+    let made = made.unwrap();
+    for _ in 0..3 {
+        let rotate = client.post(format!("{url}/keys/k/rotate?api-version=7.6"));
+        let rotated = rotate.bearer_auth("planted-token").send().await.unwrap();
+        assert!(rotated.status().is_success());
+    }
+    let opened = decrypt(&channel, key(&url, ""), &made).await.unwrap();
+    assert_eq!(opened, b"planted-data-key");
+    let refused = decrypt(&channel, key(&url, ""), b"AAAA").await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
     let elsewhere = key("https://other.vault.azure.net", &version);
     let refused = encrypt(&channel, elsewhere, b"x").await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
@@ -186,6 +195,22 @@ async fn keys_of_aws_are_served_with_their_context() {
         .await
         .unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+    let away = KeyType::KmsKey(KmsKey {
+        arn: arn.replace("eu-central-1", "us-east-1"),
+        ..KmsKey::default()
+    });
+    for refused in [
+        encrypt(&channel, away.clone(), b"x").await.map(drop),
+        decrypt(&channel, away, &made).await.map(drop),
+    ] {
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+        let told = refused.message();
+        assert!(
+            told.contains("eu-central-1") && told.contains("us-east-1"),
+            "{told}"
+        );
+    }
     let refused = encrypt(&channel, key("shop", "arn:role"), b"x").await;
     assert_eq!(refused.unwrap_err().code(), Code::FailedPrecondition);
     assert!(!service.log().contains("planted"), "{}", service.log());
@@ -194,8 +219,7 @@ async fn keys_of_aws_are_served_with_their_context() {
 /// What SOPS encrypts by this service, it opens by itself, and back. `SECRETUM_SOPS` names its command.
 #[tokio::test]
 async fn sops_opens_what_it_encrypted_by_this_service_without_it() {
-    let Some(sops) = std::env::var_os("SECRETUM_SOPS") else {
-        eprintln!("SECRETUM_SOPS names no `sops`: left out; ./test rust sets it");
+    let Some(sops) = crate::peers::peer("SECRETUM_SOPS") else {
         return;
     };
     let Some(moto) = Moto::start().await else {

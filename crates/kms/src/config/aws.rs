@@ -43,6 +43,7 @@ pub(super) fn settings(
     let settings = AwsSettings {
         region,
         endpoint_url: endpoint(reader, aws, stage),
+        without_tls: stage == Stage::Development,
         profile: text(reader, aws, "profile"),
         credentials: credentials(reader, aws, at),
         timeout: aws.duration(reader, "timeout"),

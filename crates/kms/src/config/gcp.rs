@@ -45,6 +45,11 @@ pub(super) fn settings(
     settings.endpoint = endpoint(reader, gcp, stage);
     settings.credentials = credentials(reader, gcp, stage, at)?;
     settings.timeout = gcp.duration(reader, "timeout");
+    if settings.are_in_the_clear() {
+        let message = "`endpoint` in [kms.gcp] has no TLS, and tokens would go over the network in the \
+                       clear; write https://host, or anonymous = true for an emulator";
+        reader.fault(Some(at), message);
+    }
     (reader.faults.len() == before).then_some(settings)
 }
 

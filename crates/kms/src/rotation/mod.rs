@@ -358,4 +358,4 @@ fn of_store(key: &KeyId) -> impl Fn(StoreError) -> RotationError + use<> {
 
 #[cfg(feature = "local")]
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,12 +1,14 @@
 use super::*;
 use crate::test_keys::{context, id};
 use crate::{
-    Call, Ciphertext, DataKeySpec, EncryptionContext, EnvKeyProvider, ProviderKms, Wrapper,
+    Call, Ciphertext, DataKeySpec, EncryptionContext, EnvKeyProvider, Provider, ProviderKms,
+    Wrapper,
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use secretum_crypto::{SystemRng, TestClock};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use tempfile::TempDir;
 
 mod aliases;
@@ -15,7 +17,7 @@ mod lying;
 
 /// Counts down to the call that fails: before it did anything, or after.
 #[derive(Debug, Default)]
-struct Fuse(Mutex<Option<(u32, bool)>>);
+pub(crate) struct Fuse(Mutex<Option<(u32, bool)>>);
 
 impl Fuse {
     fn set(&self, calls: u32, after: bool) {
@@ -68,13 +70,33 @@ impl Wrapper for Service {
 }
 
 #[derive(Debug, Default)]
-struct Store {
+pub(crate) struct Store {
     rows: Mutex<BTreeMap<String, (Ciphertext, EncryptionContext)>>,
     states: Mutex<BTreeMap<KeyId, String>>,
     fuse: Arc<Fuse>,
 }
 
 impl Store {
+    /// Three data keys under the name `key`.
+    pub(crate) async fn of<P: Provider + 'static>(provider: &Arc<P>, key: &KeyId) -> Arc<Self> {
+        let store = Arc::new(Self::default());
+        let kms = ProviderKms::new(Arc::clone(provider) as _);
+        for number in 0..3 {
+            let context = context(&format!("row={number}"));
+            let spec = DataKeySpec::AES_256;
+            let made = kms.generate_data_key(key, spec, &context).await;
+            let entry = (made.unwrap().wrapped, context);
+            store.rows.lock().insert(number.to_string(), entry);
+        }
+        store
+    }
+
+    pub(crate) fn versions(&self) -> Vec<String> {
+        let rows = self.rows.lock();
+        let version = |wrapped: &Ciphertext| wrapped.key_version().as_str().to_owned();
+        rows.values().map(|(wrapped, _)| version(wrapped)).collect()
+    }
+
     fn step<T>(&self, work: impl FnOnce() -> T) -> Result<T, StoreError> {
         let failure = Err(StoreError("the disk is gone".to_owned()));
         match self.fuse.burn() {
@@ -137,6 +159,26 @@ impl DataKeyStore for Store {
         let text = serde_json::to_string(state).unwrap();
         self.step(|| drop(self.states.lock().insert(key.clone(), text)))
     }
+}
+
+/// Who rotates keys of a provider, two data keys at a time.
+pub(crate) fn manager<P: Provider + 'static>(
+    provider: &Arc<P>,
+    store: &Arc<Store>,
+) -> KeyRotationManager {
+    let kms = ProviderKms::new(Arc::clone(provider) as _);
+    let clock = Arc::new(TestClock::default());
+    KeyRotationManager::new(Arc::new(kms), Arc::clone(store) as _, clock).with_batch(2)
+}
+
+/// A file with keys, in a folder that goes with it.
+fn key_file(keys: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    std::fs::write(&path, keys).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&path, mode).unwrap();
+    (folder, path)
 }
 
 /// A service with a key in a file, and a store with data keys of it.

@@ -57,7 +57,7 @@ impl Findings {
     reason = "the tables are what the command is asked for"
 )]
 pub(super) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
-    let options = Options::read(arguments)?;
+    let options = Options::read_of_kms(arguments)?;
     load::check_installed()?;
     let place = Place::new(&workspace.target)?;
     let mut findings = Findings::default();

@@ -56,6 +56,19 @@ impl Options {
         Ok(options)
     }
 
+    /// The same for the key services, which have no mounts and nobody to be compared with.
+    ///
+    /// **Errors**: [`Failure::Usage`].
+    pub(super) fn read_of_kms(arguments: &[String]) -> Result<Self, Failure> {
+        let foreign = |argument: &&String| ["--crowd", "--only"].contains(&argument.as_str());
+        match arguments.iter().find(foreign) {
+            Some(flag) => Err(Failure::Usage(format!(
+                "`bench kms` has no `{flag}`: see `cargo xtask help`"
+            ))),
+            None => Self::read(arguments),
+        }
+    }
+
     /// Whether a first look is enough.
     pub(super) fn is_quick(&self) -> bool {
         self.secrets < SECRETS
@@ -105,6 +118,23 @@ mod tests {
         let one = read("--only openbao").unwrap();
         assert!(!one.measures("secretum") && one.measures("openbao"));
         assert!(read("--only nothing").is_err());
+    }
+
+    #[test]
+    fn the_key_services_have_their_own_flags() {
+        let read = |text: &str| {
+            let arguments: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
+            Options::read_of_kms(&arguments)
+        };
+        assert_eq!(read("--quick --seconds 5").unwrap().seconds, 5);
+        for wrong in [
+            "--crowd",
+            "--only secretum",
+            "--quick --crowd",
+            "--nonsense",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use super::super::wire::{AzureKeyVaultKey, GcpKmsKey, KmsKey};
 use super::{Asked, Text, key_id, not_configured, status};
+#[cfg(feature = "azure")]
+use secretum_kms::AzureAlgorithm;
 use secretum_kms::config::Backend;
 use secretum_kms::{EncryptionContext, ResilientKms};
 use tonic::Status;
@@ -10,7 +12,8 @@ use tonic::Status;
 #[derive(Debug, Default)]
 pub(super) struct Clouds {
     aws: Option<ResilientKms>,
-    azure: Option<(String, ResilientKms)>,
+    /// With the address of the vault, and whether its keys are used as SOPS uses them.
+    azure: Option<(String, bool, ResilientKms)>,
     gcp: Option<ResilientKms>,
 }
 
@@ -25,7 +28,10 @@ impl Clouds {
             #[cfg(feature = "aws")]
             Backend::Aws(_) => self.aws = Some(kms),
             #[cfg(feature = "azure")]
-            Backend::Azure(settings) => self.azure = Some((settings.vault_url.clone(), kms)),
+            Backend::Azure(settings) => {
+                let is_rsa = settings.algorithm == AzureAlgorithm::RsaOaep256;
+                self.azure = Some((settings.vault_url.clone(), is_rsa, kms));
+            }
             #[cfg(feature = "gcp")]
             Backend::Gcp(_) => self.gcp = Some(kms),
             _ => {}
@@ -55,11 +61,17 @@ impl Clouds {
 
     pub(super) fn azure(&self, key: AzureKeyVaultKey) -> Result<(&ResilientKms, Asked), Status> {
         let missing = || missing("Azure Key Vault", "azure", cfg!(feature = "azure"));
-        let (vault, kms) = self.azure.as_ref().ok_or_else(missing)?;
+        let (vault, is_rsa, kms) = self.azure.as_ref().ok_or_else(missing)?;
         // The token must not go where a request says.
         if key.vault_url.trim_end_matches('/') != vault.trim_end_matches('/') {
             return Err(Status::failed_precondition(
                 "the key is of another vault than [kms.azure] of this service names",
+            ));
+        }
+        if !is_rsa {
+            return Err(Status::failed_precondition(
+                "SOPS has RSA-OAEP-256 in Azure, and [kms.azure] of this service has another algorithm; \
+                 write algorithm = \"RSA-OAEP-256\" there",
             ));
         }
         let named = key_id(key.name.clone())?;
@@ -68,9 +80,17 @@ impl Clouds {
         } else {
             key_id(format!("{}/{}", key.name, key.version))?
         };
-        let asked = Asked::of(pinned, Text::Base64Url);
+        let asked = Asked::of(pinned, Text::OfAzure);
         Ok((kms, Asked { named, ..asked }))
     }
+}
+
+/// What the service itself gave, of the bytes of a ciphertext of the provider `azure`.
+pub(super) fn bare_of_azure(bytes: &[u8]) -> Option<&[u8]> {
+    #[cfg(feature = "azure")]
+    return AzureAlgorithm::RsaOaep256.bare(bytes);
+    #[cfg(not(feature = "azure"))]
+    Some(bytes)
 }
 
 fn missing(service: &str, name: &str, built: bool) -> Status {

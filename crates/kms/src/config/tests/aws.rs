@@ -16,7 +16,13 @@ fn read(text: &str, variables: &[(&str, &str)]) -> (KmsConfig, crate::AwsSetting
 fn an_account_is_read() {
     // All of it is optional: the library of AWS looks for it.
     let (config, settings) = read("[kms]\ndev_backend = \"aws\"\n", &[]);
-    assert_eq!(settings, crate::AwsSettings::default());
+    let emulated = crate::AwsSettings {
+        without_tls: true,
+        ..crate::AwsSettings::default()
+    };
+    assert_eq!(settings, emulated);
+    let prod = "[kms]\nenvironment = \"prod\"\nprod_backend = \"aws\"\n";
+    assert_eq!(read(prod, &[]).1, crate::AwsSettings::default());
     let kms = create_kms(&config, &Environment::of([]), &Observers::default()).unwrap();
     assert_eq!(kms.capabilities().provider, "aws");
 

@@ -60,6 +60,10 @@ fn a_key_ring_says_what_is_wrong() {
             "kms.toml:7: `endpoint` is not the address",
         ),
         (
+            "endpoint = \"http://planted.example\"",
+            "tokens would go over the network in the clear",
+        ),
+        (
             "anonymous = true\ncredentials_path = \"/a\"",
             "leave one of them out",
         ),

@@ -1,14 +1,25 @@
 //! [`Fault`]: what an error of the service, or of the way to it, means.
 
+use super::super::cloud::Cloud;
 use super::NAME;
 use crate::error::{causes, shown};
 use crate::tls::{rustls_fault, tls_error};
 use crate::{Cause, KeyId, KmsError};
+use aws_config::imds::client::error::ImdsError;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kms::config::http::HttpResponse;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sso::operation::get_role_credentials::GetRoleCredentialsError;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use std::error::Error;
 use std::time::Duration;
+
+/// How errors name it.
+pub(super) const CLOUD: Cloud = Cloud {
+    provider: NAME,
+    name: "AWS",
+};
 
 /// An error, whose key only the caller knows.
 #[derive(Debug)]
@@ -39,18 +50,10 @@ impl Fault {
     pub(super) fn without_key(self) -> KmsError {
         match self {
             Self::Other(error) => error,
-            fault => bad(format!(
+            fault => CLOUD.bad(format!(
                 "it speaks of a key, and none was named ({fault:?})"
             )),
         }
-    }
-}
-
-/// The error of an answer that makes no sense.
-pub(super) fn bad(reason: impl Into<String>) -> KmsError {
-    KmsError::BadAnswer {
-        provider: NAME,
-        reason: reason.into(),
     }
 }
 
@@ -58,11 +61,7 @@ pub(super) fn fault<E>(error: SdkError<E, HttpResponse>, timeout: Duration) -> F
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    let after = timeout;
-    let timed_out = Fault::Other(KmsError::Timeout {
-        provider: NAME,
-        after,
-    });
+    let timed_out = Fault::Other(CLOUD.timed_out(timeout));
     match &error {
         SdkError::ServiceError(said) => {
             let (status, headers) = (said.raw().status().as_u16(), said.raw().headers());
@@ -76,7 +75,10 @@ where
         }
         SdkError::TimeoutError(_) => timed_out,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => timed_out,
-        SdkError::ResponseError(_) => Fault::Other(bad("it is none of AWS KMS")),
+        // An answer that was cut is one of a service, or of a way to it, in trouble.
+        SdkError::ResponseError(_) if !is_io(&error) => {
+            Fault::Other(CLOUD.bad("it is none of AWS KMS"))
+        }
         _ => Fault::Other(of_way(error)),
     }
 }
@@ -90,7 +92,7 @@ fn of_service(
 ) -> Fault {
     let provider = NAME;
     let Some(code) = code else {
-        return Fault::Other(without_code(status, retry_after));
+        return Fault::Other(CLOUD.without_code(status, retry_after));
     };
     let reason = format!("{}: {words}", shown(code));
     Fault::Other(match code {
@@ -125,23 +127,10 @@ fn of_service(
         | "KMSInternalException"
         | "KeyUnavailableException"
         | "ServiceUnavailable"
-        | "ServiceUnavailableException" => unavailable(reason, None),
-        _ if (500..=599).contains(&status) => unavailable(reason, None),
+        | "ServiceUnavailableException" => CLOUD.unavailable(reason, None),
+        _ if (500..=599).contains(&status) => CLOUD.unavailable(reason, None),
         _ => KmsError::Refused { provider, reason },
     })
-}
-
-/// What answers without a code is a proxy on the way, or something else altogether.
-fn without_code(status: u16, retry_after: Option<Duration>) -> KmsError {
-    let reason = format!("status {status} without a code of AWS");
-    match status {
-        429 => KmsError::Throttled {
-            provider: NAME,
-            retry_after,
-        },
-        500..=599 => unavailable(reason, None),
-        _ => bad(reason),
-    }
 }
 
 /// What went wrong before an answer: credentials, TLS, the network.
@@ -157,9 +146,10 @@ fn of_way<E: Error + Send + Sync + 'static>(error: SdkError<E, HttpResponse>) ->
             remedy: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile, or give the \
                      machine a role",
         },
-        Some(CredentialsError::ProviderTimedOut(_)) => unavailable(reason, None),
+        Some(CredentialsError::ProviderTimedOut(_)) => CLOUD.unavailable(reason, None),
+        Some(_) if let Some(outage) = outage(&error) => outage,
         // Who gives them out could not be reached.
-        Some(_) if is_io(&error) => unavailable(reason, Some(Cause::new(error))),
+        Some(_) if is_io(&error) => CLOUD.unavailable(reason, Some(Cause::new(error))),
         Some(_) => KmsError::Credentials {
             provider: NAME,
             reason,
@@ -168,15 +158,59 @@ fn of_way<E: Error + Send + Sync + 'static>(error: SdkError<E, HttpResponse>) ->
             provider: NAME,
             reason,
         },
-        None => unavailable(reason, Some(Cause::new(error))),
+        None => CLOUD.unavailable(reason, Some(Cause::new(error))),
     }
 }
 
-fn unavailable(reason: String, source: Option<Cause>) -> KmsError {
-    KmsError::Unavailable {
-        provider: NAME,
-        reason,
-        source,
+/// What may pass where credentials are given out; it says nothing of who asks for them.
+fn outage(error: &(dyn Error + 'static)) -> Option<KmsError> {
+    causes(error).find_map(|cause| {
+        of_giver::<AssumeRoleError>(cause)
+            .or_else(|| of_giver::<AssumeRoleWithWebIdentityError>(cause))
+            .or_else(|| of_giver::<GetRoleCredentialsError>(cause))
+            .or_else(|| match cause.downcast_ref()? {
+                ImdsError::ErrorResponse(said) => {
+                    of_status(said.response().status().as_u16(), None, None)
+                }
+                _ => None,
+            })
+    })
+}
+
+/// The same of one service, by the error of its operation.
+fn of_giver<E>(cause: &(dyn Error + 'static)) -> Option<KmsError>
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match cause.downcast_ref::<SdkError<E, HttpResponse>>()? {
+        SdkError::ServiceError(said) => {
+            let (status, headers) = (said.raw().status().as_u16(), said.raw().headers());
+            let seconds = headers
+                .get("retry-after")
+                .and_then(|text| text.parse().ok());
+            of_status(status, said.err().code(), seconds.map(Duration::from_secs))
+        }
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) => Some(CLOUD.unavailable(
+            "what gives out its credentials does not answer".to_owned(),
+            None,
+        )),
+        _ => None,
+    }
+}
+
+fn of_status(status: u16, code: Option<&str>, retry_after: Option<Duration>) -> Option<KmsError> {
+    match (status, code) {
+        (429, _) | (_, Some("Throttling" | "ThrottlingException" | "TooManyRequestsException")) => {
+            Some(KmsError::Throttled {
+                provider: NAME,
+                retry_after,
+            })
+        }
+        (408 | 500..=599, _) | (_, Some("IDPCommunicationError")) => {
+            let reason = format!("what gives out its credentials answers with status {status}");
+            Some(CLOUD.unavailable(reason, None))
+        }
+        _ => None,
     }
 }
 

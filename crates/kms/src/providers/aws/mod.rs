@@ -20,9 +20,9 @@ mod fault;
 mod session;
 mod versions;
 
-use self::fault::{Fault, bad};
+use self::fault::{CLOUD, Fault};
 use self::session::Session;
-use self::versions::Versions;
+use self::versions::{Known, Versions};
 use crate::{
     EncryptionContext, Health, KeyId, KeyInfo, KeyPage, KeyVersion, KmsError, Provider, Result,
     SuppliedBy, Traits, Wrapped,
@@ -63,6 +63,8 @@ pub struct AwsSettings {
     pub profile: Option<String>,
     /// Credentials that stand fast.
     pub credentials: Option<AwsCredentials>,
+    /// Whether the service may be asked without TLS, as emulators are.
+    pub without_tls: bool,
     /// How long one request may take. Default: [`TIMEOUT`].
     pub timeout: Option<Duration>,
 }
@@ -100,7 +102,7 @@ impl AwsProvider {
     ///
     /// **Errors**: [`KmsError`].
     pub async fn rotate_every(&self, key: &KeyId, days: Option<u16>) -> Result<()> {
-        let client = self.session.client().await?;
+        let client = self.session.client_of(key).await?;
         // The service takes no alias here.
         let known = self.versions.look_up(key).await?;
         let request = client
@@ -112,24 +114,50 @@ impl AwsProvider {
         Ok(())
     }
 
-    /// What the service gave, under the key that it names.
-    fn wrapped(
-        &self,
-        asked: &KeyId,
-        arn: Option<String>,
-        material: Option<String>,
-        blob: Option<Blob>,
-    ) -> Result<Wrapped> {
-        let blob = blob.ok_or_else(|| bad("it has no ciphertext"))?;
-        let arn = arn.ok_or_else(|| bad("it names no key"))?;
-        let arn = KeyId::new(arn).map_err(|_| bad("it names no valid key"))?;
-        let version = match material.and_then(KeyVersion::new) {
-            Some(version) => version,
-            None => self.versions.of(asked, &arn),
-        };
+    /// The error of an operation with two keys, under the one that it is of.
+    async fn of_two_keys(&self, fault: Fault, source: &KeyId, new: &KeyId) -> KmsError {
+        match fault {
+            // Of the two only the old one may fail to open.
+            Fault::NotAuthentic => fault.of_key(source),
+            Fault::Other(error) => error,
+            _ if source == new => fault.of_key(new),
+            // The service names the key in its words alone, so that the old one is looked at.
+            _ => match self.versions.is_enabled(source).await {
+                Ok(true) => fault.of_key(new),
+                Ok(false) => Fault::Disabled.of_key(source),
+                Err(KmsError::KeyNotFound { .. }) => Fault::NotFound.of_key(source),
+                Err(_) => KmsError::Refused {
+                    provider: NAME,
+                    reason: format!(
+                        "one of the keys `{source}` and `{new}` is not there or out of use; look at \
+                         both"
+                    ),
+                },
+            },
+        }
+    }
+}
+
+/// What the service gave.
+struct Made {
+    arn: Option<String>,
+    material: Option<String>,
+    blob: Option<Blob>,
+}
+
+impl Made {
+    /// The same under the key that it names, with the version that it was given, or was known before it.
+    fn wrapped(self, asked: &KeyId, known: Option<Known>) -> Result<Wrapped> {
+        let blob = self.blob.ok_or_else(|| CLOUD.bad("it has no ciphertext"))?;
+        let arn = self.arn.ok_or_else(|| CLOUD.bad("it names no key"))?;
+        let arn = KeyId::new(arn).map_err(|_| CLOUD.bad("it names no valid key"))?;
+        let named = self.material.and_then(KeyVersion::new);
+        // What is known of an alias may be of the key that it was pointed at before.
+        let known = known.filter(|known| known.arn == arn);
+        let version = named.or_else(|| known.map(|known| known.version));
         Ok(Wrapped {
             key: if is_alias(asked) { arn } else { asked.clone() },
-            version,
+            version: version.unwrap_or_default(),
             bytes: blob.into_inner(),
         })
     }
@@ -150,7 +178,7 @@ fn pairs(context: &EncryptionContext) -> Option<HashMap<String, String>> {
 }
 
 fn secret(plaintext: Option<Blob>) -> Result<SecretBytes> {
-    let plaintext = plaintext.ok_or_else(|| bad("it has no plaintext"))?;
+    let plaintext = plaintext.ok_or_else(|| CLOUD.bad("it has no plaintext"))?;
     Ok(SecretBytes::new(plaintext.into_inner()))
 }
 
@@ -175,9 +203,9 @@ impl Provider for AwsProvider {
         plaintext: &[u8],
         context: &EncryptionContext,
     ) -> Result<Wrapped> {
-        let client = self.session.client().await?;
+        let client = self.session.client_of(key).await?;
         // Before it encrypts, so that the version that is told is never newer than the one it used.
-        self.versions.remember(key).await?;
+        let known = self.versions.remember(key).await;
         let request = client
             .encrypt()
             .key_id(key.as_str())
@@ -185,11 +213,16 @@ impl Provider for AwsProvider {
             .set_encryption_context(pairs(context));
         let made = request.send().await;
         let made = made.map_err(|error| self.session.fault(error).of_key(key))?;
-        self.wrapped(key, made.key_id, None, made.ciphertext_blob)
+        let made = Made {
+            arn: made.key_id,
+            material: None,
+            blob: made.ciphertext_blob,
+        };
+        made.wrapped(key, known)
     }
 
     async fn unwrap(&self, wrapped: &Wrapped, context: &EncryptionContext) -> Result<SecretBytes> {
-        let client = self.session.client().await?;
+        let client = self.session.client_of(&wrapped.key).await?;
         // The key is named, or a ciphertext of another key would open by this one's name.
         let request = client
             .decrypt()
@@ -207,8 +240,8 @@ impl Provider for AwsProvider {
         len: usize,
         context: &EncryptionContext,
     ) -> Result<Option<(SecretBytes, Wrapped)>> {
-        let client = self.session.client().await?;
-        self.versions.remember(key).await?;
+        let client = self.session.client_of(key).await?;
+        let known = self.versions.remember(key).await;
         let request = client
             .generate_data_key()
             .key_id(key.as_str())
@@ -217,9 +250,12 @@ impl Provider for AwsProvider {
         let made = request.send().await;
         let made = made.map_err(|error| self.session.fault(error).of_key(key))?;
         let plaintext = secret(made.plaintext)?;
-        let material = made.key_material_id;
-        let wrapped = self.wrapped(key, made.key_id, material, made.ciphertext_blob);
-        Ok(Some((plaintext, wrapped?)))
+        let made = Made {
+            arn: made.key_id,
+            material: made.key_material_id,
+            blob: made.ciphertext_blob,
+        };
+        Ok(Some((plaintext, made.wrapped(key, known)?)))
     }
 
     async fn generate_wrapped(
@@ -228,8 +264,8 @@ impl Provider for AwsProvider {
         len: usize,
         context: &EncryptionContext,
     ) -> Result<Option<Wrapped>> {
-        let client = self.session.client().await?;
-        self.versions.remember(key).await?;
+        let client = self.session.client_of(key).await?;
+        let known = self.versions.remember(key).await;
         let request = client
             .generate_data_key_without_plaintext()
             .key_id(key.as_str())
@@ -237,9 +273,12 @@ impl Provider for AwsProvider {
             .set_encryption_context(pairs(context));
         let made = request.send().await;
         let made = made.map_err(|error| self.session.fault(error).of_key(key))?;
-        let material = made.key_material_id;
-        let wrapped = self.wrapped(key, made.key_id, material, made.ciphertext_blob);
-        Ok(Some(wrapped?))
+        let made = Made {
+            arn: made.key_id,
+            material: made.key_material_id,
+            blob: made.ciphertext_blob,
+        };
+        Ok(Some(made.wrapped(key, known)?))
     }
 
     async fn rewrap(
@@ -249,8 +288,9 @@ impl Provider for AwsProvider {
         new_key: &KeyId,
         new_context: &EncryptionContext,
     ) -> Result<Option<Wrapped>> {
-        let client = self.session.client().await?;
-        self.versions.remember(new_key).await?;
+        self.session.client_of(&wrapped.key).await?;
+        let client = self.session.client_of(new_key).await?;
+        let known = self.versions.remember(new_key).await;
         let request = client
             .re_encrypt()
             .ciphertext_blob(Blob::new(wrapped.bytes.as_slice()))
@@ -258,20 +298,19 @@ impl Provider for AwsProvider {
             .set_source_encryption_context(pairs(context))
             .destination_key_id(new_key.as_str())
             .set_destination_encryption_context(pairs(new_context));
-        let made = request.send().await;
-        let made = made.map_err(|error| {
-            let fault = self.session.fault(error);
-            // Of the two keys only the old one may fail to open.
-            let key = if matches!(fault, Fault::NotAuthentic) {
-                &wrapped.key
-            } else {
-                new_key
-            };
-            fault.of_key(key)
-        })?;
-        let material = made.destination_key_material_id;
-        let wrapped = self.wrapped(new_key, made.key_id, material, made.ciphertext_blob);
-        Ok(Some(wrapped?))
+        let made = match request.send().await {
+            Ok(made) => made,
+            Err(error) => {
+                let fault = self.session.fault(error);
+                return Err(self.of_two_keys(fault, &wrapped.key, new_key).await);
+            }
+        };
+        let made = Made {
+            arn: made.key_id,
+            material: made.destination_key_material_id,
+            blob: made.ciphertext_blob,
+        };
+        Ok(Some(made.wrapped(new_key, known)?))
     }
 
     async fn create(&self, key: &KeyId) -> Result<KeyInfo> {
@@ -293,7 +332,7 @@ impl Provider for AwsProvider {
         let mut marker = None;
         for page in 0.. {
             if page == LISTED_PAGES_MAX {
-                return Err(bad(format!("it lists more than {LISTED_PAGES_MAX} pages")));
+                return Err(CLOUD.bad(format!("it lists more than {LISTED_PAGES_MAX} pages")));
             }
             let request = client.list_keys().limit(LISTED_PAGE).set_marker(marker);
             let found = request.send().await;

@@ -24,6 +24,7 @@ fn settings(url: &str) -> AwsSettings {
             secret_access_key: secret("planted-secret"),
             session_token: Some(secret("planted-token")),
         }),
+        without_tls: true,
         timeout: Some(Duration::from_secs(30)),
         ..AwsSettings::default()
     }

@@ -4,7 +4,7 @@
 //! it is asked once a minute. Services that are AWS in all but this name none; there the number of
 //! rotations is the version.
 
-use super::fault::{Fault, bad};
+use super::fault::{CLOUD, Fault};
 use super::session::Session;
 use super::{NAME, is_alias};
 use crate::{KeyId, KeyInfo, KeyVersion, KmsError, Result};
@@ -15,13 +15,20 @@ use secretum_crypto::Timestamp;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::{Instant, sleep, timeout};
 
 /// The most keys whose version is remembered.
 const KNOWN_MAX: usize = 1024;
 
-/// How long it is remembered.
+/// How long it is remembered; also, that it may not be asked for.
 const KNOWN_FOR: Duration = Duration::from_secs(60);
+
+/// How long after a look that failed there is none.
+const FAILED_FOR: Duration = Duration::from_secs(5);
+
+/// How long an operation waits for the version.
+const LOOK_UP_WAIT: Duration = Duration::from_secs(2);
 
 /// Pages of rotations that are looked at, of 1000 each; a key has far fewer.
 const ROTATION_PAGES_MAX: usize = 10;
@@ -36,14 +43,22 @@ const LOOK_EVERY_MIN: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone)]
 pub(super) struct Known {
     pub(super) arn: KeyId,
-    version: KeyVersion,
-    seen: Instant,
+    pub(super) version: KeyVersion,
+}
+
+/// What a look gave, and until when that holds.
+#[derive(Debug, Clone)]
+struct Seen {
+    known: Option<Known>,
+    until: Instant,
 }
 
 #[derive(Debug)]
 pub(super) struct Versions {
     session: Arc<Session>,
-    known: Mutex<LruCache<KeyId, Known>>,
+    seen: Mutex<LruCache<KeyId, Seen>>,
+    /// Held by who looks at a key, while the others wait for what it finds.
+    looking: Mutex<LruCache<KeyId, Arc<AsyncMutex<()>>>>,
 }
 
 /// What the service tells of the rotations of a key.
@@ -58,31 +73,43 @@ impl Versions {
         let most = NonZeroUsize::new(KNOWN_MAX).unwrap_or(NonZeroUsize::MIN);
         Self {
             session,
-            known: Mutex::new(LruCache::new(most)),
+            seen: Mutex::new(LruCache::new(most)),
+            looking: Mutex::new(LruCache::new(most)),
         }
     }
 
-    fn recall(&self, key: &KeyId) -> Option<Known> {
-        let known = self.known.lock().get(key).cloned();
-        known.filter(|known| known.seen.elapsed() < KNOWN_FOR)
+    fn recall(&self, key: &KeyId) -> Option<Seen> {
+        let seen = self.seen.lock().get(key).cloned();
+        seen.filter(|seen| Instant::now() < seen.until)
     }
 
-    /// Makes sure that the version is known, where that may be asked for.
-    pub(super) async fn remember(&self, key: &KeyId) -> Result<()> {
-        if self.recall(key).is_some() {
-            return Ok(());
-        }
-        match self.look_up(key).await {
-            // Who may encrypt need not be allowed to describe.
-            Ok(_) | Err(KmsError::AccessDenied { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+    fn note(&self, key: &KeyId, known: Option<Known>, holds: Duration) {
+        let until = Instant::now() + holds;
+        self.seen.lock().put(key.clone(), Seen { known, until });
     }
 
-    /// The version that was remembered for what `asked` was when it was `arn`; empty where none was.
-    pub(super) fn of(&self, asked: &KeyId, arn: &KeyId) -> KeyVersion {
-        let known = self.recall(asked).filter(|known| known.arn == *arn);
-        known.map(|known| known.version).unwrap_or_default()
+    /// What encrypts under this name; `None` where that may not be asked for, or cannot be found out
+    /// now. Who may encrypt need not be allowed to describe, and what tells no version encrypts all the
+    /// same.
+    pub(super) async fn remember(&self, key: &KeyId) -> Option<Known> {
+        if let Some(seen) = self.recall(key) {
+            return seen.known;
+        }
+        let turn = {
+            let mut looking = self.looking.lock();
+            Arc::clone(looking.get_or_insert(key.clone(), Arc::default))
+        };
+        let _turn = turn.lock().await;
+        if let Some(seen) = self.recall(key) {
+            return seen.known;
+        }
+        let holds = match timeout(LOOK_UP_WAIT, self.look_up(key)).await {
+            Ok(Ok(known)) => return Some(known),
+            Ok(Err(KmsError::AccessDenied { .. })) => KNOWN_FOR,
+            _ => FAILED_FOR,
+        };
+        self.note(key, None, holds);
+        None
     }
 
     /// Asks anew.
@@ -102,19 +129,25 @@ impl Versions {
         };
         let known = Known {
             arn,
-            version: version.ok_or_else(|| bad("its key material has no valid identifier"))?,
-            seen: Instant::now(),
+            version: version
+                .ok_or_else(|| CLOUD.bad("its key material has no valid identifier"))?,
         };
-        self.known.lock().put(key.clone(), known.clone());
+        self.note(key, Some(known.clone()), KNOWN_FOR);
         Ok((known, metadata))
     }
 
+    /// Whether the key is in use.
+    pub(super) async fn is_enabled(&self, key: &KeyId) -> Result<bool> {
+        let metadata = self.metadata(key).await?;
+        Ok(metadata.key_state == Some(KeyState::Enabled))
+    }
+
     async fn metadata(&self, key: &KeyId) -> Result<KeyMetadata> {
-        let client = self.session.client().await?;
+        let client = self.session.client_of(key).await?;
         let found = client.describe_key().key_id(key.as_str()).send().await;
         let found = found.map_err(|error| self.session.fault(error).of_key(key))?;
         let metadata = found.key_metadata;
-        metadata.ok_or_else(|| bad("it does not describe the key"))
+        metadata.ok_or_else(|| CLOUD.bad("it does not describe the key"))
     }
 
     /// The rotations of a key; none where it has no such thing, or nobody may ask.
@@ -141,7 +174,7 @@ impl Versions {
                 return Ok(found);
             }
         }
-        Err(bad("it lists rotations without end"))
+        Err(CLOUD.bad("it lists rotations without end"))
     }
 
     pub(super) async fn describe(&self, key: &KeyId) -> Result<KeyInfo> {
@@ -191,17 +224,22 @@ impl Versions {
 
     /// Forgets an old version by all the names that it is known by.
     fn forget(&self, old: &Known) {
-        let mut known = self.known.lock();
-        let is_old = |other: &Known| other.arn == old.arn && other.version == old.version;
-        let names = known.iter().filter(|(_, other)| is_old(other));
+        let mut seen = self.seen.lock();
+        let is_old = |seen: &Seen| {
+            let known = seen.known.as_ref();
+            known.is_some_and(|known| known.arn == old.arn && known.version == old.version)
+        };
+        let names = seen.iter().filter(|(_, seen)| is_old(seen));
         let names: Vec<KeyId> = names.map(|(name, _)| name.clone()).collect();
         for name in names {
-            known.pop(&name);
+            seen.pop(&name);
         }
     }
 }
 
 fn arn(metadata: &KeyMetadata) -> Result<KeyId> {
-    let arn = metadata.arn().ok_or_else(|| bad("its key has no ARN"))?;
-    KeyId::new(arn).map_err(|_| bad("its key has no valid ARN"))
+    let arn = metadata
+        .arn()
+        .ok_or_else(|| CLOUD.bad("its key has no ARN"))?;
+    KeyId::new(arn).map_err(|_| CLOUD.bad("its key has no valid ARN"))
 }

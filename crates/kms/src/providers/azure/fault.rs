@@ -1,5 +1,6 @@
 //! [`Fault`]: what an error of the service, or of the way to it, means.
 
+use super::super::cloud::Cloud;
 use super::NAME;
 use crate::error::{causes, shown};
 use crate::tls::{rustls_fault, tls_error};
@@ -10,6 +11,12 @@ use azure_core::http::RawResponse;
 use azure_core::http::headers::HeaderName;
 use serde::Deserialize;
 use std::time::Duration;
+
+/// How errors name it.
+pub(super) const CLOUD: Cloud = Cloud {
+    provider: NAME,
+    name: "Azure",
+};
 
 /// An error, whose key and operation only the caller knows.
 #[derive(Debug)]
@@ -57,25 +64,10 @@ impl Fault {
                 provider: NAME,
                 reason,
             },
-            fault => bad(format!(
+            fault => CLOUD.bad(format!(
                 "it speaks of a key, and none was named ({fault:?})"
             )),
         }
-    }
-}
-
-/// The error of an answer that makes no sense.
-pub(super) fn bad(reason: impl Into<String>) -> KmsError {
-    KmsError::BadAnswer {
-        provider: NAME,
-        reason: reason.into(),
-    }
-}
-
-pub(super) fn timed_out(after: Duration) -> KmsError {
-    KmsError::Timeout {
-        provider: NAME,
-        after,
     }
 }
 
@@ -111,7 +103,9 @@ pub(super) fn fault(error: AzureError, timeout: Duration) -> Fault {
             raw_response,
             ..
         } if !credential => of_service(u16::from(*status), raw_response.as_deref()),
-        ErrorKind::DataConversion if !credential => Fault::Other(bad("it is none of Key Vault")),
+        ErrorKind::DataConversion if !credential => {
+            Fault::Other(CLOUD.bad("it is none of Key Vault"))
+        }
         _ => Fault::Other(of_way(error, credential, timeout)),
     }
 }
@@ -138,7 +132,7 @@ fn of_service(status: u16, answer: Option<&RawResponse>) -> Fault {
             provider,
             retry_after,
         },
-        (500..=599, _) => unavailable(reason, None),
+        (500..=599, _) => CLOUD.unavailable(reason, None),
         _ => KmsError::Refused { provider, reason },
     })
 }
@@ -149,20 +143,14 @@ fn retry_after(answer: &RawResponse) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// What answers without a code is a proxy on the way, or something else altogether.
+/// The error of an answer without a code: where it refuses, credentials may be what it misses.
 fn without_code(status: u16, retry_after: Option<Duration>) -> KmsError {
-    let reason = format!("status {status} without a code of Azure");
     match status {
         401 => KmsError::Credentials {
             provider: NAME,
-            reason,
+            reason: CLOUD.reason_without_code(status),
         },
-        429 => KmsError::Throttled {
-            provider: NAME,
-            retry_after,
-        },
-        500..=599 => unavailable(reason, None),
-        _ => bad(reason),
+        _ => CLOUD.without_code(status, retry_after),
     }
 }
 
@@ -173,7 +161,7 @@ fn of_way(error: AzureError, credential: bool, timeout: Duration) -> KmsError {
     }
     let of_network = causes(&error).find_map(|cause| cause.downcast_ref::<reqwest::Error>());
     if of_network.is_some_and(reqwest::Error::is_timeout) {
-        return timed_out(timeout);
+        return CLOUD.timed_out(timeout);
     }
     if let Some(fault) = of_authority(&error).filter(|_| credential) {
         return fault;
@@ -188,8 +176,8 @@ fn of_way(error: AzureError, credential: bool, timeout: Duration) -> KmsError {
         };
     }
     match error.kind() {
-        ErrorKind::Connection | ErrorKind::Io => unavailable(reason, Some(Cause::new(error))),
-        _ if unreached => unavailable(reason, Some(Cause::new(error))),
+        ErrorKind::Connection | ErrorKind::Io => CLOUD.unavailable(reason, Some(Cause::new(error))),
+        _ if unreached => CLOUD.unavailable(reason, Some(Cause::new(error))),
         _ => KmsError::Refused {
             provider: NAME,
             reason,
@@ -215,16 +203,8 @@ fn of_authority(error: &AzureError) -> Option<KmsError> {
         }),
         408 | 500..=599 => {
             let reason = format!("what gives out its tokens answers with status {status}");
-            Some(unavailable(reason, None))
+            Some(CLOUD.unavailable(reason, None))
         }
         _ => None,
-    }
-}
-
-fn unavailable(reason: String, source: Option<Cause>) -> KmsError {
-    KmsError::Unavailable {
-        provider: NAME,
-        reason,
-        source,
     }
 }

@@ -6,19 +6,23 @@
 //! authenticated data.
 //!
 //! - `name` knows how keys are named;
+//! - `form` knows what stands in a ciphertext;
 //! - `session` finds the credentials, once, at the first request;
 //! - `fault` says what an error means.
 //!
 //! # Keys and versions
 //!
 //! A key is named by its name or its identifier; behind it may stand the version that encrypts, else the
-//! newest one does. The service does not find the version of a ciphertext, so that each names its own.
+//! newest one does. The service does not find the version of a ciphertext, so that each names its own; for
+//! one that was made elsewhere and names none, the newest few are tried.
 
 mod fault;
+mod form;
 mod name;
 mod session;
 
-use self::fault::{Fault, bad};
+use self::fault::{CLOUD, Fault};
+use self::form::{Forms, joined, parted};
 use self::name::{Resource, Vault};
 use self::session::Session;
 use crate::{
@@ -33,6 +37,7 @@ use azure_security_keyvault_keys::models::{
 };
 use futures::TryStreamExt as _;
 use secretum_crypto::{SecretBytes, SecretString, Timestamp};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,8 +55,11 @@ const RSA_BYTES_MAX: usize = 2048 / 8 - 2 * 32 - 2;
 /// The most bytes that go to an AES key.
 const AES_BYTES_MAX: usize = 4096;
 
-const IV_BYTES: usize = 12;
-const TAG_BYTES: usize = 16;
+/// The most versions of a key that are tried for a ciphertext that names none.
+const VERSIONS_TRIED_MAX: usize = 20;
+
+/// The most versions of a key that are looked at for the newest ones among them.
+const VERSIONS_LISTED_MAX: usize = 1000;
 
 /// The most keys of a vault that are looked at.
 const LISTED_MAX: usize = 100_000;
@@ -112,11 +120,26 @@ impl AzureAlgorithm {
         }
     }
 
+    /// What the service itself gave, of the bytes of a ciphertext of [`AzureProvider`]: what other programs
+    /// open. `None` where it is of another algorithm.
+    pub fn bare(self, bytes: &[u8]) -> Option<&[u8]> {
+        bytes.strip_prefix(&[self.mark()])
+    }
+
     fn name(self) -> EncryptionAlgorithm {
         match self {
             Self::RsaOaep256 => EncryptionAlgorithm::RsaOaep256,
             Self::A256Gcm => EncryptionAlgorithm::A256Gcm,
         }
+    }
+}
+
+impl fmt::Display for AzureAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RsaOaep256 => "RSA-OAEP-256",
+            Self::A256Gcm => "A256GCM",
+        })
     }
 }
 
@@ -176,6 +199,103 @@ impl AzureProvider {
         (self.binds_context() && !context.is_empty()).then(|| context.canonical_bytes())
     }
 
+    /// Opens with one version, in each form that the ciphertext may have.
+    async fn open(
+        &self,
+        resource: &Resource,
+        version: &KeyVersion,
+        (forms, aad): (&Forms<'_>, Option<Vec<u8>>),
+    ) -> std::result::Result<SecretBytes, Fault> {
+        let client = self.session.client().await.map_err(Fault::Other)?;
+        let mut refused = Fault::Invalid("it is too short".to_owned());
+        for form in forms.all() {
+            let Some(parameters) = parted(self.algorithm, form, aad.clone()) else {
+                continue;
+            };
+            let request = async {
+                let content = content(parameters)?;
+                let version = version.as_str();
+                model(
+                    client
+                        .decrypt(&resource.name, version, content, None)
+                        .await?,
+                )
+            };
+            match self.session.ask(request).await {
+                Ok(opened) => {
+                    let plaintext = opened.result;
+                    let missing = || Fault::Other(CLOUD.bad("it has no plaintext"));
+                    return plaintext.map(SecretBytes::new).ok_or_else(missing);
+                }
+                Err(fault @ Fault::Invalid(_)) => refused = fault,
+                Err(fault) => return Err(fault),
+            }
+        }
+        Err(refused)
+    }
+
+    /// Opens what names no version: with the newest one, else with those before it.
+    async fn open_with_any(
+        &self,
+        resource: &Resource,
+        (forms, aad): (&Forms<'_>, Option<Vec<u8>>),
+    ) -> Result<SecretBytes> {
+        let found = self.get(resource).await?;
+        let newest = resource.version_in(found.key.and_then(|key| key.kid).as_deref())?;
+        let refused = match self.open(resource, &newest, (forms, aad.clone())).await {
+            Ok(plaintext) => return Ok(plaintext),
+            Err(fault @ (Fault::Invalid(_) | Fault::Disabled)) => fault,
+            Err(fault) => return Err(fault.of_decryption(&resource.asked, &newest)),
+        };
+        let mut others = self.versions(resource).await?;
+        others.retain(|version| *version != newest);
+        for version in others.iter().take(VERSIONS_TRIED_MAX - 1) {
+            match self.open(resource, version, (forms, aad.clone())).await {
+                Ok(plaintext) => return Ok(plaintext),
+                Err(Fault::Invalid(_) | Fault::Disabled | Fault::NotFound) => {}
+                Err(fault) => return Err(fault.of_decryption(&resource.asked, version)),
+            }
+        }
+        if others.len() < VERSIONS_TRIED_MAX {
+            return Err(refused.of_decryption(&resource.asked, &newest));
+        }
+        Err(KmsError::Refused {
+            provider: NAME,
+            reason: format!(
+                "none of the newest {VERSIONS_TRIED_MAX} versions of `{}` opens it; name the version \
+                 that it was made with",
+                resource.asked
+            ),
+        })
+    }
+
+    /// The versions of a key that are in use, the newest first.
+    async fn versions(&self, resource: &Resource) -> Result<Vec<KeyVersion>> {
+        let client = self.session.client().await?;
+        let mut found = client
+            .list_key_properties_versions(&resource.name, None)
+            .map_err(|error| self.session.fault(error).of_key(&resource.asked))?;
+        let mut versions = Vec::new();
+        loop {
+            let next = self.session.ask(found.try_next()).await;
+            let Some(key) = next.map_err(|fault| fault.of_key(&resource.asked))? else {
+                break;
+            };
+            if versions.len() == VERSIONS_LISTED_MAX {
+                return Err(CLOUD.bad(format!(
+                    "it lists more than {VERSIONS_LISTED_MAX} versions of a key"
+                )));
+            }
+            let attributes = key.attributes.unwrap_or_default();
+            if attributes.enabled != Some(false) {
+                let version = resource.version_in(key.kid.as_deref())?;
+                versions.push((attributes.created, version));
+            }
+        }
+        versions.sort_by(|(left, _), (right, _)| right.cmp(left));
+        Ok(versions.into_iter().map(|(_, version)| version).collect())
+    }
+
     async fn get(&self, key: &Resource) -> Result<Key> {
         let client = self.session.client().await?;
         let options = KeyClientGetKeyOptions {
@@ -188,60 +308,18 @@ impl AzureProvider {
     }
 
     /// The version that opens: the one of the ciphertext; where it was made elsewhere, the one that its
-    /// key names, or the newest. Only for that one the key is looked at, which is a right of its own.
-    async fn version_of(&self, key: &Resource, wrapped: &Wrapped) -> Result<KeyVersion> {
+    /// key names. Where neither does, the key is looked at, which is a right of its own.
+    fn version_of(key: &Resource, wrapped: &Wrapped) -> Result<Option<KeyVersion>> {
         let version = wrapped.version.as_str();
         if name::is_version(version) {
-            return Ok(wrapped.version.clone());
+            return Ok(Some(wrapped.version.clone()));
         }
         if !version.is_empty() {
             // It would stand in the path of the request.
             return Err(Fault::NotFound.of_decryption(&key.asked, &wrapped.version));
         }
-        if let Some(pinned) = key.version.as_deref().and_then(KeyVersion::new) {
-            return Ok(pinned);
-        }
-        let found = self.get(key).await?;
-        key.version_in(found.key.and_then(|key| key.kid).as_deref())
+        Ok(key.version.as_deref().and_then(KeyVersion::new))
     }
-}
-
-/// What the service gave, as it is kept: with AES-GCM `iv (12) ‖ tag (16)` stand before it.
-fn joined(algorithm: AzureAlgorithm, made: KeyOperationResult) -> Result<Vec<u8>> {
-    let bytes = made.result.ok_or_else(|| bad("it has no ciphertext"))?;
-    if algorithm == AzureAlgorithm::RsaOaep256 {
-        return Ok(bytes);
-    }
-    let iv = made.iv.filter(|iv| iv.len() == IV_BYTES);
-    let tag = made.authentication_tag;
-    let tag = tag.filter(|tag| tag.len() == TAG_BYTES);
-    let (Some(iv), Some(tag)) = (iv, tag) else {
-        return Err(bad("its nonce or its tag is missing"));
-    };
-    Ok([iv, tag, bytes].concat())
-}
-
-/// The same taken apart; `None` where it is too short.
-fn parted(
-    algorithm: AzureAlgorithm,
-    bytes: &[u8],
-    aad: Option<Vec<u8>>,
-) -> Option<KeyOperationParameters> {
-    let mut parameters = KeyOperationParameters {
-        algorithm: Some(algorithm.name()),
-        additional_authenticated_data: aad,
-        ..KeyOperationParameters::default()
-    };
-    let mut rest = bytes;
-    if algorithm == AzureAlgorithm::A256Gcm {
-        let (iv, behind) = bytes.split_at_checked(IV_BYTES)?;
-        let (tag, behind) = behind.split_at_checked(TAG_BYTES)?;
-        parameters.iv = Some(iv.to_vec());
-        parameters.authentication_tag = Some(tag.to_vec());
-        rest = behind;
-    }
-    parameters.value = Some(rest.to_vec());
-    Some(parameters)
 }
 
 fn content(
@@ -321,38 +399,32 @@ impl Provider for AzureProvider {
 
     async fn unwrap(&self, wrapped: &Wrapped, context: &EncryptionContext) -> Result<SecretBytes> {
         let resource = self.vault.find(&wrapped.key)?;
-        let aad = self.associated_data(context);
-        let parameters = parted(self.algorithm, &wrapped.bytes, aad);
-        let parameters = parameters.ok_or_else(|| KmsError::NotAuthentic {
-            key: resource.asked.clone(),
-        })?;
-        let client = self.session.client().await?;
-        let version = self.version_of(&resource, wrapped).await?;
-        let request = async {
-            let content = content(parameters)?;
-            let version = version.as_str();
-            model(
-                client
-                    .decrypt(&resource.name, version, content, None)
-                    .await?,
-            )
+        let forms = Forms::of(self.algorithm, &wrapped.bytes);
+        let with = (&forms, self.associated_data(context));
+        let opened = match Self::version_of(&resource, wrapped)? {
+            Some(version) => {
+                let opened = self.open(&resource, &version, with).await;
+                opened.map_err(|fault| fault.of_decryption(&resource.asked, &version))
+            }
+            None => self.open_with_any(&resource, with).await,
         };
-        let opened = self.session.ask(request).await;
-        let opened = opened.map_err(|fault| fault.of_decryption(&resource.asked, &version))?;
-        let plaintext = opened.result.ok_or_else(|| bad("it has no plaintext"))?;
-        Ok(SecretBytes::new(plaintext))
+        match (opened, forms.other()) {
+            (Err(KmsError::NotAuthentic { .. }), Some(other)) => Err(KmsError::Refused {
+                provider: NAME,
+                reason: format!(
+                    "it was made with {other}, and [kms.azure] says {}; write algorithm = \"{other}\" \
+                     to open it",
+                    self.algorithm
+                ),
+            }),
+            (opened, _) => opened,
+        }
     }
 
     async fn rotate(&self, key: &KeyId) -> Result<KeyInfo> {
         let resource = self.vault.find(key)?;
         if resource.version.is_some() {
-            // It would go on to encrypt under that version, and be rotated again and again.
-            return Err(KmsError::Refused {
-                provider: NAME,
-                reason: format!(
-                    "`{key}` names a version, and a rotation makes another one; leave the version out"
-                ),
-            });
+            return Err(CLOUD.pinned(key));
         }
         let client = self.session.client().await?;
         let request = async { client.rotate_key(&resource.name, None).await?.into_model() };
@@ -380,7 +452,7 @@ impl Provider for AzureProvider {
                 break;
             };
             if keys.len() == LISTED_MAX {
-                return Err(bad(format!("it lists more than {LISTED_MAX} keys")));
+                return Err(CLOUD.bad(format!("it lists more than {LISTED_MAX} keys")));
             }
             keys.extend(key.kid.as_deref().and_then(name::name_in));
         }

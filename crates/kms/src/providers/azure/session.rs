@@ -1,12 +1,17 @@
 //! [`Session`]: a client with its credentials, and the way to the service.
 
-use super::fault::{Fault, fault, timed_out};
+use super::fault::{CLOUD, Fault, fault};
 use super::{AzureCredentials, AzureSettings, NAME, TIMEOUT};
 use crate::providers::files;
 use crate::{KmsError, Result};
+use async_trait::async_trait;
+use azure_core::Error as AzureError;
 use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
 use azure_core::credentials::{Secret, TokenCredential};
-use azure_core::http::{ClientOptions, RetryOptions, Transport};
+use azure_core::error::ErrorKind;
+use azure_core::http::{
+    AsyncRawResponse, ClientOptions, HttpClient, Request, RetryOptions, StatusCode, Transport,
+};
 use azure_identity::{
     ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
     DeveloperToolsCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
@@ -61,7 +66,7 @@ impl Session {
         let timeout = self.timeout();
         match tokio::time::timeout(timeout, request).await {
             Ok(answer) => answer.map_err(|error| self.fault(error)),
-            Err(_) => Err(Fault::Other(timed_out(timeout))),
+            Err(_) => Err(Fault::Other(CLOUD.timed_out(timeout))),
         }
     }
 
@@ -112,7 +117,7 @@ impl Session {
         })
     }
 
-    fn credentials(&self) -> Result<Arc<dyn TokenCredential>> {
+    pub(super) fn credentials(&self) -> Result<Arc<dyn TokenCredential>> {
         let client_options = self.options()?;
         let made: azure_core::Result<Arc<dyn TokenCredential>> = match &self.settings.credentials {
             AzureCredentials::Secret {
@@ -141,8 +146,7 @@ impl Session {
             AzureCredentials::ManagedIdentity { client_id } => {
                 let options = ManagedIdentityCredentialOptions {
                     user_assigned_id: client_id.clone().map(UserAssignedId::ClientId),
-                    // The machine answers without TLS, and is asked by the library's own client.
-                    ..ManagedIdentityCredentialOptions::default()
+                    client_options: machine()?,
                 };
                 ManagedIdentityCredential::new(Some(options)).map(|made| made as _)
             }
@@ -158,6 +162,46 @@ impl Session {
                      AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET and \
                      AZURE_FEDERATED_TOKEN_FILE",
         })
+    }
+}
+
+/// How the machine is asked: without TLS, which it does not have, and once.
+fn machine() -> Result<ClientOptions> {
+    let builder = Client::builder().redirect(Policy::none()).no_proxy();
+    let client = builder.build().map_err(|_| KmsError::Refused {
+        provider: NAME,
+        reason: "a client of the machine's identity cannot be made".to_owned(),
+    })?;
+    Ok(ClientOptions {
+        retry: RetryOptions::none(),
+        transport: Some(Transport::new(Arc::new(Once(client)))),
+        ..ClientOptions::default()
+    })
+}
+
+/// A client whose failures the library does not try again, whatever its credentials set for themselves: what
+/// is tried again, and how often, is left to the wrappers.
+#[derive(Debug)]
+struct Once(Client);
+
+#[async_trait]
+impl HttpClient for Once {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        let answer = self.0.execute_request(request).await;
+        let answer = answer.map_err(|error| {
+            AzureError::with_error(ErrorKind::Other, error, "the machine does not answer")
+        })?;
+        let status = answer.status();
+        if status.is_success() || status == StatusCode::BadRequest {
+            return Ok(answer);
+        }
+        let answer = answer.try_into_raw_response().await?;
+        let kind = ErrorKind::HttpResponse {
+            status,
+            error_code: None,
+            raw_response: Some(Box::new(answer)),
+        };
+        Err(AzureError::with_message(kind, "the machine refused"))
     }
 }
 

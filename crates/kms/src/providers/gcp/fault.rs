@@ -1,12 +1,20 @@
 //! [`Fault`]: what an error of the service, or of the way to it, means.
 
+use super::super::cloud::Cloud;
 use super::NAME;
+use super::name::Resource;
 use crate::error::{causes, shown};
 use crate::tls::{rustls_fault, tls_error};
-use crate::{Cause, KeyId, KmsError};
+use crate::{Cause, KeyId, KeyVersion, KmsError};
 use google_cloud_gax::error::rpc::{Code, Status};
 use google_cloud_gax::error::{CredentialsError, Error as GcpError};
 use std::time::Duration;
+
+/// How errors name it.
+pub(super) const CLOUD: Cloud = Cloud {
+    provider: NAME,
+    name: "Google Cloud",
+};
 
 /// An error, whose key and operation only the caller knows.
 #[derive(Debug)]
@@ -33,6 +41,19 @@ impl Fault {
         }
     }
 
+    /// The error of a look at a version, the one that a caller pinned or one that was made just now.
+    pub(super) fn of_version(self, resource: &Resource) -> KmsError {
+        let pinned = resource.version.as_deref().and_then(KeyVersion::new);
+        match (self, pinned) {
+            (Self::NotFound, Some(version)) => KmsError::KeyVersionNotFound {
+                provider: NAME,
+                key: resource.asked.clone(),
+                version,
+            },
+            (fault, _) => fault.of_key(&resource.asked),
+        }
+    }
+
     /// The error of a decryption with this key, whose name was seen to be one.
     pub(super) fn of_decryption(self, key: &KeyId) -> KmsError {
         match self {
@@ -54,29 +75,14 @@ impl Fault {
                 provider: NAME,
                 reason,
             },
-            Self::Disabled => bad("it speaks of a key, and none was named"),
+            Self::Disabled => CLOUD.bad("it speaks of a key, and none was named"),
         }
-    }
-}
-
-/// The error of an answer that makes no sense.
-pub(super) fn bad(reason: impl Into<String>) -> KmsError {
-    KmsError::BadAnswer {
-        provider: NAME,
-        reason: reason.into(),
-    }
-}
-
-pub(super) fn timed_out(after: Duration) -> KmsError {
-    KmsError::Timeout {
-        provider: NAME,
-        after,
     }
 }
 
 /// The error of what is not as it was sent.
 pub(super) fn damaged() -> KmsError {
-    unavailable(
+    CLOUD.unavailable(
         "what it sent or got was damaged on the way".to_owned(),
         None,
     )
@@ -91,9 +97,9 @@ pub(super) fn fault(error: GcpError, timeout: Duration) -> Fault {
         return of_service(status, retry_after);
     }
     Fault::Other(match error.http_status_code() {
-        Some(status @ 300..) => without_code(status, retry_after),
-        _ if error.is_timeout() => timed_out(timeout),
-        _ if error.is_deserialization() => bad("it is none of Cloud KMS"),
+        Some(status @ 300..) => CLOUD.without_code(status, retry_after),
+        _ if error.is_timeout() => CLOUD.timed_out(timeout),
+        _ if error.is_deserialization() => CLOUD.bad("it is none of Cloud KMS"),
         _ => of_way(error),
     })
 }
@@ -118,22 +124,9 @@ fn of_service(status: &Status, retry_after: Option<Duration>) -> Fault {
         | Code::DeadlineExceeded
         | Code::Internal
         | Code::Unavailable
-        | Code::Unknown => unavailable(reason, None),
+        | Code::Unknown => CLOUD.unavailable(reason, None),
         _ => KmsError::Refused { provider, reason },
     })
-}
-
-/// What answers without a code is a proxy on the way, or something else altogether.
-fn without_code(status: u16, retry_after: Option<Duration>) -> KmsError {
-    let reason = format!("status {status} without a code of Google Cloud");
-    match status {
-        429 => KmsError::Throttled {
-            provider: NAME,
-            retry_after,
-        },
-        500..=599 => unavailable(reason, None),
-        _ => bad(reason),
-    }
 }
 
 /// What went wrong before an answer: credentials, TLS, the network.
@@ -146,7 +139,7 @@ fn of_way(error: GcpError) -> KmsError {
     let credentials = causes(&error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
     match credentials.map(CredentialsError::is_transient) {
         // Where there are none, the machine is asked for them.
-        Some(true) => unavailable(
+        Some(true) => CLOUD.unavailable(
             format!(
                 "who gives out credentials did not ({reason}); outside of Google's cloud set \
                  GOOGLE_APPLICATION_CREDENTIALS, or write credentials_path in [kms.gcp]"
@@ -157,14 +150,6 @@ fn of_way(error: GcpError) -> KmsError {
             provider: NAME,
             reason,
         },
-        None => unavailable(reason, Some(Cause::new(error))),
-    }
-}
-
-fn unavailable(reason: String, source: Option<Cause>) -> KmsError {
-    KmsError::Unavailable {
-        provider: NAME,
-        reason,
-        source,
+        None => CLOUD.unavailable(reason, Some(Cause::new(error))),
     }
 }

@@ -23,7 +23,7 @@ mod session;
 
 pub use self::name::KeyRing;
 
-use self::fault::{Fault, bad, damaged};
+use self::fault::{CLOUD, Fault, damaged};
 use self::name::Resource;
 use self::session::Session;
 use crate::{
@@ -33,8 +33,9 @@ use crate::{
 use async_trait::async_trait;
 use google_cloud_kms_v1::model::crypto_key::CryptoKeyPurpose;
 use google_cloud_kms_v1::model::crypto_key_version::CryptoKeyVersionState;
-use google_cloud_kms_v1::model::{CryptoKey, CryptoKeyVersion};
+use google_cloud_kms_v1::model::{CryptoKey, CryptoKeyVersion, DecryptResponse};
 use secretum_crypto::{SecretBytes, Timestamp};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +60,9 @@ const LISTED_PAGES_MAX: usize = 100;
 /// How long a new version is waited for. In an HSM it is made behind the service's answer.
 const ROTATION_WAIT: Duration = Duration::from_secs(8);
 
+/// How often a ciphertext is sent that does not open.
+const DECRYPTION_TRIES: usize = 2;
+
 /// The shortest time between two looks at it.
 const LOOK_EVERY_MIN: Duration = Duration::from_millis(200);
 
@@ -77,6 +81,19 @@ pub struct GcpSettings {
 }
 
 impl GcpSettings {
+    /// Whether tokens, and plaintexts with them, would go over a network as they are: an address without
+    /// TLS is for an emulator on this machine, or for one that is asked as nobody.
+    pub(crate) fn are_in_the_clear(&self) -> bool {
+        let Some(endpoint) = &self.endpoint else {
+            return false;
+        };
+        let is_secure = endpoint.starts_with("https://");
+        let authority = endpoint.strip_prefix("http://");
+        let authority = authority.and_then(|rest| rest.split(['/', '?', '#']).next());
+        let is_local = authority.is_some_and(is_loopback);
+        !is_secure && !is_local && self.credentials != GcpCredentials::Anonymous
+    }
+
     /// The keys of this ring, at the public address, with the credentials that are found.
     pub fn new(ring: KeyRing) -> Self {
         Self {
@@ -86,6 +103,20 @@ impl GcpSettings {
             timeout: None,
         }
     }
+}
+
+/// Whether a host, with its port or without, is this machine.
+fn is_loopback(authority: &str) -> bool {
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (authority, "0"),
+    };
+    let address = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let address = address.unwrap_or(host).parse::<IpAddr>();
+    let is_local = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    is_local && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// As whom the service is asked.
@@ -122,6 +153,98 @@ impl GcpProvider {
         self.session.settings.ring.find(key)
     }
 
+    /// The newest version above the primary one that encrypts, or will: of a rotation that was cut off.
+    async fn begun(
+        &self,
+        resource: &Resource,
+        key: &CryptoKey,
+    ) -> Result<Option<CryptoKeyVersion>> {
+        let number = |name: &str| {
+            let version = resource.version_in(name)?;
+            version.as_str().parse::<u64>().ok()
+        };
+        let primary = key
+            .primary
+            .as_ref()
+            .and_then(|primary| number(&primary.name));
+        let client = self.session.client().await?;
+        let mut newest: Option<(u64, CryptoKeyVersion)> = None;
+        let mut token = String::new();
+        for _ in 0..LISTED_PAGES_MAX {
+            let request = client
+                .list_crypto_key_versions()
+                .set_parent(&resource.key)
+                .set_page_size(LISTED_PAGE)
+                .set_page_token(token);
+            let page = match self.session.ask(request.send()).await {
+                Ok(page) => page,
+                // Who may make versions need not be allowed to list them.
+                Err(Fault::Other(KmsError::AccessDenied { .. })) => return Ok(None),
+                Err(fault) => return Err(fault.of_key(&resource.asked)),
+            };
+            for version in page.crypto_key_versions {
+                let serves = version.state == CryptoKeyVersionState::Enabled
+                    || version.state == CryptoKeyVersionState::PendingGeneration;
+                let Some(number) = number(&version.name).filter(|_| serves) else {
+                    continue;
+                };
+                let above = newest.as_ref().map(|(number, _)| *number).max(primary);
+                if Some(number) > above {
+                    newest = Some((number, version));
+                }
+            }
+            token = page.next_page_token;
+            if token.is_empty() {
+                return Ok(newest.map(|(_, version)| version));
+            }
+        }
+        Err(CLOUD.bad(format!("it lists more than {LISTED_PAGES_MAX} pages")))
+    }
+
+    async fn make(&self, resource: &Resource) -> Result<CryptoKeyVersion> {
+        let client = self.session.client().await?;
+        let request = client
+            .create_crypto_key_version()
+            .set_parent(&resource.key)
+            .set_crypto_key_version(CryptoKeyVersion::new());
+        let made = self.session.ask(request.send()).await;
+        made.map_err(|fault| fault.of_key(&resource.asked))
+    }
+
+    async fn version(&self, resource: &Resource, name: String) -> Result<CryptoKeyVersion> {
+        let client = self.session.client().await?;
+        let request = client.get_crypto_key_version().set_name(name);
+        let found = self.session.ask(request.send()).await;
+        found.map_err(|fault| fault.of_version(resource))
+    }
+
+    /// Opens a ciphertext; of one that does not open, the service's words are those of one that was
+    /// damaged on its way there.
+    async fn open(
+        &self,
+        resource: &Resource,
+        wrapped: &Wrapped,
+        aad: Vec<u8>,
+    ) -> std::result::Result<DecryptResponse, Fault> {
+        let client = self.session.client().await.map_err(Fault::Other)?;
+        let mut tries = 1..=DECRYPTION_TRIES;
+        loop {
+            let request = client
+                .decrypt()
+                .set_name(&resource.key)
+                .set_ciphertext_crc32c(checksum::of(&wrapped.bytes))
+                .set_ciphertext(wrapped.bytes.clone())
+                .set_additional_authenticated_data_crc32c(checksum::of(&aad))
+                .set_additional_authenticated_data(aad.clone());
+            let opened = self.session.ask(request.send()).await;
+            let last = tries.next() == Some(DECRYPTION_TRIES);
+            match opened {
+                Err(Fault::Invalid(_)) if !last => {}
+                opened => return opened,
+            }
+        }
+    }
+
     async fn key(&self, key: &Resource) -> Result<CryptoKey> {
         let client = self.session.client().await?;
         let request = client.get_crypto_key().set_name(&key.key).send();
@@ -141,7 +264,6 @@ impl GcpProvider {
 
     /// Waits until a version encrypts.
     async fn wait_for(&self, key: &Resource, mut version: CryptoKeyVersion) -> Result<()> {
-        let client = self.session.client().await?;
         let deadline = Instant::now() + self.rotation_wait;
         let mut pause = LOOK_EVERY_MIN;
         while version.state == CryptoKeyVersionState::PendingGeneration {
@@ -158,9 +280,7 @@ impl GcpProvider {
             }
             sleep(pause).await;
             pause *= 2;
-            let request = client.get_crypto_key_version().set_name(&version.name);
-            let found = self.session.ask(request.send()).await;
-            version = found.map_err(|fault| fault.of_key(&key.asked))?;
+            version = self.version(key, version.name).await?;
         }
         if version.state == CryptoKeyVersionState::Enabled {
             return Ok(());
@@ -177,9 +297,9 @@ fn associated_data(context: &EncryptionContext) -> Vec<u8> {
     context.canonical_bytes()
 }
 
-fn info(resource: &Resource, key: CryptoKey) -> Result<KeyInfo> {
+fn info(resource: &Resource, encrypting: Option<CryptoKeyVersion>) -> Result<KeyInfo> {
     let asked = resource.asked.clone();
-    let Some(primary) = key.primary else {
+    let Some(encrypting) = encrypting else {
         return Ok(KeyInfo {
             key: asked,
             version: KeyVersion::default(),
@@ -187,12 +307,12 @@ fn info(resource: &Resource, key: CryptoKey) -> Result<KeyInfo> {
             rotated_at: None,
         });
     };
-    let version = resource.version_in(&primary.name);
-    let made = primary.create_time.map(|time| time.seconds());
+    let version = resource.version_in(&encrypting.name);
+    let made = encrypting.create_time.map(|time| time.seconds());
     Ok(KeyInfo {
         key: asked,
-        version: version.ok_or_else(|| bad("its primary version has no number"))?,
-        enabled: primary.state == CryptoKeyVersionState::Enabled,
+        version: version.ok_or_else(|| CLOUD.bad("its version has no number"))?,
+        enabled: encrypting.state == CryptoKeyVersionState::Enabled,
         rotated_at: made.map(Timestamp::from_unix_seconds),
     })
 }
@@ -237,7 +357,7 @@ impl Provider for GcpProvider {
         checksum::check(&made.ciphertext, made.ciphertext_crc32c)?;
         let version = resource.version_in(&made.name);
         Ok(Wrapped {
-            version: version.ok_or_else(|| bad("it names no version of the key"))?,
+            version: version.ok_or_else(|| CLOUD.bad("it names no version of the key"))?,
             key: resource.asked,
             bytes: made.ciphertext.to_vec(),
         })
@@ -245,51 +365,47 @@ impl Provider for GcpProvider {
 
     async fn unwrap(&self, wrapped: &Wrapped, context: &EncryptionContext) -> Result<SecretBytes> {
         let resource = self.find(&wrapped.key)?;
-        let client = self.session.client().await?;
-        let aad = associated_data(context);
-        let request = client
-            .decrypt()
-            .set_name(&resource.key)
-            .set_ciphertext_crc32c(checksum::of(&wrapped.bytes))
-            .set_ciphertext(wrapped.bytes.clone())
-            .set_additional_authenticated_data_crc32c(checksum::of(&aad))
-            .set_additional_authenticated_data(aad);
-        let opened = self.session.ask(request.send()).await;
+        let opened = self.open(&resource, wrapped, associated_data(context));
+        let opened = opened.await;
         let opened = opened.map_err(|fault| fault.of_decryption(&resource.asked))?;
         let plaintext = SecretBytes::new(opened.plaintext.to_vec());
         checksum::check(plaintext.expose(), opened.plaintext_crc32c)?;
         Ok(plaintext)
     }
 
-    /// Adds a version and makes it the primary one.
+    /// Adds a version, or takes up one that is newer than the primary one, and makes it that.
     async fn rotate(&self, key: &KeyId) -> Result<KeyInfo> {
         let resource = self.find(key)?;
+        if resource.version.is_some() {
+            return Err(CLOUD.pinned(key));
+        }
         // A version of a key for signatures would be made, too.
-        self.key(&resource).await?;
+        let found = self.key(&resource).await?;
+        let made = match self.begun(&resource, &found).await? {
+            Some(begun) => begun,
+            None => self.make(&resource).await?,
+        };
         let client = self.session.client().await?;
-        let request = client
-            .create_crypto_key_version()
-            .set_parent(&resource.key)
-            .set_crypto_key_version(CryptoKeyVersion::new());
-        let made = self.session.ask(request.send()).await;
-        let made = made.map_err(|fault| fault.of_key(&resource.asked))?;
         let version = resource.version_in(&made.name);
-        let version = version.ok_or_else(|| bad("its new version has no number"))?;
+        let version = version.ok_or_else(|| CLOUD.bad("its new version has no number"))?;
         self.wait_for(&resource, made).await?;
         let request = client
             .update_crypto_key_primary_version()
             .set_name(&resource.key)
             .set_crypto_key_version_id(version.as_str());
         let changed = self.session.ask(request.send()).await;
-        info(
-            &resource,
-            changed.map_err(|fault| fault.of_key(&resource.asked))?,
-        )
+        let changed = changed.map_err(|fault| fault.of_key(&resource.asked))?;
+        info(&resource, changed.primary)
     }
 
     async fn describe(&self, key: &KeyId) -> Result<KeyInfo> {
         let resource = self.find(key)?;
-        info(&resource, self.key(&resource).await?)
+        let found = self.key(&resource).await?;
+        let encrypting = match resource.version {
+            Some(_) => Some(self.version(&resource, resource.encrypting()).await?),
+            None => found.primary,
+        };
+        info(&resource, encrypting)
     }
 
     async fn list(&self, after: Option<&KeyId>, limit: usize) -> Result<KeyPage> {
@@ -315,7 +431,7 @@ impl Provider for GcpProvider {
                 return Ok(KeyPage::of_sorted(keys.iter(), after, limit));
             }
         }
-        Err(bad(format!("it lists more than {LISTED_PAGES_MAX} pages")))
+        Err(CLOUD.bad(format!("it lists more than {LISTED_PAGES_MAX} pages")))
     }
 
     async fn health(&self) -> Result<Health> {

@@ -1,6 +1,6 @@
 //! [`Session`]: a client with its credentials.
 
-use super::fault::{Fault, fault, timed_out};
+use super::fault::{CLOUD, Fault, fault};
 use super::{GcpCredentials, GcpSettings, NAME, TIMEOUT};
 use crate::providers::files;
 use crate::{KmsError, Result};
@@ -17,6 +17,11 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 use tokio::sync::OnceCell;
+
+/// What is said of an address without TLS.
+pub(crate) const CLEAR: &str = "its address has no TLS, and tokens would go over the network in the \
+                                clear; write endpoint = \"https://…\", or anonymous = true for an \
+                                emulator";
 
 /// A client that is made at the first request, for its credentials want a runtime.
 pub(super) struct Session {
@@ -56,11 +61,17 @@ impl Session {
         let timeout = self.timeout();
         match tokio::time::timeout(timeout, request).await {
             Ok(answer) => answer.map_err(|error| fault(error, timeout)),
-            Err(_) => Err(Fault::Other(timed_out(timeout))),
+            Err(_) => Err(Fault::Other(CLOUD.timed_out(timeout))),
         }
     }
 
     async fn connect(&self) -> Result<KeyManagementService> {
+        if self.settings.are_in_the_clear() {
+            return Err(KmsError::Refused {
+                provider: NAME,
+                reason: CLEAR.to_owned(),
+            });
+        }
         // What is sent holds plaintexts, and goes nowhere else.
         let mut builder = with_follow_redirects(KeyManagementService::builder(), false)
             .with_retry_policy(NeverRetry)
@@ -78,7 +89,7 @@ impl Session {
         // The machine itself may be asked in which cloud it is.
         let timeout = self.timeout();
         let built = tokio::time::timeout(timeout, builder.build()).await;
-        let built = built.map_err(|_| timed_out(timeout))?;
+        let built = built.map_err(|_| CLOUD.timed_out(timeout))?;
         built.map_err(|error| unusable(&error))
     }
 }

@@ -47,10 +47,7 @@ impl Drop for Bao {
 impl Bao {
     /// `None` where no binary is named.
     async fn start() -> Option<Self> {
-        let Some(binary) = std::env::var_os("SECRETUM_BAO") else {
-            eprintln!("SECRETUM_BAO names no `bao` binary: left out; ./test rust sets it");
-            return None;
-        };
+        let binary = crate::test_peers::peer("SECRETUM_BAO")?;
         let port = TcpListener::bind("127.0.0.1:0").unwrap();
         let listen = port.local_addr().unwrap().to_string();
         drop(port);

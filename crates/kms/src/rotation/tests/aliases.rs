@@ -1,7 +1,7 @@
 //! A key that is asked for by an alias.
 
 use super::*;
-use crate::{Health, KeyInfo, KeyPage, Provider, SecretBytes, Traits, Wrapped};
+use crate::{Health, KeyInfo, KeyPage, SecretBytes, Traits, Wrapped};
 
 const KEYS: &str = "one:1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n\
                     two:1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDI=\n";
@@ -62,33 +62,15 @@ impl Provider for Aliased {
     }
 }
 
-/// A store with three data keys that were wrapped by the alias.
+/// Data keys that were wrapped by the alias.
 async fn scene() -> (TempDir, Arc<Aliased>, Arc<Store>) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("keys");
-    std::fs::write(&path, KEYS).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(&path, mode).unwrap();
+    let (folder, path) = key_file(KEYS);
     let provider = Arc::new(Aliased {
         keys: EnvKeyProvider::from_file(&path, Arc::new(SystemRng)).unwrap(),
         stands_for: Mutex::new(id("one")),
     });
-    let store = Arc::new(Store::default());
-    let kms = ProviderKms::new(Arc::clone(&provider) as _);
-    for number in 0..3 {
-        let context = context(&format!("row={number}"));
-        let spec = DataKeySpec::AES_256;
-        let made = kms.generate_data_key(&id("alias/k"), spec, &context).await;
-        let entry = (made.unwrap().wrapped, context);
-        store.rows.lock().insert(number.to_string(), entry);
-    }
+    let store = Store::of(&provider, &id("alias/k")).await;
     (folder, provider, store)
-}
-
-fn manager(provider: &Arc<Aliased>, store: &Arc<Store>) -> KeyRotationManager {
-    let kms = ProviderKms::new(Arc::clone(provider) as _);
-    let clock = Arc::new(TestClock::default());
-    KeyRotationManager::new(Arc::new(kms), Arc::clone(store) as _, clock).with_batch(2)
 }
 
 fn keys_and_versions(store: &Store) -> Vec<(String, String)> {
@@ -125,11 +107,7 @@ async fn a_rotation_that_stopped_goes_on_with_the_key_that_the_alias_stood_for()
     let stopped = manager(&provider, &store).rotate(&alias, &|_| ()).await;
     assert!(stopped.is_err());
     store.fuse.off();
-    let versions = |store: &Store| {
-        let rows = keys_and_versions(store).into_iter();
-        rows.map(|(_, version)| version).collect::<Vec<_>>()
-    };
-    assert_eq!(versions(&store), ["2", "1", "1"]);
+    assert_eq!(store.versions(), ["2", "1", "1"]);
     *provider.stands_for.lock() = id("two");
     let done = manager(&provider, &store).rotate(&alias, &|_| ()).await;
     assert_eq!(done.unwrap().failed, 0);

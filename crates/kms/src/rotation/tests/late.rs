@@ -1,7 +1,7 @@
 //! A service that encrypts under the old version for a while behind a rotation, as Cloud KMS may.
 
 use super::*;
-use crate::{Health, KeyInfo, KeyPage, Provider, SecretBytes, Traits, Wrapped};
+use crate::{Health, KeyInfo, KeyPage, SecretBytes, Traits, Wrapped};
 use secretum_crypto::SecretString;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -61,41 +61,17 @@ impl Provider for Late {
     }
 }
 
-/// Three data keys, all wrapped while nothing is late yet.
+/// Data keys that were all wrapped while nothing was late.
 async fn scene() -> (TempDir, Arc<Late>, Arc<Store>) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("keys");
-    std::fs::write(&path, KEY).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(&path, mode).unwrap();
+    let (folder, path) = key_file(KEY);
     let text = SecretString::new(KEY.to_owned());
     let provider = Arc::new(Late {
         now: EnvKeyProvider::from_file(&path, Arc::new(SystemRng)).unwrap(),
         before: EnvKeyProvider::from_text(&text, Arc::new(SystemRng)).unwrap(),
         late: AtomicU32::new(0),
     });
-    let store = Arc::new(Store::default());
-    let kms = ProviderKms::new(Arc::clone(&provider) as _);
-    for number in 0..3 {
-        let context = context(&format!("row={number}"));
-        let spec = DataKeySpec::AES_256;
-        let made = kms.generate_data_key(&id("k"), spec, &context).await;
-        let entry = (made.unwrap().wrapped, context);
-        store.rows.lock().insert(number.to_string(), entry);
-    }
+    let store = Store::of(&provider, &id("k")).await;
     (folder, provider, store)
-}
-
-fn manager(provider: &Arc<Late>, store: &Arc<Store>) -> KeyRotationManager {
-    let kms = ProviderKms::new(Arc::clone(provider) as _);
-    let clock = Arc::new(TestClock::default());
-    KeyRotationManager::new(Arc::new(kms), Arc::clone(store) as _, clock).with_batch(2)
-}
-
-fn versions(store: &Store) -> Vec<String> {
-    let rows = store.rows.lock();
-    let version = |wrapped: &Ciphertext| wrapped.key_version().as_str().to_owned();
-    rows.values().map(|(wrapped, _)| version(wrapped)).collect()
 }
 
 #[tokio::test]
@@ -108,13 +84,13 @@ async fn what_is_wrapped_under_the_old_version_again_is_left_and_visited_once_mo
         panic!("it ended with {stopped:?}");
     };
     assert_eq!((version.as_str(), left), ("2", 2));
-    assert_eq!(versions(&store), ["1", "1", "2"]);
+    assert_eq!(store.versions(), ["1", "1", "2"]);
     assert_eq!(store.rows.lock()["0"].0, before);
     // It goes on, without a second rotation.
     let done = manager(&provider, &store).rotate(&id("k"), &|_| ()).await;
     let done = done.unwrap();
     assert_eq!((done.version.as_str(), done.rewrapped), ("2", 3));
-    assert_eq!(versions(&store), vec!["2"; 3]);
+    assert_eq!(store.versions(), vec!["2"; 3]);
 }
 
 #[tokio::test]
@@ -128,5 +104,5 @@ async fn a_rotation_by_somebody_else_meanwhile_holds_up_nothing() {
     provider.rotate(&id("k")).await.unwrap();
     let done = manager(&provider, &store).rotate(&id("k"), &|_| ()).await;
     assert_eq!(done.unwrap().failed, 0);
-    assert_eq!(versions(&store), ["2", "3", "3"]);
+    assert_eq!(store.versions(), ["2", "3", "3"]);
 }

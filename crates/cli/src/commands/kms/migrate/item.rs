@@ -91,6 +91,7 @@ impl Fault {
         match error {
             KmsError::KeyNotFound { .. }
             | KmsError::KeyDisabled { .. }
+            | KmsError::OtherRegion { .. }
             | KmsError::AccessDenied { .. } => Self::Everywhere(error.into()),
             error => Self::of(error),
         }

@@ -26,10 +26,7 @@ impl Drop for Moto {
 
 impl Moto {
     async fn start() -> Option<Self> {
-        let Some(binary) = std::env::var_os("SECRETUM_MOTO") else {
-            eprintln!("SECRETUM_MOTO names no `moto_server`: left out; ./test rust sets it");
-            return None;
-        };
+        let binary = crate::test_peers::peer("SECRETUM_MOTO")?;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
@@ -41,7 +38,7 @@ impl Moto {
             .unwrap();
         let mut moto = Self {
             process,
-            binary: binary.into(),
+            binary,
             url: format!("http://127.0.0.1:{port}"),
             keys: Vec::new(),
         };

@@ -112,6 +112,8 @@ async fn a_vault_conforms() {
     conformance::run(&cloud).await.unwrap();
     microsofts_client_opens_what_is_made_here_and_back(&cloud).await;
     identifiers_and_versions_are_taken(&cloud).await;
+    what_another_algorithm_made_is_told(&cloud, "A256GCM").await;
+    a_ciphertext_without_a_version_opens_after_rotations(&cloud).await;
     versions_that_are_not_there_are_told(&cloud).await;
     a_key_out_of_use_is_told(&cloud).await;
     credentials_that_are_refused_are_told(&cloud).await;
@@ -130,7 +132,7 @@ async fn a_managed_hsm_conforms() {
     let ours = kms.encrypt(&id("one"), b"ours", &bound).await.unwrap();
     let (blob, version) = (STANDARD.encode(&ours.wrapped().bytes), ours.key_version());
     let opened = cloud.client(&format!(
-        "blob = base64.b64decode('{blob}')\n\
+        "blob = base64.b64decode('{blob}')[1:]\n\
          show(crypto('one/{version}').decrypt(Algorithm.a256_gcm, blob[28:], iv=blob[:12],\n\
          authentication_tag=blob[12:28],\n\
          additional_authenticated_data=base64.b64decode('{aad}')).plaintext)"
@@ -148,6 +150,82 @@ async fn a_managed_hsm_conforms() {
     let theirs = Ciphertext::native(NAME, wrapped).unwrap();
     let opened = kms.decrypt(&theirs, &bound).await.unwrap();
     assert_eq!(opened.expose(), b"theirs");
+    what_another_algorithm_made_is_told(&cloud, "RSA-OAEP-256").await;
+}
+
+/// What was made under the other algorithm would open without its context.
+async fn what_another_algorithm_made_is_told(cloud: &Cloud, other: &str) {
+    let made = cloud
+        .provider()
+        .wrap(&id("one"), &[7; 32], &context(""))
+        .await;
+    let made = made.unwrap();
+    let settings = AzureSettings {
+        algorithm: match cloud.algorithm {
+            AzureAlgorithm::RsaOaep256 => AzureAlgorithm::A256Gcm,
+            AzureAlgorithm::A256Gcm => AzureAlgorithm::RsaOaep256,
+        },
+        ..cloud.settings()
+    };
+    let refused = AzureProvider::new(settings)
+        .unwrap(&made, &context(""))
+        .await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.kind(), "refused", "{refused}");
+    let wanted = format!(
+        "made with {}, and [kms.azure] says {other}",
+        cloud.algorithm
+    );
+    assert!(refused.to_string().contains(&wanted), "{refused}");
+    // What was made before algorithms were named is opened as it is configured.
+    let before = Wrapped {
+        bytes: made.bytes[1..].to_vec(),
+        ..made
+    };
+    let opened = cloud
+        .provider()
+        .unwrap(&before, &context(""))
+        .await
+        .unwrap();
+    assert_eq!(opened.expose(), [7; 32]);
+}
+
+/// Programs that write no version down have the newest few of them tried.
+async fn a_ciphertext_without_a_version_opens_after_rotations(cloud: &Cloud) {
+    cloud.client("keys.create_rsa_key('turns')");
+    let (provider, key, none) = (cloud.provider(), id("turns"), context(""));
+    let made = provider.wrap(&key, b"x", &none).await.unwrap();
+    let made = Wrapped {
+        version: KeyVersion::default(),
+        ..made
+    };
+    for _ in 1..VERSIONS_TRIED_MAX {
+        provider.rotate(&key).await.unwrap();
+    }
+    let opened = provider.unwrap(&made, &none).await.unwrap();
+    assert_eq!(opened.expose(), b"x");
+    let changed = Wrapped {
+        bytes: [&made.bytes[..256], &[made.bytes[256] ^ 1]].concat(),
+        ..made.clone()
+    };
+    let refused = provider.unwrap(&changed, &none).await.unwrap_err();
+    assert_eq!(refused.kind(), "not_authentic", "{refused}");
+    // One more, and it is not among them; nor is one that is out of use.
+    let newest = provider.rotate(&key).await.unwrap();
+    let refused = provider.unwrap(&made, &none).await.unwrap_err();
+    assert_eq!(refused.kind(), "refused", "{refused}");
+    assert!(
+        refused
+            .to_string()
+            .contains("newest 20 versions of `turns`"),
+        "{refused}"
+    );
+    cloud.client(&format!(
+        "keys.update_key_properties('turns', '{}', enabled=False)",
+        newest.version
+    ));
+    let found = provider.unwrap(&made, &none).await.unwrap_err();
+    assert_eq!(found.kind(), "refused", "{found}");
 }
 
 async fn microsofts_client_opens_what_is_made_here_and_back(cloud: &Cloud) {
@@ -156,7 +234,7 @@ async fn microsofts_client_opens_what_is_made_here_and_back(cloud: &Cloud) {
     let (blob, version) = (STANDARD.encode(&ours.wrapped().bytes), ours.key_version());
     let opened = cloud.client(&format!(
         "show(crypto('one/{version}').decrypt(Algorithm.rsa_oaep_256,\n\
-         base64.b64decode('{blob}')).plaintext)"
+         base64.b64decode('{blob}')[1:]).plaintext)"
     ));
     assert_eq!(STANDARD.decode(opened).unwrap(), b"ours");
     // Its client encrypts by itself, with the public key of the newest version.
@@ -255,5 +333,9 @@ async fn a_challenge_of_another_domain_is_refused(cloud: &Cloud) {
         ..cloud.settings()
     };
     let refused = AzureProvider::new(settings).health().await.unwrap_err();
-    assert!(!refused.is_transient(), "{refused}");
+    assert_eq!(refused.kind(), "refused", "{refused}");
+    let told = refused.to_string();
+    let wanted =
+        "'https://vault.azure.net/.default' doesn't match the requested domain '127.0.0.1'";
+    assert!(told.contains(wanted), "{told}");
 }

@@ -132,21 +132,63 @@ async fn a_version_that_is_named_is_not_looked_up() {
     // Whoever is asked here is not there.
     let url = crate::test_answers::nobody().replace("http://", "https://");
     let provider = at(url, Duration::from_millis(500));
-    let of = |key: &str, version: &str| {
-        let wrapped = Wrapped {
-            key: id(key),
-            version: KeyVersion::new(version).unwrap(),
-            bytes: vec![1],
-        };
-        let resource = provider.vault.find(&wrapped.key).unwrap();
-        let provider = &provider;
-        async move { provider.version_of(&resource, &wrapped).await }
+    let of = |key: &str, version: &str| Wrapped {
+        key: id(key),
+        version: KeyVersion::new(version).unwrap(),
+        bytes: vec![1],
     };
-    for (key, version, opens) in [("k/0a", "", "0a"), ("k/0a", "0b", "0b"), ("k", "0b", "0b")] {
-        assert_eq!(of(key, version).await.unwrap().as_str(), opens);
+    for (key, version, opens) in [
+        ("k/0a", "", Some("0a")),
+        ("k/0a", "0b", Some("0b")),
+        ("k", "0b", Some("0b")),
+        ("k", "", None),
+    ] {
+        let wrapped = of(key, version);
+        let resource = provider.vault.find(&wrapped.key).unwrap();
+        let found = AzureProvider::version_of(&resource, &wrapped).unwrap();
+        assert_eq!(found.as_ref().map(KeyVersion::as_str), opens);
     }
-    let refused = of("k", "").await.unwrap_err();
-    assert_eq!(refused.kind(), "unavailable", "{refused}");
+    let refused = provider.unwrap(&of("k", ""), &context("")).await;
+    assert_eq!(refused.unwrap_err().kind(), "unavailable");
+}
+
+/// Where a machine gives out tokens, which is asked once for each request.
+#[tokio::test]
+async fn a_machine_is_asked_once() {
+    use crate::test_answers::{counted, http};
+    use crate::test_process;
+    use std::sync::atomic::Ordering;
+    if test_process::is_child() {
+        let url = crate::test_answers::nobody().replace("http://", "https://");
+        let machine = AzureCredentials::ManagedIdentity { client_id: None };
+        let provider = AzureProvider::new(AzureSettings::new(url, machine));
+        let request = provider.session.credentials().unwrap();
+        let refused = request
+            .get_token(&["https://vault.example/.default"], None)
+            .await;
+        let refused = fault(refused.unwrap_err(), TIMEOUT).without_key();
+        assert_eq!(refused.kind(), std::env::var("KIND").unwrap(), "{refused}");
+        return;
+    }
+    for (answer, kind) in [
+        (http("503 Unavailable", "", ""), "unavailable"),
+        (http("500 Error", "", ""), "unavailable"),
+        (http("429 Too Many", "retry-after: 1\r\n", ""), "throttled"),
+        (http("403 Forbidden", "", ""), "credentials"),
+        (http("400 Bad Request", "", ""), "credentials"),
+        (Some(String::new()), "unavailable"),
+    ] {
+        let (url, count) = counted(vec![answer]);
+        test_process::run(
+            "providers::azure::tests::faults::a_machine_is_asked_once",
+            &[
+                ("KIND", kind),
+                ("IDENTITY_ENDPOINT", &url),
+                ("IDENTITY_HEADER", "planted"),
+            ],
+        );
+        assert_eq!(count.load(Ordering::SeqCst), 1, "{kind}");
+    }
 }
 
 #[tokio::test]
@@ -168,10 +210,10 @@ fn what_is_missing_in_an_answer_is_told() {
         made
     };
     let whole = joined(AzureAlgorithm::A256Gcm, made(12, 16)).unwrap();
-    assert_eq!(whole.len(), 29);
-    let taken = parted(AzureAlgorithm::A256Gcm, &whole, None).unwrap();
+    assert_eq!((whole.len(), whole[0]), (30, 2));
+    let taken = parted(AzureAlgorithm::A256Gcm, &whole[1..], None).unwrap();
     assert_eq!(taken.value, Some(vec![1]));
-    assert!(parted(AzureAlgorithm::A256Gcm, &whole[..27], None).is_none());
+    assert!(parted(AzureAlgorithm::A256Gcm, &whole[1..28], None).is_none());
     for odd in [made(11, 16), made(12, 15)] {
         assert!(joined(AzureAlgorithm::A256Gcm, odd).is_err());
     }

@@ -46,9 +46,13 @@ def bytes_of(text):
 
 
 class Version:
+    made = 0
+
     def __init__(self, kind):
         self.id, self.kind = uuid.uuid4().hex, kind
-        self.created, self.enabled = int(time.time()), True
+        # The service has seconds; here none has two versions.
+        Version.made += 1
+        self.created, self.enabled = int(time.time()) - 100_000 + Version.made, True
         if kind.startswith("RSA"):
             self.rsa = rsa.generate_private_key(65537, 2048)
         else:
@@ -104,6 +108,16 @@ class Vault:
         link = f"{base}/keys?api-version={query['api-version']}&skip={start + PAGE}"
         return {"value": rows, "nextLink": link if more else None}
 
+    def listed_versions(self, base, name, query):
+        start, rows = int(query.get("skip", 0)), []
+        self.find(name, "")
+        versions = sorted(self.keys[name], key=lambda version: version.id)
+        for version in versions[start : start + PAGE]:
+            shown = self.shown(base, name, version)
+            rows.append({"kid": shown["key"]["kid"], "attributes": shown["attributes"]})
+        link = f"{base}/keys/{name}/versions?api-version={query['api-version']}&skip={start + PAGE}"
+        return {"value": rows, "nextLink": link if start + PAGE < len(versions) else None}
+
     def operate(self, base, name, version, verb, body):
         found = self.find(name, version)
         if not found.enabled:
@@ -127,6 +141,8 @@ class Vault:
         if parts == ["keys"]:
             return self.listed(base, query)
         name, last = parts[1], parts[-1]
+        if verb == "GET" and len(parts) == 3 and last == "versions":
+            return self.listed_versions(base, name, query)
         if verb == "POST" and last == "create":
             self.keys.setdefault(name, []).append(Version(body["kty"]))
         elif verb == "POST" and last == "rotate":

@@ -32,7 +32,7 @@ impl Cloud {
         let cloud = Self(Server::start("providers/gcp/tests/cloud_kms.py", &[])?);
         cloud.client(
             "kms.create_key_ring(parent='projects/p/locations/global', key_ring_id='r', key_ring={})\n\
-             create('one'), create('two'), create('signs', 'MAC'), create('slow')",
+             create('one'), create('two'), create('signs', 'MAC'), create('slow'), create('late')",
         );
         Some(cloud)
     }
@@ -76,6 +76,10 @@ async fn conforms() {
     googles_client_opens_what_is_made_here_and_back(&cloud).await;
     whole_names_and_versions_are_taken(&cloud).await;
     a_version_that_is_made_later_is_waited_for(&cloud).await;
+    a_rotation_that_was_cut_off_goes_on(&cloud).await;
+    a_pinned_version_is_described_and_not_rotated(&cloud).await;
+    #[cfg(feature = "local")]
+    a_primary_version_that_comes_late_is_waited_for(&cloud).await;
     keys_that_do_not_encrypt_are_told(&cloud).await;
     a_key_out_of_use_is_told(&cloud).await;
     a_ring_that_is_not_there_is_told(&cloud).await;
@@ -141,6 +145,79 @@ async fn a_version_that_is_made_later_is_waited_for(cloud: &Cloud) {
     assert_eq!((rotated.version.as_str(), rotated.enabled), ("2", true));
 }
 
+/// What the service has made is taken up, and no other version made beside it.
+async fn a_rotation_that_was_cut_off_goes_on(cloud: &Cloud) {
+    cloud.client("create('slow-too', ring=ring.replace('/r', '/s'))");
+    let key = id("projects/p/locations/global/keyRings/s/cryptoKeys/slow-too");
+    let mut hasty = cloud.provider();
+    hasty.rotation_wait = Duration::ZERO;
+    for _ in 0..2 {
+        let refused = hasty.rotate(&key).await.unwrap_err();
+        assert_eq!(refused.kind(), "unavailable", "{refused}");
+    }
+    assert_eq!(hasty.describe(&key).await.unwrap().version.as_str(), "1");
+    for version in ["2", "3"] {
+        let rotated = cloud.provider().rotate(&key).await.unwrap();
+        assert_eq!(rotated.version.as_str(), version);
+    }
+    // One that is out of use is none to take up.
+    cloud.client(
+        "name = ring.replace('/r', '/s') + '/cryptoKeys/slow-too'\n\
+         made = kms.create_crypto_key_version(parent=name, crypto_key_version={})\n\
+         kms.update_crypto_key_version(update_mask={'paths': ['state']}, crypto_key_version={\n\
+         'name': made.name, 'state': state.DISABLED})",
+    );
+    let rotated = cloud.provider().rotate(&key).await.unwrap();
+    assert_eq!(rotated.version.as_str(), "5");
+}
+
+async fn a_pinned_version_is_described_and_not_rotated(cloud: &Cloud) {
+    let provider = cloud.provider();
+    provider.rotate(&id("one")).await.unwrap();
+    let now = provider.describe(&id("one")).await.unwrap().version;
+    assert_ne!(now.as_str(), "1");
+    let pinned = id("one/cryptoKeyVersions/1");
+    let described = provider.describe(&pinned).await.unwrap();
+    assert_eq!((described.version.as_str(), described.enabled), ("1", true));
+    let refused = provider.rotate(&pinned).await.unwrap_err();
+    assert_eq!(refused.kind(), "refused");
+    let told = refused.to_string();
+    assert!(
+        told.contains("`one/cryptoKeyVersions/1` names a version"),
+        "{told}"
+    );
+    assert_eq!(provider.describe(&id("one")).await.unwrap().version, now);
+    let missing = provider.describe(&id("one/cryptoKeyVersions/99")).await;
+    assert_eq!(missing.unwrap_err().kind(), "key_version_not_found");
+}
+
+/// No data key counts as done that went under the old version again.
+#[cfg(feature = "local")]
+async fn a_primary_version_that_comes_late_is_waited_for(cloud: &Cloud) {
+    use crate::rotation::RotationError;
+    use crate::rotation::tests::{Store, manager};
+    let (provider, key) = (Arc::new(cloud.provider()), id("late"));
+    let store = Store::of(&provider, &key).await;
+    let mut rounds = 0;
+    let done = loop {
+        rounds += 1;
+        match manager(&provider, &store).rotate(&key, &|_| ()).await {
+            Err(RotationError::NewVersionPending { version, left, .. }) => {
+                assert_eq!(version.as_str(), "2");
+                let old = store
+                    .versions()
+                    .into_iter()
+                    .filter(|version| version == "1");
+                assert_eq!(left, old.count() as u64);
+            }
+            done => break done.unwrap(),
+        }
+    };
+    assert!(rounds > 1, "nothing came late");
+    assert_eq!((done.version.as_str(), done.rewrapped), ("2", 3));
+    assert_eq!(store.versions(), vec!["2"; 3]);
+}
+
 async fn keys_that_do_not_encrypt_are_told(cloud: &Cloud) {
     let provider = cloud.provider();
     for refused in [
@@ -154,7 +231,7 @@ async fn keys_that_do_not_encrypt_are_told(cloud: &Cloud) {
         assert_eq!(refused.kind(), "refused", "{refused}");
     }
     let listed = provider.list(None, 10).await.unwrap();
-    assert_eq!(listed.keys, [id("one"), id("slow"), id("two")]);
+    assert_eq!(listed.keys, [id("late"), id("one"), id("slow"), id("two")]);
 }
 
 async fn a_key_out_of_use_is_told(cloud: &Cloud) {

@@ -4,7 +4,8 @@ The paths, and the fields of all messages, are those of Google's own client, the
 what it does not have is refused. Writes `port N` when it serves.
 
 In the project `closed` it serves only who brings a token. Keys whose name begins with `slow` make their
-versions behind the answer, as those in an HSM do.
+versions behind the answer, as those in an HSM do. Those whose name begins with `late` go on to encrypt under
+the primary version of before, a few times, as the service does where a change has not come yet.
 """
 
 import json
@@ -27,6 +28,7 @@ PLAINTEXT_BYTES_MAX = 65536
 STATE = kms_v1.CryptoKeyVersion.CryptoKeyVersionState
 PURPOSE = kms_v1.CryptoKey.CryptoKeyPurpose
 PENDING_SECONDS = 0.5
+LATE_ENCRYPTIONS = 4
 
 
 class Refusal(Exception):
@@ -68,6 +70,7 @@ class Keys:
     def __init__(self):
         self.lock = threading.Lock()
         self.rings, self.keys, self.versions, self.material = set(), {}, {}, {}
+        self.late = {}
 
     def key(self, name):
         if name not in self.keys:
@@ -130,10 +133,25 @@ class Keys:
         page = [self.keys[name] for name in names[start:end]]
         return kms_v1.ListCryptoKeysResponse(crypto_keys=page, next_page_token=token)
 
+    def ListCryptoKeyVersions(self, request):
+        self.key(request.parent)
+        # Not in the order of their numbers.
+        names = sorted((n for n in self.versions if n.startswith(request.parent + "/")), key=len)
+        names.reverse()
+        start = int(request.page_token or 0)
+        end = start + min(request.page_size or 2, 2)
+        token = str(end) if end < len(names) else ""
+        page = [self.settled(self.versions[name]) for name in names[start:end]]
+        return kms_v1.ListCryptoKeyVersionsResponse(
+            crypto_key_versions=page, next_page_token=token
+        )
+
     def CreateCryptoKeyVersion(self, request):
         return self.add(self.key(request.parent))
 
     def GetCryptoKeyVersion(self, request):
+        if request.name not in self.versions:
+            raise Refusal(404, "NOT_FOUND", f"CryptoKeyVersion {request.name} not found.")
         return self.settled(self.versions[request.name])
 
     def UpdateCryptoKeyVersion(self, request):
@@ -146,6 +164,8 @@ class Keys:
     def UpdateCryptoKeyPrimaryVersion(self, request):
         key = self.key(request.name)
         name = f"{key.name}/cryptoKeyVersions/{request.crypto_key_version_id}"
+        if key.name.rpartition("/")[2].startswith("late"):
+            self.late[key.name] = [key.primary.name] * LATE_ENCRYPTIONS
         key.primary = self.usable(name)
         return key
 
@@ -157,7 +177,9 @@ class Keys:
         if not 1 <= len(request.plaintext) <= PLAINTEXT_BYTES_MAX:
             raise invalid("the plaintext is too short or too long")
         checked(request, "plaintext"), checked(request, "additional_authenticated_data")
-        version = self.usable(request.name if pinned else key.primary.name)
+        late = self.late.get(name)
+        primary = late.pop() if late and not pinned else key.primary.name
+        version = self.usable(request.name if pinned else primary)
         number, nonce = int(version.name.rpartition("/")[2]), os.urandom(12)
         cipher = self.material[version.name]
         sealed = cipher.encrypt(nonce, request.plaintext, request.additional_authenticated_data)

@@ -1,7 +1,8 @@
 //! Servers that are none, or none that can be used.
 
 use super::*;
-use crate::test_answers::{answering, answering_in_turn, http, nobody};
+use crate::test_answers::{answering, answering_in_turn, counted, http, nobody};
+use std::sync::atomic::Ordering;
 
 const WHOLE: &str = "projects/p/locations/global/keyRings/r/cryptoKeys/k";
 
@@ -65,9 +66,10 @@ async fn each_refusal_has_its_error() {
         assert!(!refused.to_string().contains('\n'), "{refused}");
     }
     // Of a ciphertext that does not open it says that it is no argument.
-    let provider = at(answering(refusal(400, "INVALID_ARGUMENT")));
-    let refused = provider.unwrap(&wrapped(), &context("")).await;
+    let (url, count) = counted(vec![refusal(400, "INVALID_ARGUMENT")]);
+    let refused = at(url).unwrap(&wrapped(), &context("")).await;
     assert_eq!(refused.unwrap_err().kind(), "not_authentic");
+    assert_eq!(count.load(Ordering::SeqCst), DECRYPTION_TRIES);
 }
 
 #[tokio::test]
@@ -146,6 +148,45 @@ async fn what_was_damaged_on_the_way_is_refused() {
     assert_eq!(made.unwrap_err().kind(), "bad_answer");
 }
 
+/// The service says the same of what was damaged on its way there as of what does not open.
+#[tokio::test]
+async fn what_was_damaged_on_the_way_there_is_sent_once_more() {
+    let opened = format!(
+        "{{\"plaintext\":\"eA==\",\"plaintextCrc32c\":\"{}\"}}",
+        checksum::of(b"x")
+    );
+    let url = answering_in_turn(vec![refusal(400, "INVALID_ARGUMENT"), json(&opened)]);
+    let opened = at(url).unwrap(&wrapped(), &context("")).await.unwrap();
+    assert_eq!(opened.expose(), b"x");
+}
+
+#[tokio::test]
+async fn tokens_go_nowhere_in_the_clear() {
+    for (endpoint, clear) in [
+        ("https://kms.example", false),
+        ("http://127.0.0.1:9090", false),
+        ("http://localhost/", false),
+        ("http://[::1]:80", false),
+        ("http://kms.example", true),
+        ("HTTP://kms.example", true),
+        ("http://127.0.0.1@kms.example", true),
+        ("http://127.0.0.1:80@kms.example", true),
+        ("http://localhost.example", true),
+        ("http://10.0.0.1:80", true),
+    ] {
+        let mut settings = settings("p", endpoint);
+        assert!(!settings.are_in_the_clear(), "nobody asks: {endpoint}");
+        settings.credentials = GcpCredentials::Found;
+        assert_eq!(settings.are_in_the_clear(), clear, "{endpoint}");
+        if clear {
+            let refused = GcpProvider::new(settings).describe(&id("k")).await;
+            let refused = refused.unwrap_err();
+            assert_eq!(refused.kind(), "refused", "{endpoint}: {refused}");
+            assert!(refused.to_string().contains("no TLS"), "{refused}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_listing_has_an_end() {
     let page = "{\"cryptoKeys\":[],\"nextPageToken\":\"again\"}";
@@ -177,7 +218,7 @@ async fn a_version_that_is_never_made_is_told() {
         ("PENDING_GENERATION", "unavailable"),
         ("GENERATION_FAILED", "key_disabled"),
     ] {
-        let url = answering_in_turn(vec![json(&key), version(state)]);
+        let url = answering_in_turn(vec![json(&key), json("{}"), version(state)]);
         let mut provider = at(url);
         provider.rotation_wait = Duration::from_millis(300);
         let refused = provider.rotate(&id("k")).await.unwrap_err();

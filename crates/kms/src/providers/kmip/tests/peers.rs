@@ -28,10 +28,7 @@ fn free_port() -> u16 {
 }
 
 fn pykmip(certificates: &Certificates, port: u16) -> Option<Child> {
-    let Some(binary) = std::env::var_os("SECRETUM_PYKMIP") else {
-        eprintln!("SECRETUM_PYKMIP names no `pykmip-server`: left out; ./test rust sets it");
-        return None;
-    };
+    let binary = crate::test_peers::peer("SECRETUM_PYKMIP")?;
     let home = certificates.folder.path();
     let path = |name: &str| home.join(name).display().to_string();
     std::fs::create_dir_all(home.join("policy")).unwrap();

@@ -7,10 +7,7 @@ use crate::conformance;
 /// A development server with a transit engine and a key-value engine of version 1; `None` where no binary
 /// is named.
 pub(super) async fn start() -> Option<Server> {
-    let Some(binary) = std::env::var_os("SECRETUM_BAO") else {
-        eprintln!("SECRETUM_BAO names no `bao` binary: left out; ./test rust sets it");
-        return None;
-    };
+    let binary = crate::test_peers::peer("SECRETUM_BAO")?;
     let listen = free_address();
     let home = tempfile::tempdir().unwrap();
     let process = Command::new(binary)
