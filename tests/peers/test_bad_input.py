@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from node import IS_BAO
+from node import IS_BAO, only_secretum
 
 TOO_MUCH = 33 * 1024 * 1024
 
@@ -241,7 +241,6 @@ def test_bad_queries(wire, kv2, query):
 @pytest.mark.parametrize(
     "header, statuses",
     [
-        ("X-Vault-Token: other", (200, 400, 403)),
         ("X-Vault-Namespace: nowhere/at/all", (400, 403, 404)),
         ("X-Vault-Wrap-TTL: abc", (400,)),
         ("X-Vault-Wrap-TTL: -5s", (400,)),
@@ -256,6 +255,43 @@ def test_bad_queries(wire, kv2, query):
 def test_odd_headers(node, wire, header, statuses):
     status, body = raw(wire, request(node, "GET /v1/sys/mounts HTTP/1.1", header))
     assert status in statuses, (status, body[:300])
+
+
+@only_secretum("OpenBao takes the first of two")
+@pytest.mark.parametrize(
+    "line, name, value",
+    [
+        ("GET /v1/sys/mounts", "X-Vault-Token", "other"),
+        ("GET /v1/sys/mounts", "X-Vault-Namespace", "root"),
+        ("GET /v1/sys/mounts", "X-Vault-Wrap-TTL", "60"),
+        ("PATCH /v1/cubbyhole/a", "Content-Type", "application/merge-patch+json"),
+    ],
+)
+def test_a_header_that_may_stand_once(node, wire, line, name, value):
+    twice = [f"{name}: {value}"] * (1 if name == "X-Vault-Token" else 2)
+    status, body = raw(wire, request(node, f"{line} HTTP/1.1", *twice))
+    assert status == 400
+    assert json.loads(body)["errors"] == [f"the header `{name.lower()}` stands more than once"]
+
+
+@only_secretum("OpenBao takes the first of two")
+def test_two_bearers(node, wire):
+    bearer = f"Authorization: Bearer {node.root_token}"
+    head = ["GET /v1/sys/mounts HTTP/1.1", "Host: localhost", bearer, bearer, "Connection: close"]
+    status, body = raw(wire, ("\r\n".join(head) + "\r\n\r\n").encode())
+    assert status == 400 and b"`authorization` stands more than once" in body
+
+
+@pytest.mark.parametrize("hosts", [[], ["a", "b"], ["a", "a"]], ids=len)
+def test_a_request_names_one_host(wire, hosts):
+    head = ["GET /v1/sys/health HTTP/1.1", *(f"Host: {host}" for host in hosts)]
+    status, body = raw(wire, ("\r\n".join([*head, "Connection: close"]) + "\r\n\r\n").encode())
+    assert status == 400, body
+
+
+def test_an_old_client_names_no_host(wire):
+    status, _ = raw(wire, b"GET /v1/sys/health HTTP/1.0\r\n\r\n")
+    assert status == 200
 
 
 def test_two_content_lengths(node, wire, kv1):

@@ -213,3 +213,31 @@ def test_a_mount_moves_with_all_it_holds(cli, wire, name):
     assert name in refused.err
     wire.delete(f"sys/mounts/{name}-moved/deep").expect(204)
 
+
+
+# --- what is refused, and how ------------------------------------------------------------------
+
+
+@only_secretum("`bao` has words of its own for it")
+def test_a_flag_before_its_command_is_sent_behind_it(ours):
+    for arguments, command in (
+        (("-format=json", "kv", "get", "secret/a"), "secretum kv get"),
+        (("kv", "-field=a", "get", "secret/a"), "secretum kv get"),
+        (("-address=http://127.0.0.1:1", "status"), "secretum status"),
+    ):
+        flag = arguments[0] if arguments[0].startswith("-") else arguments[1]
+        flag = flag.split("=")[0]
+        said = ours(*arguments).expect(1).err
+        assert f"unknown flag {flag} in this place" in said and f"`{command} {flag}`" in said
+
+
+@only_secretum("`bao` prints tables under this name, too")
+def test_a_format_that_is_none_is_refused(ours, kv1):
+    said = ours("read", "-format=pretty", f"{kv1}/a").expect(1).err
+    assert "`pretty`: one of table, json, yaml, raw" in said
+
+
+@only_secretum("OpenBao checks nothing before it starts")
+def test_a_check_never_starts_a_server(ours):
+    said = ours("server", "-dev", "-check", f"-dev-listen-address=127.0.0.1:{free_port()}")
+    assert said.expect(1).err.startswith("-check reads a configuration")

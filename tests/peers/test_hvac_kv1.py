@@ -39,6 +39,20 @@ def test_a_ttl_field_is_the_lease_duration(wire, kv1, ttl, seconds):
     assert (answer.json["lease_duration"], answer.json["lease_id"]) == (seconds, "")
 
 
+@pytest.mark.parametrize(
+    "fields, seconds",
+    [
+        ({"ttl": "5m", "lease": "1h"}, 300),
+        ({"lease": "1h"}, 3600),
+        ({"ttl": "abc", "lease": "1h"}, 168 * 3600),
+        ({"ttl": "5m", "lease": {}}, 300),
+    ],
+)
+def test_of_ttl_and_lease_the_ttl_counts(wire, kv1, fields, seconds):
+    wire.put(f"{kv1}/a", fields).expect(204)
+    assert wire.get(f"{kv1}/a").expect(200).json["lease_duration"] == seconds
+
+
 def test_lists(kv, wire, kv1):
     for path in ("a", "b/c", "b/d/e", "b"):
         kv.create_or_update_secret(path, {"x": "1"}, mount_point=kv1)

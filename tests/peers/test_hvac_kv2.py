@@ -218,7 +218,14 @@ def test_patch_minds_cas_and_absence(kv, wire):
     assert (refused.status, refused.errors) == (400, [CAS_MISMATCH])
     wire.patch(path, {"data": {"x": "2"}, "options": {"cas": 1}}).expect(200)
     kv.delete_latest_version_of_secret("a")
-    wire.patch(path, {"data": {"x": "3"}}).expect(404)
+    for end in ("deletion_time", "destroyed"):
+        refused = wire.patch(path, {"data": {"x": "3"}, "options": {"cas": 7}})
+        assert (refused.status, refused.errors) == (400, [CAS_MISMATCH])
+        for options in ({}, {"cas": 2}):
+            gone = wire.patch(path, {"data": {"x": "3"}, "options": options}).expect(404)
+            assert gone.data["version"] == 2 and gone.data[end]
+        kv.destroy_secret_versions("a", [2])
+    assert kv.metadata("a")["current_version"] == 2
 
 
 @pytest.mark.parametrize("content_type", [None, "application/json", "text/plain"])

@@ -7,6 +7,7 @@ import pytest
 from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, VaultDown
 from node import IS_BAO, only_secretum, production_node, until
 from openapi_spec_validator import validate
+from wire import MERGE_PATCH
 
 HEALTH_FIELDS = {
     "initialized",
@@ -182,6 +183,20 @@ def test_mounts_that_are_always_there(client):
     assert mounts["cubbyhole/"]["local"] is True
     assert mounts["sys/"]["type"] == "system"
     assert listed["sys/"] == mounts["sys/"], "old clients read the top level"
+
+
+@pytest.mark.parametrize("kind", ["mounts", "auth"])
+def test_the_word_system_is_a_life(wire, name, kind):
+    path = f"sys/{kind}/{name}" if kind == "mounts" else "sys/auth/token"
+    if kind == "mounts":
+        body = {"type": "kv", "config": {"default_lease_ttl": "system", "max_lease_ttl": "system"}}
+        wire.post(path, body).expect(204)
+    wire.post(f"{path}/tune", {"default_lease_ttl": "1h", "max_lease_ttl": "2h"}).expect(204)
+    for setting, seconds in (("default_lease_ttl", 168 * 3600), ("max_lease_ttl", 720 * 3600)):
+        wire.post(f"{path}/tune", {setting: "system"}).expect(204)
+        assert wire.get(f"{path}/tune").expect(200).data[setting] == seconds
+    if kind == "mounts":
+        wire.delete(path).expect(204)
 
 
 def test_mount_enable_read_tune_disable(client, name):
@@ -490,6 +505,18 @@ def test_help(wire, kv2):
         assert answer.json["help"].strip() and "openapi" in answer.json
     with_verb = wire.call("HELP", "sys/mounts").expect(200)
     assert with_verb.json["help"] == wire.get("sys/mounts?help=1").json["help"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "LIST", "SCAN"])
+def test_who_asks_what_a_request_does_has_nothing_done(wire, kv2, method):
+    wire.put(f"{kv2}/data/a", {"data": {"x": "1"}}).expect(200)
+    before = wire.get(f"{kv2}/metadata/a").data
+    for path in (f"{kv2}/data/a", f"{kv2}/metadata/a", "sys/mounts", f"sys/mounts/{kv2}"):
+        body = {"data": {"x": "2"}, "max_versions": 3} if method[0] == "P" else None
+        answer = wire.call(method, f"{path}?help=1", body, headers=MERGE_PATCH).expect(200)
+        assert answer.json["help"].strip() and "keys" not in answer.json
+    assert wire.get(f"{kv2}/metadata/a").data == before
+    assert wire.get(f"{kv2}/data/a").data["data"] == {"x": "1"}
 
 
 def test_forbidden_calls_raise_forbidden(node, token_with):

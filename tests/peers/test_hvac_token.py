@@ -252,7 +252,9 @@ def test_unknown_ones(wire, tokens):
     bad = wire.post("auth/token/lookup", {"token": "hvs.nope"})
     assert (bad.status, bad.errors) == (403, ["bad token"])
     accessor = wire.post("auth/token/lookup-accessor", {"accessor": "nope"})
-    assert accessor.status in (400, 403, 404) and "invalid accessor" in accessor.error
+    assert accessor.status == 400 and "invalid accessor" in accessor.error
+    renewed = wire.post("auth/token/renew-accessor", {"accessor": "nope"})
+    assert renewed.status == 400 and "invalid accessor" in renewed.error
     renew = wire.post("auth/token/renew", {"token": "hvs.nope"})
     assert (renew.status, renew.error) == (400, "token not found")
     wire.post("auth/token/revoke", {"token": "hvs.nope"}).expect(204)
@@ -261,6 +263,14 @@ def test_unknown_ones(wire, tokens):
     revoke = wire.post("auth/token/revoke-accessor", {"accessor": "nope"}).expect(200)
     assert revoke.warnings == ["No token found with this accessor"]
     wire.get("auth/token/lookup-self", token="hvs.nope").expect(403)
+
+
+@pytest.mark.parametrize("path", ["create", "create-orphan"])
+def test_a_token_may_go_without_any_policy(wire, path):
+    body = {"policies": ["default"], "no_default_policy": True, "ttl": "1m"}
+    auth = wire.post(f"auth/token/{path}", body).expect(200).json["auth"]
+    assert auth["policies"] == []
+    wire.get("auth/token/lookup-self", token=auth["client_token"]).expect(403)
 
 
 # --- renewing ----------------------------------------------------------------------------------

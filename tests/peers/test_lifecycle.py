@@ -1,12 +1,16 @@
 """Life, death and strangers: restarts, wrong shares, dead tokens, and what the disk shows."""
 
 import base64
+import json
+import os
 import shutil
 import signal
+import subprocess
 import threading
+from pathlib import Path
 
 import pytest
-from node import only_secretum, planted_files, production_node, until
+from node import IS_BAO, only_secretum, planted_files, production_node, until
 
 VALUE = "planted-value-b1946ac9"
 NAME = "planted-name-2cfd71d0"
@@ -135,6 +139,64 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path, certificates,
     for n in acknowledged:
         assert wire.get(f"cubbyhole/{n}").expect(200).data == {"x": "v" * 100_000}
     wire.put("cubbyhole/again", {"x": "1"}).expect(204)
+    node.stop()
+
+
+@only_secretum("OpenBao says the error of the system alone")
+def test_a_start_on_a_disk_that_cannot_be_written(tmp_path, certificates, small_disk):
+    node = production_node(tmp_path, certificates)
+    disk = small_disk(tmp_path / "data", 96 << 20)
+    node.start().initialize(1, 1).unseal().wire().put("cubbyhole/a", {"x": "1"}).expect(204)
+    node.stop()
+    before = {file: file.read_bytes() for file in disk.directory.rglob("*") if file.is_file()}
+    subprocess.run(["mount", "-o", "remount,ro", disk.directory], check=True)
+    with open(tmp_path / "refused.log", "wb") as log:
+        done = subprocess.run(node.command, stdout=log, stderr=subprocess.STDOUT, timeout=60)
+    said = (tmp_path / "refused.log").read_text()
+    assert done.returncode == 1 and str(disk.directory) in said, said
+    assert "check the mount and the permissions of the data directory" in said
+    subprocess.run(["mount", "-o", "remount,rw", disk.directory], check=True)
+    assert before == {file: file.read_bytes() for file in before}
+    node.start().unseal()
+    assert node.wire().get("cubbyhole/a").expect(200).data == {"x": "1"}
+    node.stop()
+
+
+def test_nobody_else_on_the_machine_may_read_the_data(tmp_path, certificates):
+    node = production_node(tmp_path, certificates)
+    data = tmp_path / "data"
+    if not IS_BAO:  # which does not make it
+        data.rmdir()
+    old = os.umask(0o022)
+    try:
+        node.start().initialize(1, 1).unseal()
+    finally:
+        os.umask(old)
+    node.wire().put("cubbyhole/a", {"x": "1"}).expect(204)
+    node.stop()
+    found = [path for path in data.rglob("*") if path.is_file()]
+    assert found and all(path.stat().st_mode & 0o077 == 0 for path in found)
+    if not IS_BAO:
+        assert all(path.stat().st_mode & 0o777 == 0o700 for path in (data, data / "log"))
+
+
+def of_process(node, file, line):
+    """The line of a file of /proc that begins so."""
+    lines = Path(f"/proc/{node.process.pid}/{file}").read_text().splitlines()
+    return next(text for text in lines if text.startswith(line))
+
+
+@only_secretum("OpenBao cannot be built with memory locking any more")
+@pytest.mark.parametrize("locks", [True, False])
+def test_memory_is_locked_and_no_core_is_dumped(tmp_path, certificates, locks):
+    node = production_node(tmp_path, certificates)
+    file = tmp_path / "server.hcl"
+    setting = f"disable_mlock = {json.dumps(not locks)}"
+    file.write_text(file.read_text().replace("disable_mlock = true", setting))
+    node.start()
+    assert of_process(node, "limits", "Max core file size").split()[4:6] == ["0", "0"]
+    locked_kilobytes = int(of_process(node, "status", "VmLck").split()[1])
+    assert (locked_kilobytes > 0) == locks
     node.stop()
 
 

@@ -181,6 +181,34 @@ def test_help_tells_strangers_nothing_about_mounts(wire, kv1, token_with):
         wire.get(f"{path}?help=1", token=token).expect(403)
 
 
+def test_head_is_for_the_health_alone(wire, kv1):
+    wire.put(f"{kv1}/a", {"x": "1"}).expect(204)
+    wire.call("HEAD", "sys/health").expect(200)
+    for path in (f"{kv1}/a", "sys/mounts", "sys/seal-status", "auth/token/lookup-self"):
+        wire.call("HEAD", path).expect(405)
+
+
+def test_what_is_to_be_wrapped_never_comes_back_in_the_clear(wire):
+    for headers in ({}, {"X-Vault-Wrap-TTL": "0"}):
+        refused = wire.post("sys/wrapping/wrap", {"a": "1"}, headers=headers)
+        expected = ["endpoint requires response wrapping to be used"]
+        assert (refused.status, refused.errors) == (400, expected)
+    wrapped = wire.post("sys/wrapping/wrap", {"a": "1"}, headers={"X-Vault-Wrap-TTL": "60"})
+    assert wrapped.expect(200).json["wrap_info"]["token"] and not wrapped.json["data"]
+
+
+def test_a_place_of_version_1_is_told_apart(wire, kv2):
+    for path in (f"{kv2}/", f"{kv2}/a"):
+        answer = wire.get(path).expect(404)
+        assert "versioned K/V" in answer.warnings[0]
+
+
+def test_an_empty_version_is_the_newest(wire, kv2):
+    for text in ("1", "2"):
+        wire.put(f"{kv2}/data/a", {"data": {"x": text}}).expect(200)
+    assert wire.get(f"{kv2}/data/a?version=").expect(200).data["data"] == {"x": "2"}
+
+
 def test_help_on_what_answers_without_a_token(fresh):
     node = fresh().start()
     paths = ("sys/init", "sys/seal-status", "sys/unseal", "sys/health", "sys/leader")

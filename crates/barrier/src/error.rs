@@ -31,7 +31,7 @@ pub enum BarrierError {
     #[error("the key shares do not open this vault; all of them must be given again")]
     WrongShares,
     /// A record of the barrier itself cannot be read.
-    #[error("`{key}` is damaged: restore the data directory from a backup or a snapshot")]
+    #[error("`{key}` is damaged: restore the data directory from a backup")]
     Damaged {
         /// The record's key.
         key: &'static str,

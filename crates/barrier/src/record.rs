@@ -94,6 +94,25 @@ mod tests {
         assert!(open(&cipher(2), b"mount/a", &record).is_err());
     }
 
+    /// Made by another implementation of AES-256-GCM, from the description at the head of this file.
+    #[test]
+    fn the_layout_is_fixed() {
+        const KEY: [u8; 32] = [
+            0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,
+            24, 25, 26, 27, 28, 29, 30, 31,
+        ];
+        const RECORD: [u8; 38] = *b"\x01\x00\x00\x00\x07\
+            \x40\x41\x42\x43\x44\x45\x46\x47\x48\x49\x4a\x4b\
+            \x94\xd8\xc2\x56\x43\
+            \x2f\x8c\x8b\x67\x55\xac\xec\x89\x2f\xcc\xcc\xce\x06\xda\x7f\xb7";
+        let cipher = Aes256Gcm::new(&Key256::from_slice(&KEY).unwrap()).unwrap();
+        assert_eq!(term(&RECORD), Some(7));
+        assert_eq!(open(&cipher, b"mount/a", &RECORD).unwrap(), b"value");
+        let again = seal(&cipher, 7, b"mount/a", b"value", &SystemRng).unwrap();
+        assert_eq!(again.len(), RECORD.len());
+        assert_eq!(again[..HEADER_BYTES], RECORD[..HEADER_BYTES]);
+    }
+
     #[test]
     fn every_bit_counts() {
         let record = seal(&cipher(1), 1, b"key", b"value", &SystemRng).unwrap();

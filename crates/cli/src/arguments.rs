@@ -21,7 +21,7 @@ use clap::{ArgAction, Parser, Subcommand};
     disable_help_subcommand = true,
     subcommand_required = true,
     arg_required_else_help = true,
-    after_help = "Flags are written with one dash or two, before or after the other arguments.\n\
+    after_help = "Flags are written with one dash or two, behind the command, before or\n                  after its other arguments.\n\
                   A command shows its flags with -help."
 )]
 pub(crate) struct Arguments {

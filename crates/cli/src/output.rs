@@ -16,7 +16,6 @@ use secretum_client::Json;
 pub(crate) enum Format {
     /// For people.
     #[default]
-    #[value(alias = "pretty")]
     Table,
     /// The whole answer as JSON.
     Json,

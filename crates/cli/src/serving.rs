@@ -28,6 +28,10 @@ const WORKERS_MAX: usize = 64;
 /// **Errors**: what keeps it from starting.
 pub(crate) fn run(arguments: ServerArguments, environment: &Environment) -> Result<(), Failure> {
     match arguments.dev {
+        Some(_) if arguments.check => Err(Failure::local(
+            "-check reads a configuration, and a development server has none: name it with -config, \
+             without -dev",
+        )),
         Some(_) => development::run(arguments, environment),
         None => production::run(&arguments, environment),
     }

@@ -167,8 +167,13 @@ impl Core {
     }
 
     /// Forgets the shares given so far.
+    ///
+    /// **Errors**: [`Fault::Invalid`] where the vault is unsealed.
     pub(crate) async fn reset_unseal(&self) -> Result<Status, CoreError> {
         let _transition = self.transition.lock().await;
+        if self.active.read().is_some() {
+            return Err(Fault::invalid("vault is unsealed").into());
+        }
         self.barrier.reset_unseal();
         self.status().await
     }

@@ -189,3 +189,35 @@ fn check_name(name: &str) -> Result<(), Fault> {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secretum_crypto::SystemClock;
+    use secretum_storage::memory::MemoryStorage;
+
+    #[tokio::test]
+    async fn a_stored_text_that_is_no_policy_grants_its_holders_nothing_until_it_is_mended() {
+        let storage: Arc<dyn Storage> = MemoryStorage::new();
+        let policies = Policies::new(Arc::clone(&storage), Arc::new(SystemClock));
+        // What an earlier version took.
+        let text = "path \"*\" { capabilities = [\"read\"] }\n\
+                    path \"a/+*/b\" { capabilities = [\"deny\"] }";
+        let put = Batch::new().put(key("old").unwrap(), text);
+        storage.commit(put).await.unwrap();
+        let acl = async |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            policies.acl(&names).await
+        };
+        let refused = acl(&["old", "other"]).await.unwrap_err();
+        assert!(matches!(&refused, Fault::Internal(text) if text.contains("`old`")));
+        acl(&["other"]).await.unwrap();
+        acl(&["root"]).await.unwrap();
+        assert_eq!(policies.text("old").await.unwrap().as_deref(), Some(text));
+        policies.prepare("old", text).unwrap_err();
+        let mended = policies.prepare("old", &text.replace("+*", "+")).unwrap();
+        storage.commit(mended).await.unwrap();
+        policies.forget("old");
+        acl(&["old"]).await.unwrap();
+    }
+}

@@ -97,7 +97,8 @@ impl Input<'_> {
                 of_body: false,
             });
         }
-        for (name, text) in self.query {
+        // A field of the query with nothing in it is absent, as a null of the body is.
+        for (name, text) in self.query.iter().filter(|(_, text)| !text.is_empty()) {
             add(&mut pairs, Cow::Borrowed(name), Field::Text(text), false);
         }
         match (self.body, self.whole_body) {
@@ -350,6 +351,13 @@ mod tests {
         let query = [("ttl".to_owned(), "7".to_owned())];
         let (request, _) = read(&query, r#"{"path":"other","ttl":9}"#).unwrap();
         assert_eq!((request.path.as_str(), request.ttl), ("a/b", Seconds(7)));
+    }
+
+    #[test]
+    fn an_empty_field_of_the_query_is_absent() {
+        let query = [("uses".to_owned(), String::new())];
+        let (request, _) = read(&query, r#"{"ttl":1}"#).unwrap();
+        assert_eq!(request.uses, None);
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub enum Problem {
     )]
     Shorthand(String),
     /// Both wildcards at once.
-    #[error("the path `{0}` ends in `+*`: `+` stands for a whole segment, `*` for any rest")]
+    #[error("the path `{0}` holds `+*`: `+` stands for a whole segment, `*` for any rest")]
     PlusGlob(String),
     /// The path is too long.
     #[error("a path has at most {PATH_BYTES_MAX} bytes")]

@@ -4,6 +4,8 @@
 //! segment where the `+` stands; `a/+/b*` is both. A `*` elsewhere, and a `+` beside other characters,
 //! stand for themselves.
 //!
+//! `+*` may stand nowhere.
+//!
 //! Of two patterns that match, the one loses
 //! 1. whose first `+` or final `*` comes earlier;
 //! 2. else, that ends in `*` where the other does not;
@@ -48,7 +50,8 @@ impl Pattern {
         if path.len() > PATH_BYTES_MAX {
             return Err(Problem::PathTooLong);
         }
-        if path.ends_with("+*") {
+        // `+` would count as no wildcard there, and a rule that is written as one would match nothing.
+        if path.contains("+*") {
             return Err(Problem::PlusGlob(path.to_owned()));
         }
         let path = path.strip_prefix('/').unwrap_or(path);

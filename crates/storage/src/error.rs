@@ -86,7 +86,7 @@ pub enum StorageError {
         path: PathBuf,
     },
     /// A file holds what it cannot hold.
-    #[error("`{}` is damaged ({what}): restore the data directory from a backup or a snapshot", path.display())]
+    #[error("`{}` is damaged ({what}): restore the data directory from a backup", path.display())]
     Corrupt {
         /// The file.
         path: PathBuf,

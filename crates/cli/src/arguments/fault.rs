@@ -43,15 +43,7 @@ fn sentence(error: &clap::Error, current: &Command) -> String {
     let argument = arguments.join(", ");
     let value = context(error, ContextKind::InvalidValue).join("");
     match error.kind() {
-        ErrorKind::UnknownArgument if argument.starts_with('-') => {
-            let name = argument.trim_start_matches('-');
-            let flags = current.get_arguments().filter(|flag| !flag.is_hide_set());
-            let near = near(name, flags.filter_map(|flag| flag.get_long()));
-            let meant = near
-                .map(|name| format!(": did you mean -{name}?"))
-                .unwrap_or_default();
-            format!("unknown flag {argument}{meant}")
-        }
+        ErrorKind::UnknownArgument if argument.starts_with('-') => unknown_flag(&argument, current),
         ErrorKind::UnknownArgument => {
             format!("too many arguments: `{argument}` is one more than it takes")
         }
@@ -107,6 +99,40 @@ fn sentence(error: &clap::Error, current: &Command) -> String {
     }
 }
 
+/// What is said of a flag that the command has not.
+fn unknown_flag(argument: &str, current: &Command) -> String {
+    let name = argument.trim_start_matches('-');
+    if let Some(where_it_stands) = misplaced(name, current) {
+        return format!("unknown flag {argument} in this place: {where_it_stands}");
+    }
+    let flags = current.get_arguments().filter(|flag| !flag.is_hide_set());
+    let near = near(name, flags.filter_map(|flag| flag.get_long()));
+    let meant = near
+        .map(|name| format!(": did you mean -{name}?"))
+        .unwrap_or_default();
+    format!("unknown flag {argument}{meant}")
+}
+
+/// Where a flag stands that clap did not know where it stood, before the command that has it.
+fn misplaced(name: &str, current: &Command) -> Option<String> {
+    let has = |command: &Command| {
+        let mut flags = command.get_arguments().filter(|flag| !flag.is_hide_set());
+        flags.any(|flag| flag.get_long() == Some(name))
+    };
+    let behind = |words: &str| format!("put it behind the command, as in `{words} -{name}`");
+    if has(current) {
+        return current.get_bin_name().map(behind);
+    }
+    let mut below: Vec<&Command> = current.get_subcommands().collect();
+    while let Some(command) = below.pop() {
+        if has(command) {
+            return command.get_bin_name().map(behind);
+        }
+        below.extend(command.get_subcommands());
+    }
+    None
+}
+
 /// The values that may be, and the one that is near.
 fn choices(error: &clap::Error, value: &str) -> String {
     let choices = context(error, ContextKind::ValidValue);
@@ -146,6 +172,29 @@ fn context(error: &clap::Error, kind: ContextKind) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flag_before_its_command_is_sent_behind_it() {
+        use clap::CommandFactory;
+        let mut root = crate::arguments::Arguments::command();
+        root.build();
+        let at = |words: &[&str]| {
+            let mut command = &root;
+            for word in words {
+                command = command.find_subcommand(word).unwrap();
+            }
+            command
+        };
+        let get = at(&["kv", "get"]);
+        let said = misplaced("format", get).unwrap();
+        assert!(said.ends_with("kv get -format`"), "{said}");
+        // Where the command is not known, one that has the flag stands for it.
+        for words in [&[][..], &["kv"]] {
+            let said = misplaced("format", at(words)).unwrap();
+            assert!(said.contains("behind the command"), "{said}");
+        }
+        assert_eq!(misplaced("colour", at(&[])), None);
+    }
 
     #[test]
     fn only_what_is_near_is_suggested() {

@@ -102,6 +102,14 @@ pub(crate) fn duration(text: &str) -> Result<String, String> {
     secretum_api::fields::Seconds::parse(text).map(|_| text.to_owned())
 }
 
+/// A duration, or `system` for what the server is set to.
+pub(crate) fn lease_ttl(text: &str) -> Result<String, String> {
+    match text {
+        "system" => Ok(text.to_owned()),
+        _ => duration(text),
+    }
+}
+
 /// Splits `key=value`.
 pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

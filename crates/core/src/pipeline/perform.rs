@@ -162,6 +162,7 @@ impl<'r> Flow<'r> {
             }
             (_, None) => return Err(self.no_handler()),
         };
+        system::wrapping::check_wrapped(self.request)?;
         let input = self.input(route)?;
         let (shape, recorded) = mount
             .engine

@@ -34,6 +34,36 @@ pub(crate) struct Initialize {
     /// PGP public key in base64 to encrypt the root token with.
     #[serde(default)]
     root_token_pgp_key: String,
+    /// Refused: a Shamir seal has no recovery keys.
+    #[serde(default)]
+    recovery_shares: u64,
+    /// Refused: a Shamir seal has no recovery keys.
+    #[serde(default)]
+    recovery_threshold: u64,
+    /// Refused: a Shamir seal has no recovery keys.
+    #[serde(default)]
+    recovery_pgp_keys: CommaList,
+}
+
+impl Initialize {
+    /// Refuses what a vault would be made without: it is made once.
+    fn check(&self) -> Result<(), Fault> {
+        let asked = [
+            ("recovery_shares", self.recovery_shares > 0),
+            ("recovery_threshold", self.recovery_threshold > 0),
+            ("recovery_pgp_keys", !self.recovery_pgp_keys.0.is_empty()),
+        ];
+        let asked: Vec<&str> = (asked.iter().filter(|(_, asked)| *asked))
+            .map(|(name, _)| *name)
+            .collect();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let names = asked.join(",");
+        Err(Fault::invalid(format!(
+            "parameters {names} not applicable to seal type shamir"
+        )))
+    }
 }
 
 /// Gives one share of the unseal key.
@@ -186,6 +216,7 @@ impl Handle<Initialize> for Sys {
     type Error = Fault;
 
     async fn handle(&self, request: Initialize, _: &Context) -> Result<Reply<InitKeys>, Fault> {
+        request.check()?;
         let core = self.core()?;
         let config =
             SealConfig::shamir(request.secret_shares, request.secret_threshold).map_err(barrier)?;
@@ -280,14 +311,24 @@ impl Handle<ReadLeader> for Sys {
 
     async fn handle(&self, _: ReadLeader, _: &Context) -> Result<Reply<Leader>, Fault> {
         let core = self.core()?;
-        if core.active().is_none() {
+        let ha_enabled = core.config.storage_kind == "raft";
+        let is_self = core.active().is_some();
+        // Where other nodes may be, a sealed one cannot tell which of them leads.
+        if ha_enabled && !is_self {
             return Err(Fault::Sealed);
         }
+        let told = |address: &String| {
+            if is_self {
+                address.clone()
+            } else {
+                String::new()
+            }
+        };
         Ok(Reply::data(Leader {
-            ha_enabled: core.config.storage_kind == "raft",
-            is_self: true,
-            leader_address: core.config.api_address.clone(),
-            leader_cluster_address: core.config.cluster_address.clone(),
+            ha_enabled,
+            is_self,
+            leader_address: told(&core.config.api_address),
+            leader_cluster_address: told(&core.config.cluster_address),
             performance_standby: false,
             performance_standby_last_remote_wal: 0,
         }))

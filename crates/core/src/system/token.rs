@@ -76,5 +76,5 @@ async fn by_accessor(system: &System, accessor: &str) -> Result<Arc<Token>, Faul
         return Err(Fault::invalid("missing accessor"));
     }
     let token = system.active.tokens.find_by_accessor(accessor).await?;
-    token.ok_or_else(|| Fault::DeniedBecause("invalid accessor".into()))
+    token.ok_or_else(|| Fault::invalid("invalid accessor"))
 }

@@ -4,17 +4,17 @@
 //! the commit that hands it out, under the record's revision: of two that unwrap, one gets it.
 
 use super::{Sys, System};
-use crate::Outcome;
 use crate::active::Active;
 use crate::life::Life;
 use crate::tokens::{Issued, NewToken, Token, TokenRecord};
+use crate::{Outcome, Request};
 use schemars::JsonSchema;
 use secretum_api::fields::{JsonObject, Seconds};
 use secretum_api::{Auth, WrapInfo};
 use secretum_crypto::Timestamp;
 use secretum_engine::{
-    Context, Fault, Handle, LeaseGrant, RawReply, Recorded, Reply, ReplyLease, Shape, to_json,
-    unreadable,
+    Context, Fault, Handle, LeaseGrant, RawReply, Recorded, Reply, ReplyLease, Shape, Verb,
+    to_json, unreadable,
 };
 use secretum_storage::{Batch, Key, Precondition, StorageError};
 use serde::{Deserialize, Serialize};
@@ -190,6 +190,21 @@ struct Found {
     token: Arc<Token>,
     kept: Kept,
     writes: Batch,
+}
+
+/// The path of [`Wrap`].
+const WRAP_PATH: &str = "sys/wrapping/wrap";
+
+/// Refuses a request that hands out what it brings, unless the answer is to be wrapped: its sender
+/// would take what comes back in the clear for a token.
+pub(crate) fn check_wrapped(request: &Request) -> Result<(), Fault> {
+    let is_wrapped = request.wrap_ttl.is_some_and(|ttl| ttl.0 > 0);
+    if request.verb == Verb::Write && request.path.as_str() == WRAP_PATH && !is_wrapped {
+        return Err(Fault::invalid(
+            "endpoint requires response wrapping to be used",
+        ));
+    }
+    Ok(())
 }
 
 /// What is said of a token that wraps nothing.

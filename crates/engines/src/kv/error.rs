@@ -5,6 +5,10 @@ use secretum_engine::Fault;
 // Fixed texts stay fixed on the way: an audit record shows them in the clear.
 const CAS_MISMATCH: &str = "check-and-set parameter did not match the current version";
 const CAS_REQUIRED: &str = "check-and-set parameter required for this call";
+const METADATA_CAS_MISMATCH: &str =
+    "metadata check-and-set parameter does not match the current version";
+const METADATA_CAS_REQUIRED: &str = "metadata check-and-set parameter required for this call";
+const METADATA_CAS_OF_NEW: &str = "metadata_cas must be 0 when creating new metadata";
 const NO_DATA: &str = "no data provided";
 const NO_VERSIONS: &str = "No version number provided";
 const NO_SOURCE: &str = "there is no secret at the source";
@@ -27,6 +31,15 @@ pub enum KvError {
     /// The write had to name the newest version.
     #[error("{}", CAS_REQUIRED)]
     CasRequired,
+    /// The change of settings named another version of the metadata than the newest.
+    #[error("{}", METADATA_CAS_MISMATCH)]
+    MetadataCasMismatch,
+    /// The change of settings had to name the newest version of the metadata.
+    #[error("{}", METADATA_CAS_REQUIRED)]
+    MetadataCasRequired,
+    /// Settings of a secret that is not there named a version of its metadata.
+    #[error("{}", METADATA_CAS_OF_NEW)]
+    MetadataCasOfNew,
     /// The write holds no secret.
     #[error("{}", NO_DATA)]
     NoData,
@@ -64,6 +77,9 @@ impl From<KvError> for Fault {
             KvError::CustomMetadata(text) => Self::invalid(text),
             KvError::CasMismatch => Self::invalid(CAS_MISMATCH),
             KvError::CasRequired => Self::invalid(CAS_REQUIRED),
+            KvError::MetadataCasMismatch => Self::invalid(METADATA_CAS_MISMATCH),
+            KvError::MetadataCasRequired => Self::invalid(METADATA_CAS_REQUIRED),
+            KvError::MetadataCasOfNew => Self::invalid(METADATA_CAS_OF_NEW),
             KvError::NoData => Self::invalid(NO_DATA),
             KvError::NoVersions => Self::invalid(NO_VERSIONS),
             KvError::NoSource => Self::NotFoundBecause(NO_SOURCE.into()),

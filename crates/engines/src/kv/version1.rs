@@ -13,6 +13,7 @@ use secretum_engine::{
 };
 use secretum_storage::{Batch, Precondition};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// A KV version 1 mount.
 #[derive(Debug)]
@@ -108,17 +109,20 @@ impl Handle<ReadSecret> for Kv1 {
 }
 
 impl Kv1 {
-    /// How long a client may rely on a secret: what its field `ttl` (or `lease`) says.
+    /// How long a client may rely on a secret: what its field `ttl` says, or else `lease`.
     fn refresh_seconds(&self, data: &JsonObject) -> u64 {
         #[derive(Deserialize)]
-        struct Hint {
-            #[serde(default, alias = "lease")]
-            ttl: Option<Seconds>,
+        struct Hint<'d> {
+            #[serde(borrow, default)]
+            ttl: Option<&'d RawValue>,
+            #[serde(borrow, default)]
+            lease: Option<&'d RawValue>,
         }
+        let hint: Option<Hint<'_>> = serde_json::from_str(data.get()).ok();
         // A field of another meaning is no hint.
-        let hint: Option<Hint> = serde_json::from_str(data.get()).ok();
-        hint.and_then(|hint| hint.ttl)
-            .map_or(self.default_ttl_seconds, |ttl| ttl.0)
+        hint.and_then(|hint| hint.ttl.or(hint.lease))
+            .and_then(|text| serde_json::from_str(text.get()).ok())
+            .map_or(self.default_ttl_seconds, |ttl: Seconds| ttl.0)
     }
 }
 

@@ -13,6 +13,7 @@
 
 mod config;
 mod data;
+mod detailed;
 mod expiry;
 mod listing;
 mod meta;
@@ -62,7 +63,15 @@ impl Engine for Kv2 {
     const KIND: &'static str = "kv";
     const ABOUT: &'static str = "Key-value secrets with versions";
     const ASPECTS: &'static [&'static str] = &[
-        "data", "metadata", "delete", "undelete", "destroy", "subkeys", "copy", "move",
+        "data",
+        "metadata",
+        "detailed-metadata",
+        "delete",
+        "undelete",
+        "destroy",
+        "subkeys",
+        "copy",
+        "move",
     ];
 
     fn routes() -> Routes<Self> {
@@ -83,11 +92,13 @@ impl Engine for Kv2 {
             .touching::<transfer::MoveSecret>()
             .on::<ListSecrets>(Verb::List, "metadata/{path*}", Access::Token)
             .on::<ScanSecrets>(Verb::Scan, "metadata/{path*}", Access::Token)
+            .on::<detailed::ListDetailed>(Verb::List, "detailed-metadata/{path*}", Access::Token)
+            .on::<detailed::ScanDetailed>(Verb::Scan, "detailed-metadata/{path*}", Access::Token)
             .on::<metadata::ReadMetadata>(Verb::Read, "metadata/{path+}", Access::Token)
             .upsert::<metadata::WriteMetadata>("metadata/{path+}", Access::Token)
             .on::<metadata::PatchMetadata>(Verb::Patch, "metadata/{path+}", Access::Token)
             .on::<metadata::DeleteMetadata>(Verb::Delete, "metadata/{path+}", Access::Token)
-            .on::<Misplaced>(Verb::Read, "{path+}", Access::Token)
+            .on::<Misplaced>(Verb::Read, "{path*}", Access::Token)
             .on::<Misplaced>(Verb::Write, "{path+}", Access::Token)
             .on::<Misplaced>(Verb::Delete, "{path+}", Access::Token)
             .on::<Misplaced>(Verb::List, "{path*}", Access::Token)

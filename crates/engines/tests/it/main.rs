@@ -11,6 +11,7 @@ mod conformance;
 mod expiry;
 mod interleaved;
 mod kv2;
+mod metadata;
 mod mount;
 mod transfer;
 mod upgrade;

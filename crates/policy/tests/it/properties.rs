@@ -17,7 +17,7 @@ const OPERATIONS: [Operation; 7] = [
 
 fn segment() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
-        "a", "b", "ab", "abc", "", "+", "+", "a+", "+a", "*", "a*b",
+        "a", "b", "ab", "abc", "", "+", "+", "a+", "+a", "*", "a*b", "+*", "a+*",
     ])
 }
 
@@ -39,7 +39,7 @@ fn rule() -> impl Strategy<Value = String> {
                 ""
             };
             let path = path.trim_start_matches('/');
-            let path = if format!("{path}{star}").ends_with("+*") {
+            let path = if format!("{path}{star}").contains("+*") {
                 "x"
             } else {
                 path
@@ -94,6 +94,12 @@ proptest! {
             }
             prop_assert!(acl.any_right_below(""));
         }
+    }
+
+    #[test]
+    fn what_holds_both_wildcards_at_once_is_refused(path in path()) {
+        let text = format!("path {path:?} {{ capabilities = [\"read\"] }}");
+        prop_assert_eq!(Policy::parse("p", &text).is_err(), path.contains("+*"));
     }
 
     #[test]

@@ -85,7 +85,11 @@ fn errors_name_the_place_and_what_is_wrong() {
         ),
         (
             "path \"a/+*\" {}",
-            "line 1, column 6: the path `a/+*` ends in `+*`: `+` stands for a whole segment, `*` for any rest",
+            "line 1, column 6: the path `a/+*` holds `+*`: `+` stands for a whole segment, `*` for any rest",
+        ),
+        (
+            "path \"a/+*/b\" {}",
+            "line 1, column 6: the path `a/+*/b` holds `+*`: `+` stands for a whole segment, `*` for any rest",
         ),
         (
             "path \"{{a\" {}",

@@ -4,8 +4,9 @@ use super::Vault;
 use super::body::{self, Held, Refusal};
 use crate::listener::Peer;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName};
-use hyper::{Method, Request as HttpRequest};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName};
+use hyper::http::request::Parts;
+use hyper::{Method, Request as HttpRequest, Version};
 use percent_encoding::percent_decode_str;
 use secretum_api::RequestPath;
 use secretum_api::fields::{Seconds, parse_duration};
@@ -32,9 +33,12 @@ impl Asked {
 
     /// Whether it asks for the health of the node.
     pub(super) fn is_health(&self) -> bool {
-        self.is_get && self.request.verb == Verb::Read && self.request.path.as_str() == "sys/health"
+        self.is_get && self.request.verb == Verb::Read && self.request.path.as_str() == HEALTH
     }
 }
+
+/// What HEAD is answered at.
+const HEALTH: &str = "sys/health";
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
@@ -53,6 +57,11 @@ pub(super) async fn read(
     let mut query = query(head.uri.query().unwrap_or_default())?;
     let verb = verb(&head.method, &mut query)?;
     let path = path(head.uri.path(), verb)?;
+    // Elsewhere it would do all that a GET does, and tell nothing.
+    if head.method == Method::HEAD && verb == Verb::Read && path.as_str() != HEALTH {
+        return Err(Fault::Unsupported.into());
+    }
+    check_host(&head)?;
     refuse_namespace(&head.headers)?;
     let token = token(&head.headers)?;
     let wrap_ttl = one(&head.headers, &WRAP_TTL)?.map(wrap_ttl).transpose()?;
@@ -83,7 +92,8 @@ pub(super) async fn read(
     })
 }
 
-/// The verb of a method; `list`, `scan` and `help` in the query make a GET another verb.
+/// The verb of a method; `list` and `scan` in the query make a GET another verb, `help` any method: who
+/// asks what a request does must not have it done.
 fn verb(method: &Method, query: &mut Vec<(String, String)>) -> Result<Verb, Fault> {
     let mut flag = |name: &str| {
         let at = query.iter().position(|(own, _)| own == name);
@@ -96,8 +106,10 @@ fn verb(method: &Method, query: &mut Vec<(String, String)>) -> Result<Verb, Faul
             _ => Err(Fault::invalid(format!("`{name}` must be true or false"))),
         }
     };
+    if flag("help")? {
+        return Ok(Verb::Help);
+    }
     Ok(match method.as_str() {
-        "GET" | "HEAD" if flag("help")? => Verb::Help,
         "GET" if flag("list")? => Verb::List,
         "GET" if flag("scan")? => Verb::Scan,
         "GET" | "HEAD" => Verb::Read,
@@ -178,6 +190,16 @@ fn one<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>,
         .map_err(|_| Fault::invalid(format!("the header `{name}` is not ASCII")))
 }
 
+/// Refuses a host that is named twice, or not at all where it has to be: RFC 9112, section 3.2.
+fn check_host(head: &Parts) -> Result<(), Fault> {
+    match one(&head.headers, &HOST)? {
+        None if head.version == Version::HTTP_11 => {
+            Err(Fault::invalid("the header `host` is missing"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn token(headers: &HeaderMap) -> Result<Option<SecretString>, Fault> {
     let mut tokens = headers.get_all(&TOKEN).iter();
     if let Some(token) = tokens.next() {
@@ -248,6 +270,22 @@ pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn help_in_the_query_decides_before_the_method() {
+        let ask = |method: &str, value: &str| {
+            let mut query = vec![("help".to_owned(), value.to_owned())];
+            verb(&Method::from_bytes(method.as_bytes()).unwrap(), &mut query)
+        };
+        for method in [
+            "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "LIST", "SCAN", "HELP",
+        ] {
+            assert_eq!(ask(method, "1").unwrap(), Verb::Help, "{method}");
+            assert!(ask(method, "perhaps").is_err(), "{method}");
+        }
+        assert_eq!(ask("DELETE", "0").unwrap(), Verb::Delete);
+        assert_eq!(ask("POST", "").unwrap(), Verb::Write);
+    }
 
     #[test]
     fn a_part_of_a_second_is_wrapped_for_a_whole_one() {

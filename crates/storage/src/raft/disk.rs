@@ -5,9 +5,9 @@
 
 use std::any::Any;
 use std::fmt::Debug;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -62,6 +62,13 @@ pub trait DiskFile: Send + Sync + Debug + 'static {
     fn sync_all(&self) -> io::Result<()>;
 }
 
+/// Who may use a directory that is made: its owner. Names of policies and mounts stand in it in the
+/// clear, and what is encrypted is a stolen copy away from whoever has the shares.
+const DIRECTORY_MODE: u32 = 0o700;
+
+/// Who may use a file that is made.
+const FILE_MODE: u32 = 0o600;
+
 /// The file system of the machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemDisk;
@@ -77,6 +84,7 @@ impl Disk for SystemDisk {
             .write(true)
             .create(fresh)
             .truncate(fresh)
+            .mode(FILE_MODE)
             .open(path)?;
         Ok(Arc::new(SystemFile(file)))
     }
@@ -90,7 +98,7 @@ impl Disk for SystemDisk {
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        match std::fs::create_dir(path) {
+        match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             made => made,
         }

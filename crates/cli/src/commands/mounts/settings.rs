@@ -13,11 +13,11 @@ pub(crate) struct Settings {
     /// What people should know about it
     #[arg(long, value_name = "TEXT", help_heading = SETTINGS)]
     pub(crate) description: Option<String>,
-    /// How long leases last where nothing is asked
-    #[arg(long, value_name = "DURATION", value_parser = flags::duration, help_heading = SETTINGS)]
+    /// How long leases last where nothing is asked; system for what the server is set to
+    #[arg(long, value_name = "DURATION", value_parser = flags::lease_ttl, help_heading = SETTINGS)]
     pub(crate) default_lease_ttl: Option<String>,
-    /// How long leases can last
-    #[arg(long, value_name = "DURATION", value_parser = flags::duration, help_heading = SETTINGS)]
+    /// How long leases can last; system for what the server is set to
+    #[arg(long, value_name = "DURATION", value_parser = flags::lease_ttl, help_heading = SETTINGS)]
     pub(crate) max_lease_ttl: Option<String>,
     /// Key of requests that the audit log shows in the clear; may be given more than once
     #[arg(long, value_name = "KEY", help_heading = SETTINGS)]

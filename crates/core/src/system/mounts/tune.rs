@@ -6,7 +6,8 @@ use crate::mounts::MountSettings;
 use schemars::JsonSchema;
 use secretum_api::fields::{CommaList, JsonObject, KeyValues, Seconds};
 use secretum_engine::{Class, Context, Fault, Handle, Reply, read_object};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 /// Reads the settings of a secret engine.
@@ -47,10 +48,12 @@ pub(crate) struct TuneAuth {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 struct Tune {
-    /// Life of a lease that asks for none; 0 for the system's.
-    default_lease_ttl: Option<Seconds>,
-    /// The longest life of a lease; 0 for the system's.
-    max_lease_ttl: Option<Seconds>,
+    /// Life of a lease that asks for none; 0 or `system` for the system's.
+    #[schemars(with = "Option<Seconds>")]
+    default_lease_ttl: Option<LeaseLife>,
+    /// The longest life of a lease; 0 or `system` for the system's.
+    #[schemars(with = "Option<Seconds>")]
+    max_lease_ttl: Option<LeaseLife>,
     /// A text for people.
     description: Option<String>,
     /// Options of the engine.
@@ -79,6 +82,21 @@ struct Tune {
     plugin_version: Option<String>,
     /// Not served by this version.
     user_lockout_config: Option<JsonObject>,
+}
+
+/// A duration in seconds, or the word `system`, which is 0.
+#[derive(Debug, Clone, Copy)]
+struct LeaseLife(u64);
+
+impl<'de> Deserialize<'de> for LeaseLife {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let given = serde_json::Value::deserialize(deserializer)?;
+        if given.as_str() == Some("system") {
+            return Ok(Self(0));
+        }
+        let Seconds(seconds) = Seconds::deserialize(given).map_err(D::Error::custom)?;
+        Ok(Self(seconds))
+    }
 }
 
 /// Settings as they came, and what they say.
@@ -233,7 +251,7 @@ impl Tune {
                 ));
             }
         }
-        let seconds = |ttl: Seconds| ttl.0;
+        let seconds = |ttl: LeaseLife| ttl.0;
         let list = |list: CommaList| list.0;
         set(&mut settings.description, self.description);
         set(

@@ -362,7 +362,8 @@ impl Wanted {
         }
         policies.sort_unstable();
         policies.dedup();
-        if policies.is_empty() {
+        // Who names `default` alone and goes without it wants a token that may do nothing.
+        if policies.is_empty() && self.policies.0.is_empty() {
             return Err(Fault::invalid("token must have at least one policy"));
         }
         Ok(policies)

@@ -22,6 +22,9 @@ pub(crate) struct WriteConfig {
     /// Whether a write must name the newest version.
     #[serde(default)]
     cas_required: Option<bool>,
+    /// Whether a change of a secret's settings must name the newest version of its metadata.
+    #[serde(default)]
+    metadata_cas_required: Option<bool>,
     /// The life of a new version; 0 for no end.
     #[serde(default)]
     delete_version_after: Option<Seconds>,
@@ -31,6 +34,7 @@ pub(crate) struct WriteConfig {
 pub(crate) struct Settings {
     max_versions: u64,
     cas_required: bool,
+    metadata_cas_required: bool,
     delete_version_after: String,
 }
 
@@ -43,6 +47,7 @@ impl Handle<ReadConfig> for Kv2 {
         Ok(Reply::data(Settings {
             max_versions: settings.max_versions,
             cas_required: settings.cas_required,
+            metadata_cas_required: settings.metadata_cas_required,
             delete_version_after: go_duration(Seconds(settings.delete_version_after).duration()),
         }))
     }
@@ -62,6 +67,9 @@ impl Handle<WriteConfig> for Kv2 {
             .max_versions
             .map_or(settings.max_versions, u64::from);
         settings.cas_required = request.cas_required.unwrap_or(settings.cas_required);
+        settings.metadata_cas_required = request
+            .metadata_cas_required
+            .unwrap_or(settings.metadata_cas_required);
         if let Some(life) = request.delete_version_after {
             settings.delete_version_after = life.0;
         }

@@ -164,16 +164,15 @@ impl Handle<PatchSecret> for Kv2 {
     ) -> Result<Reply<VersionFacts>, KvError> {
         let patch = request.data.ok_or(KvError::NoData)?;
         let now = context.clock.now();
-        let mut secret = self
-            .find(request.path.as_str())
-            .await?
-            .ok_or(KvError::NotFound)?;
+        let secret = self.find(request.path.as_str()).await?;
+        let mut secret = secret.ok_or(KvError::NotFound)?;
         let (version, meta) = secret.version(0).ok_or(KvError::NotFound)?;
-        if !meta.is_alive(now) {
-            return Err(KvError::NotFound);
-        }
-        let expires = meta.expires;
+        let (is_alive, expires) = (meta.is_alive(now), meta.expires);
         self.check_cas(&secret, request.options.cas).await?;
+        if !is_alive {
+            let facts = secret.facts(version, now).ok_or(KvError::NotFound)?;
+            return Ok(Reply::data(facts).gone());
+        }
         let current = self
             .value(&secret, version)
             .await?

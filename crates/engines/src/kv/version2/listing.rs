@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 /// How far down a listing looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Depth {
+pub(super) enum Depth {
     /// The names of the folder.
     One,
     /// Everything below it.
@@ -23,7 +23,8 @@ impl Handle<ListSecrets> for Kv2 {
 
     async fn handle(&self, request: ListSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
         let page = ListPage::of(request.after, request.limit);
-        self.names(request.path.as_str(), &page, Depth::One).await
+        let names = self.names(request.path.as_str(), &page, Depth::One).await?;
+        Ok(listing(names)?)
     }
 }
 
@@ -33,22 +34,23 @@ impl Handle<ScanSecrets> for Kv2 {
 
     async fn handle(&self, request: ScanSecrets, _: &Context) -> Result<Reply<Listing>, KvError> {
         let page = ListPage::of(request.after, request.limit);
-        self.names(request.path.as_str(), &page, Depth::All).await
+        let names = self.names(request.path.as_str(), &page, Depth::All).await?;
+        Ok(listing(names)?)
     }
 }
 
 impl Kv2 {
-    async fn names(
+    /// The part of a listing that a client asks for.
+    pub(super) async fn names(
         &self,
         folder: &str,
         page: &ListPage,
         depth: Depth,
-    ) -> Result<Reply<Listing>, KvError> {
-        let names = match page.limit {
-            Some(limit) => self.page(folder, page.after(), limit, depth).await?,
-            None => self.all(folder, page.after(), depth).await?,
-        };
-        Ok(listing(names)?)
+    ) -> Result<Vec<String>, KvError> {
+        match page.limit {
+            Some(limit) => self.page(folder, page.after(), limit, depth).await,
+            None => self.all(folder, page.after(), depth).await,
+        }
     }
 }
 

@@ -91,6 +91,8 @@ pub(super) struct MountSettings {
     pub(super) max_versions: u64,
     /// Whether a write must name the newest version.
     pub(super) cas_required: bool,
+    /// Whether a change of a secret's settings must name the newest version of its metadata.
+    pub(super) metadata_cas_required: bool,
     /// Seconds after which a new version is deleted; 0 for never.
     pub(super) delete_version_after: u64,
 }
@@ -111,6 +113,11 @@ pub(super) struct Meta {
     pub(super) max_versions: u64,
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) cas_required: bool,
+    /// How often its settings were changed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) metadata_version: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) metadata_cas_required: bool,
     /// Seconds; 0 for the mount's.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) delete_version_after: u64,
@@ -176,9 +183,16 @@ impl Meta {
             updated: now.unix_nanos(),
             max_versions: 0,
             cas_required: false,
+            metadata_version: 0,
+            metadata_cas_required: false,
             delete_version_after: 0,
             custom: None,
         }
+    }
+
+    /// Texts about the secret; `None` where there are none.
+    pub(super) fn custom(&self) -> Option<BTreeMap<String, String>> {
+        self.custom.clone().filter(|custom| !custom.is_empty())
     }
 
     /// Adds a version and drops those that are too many; gives its number and the numbers dropped.

@@ -2,10 +2,12 @@
 
 use super::Kv2;
 use super::meta::{self, Meta, VersionsKept};
+use super::secret::Secret;
 use crate::kv::merge::members;
 use crate::kv::{KvError, SecretPath};
 use schemars::JsonSchema;
-use secretum_api::fields::{JsonObject, Seconds, go_duration};
+use secretum_api::fields::{Count, JsonObject, Seconds, go_duration};
+use secretum_crypto::Timestamp;
 use secretum_engine::{Context, Exists, Handle, Input, Reply};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,6 +39,12 @@ pub(crate) struct WriteMetadata {
     /// Whether a write must name the newest version.
     #[serde(default)]
     cas_required: Option<bool>,
+    /// Whether a change of these settings must name the newest version of the metadata.
+    #[serde(default)]
+    metadata_cas_required: Option<bool>,
+    /// The newest version of the metadata as the writer knows it; 0 where there is to be none.
+    #[serde(default)]
+    metadata_cas: Option<Count>,
     /// The life of a new version; 0 for the mount's.
     #[serde(default)]
     delete_version_after: Option<Seconds>,
@@ -56,6 +64,12 @@ pub(crate) struct PatchMetadata {
     /// Whether a write must name the newest version.
     #[serde(default)]
     cas_required: Option<bool>,
+    /// Whether a change of these settings must name the newest version of the metadata.
+    #[serde(default)]
+    metadata_cas_required: Option<bool>,
+    /// The newest version of the metadata as the writer knows it; 0 where there is to be none.
+    #[serde(default)]
+    metadata_cas: Option<Count>,
     /// The life of a new version; 0 for the mount's.
     #[serde(default)]
     delete_version_after: Option<Seconds>,
@@ -75,10 +89,12 @@ pub(crate) struct DeleteMetadata {
 pub(crate) struct SecretFacts {
     cas_required: bool,
     created_time: String,
+    current_metadata_version: u64,
     current_version: u64,
     custom_metadata: Option<BTreeMap<String, String>>,
     delete_version_after: String,
     max_versions: u64,
+    metadata_cas_required: bool,
     oldest_version: u64,
     updated_time: String,
     versions: BTreeMap<u64, VersionTimes>,
@@ -103,23 +119,20 @@ impl Handle<ReadMetadata> for Kv2 {
         request: ReadMetadata,
         context: &Context,
     ) -> Result<Reply<SecretFacts>, KvError> {
-        let now = context.clock.now();
-        let Meta {
-            versions,
-            current,
-            oldest,
-            created,
-            updated,
-            max_versions,
-            cas_required,
-            custom,
-            delete_version_after,
-        } = self
-            .find(request.path.as_str())
-            .await?
-            .ok_or(KvError::NotFound)?
-            .meta;
-        let times = versions.into_iter().map(|(number, version)| {
+        let secret = self.find(request.path.as_str()).await?;
+        let secret = secret.ok_or(KvError::NotFound)?;
+        Ok(Reply::data(SecretFacts::of(
+            secret.meta,
+            context.clock.now(),
+        )))
+    }
+}
+
+impl SecretFacts {
+    /// What a client is told of a secret.
+    pub(super) fn of(meta: Meta, now: Timestamp) -> Self {
+        let custom_metadata = meta.custom();
+        let times = meta.versions.into_iter().map(|(number, version)| {
             let times = VersionTimes {
                 created_time: meta::time(version.created),
                 deletion_time: version.deletion_time(),
@@ -128,17 +141,105 @@ impl Handle<ReadMetadata> for Kv2 {
             };
             (number, times)
         });
-        Ok(Reply::data(SecretFacts {
-            cas_required,
-            created_time: meta::time(created),
-            current_version: current,
-            custom_metadata: custom,
-            delete_version_after: go_duration(Seconds(delete_version_after).duration()),
-            max_versions,
-            oldest_version: oldest,
-            updated_time: meta::time(updated),
+        Self {
+            cas_required: meta.cas_required,
+            created_time: meta::time(meta.created),
+            current_metadata_version: meta.metadata_version,
+            current_version: meta.current,
+            custom_metadata,
+            delete_version_after: go_duration(Seconds(meta.delete_version_after).duration()),
+            max_versions: meta.max_versions,
+            metadata_cas_required: meta.metadata_cas_required,
+            oldest_version: meta.oldest,
+            updated_time: meta::time(meta.updated),
             versions: times.collect(),
-        }))
+        }
+    }
+}
+
+/// Settings to be put in the place of those that were; what is `None` stays.
+struct Settings {
+    max_versions: Option<VersionsKept>,
+    cas_required: Option<bool>,
+    metadata_cas_required: Option<bool>,
+    delete_version_after: Option<Seconds>,
+    custom_metadata: Option<JsonObject>,
+}
+
+impl From<WriteMetadata> for Settings {
+    fn from(request: WriteMetadata) -> Self {
+        Self {
+            max_versions: request.max_versions,
+            cas_required: request.cas_required,
+            metadata_cas_required: request.metadata_cas_required,
+            delete_version_after: request.delete_version_after,
+            custom_metadata: request.custom_metadata,
+        }
+    }
+}
+
+impl From<PatchMetadata> for Settings {
+    fn from(request: PatchMetadata) -> Self {
+        Self {
+            max_versions: request.max_versions,
+            cas_required: request.cas_required,
+            metadata_cas_required: request.metadata_cas_required,
+            delete_version_after: request.delete_version_after,
+            custom_metadata: request.custom_metadata,
+        }
+    }
+}
+
+impl Settings {
+    /// Whether nothing is to change.
+    fn is_empty(&self) -> bool {
+        self.max_versions.is_none()
+            && self.cas_required.is_none()
+            && self.metadata_cas_required.is_none()
+            && self.delete_version_after.is_none()
+            && self.custom_metadata.is_none()
+    }
+
+    /// Puts them in their place. Custom metadata is a merge patch of `custom`, or all that there is
+    /// to be where that is `None`.
+    fn apply(
+        self,
+        meta: &mut Meta,
+        custom: Option<BTreeMap<String, String>>,
+        now: Timestamp,
+    ) -> Result<(), KvError> {
+        if let Some(patch) = self.custom_metadata {
+            let custom = patched(custom, &patch)?;
+            meta.custom = Some(custom).filter(|custom| !custom.is_empty());
+        }
+        meta.max_versions = self.max_versions.map_or(meta.max_versions, u64::from);
+        meta.cas_required = self.cas_required.unwrap_or(meta.cas_required);
+        meta.metadata_cas_required =
+            (self.metadata_cas_required).unwrap_or(meta.metadata_cas_required);
+        if let Some(life) = self.delete_version_after {
+            meta.delete_version_after = life.0;
+        }
+        meta.metadata_version = meta.metadata_version.saturating_add(1);
+        meta.updated = now.unix_nanos();
+        Ok(())
+    }
+}
+
+impl Kv2 {
+    /// Whether settings may be changed by a request that names (or does not name) the newest version
+    /// of the metadata.
+    async fn check_metadata_cas(&self, secret: &Secret, cas: Option<Count>) -> Result<(), KvError> {
+        match cas {
+            Some(cas) if cas.0 == secret.meta.metadata_version => Ok(()),
+            Some(_) if secret.is_new() => Err(KvError::MetadataCasOfNew),
+            Some(_) => Err(KvError::MetadataCasMismatch),
+            None if secret.meta.metadata_cas_required
+                || self.settings().await?.metadata_cas_required =>
+            {
+                Err(KvError::MetadataCasRequired)
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -153,17 +254,14 @@ impl Handle<WriteMetadata> for Kv2 {
     ) -> Result<Reply<()>, KvError> {
         let now = context.clock.now();
         let mut secret = self.find_or_new(request.path.as_str(), now).await?;
-        let meta = &mut secret.meta;
-        set(
-            meta,
-            request.max_versions,
-            request.cas_required,
-            request.delete_version_after,
-        );
-        if let Some(custom) = request.custom_metadata {
-            meta.custom = Some(patched(BTreeMap::new(), &custom)?);
+        let cas = request.metadata_cas;
+        let settings = Settings::from(request);
+        // What names no setting makes no secret, and no version of its metadata.
+        if settings.is_empty() {
+            return Ok(Reply::empty());
         }
-        meta.updated = now.unix_nanos();
+        self.check_metadata_cas(&secret, cas).await?;
+        settings.apply(&mut secret.meta, None, now)?;
         Ok(Reply::wrote(self.put(&secret)?))
     }
 }
@@ -183,21 +281,16 @@ impl Handle<PatchMetadata> for Kv2 {
         request: PatchMetadata,
         context: &Context,
     ) -> Result<Reply<()>, KvError> {
-        let mut secret = self
-            .find(request.path.as_str())
-            .await?
-            .ok_or(KvError::NotFound)?;
-        let meta = &mut secret.meta;
-        set(
-            meta,
-            request.max_versions,
-            request.cas_required,
-            request.delete_version_after,
-        );
-        if let Some(custom) = request.custom_metadata {
-            meta.custom = Some(patched(meta.custom.take().unwrap_or_default(), &custom)?);
+        let secret = self.find(request.path.as_str()).await?;
+        let mut secret = secret.ok_or(KvError::NotFound)?;
+        let cas = request.metadata_cas;
+        let settings = Settings::from(request);
+        if settings.is_empty() {
+            return Ok(Reply::empty());
         }
-        meta.updated = context.clock.now().unix_nanos();
+        self.check_metadata_cas(&secret, cas).await?;
+        let custom = secret.meta.custom().unwrap_or_default();
+        settings.apply(&mut secret.meta, Some(custom), context.clock.now())?;
         Ok(Reply::wrote(self.put(&secret)?))
     }
 }
@@ -214,25 +307,22 @@ impl Handle<DeleteMetadata> for Kv2 {
     }
 }
 
-/// Puts what is named in the place of what was.
-fn set(meta: &mut Meta, kept: Option<VersionsKept>, cas: Option<bool>, life: Option<Seconds>) {
-    meta.max_versions = kept.map_or(meta.max_versions, u64::from);
-    meta.cas_required = cas.unwrap_or(meta.cas_required);
-    meta.delete_version_after = life.map_or(meta.delete_version_after, |life| life.0);
-}
-
-/// Custom metadata changed by a merge patch, within its limits.
+/// Custom metadata changed by a merge patch, within its limits; where there is none to change, a null
+/// has nothing to remove and is refused.
 fn patched(
-    mut custom: BTreeMap<String, String>,
+    custom: Option<BTreeMap<String, String>>,
     patch: &JsonObject,
 ) -> Result<BTreeMap<String, String>, KvError> {
+    let removes = custom.is_some();
+    let mut custom = custom.unwrap_or_default();
     let refuse = |text: String| Err(KvError::CustomMetadata(text));
     for (name, value) in members(patch.get())?.0 {
-        if value.get() == "null" {
+        if value.get() == "null" && removes {
             custom.remove(&name);
             continue;
         }
         let text = match value.get().as_bytes().first() {
+            Some(b'n') => String::new(),
             Some(b'"') => serde_json::from_str(value.get()).unwrap_or_default(),
             // A number or a boolean counts by its spelling.
             Some(b'{' | b'[') | None => {
@@ -280,7 +370,7 @@ mod tests {
 
     fn apply(patch: &str) -> Result<BTreeMap<String, String>, KvError> {
         let custom = BTreeMap::from([("a".to_owned(), "1".to_owned())]);
-        patched(custom, &serde_json::from_str(patch).unwrap())
+        patched(Some(custom), &serde_json::from_str(patch).unwrap())
     }
 
     #[test]
@@ -304,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn null_removes() {
+    fn null_removes_where_there_is_something_to_change() {
         assert_eq!(
             apply(r#"{"a":null,"b":"2"}"#)
                 .unwrap()
@@ -312,5 +402,8 @@ mod tests {
                 .collect::<Vec<_>>(),
             ["b"]
         );
+        let patch = serde_json::from_str(r#"{"a":null}"#).unwrap();
+        let refused = patched(None, &patch).unwrap_err().to_string();
+        assert!(refused.contains("`a` is empty"), "{refused}");
     }
 }

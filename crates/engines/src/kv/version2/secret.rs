@@ -276,6 +276,11 @@ impl Kv2 {
 }
 
 impl Secret {
+    /// Whether nothing is stored of it.
+    pub(super) fn is_new(&self) -> bool {
+        self.record.is_none() && self.old.is_none()
+    }
+
     /// The version asked for: the newest where it is 0.
     pub(super) fn version(&self, asked: u64) -> Option<(u64, &VersionMeta)> {
         let version = if asked == 0 { self.meta.current } else { asked };
@@ -287,7 +292,7 @@ impl Secret {
         let meta = self.meta.versions.get(&version)?;
         Some(VersionFacts {
             created_time: meta::time(meta.created),
-            custom_metadata: self.meta.custom.clone(),
+            custom_metadata: self.meta.custom(),
             deletion_time: meta.deletion_time(),
             destroyed: meta.is_destroyed(now),
             expire_time: meta.expire_time(),

@@ -123,6 +123,7 @@ const DATA_FIELDS: &[&str] = &["data", "options"];
 const METADATA_FIELDS: &[&str] = &[
     "max_versions",
     "cas_required",
+    "metadata_cas_required",
     "delete_version_after",
     "custom_metadata",
 ];

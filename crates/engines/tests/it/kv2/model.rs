@@ -48,6 +48,8 @@ pub(super) struct Version {
 pub(super) enum Told {
     Done,
     Version(u64),
+    /// Of a version that is there no more.
+    Gone(u64),
     Missing,
     CasMismatch,
     CasRequired,
@@ -79,12 +81,14 @@ impl Model {
         let Some(secret) = self.secrets.get(path) else {
             return Told::Missing;
         };
-        let newest = secret.versions.get(&secret.current);
-        let Some(newest) = newest.filter(|newest| newest.is_alive(self.now)) else {
+        let Some(newest) = secret.versions.get(&secret.current) else {
             return Told::Missing;
         };
         if let Some(refusal) = self.refusal(Some(secret), cas) {
             return refusal;
+        }
+        if !newest.is_alive(self.now) {
+            return Told::Gone(secret.current);
         }
         let mut data = newest.data.clone();
         for (name, value) in patch {

@@ -151,8 +151,10 @@ pub(super) fn told(outcome: Result<RawReply, Fault>) -> Told {
         }
         Err(other) => panic!("{other:?}"),
     };
+    let version = || super::data(&reply)["version"].as_u64().unwrap();
     match reply.data {
-        Some(_) => Told::Version(super::data(&reply)["version"].as_u64().unwrap()),
+        Some(_) if reply.gone => Told::Gone(version()),
+        Some(_) => Told::Version(version()),
         None => Told::Done,
     }
 }

@@ -26,6 +26,10 @@ fn faults_of_single_keys() {
             "a.hcl:5:12: `api_addr` must be a URL such as `https://vault.example.com:8200`, not `not an address`",
         ),
         (
+            "api_addr = \"http://{{ GetPrivateIP }}:8200\"",
+            "a.hcl:5:12: `api_addr` must be a URL such as `https://vault.example.com:8200`, not the template `http://{{ GetPrivateIP }}:8200`, as templates are not filled in: write what it stands for",
+        ),
+        (
             "cluster_addr = 1",
             "a.hcl:5:16: `cluster_addr` must be a URL such as `https://vault.example.com:8200`, not the number `1`",
         ),

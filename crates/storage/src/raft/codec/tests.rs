@@ -158,3 +158,46 @@ fn a_batch_with_a_key_twice_is_refused() {
         assert!(entry(&mut Reader::new(&bytes)).is_err(), "{others} others");
     }
 }
+
+#[test]
+fn the_layout_of_votes_and_memberships_is_fixed() {
+    let vote = Vote {
+        leader_id: LeaderId {
+            term: 8,
+            node_id: 2,
+        },
+        committed: true,
+    };
+    let mut bytes = Vec::new();
+    put_vote_option(&mut bytes, Some(vote));
+    let wanted = [
+        &[1][..],
+        &[8, 0, 0, 0, 0, 0, 0, 0], // term
+        &[2, 0, 0, 0, 0, 0, 0, 0], // node
+        &[1],                      // committed
+    ];
+    assert_eq!(bytes, wanted.concat());
+
+    let node = NodeRecord {
+        api_address: "a".to_owned(),
+        cluster_address: "bc".to_owned(),
+        version: "1".to_owned(),
+    };
+    let configs = vec![BTreeSet::from([2])];
+    let membership = Membership::new(configs, BTreeMap::from([(2, node)])).unwrap();
+    let mut bytes = Vec::new();
+    put_stored_membership(&mut bytes, &StoredMembership::new(Some(id(4)), membership));
+    let wanted = [
+        &[1][..],
+        &[3, 0, 0, 0, 0, 0, 0, 0], // term of the entry that made it
+        &[9, 0, 0, 0, 0, 0, 0, 0], // node of that
+        &[4, 0, 0, 0, 0, 0, 0, 0], // index of that
+        &[1, 0, 0, 0, 1, 0, 0, 0], // one configuration of one voter
+        &[2, 0, 0, 0, 0, 0, 0, 0], // the voter
+        &[1, 0, 0, 0],             // one node
+        &[2, 0, 0, 0, 0, 0, 0, 0], // its id
+        &[16, 0, 0, 0],            // its record
+        &[1, 0, 0, 0, b'a', 2, 0, 0, 0, b'b', b'c', 1, 0, 0, 0, b'1'],
+    ];
+    assert_eq!(bytes, wanted.concat());
+}

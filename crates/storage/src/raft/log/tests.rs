@@ -255,3 +255,43 @@ fn act() -> impl proptest::strategy::Strategy<Value = Act> {
         3 => (0..150_u64, 0..40_u64).prop_map(|(first, count)| Act::Read(first, count)),
     ]
 }
+
+/// These bytes were put together by hand, from the description at the head of `format`.
+const HEAD: &str = "5356524c4f470d0a0100000085000000000000000000000000000000000000090500000000000000\
+    0300000000000000d20400000000000001020000000000000005000000000000000101020000000000000005000000\
+    0000000007000000000000000102000000000000000500000000000000030000000000000001020000000000000005\
+    0000000000000008000000000000002c59468e";
+const FRAME: &str = "53564652750000004d000000000000000403020187df75780211000000020000000000000005\
+    0000000000000001031900000001020000000000000005000000000000000700000000000000040100000000051800\
+    0000020000000000000005000000000000000300000000000000011900000002000000000000000500000000000000\
+    090000000000000000";
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn the_layout_of_a_head_is_fixed() {
+    assert_eq!(hex(&head().encode()), HEAD);
+}
+
+#[test]
+fn the_layout_of_a_frame_is_fixed() {
+    let mut frame = vec![0; format::FRAME_HEAD_BYTES];
+    for record in [
+        Record::Vote(head().facts.vote.unwrap()),
+        Record::Committed(Some(id(7))),
+        Record::TruncateAfter(None),
+        Record::Purge(id(3)),
+        blank(9),
+    ] {
+        record.encode(&mut frame);
+    }
+    let place = format::Place {
+        segment: 3,
+        offset: 100,
+        previous: 0x0102_0304,
+    };
+    format::seal_frame(&mut frame, place, 77);
+    assert_eq!(hex(&frame), FRAME);
+}

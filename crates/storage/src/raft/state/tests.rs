@@ -267,3 +267,44 @@ async fn a_state_belongs_to_its_directory() {
         Err(StorageError::Corrupt { .. })
     ));
 }
+
+/// What nodes of an earlier version send, and what `tests/it/raft/versions.rs` says of it.
+#[tokio::test]
+async fn a_snapshot_of_an_earlier_version_is_installed() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/version-1/snapshot");
+    let here = tempfile::tempdir().unwrap();
+    let path = here.path().join("snapshot");
+    std::fs::copy(fixture, &path).unwrap();
+    let source = received(&path);
+    let head = super::snapshot::SnapshotReader::open(&source).unwrap().head;
+    let nodes: Vec<_> = head.membership.membership().nodes().collect();
+    assert_eq!(nodes.len(), 1);
+    assert_eq!(*nodes[0].0, 7);
+    assert_eq!(nodes[0].1.api_address, "https://node.example:8200");
+    assert_eq!(nodes[0].1.cluster_address, "node.example:8201");
+    let applied = head.applied.unwrap();
+    assert!(applied.index > 96, "every write of the fixture");
+
+    let to = open(here.path(), 2, true);
+    let mut machine = Machine {
+        state: Arc::clone(&to),
+    };
+    let meta = SnapshotMeta {
+        last_log_id: head.applied,
+        last_membership: head.membership,
+    };
+    machine
+        .install_snapshot(&meta, SnapshotData::File(source))
+        .await
+        .unwrap();
+    let rows = rows(&to);
+    assert_eq!(rows.len(), 9);
+    let late = rows
+        .iter()
+        .find(|(key, _)| key.as_bytes() == b"late")
+        .unwrap();
+    let late = late.1.as_ref().unwrap();
+    assert_eq!(&late.value[..], b"late");
+    assert_eq!(late.revision, Revision(applied.index));
+    to.close().await.unwrap();
+}

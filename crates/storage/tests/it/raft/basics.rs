@@ -1,6 +1,7 @@
 //! Conformance, the model, and reopening.
 
-use super::small;
+use super::simulation::Gate;
+use super::{load, small};
 use crate::model::{Model, actions, agree, same};
 use async_trait::async_trait;
 use proptest::prelude::*;
@@ -48,6 +49,46 @@ impl Harness for Nodes {
         drop(closed);
         self.open_in(directory).await.map(Some)
     }
+}
+
+/// All of them wait for the disk at once: what came while it worked is made durable together.
+#[tokio::test]
+async fn concurrent_writers_share_a_sync() {
+    const WRITERS: u64 = 64;
+    let disk = load::blank();
+    let mut config = load::config();
+    config.checkpoint_bytes = u64::MAX;
+    config.log_segment_bytes = 16 * 1024 * 1024;
+    let storage = load::open(&disk, config).await.unwrap();
+    load::write(&storage, &disk, 0, 0..1).await.unwrap();
+    let gate = Arc::new(Gate::default());
+    let before = {
+        let mut world = disk.world();
+        world.gate = Some(Arc::clone(&gate));
+        world.syncs
+    };
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let storage = Arc::clone(&storage);
+            let key = Key::try_from(format!("shared/{writer}")).unwrap();
+            tokio::spawn(async move { storage.commit(Batch::new().put(key, "1")).await })
+        })
+        .collect();
+    // One thread runs all of them: they get as far as they can while the disk is held back.
+    for _ in 0..10_000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(writers.iter().all(|writer| !writer.is_finished()));
+    gate.open();
+    for writer in writers {
+        writer.await.unwrap().unwrap();
+    }
+    let syncs = disk.world().syncs - before;
+    assert!(
+        (1..=4).contains(&syncs),
+        "{syncs} syncs of {WRITERS} commits"
+    );
+    storage.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ use super::small;
 use secretum_storage::raft::RaftStorage;
 use secretum_storage::{Batch, Key, Storage, StorageError};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 fn listing(path: &Path) -> Vec<String> {
@@ -30,6 +31,38 @@ async fn one_node_has_a_directory() {
     storage.close().await.unwrap();
     let storage = RaftStorage::open(small(directory.path())).await.unwrap();
     storage.close().await.unwrap();
+}
+
+/// What is below a path, itself included, with its mode.
+fn modes(path: &Path) -> Vec<(String, bool, u32)> {
+    let metadata = fs::metadata(path).unwrap();
+    let mode = metadata.permissions().mode() & 0o777;
+    let mut all = vec![(path.display().to_string(), metadata.is_dir(), mode)];
+    if metadata.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            all.extend(modes(&entry.unwrap().path()));
+        }
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_else_on_the_machine_may_read_a_directory() {
+    let above = tempfile::tempdir().unwrap();
+    let path = above.path().join("data");
+    let storage = RaftStorage::open(small(&path)).await.unwrap();
+    for number in 0..64 {
+        let key = Key::try_from(format!("a/{number}")).unwrap();
+        let batch = Batch::new().put(key, vec![7; 2_000]);
+        storage.commit(batch).await.unwrap();
+    }
+    storage.close().await.unwrap();
+    let modes = modes(&path);
+    assert!(modes.iter().filter(|(_, is_folder, _)| !is_folder).count() > 2);
+    assert!(modes.iter().filter(|(_, is_folder, _)| *is_folder).count() > 1);
+    for (path, is_folder, mode) in modes {
+        assert_eq!(mode, if is_folder { 0o700 } else { 0o600 }, "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

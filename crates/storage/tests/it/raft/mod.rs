@@ -8,6 +8,7 @@ mod faults;
 mod load;
 mod power;
 mod simulation;
+mod versions;
 
 use secretum_storage::raft::RaftConfig;
 use std::path::Path;

@@ -9,7 +9,7 @@ use secretum_storage::raft::disk::{Disk, DiskFile, DiskLock, Open};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 const SECTOR: usize = 512;
 
@@ -99,6 +99,10 @@ pub(crate) struct World {
     pub(crate) steps: u64,
     /// How many bytes files may still grow by.
     pub(crate) room: Option<u64>,
+    /// Syncs of files that were asked for.
+    pub(crate) syncs: u64,
+    /// What syncs of files wait for.
+    pub(crate) gate: Option<Arc<Gate>>,
     /// Whether syncs fail.
     pub(crate) syncs_fail: bool,
     /// Whether every change is refused.
@@ -108,6 +112,29 @@ pub(crate) struct World {
     /// The disk as it was when the power went.
     taken: Vec<World>,
     locked: BTreeSet<PathBuf>,
+}
+
+/// Holds back those who come until it is opened.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    is_open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    pub(crate) fn open(&self) {
+        *self.is_open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+
+    fn pass(&self) {
+        let is_open = self.is_open.lock().unwrap();
+        drop(
+            self.opened
+                .wait_while(is_open, |is_open| !*is_open)
+                .unwrap(),
+        );
+    }
 }
 
 /// A disk in memory.
@@ -464,10 +491,18 @@ impl DiskFile for SimulatedFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let gate = {
+            let mut world = self.disk.world();
+            world.syncs += 1;
+            world.gate.clone()
+        };
+        if let Some(gate) = gate {
+            gate.pass();
+        }
         self.disk.world().sync(self.file)
     }
 
     fn sync_all(&self) -> io::Result<()> {
-        self.disk.world().sync(self.file)
+        self.sync()
     }
 }

@@ -1,7 +1,8 @@
 //! Init, unseal, seal.
 
+use crate::support::faults::Faulty;
 use crate::support::probe::gate;
-use crate::support::vault::{Vault, ask};
+use crate::support::vault::{Vault, ask, clock, core};
 use crate::support::{poll_once, until};
 use secretum_core::NodeState;
 use secretum_engine::{Fault, Verb};
@@ -42,10 +43,51 @@ async fn a_sealed_vault_answers_lifecycle_paths_alone() {
         let described = &answer.data["openapi"]["paths"][format!("/{path}")];
         assert!(described.is_object(), "{path}");
     }
-    let leader = ask(Verb::Read, "sys/leader").of(&vault.core).await;
-    assert!(matches!(leader, Err(Fault::Sealed)));
+    // There is no other node that could lead.
+    let leader = ask(Verb::Read, "sys/leader").of(&vault.core).await.unwrap();
+    assert_eq!(leader.data["ha_enabled"], false);
+    assert_eq!(leader.data["is_self"], false);
+    assert_eq!(leader.data["leader_address"], "");
     let other_verb = ask(Verb::Delete, "sys/seal-status").of(&vault.core).await;
     assert!(matches!(other_verb, Err(Fault::Unsupported)));
+}
+
+#[tokio::test]
+async fn no_vault_is_made_without_the_recovery_keys_that_were_asked_for() {
+    let core = core(&Faulty::new(), &clock());
+    let init = |more: serde_json::Value| {
+        let mut body = json!({"secret_shares": 1, "secret_threshold": 1});
+        let more = more.as_object().unwrap().clone();
+        body.as_object_mut().unwrap().extend(more);
+        ask(Verb::Write, "sys/init").body(body).of(&core)
+    };
+    for (more, named) in [
+        (
+            json!({"recovery_shares": 1, "recovery_threshold": 1}),
+            "recovery_shares,recovery_threshold",
+        ),
+        (json!({"recovery_threshold": 3}), "recovery_threshold"),
+        (json!({"recovery_pgp_keys": ["a"]}), "recovery_pgp_keys"),
+    ] {
+        let refused = init(more).await.unwrap_err().to_string();
+        let expected = format!("parameters {named} not applicable to seal type shamir");
+        assert!(refused.contains(&expected), "{refused}");
+        let state = core.status().await.unwrap().state;
+        assert_eq!(state, NodeState::Uninitialized);
+    }
+    let leader = ask(Verb::Read, "sys/leader").of(&core).await.unwrap();
+    assert_eq!(leader.data["ha_enabled"], false);
+    init(json!({"recovery_shares": 0, "recovery_threshold": 0}))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_open_vault_has_no_shares_to_forget() {
+    let vault = Vault::open().await;
+    let reset = ask(Verb::Write, "sys/unseal").body(json!({"reset": true}));
+    let refused = reset.of(&vault.core).await.unwrap_err();
+    assert!(matches!(&refused, Fault::Invalid(text) if text == "vault is unsealed"));
 }
 
 #[tokio::test]

@@ -32,13 +32,26 @@ async fn a_token_ends_at_its_second_and_the_janitor_takes_its_records() {
             json!({"accessor": token.accessor}),
         )
         .await;
-    assert!(matches!(by_accessor, Err(Fault::DeniedBecause(_))));
+    assert!(matches!(by_accessor, Err(Fault::Invalid(_))));
     until("the token's records are gone", async || {
         vault.storage.keys("sys/token/").await == before
             && vault.storage.keys("sys/expiry/").await.is_empty()
             && vault.storage.keys("sys/revoke/").await.is_empty()
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_token_may_go_without_any_policy() {
+    let vault = Vault::open().await;
+    let settings = json!({"policies": ["default"], "no_default_policy": true});
+    let token = vault.token_of(&vault.root, settings).await;
+    assert!(token.policies.is_empty());
+    let own = "auth/token/lookup-self";
+    let refused = vault.ask_as(&token.client_token, Verb::Read, own).await;
+    assert!(matches!(refused, Err(Fault::Denied)));
+    let child = vault.write_as(&token.client_token, "auth/token/create", json!({}));
+    assert!(child.await.is_err());
 }
 
 #[tokio::test]

@@ -80,6 +80,24 @@ async fn digests_are_those_of_the_standard() {
 }
 
 #[tokio::test]
+async fn what_is_to_be_wrapped_never_comes_back_in_the_clear() {
+    let vault = Vault::open().await;
+    let wrap = || ask(Verb::Write, "sys/wrapping/wrap").token(&vault.root);
+    let wrap = || wrap().body(json!({"x": "hunter2"}));
+    for unwrapped in [wrap(), wrap().wrapped(0)] {
+        let refused = unwrapped.of(&vault.core).await.unwrap_err();
+        assert!(matches!(
+            &refused,
+            Fault::Invalid(text) if text == "endpoint requires response wrapping to be used"
+        ));
+    }
+    let answer = wrap().wrapped(1).of(&vault.core).await.unwrap();
+    assert!(answer.data.is_null() && answer.wrap_token.is_some());
+    let help = ask(Verb::Help, "sys/wrapping/wrap").token(&vault.root);
+    help.of(&vault.core).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_wrapped_answer_goes_on_behind_a_new_token() {
     let vault = Vault::open().await;
     let wrap = ask(Verb::Write, "sys/wrapping/wrap").token(&vault.root);

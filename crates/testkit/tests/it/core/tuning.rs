@@ -20,6 +20,30 @@ fn kept() -> Value {
 }
 
 #[tokio::test]
+async fn the_word_system_gives_a_life_back_to_the_system() {
+    let vault = Vault::open().await;
+    let ttls = json!({"default_lease_ttl": "system", "max_lease_ttl": "system"});
+    let lives = async |path: &str| {
+        let read = vault.read(&format!("sys/{path}/tune")).await.unwrap().data;
+        ["default_lease_ttl", "max_lease_ttl"].map(|name| read[name].as_u64().unwrap())
+    };
+    let body = json!({"type": "kv", "config": ttls});
+    vault.write("sys/mounts/new", body).await.unwrap();
+    let of_system = lives("mounts/new").await;
+    for path in ["mounts/new", "auth/token"] {
+        let tune = format!("sys/{path}/tune");
+        let own = json!({"default_lease_ttl": "1m", "max_lease_ttl": 120});
+        vault.write(&tune, own).await.unwrap();
+        assert_eq!(lives(path).await, [60, 120]);
+        vault.write(&tune, ttls.clone()).await.unwrap();
+        assert_eq!(lives(path).await, of_system);
+        let other = json!({"default_lease_ttl": "systems"});
+        let refused = vault.write(&tune, other).await.unwrap_err().to_string();
+        assert!(refused.contains("`default_lease_ttl`"), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn settings_without_effect_are_kept_and_say_so() {
     let vault = Vault::open().await;
     let kept = kept();

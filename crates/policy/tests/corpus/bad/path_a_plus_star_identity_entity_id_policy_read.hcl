@@ -1,0 +1,1 @@
+path "a/+*{{identity.entity.id}}" {policy="read"}
