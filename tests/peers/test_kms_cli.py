@@ -189,15 +189,21 @@ def test_a_service(kms, serve):
     assert "not on this machine" in kms.refused("health", "-service=http://kms.example", code=1)
 
 
-def test_a_service_with_tls_tokens_and_certificates(kms, serve, certificates):
-    for name in ("ca", "client"):
+def client_certificates(home, ca="ca", client="client"):
+    """Makes an authority, and a certificate of it for a client."""
+    for name in (ca, client):
         made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
         made += ["-nodes", "-keyout", f"{name}.key", "-subj", f"/CN={name}", "-days", "2"]
         made += ["-out", f"{name}.pem"]
-        if name == "client":
-            made += ["-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "extendedKeyUsage=clientAuth"]
+        if name == client:
+            made += ["-CA", f"{ca}.pem", "-CAkey", f"{ca}.key"]
+            made += ["-addext", "extendedKeyUsage=clientAuth"]
             made += ["-addext", "basicConstraints=critical,CA:FALSE"]
-        subprocess.run(made, cwd=kms.home, check=True, capture_output=True)
+        subprocess.run(made, cwd=home, check=True, capture_output=True)
+
+
+def test_a_service_with_tls_tokens_and_certificates(kms, serve, certificates):
+    client_certificates(kms.home)
     digest = hashlib.sha256(b"token-of-app").hexdigest()
     service = serve(
         f'tls_cert_path = "{certificates.chain}"\ntls_key_path = "{certificates.key}"\n'
@@ -744,6 +750,50 @@ def test_a_token_goes_to_one_service(kms, answering):
         refused = kms.refused(*run, *more, code=1, **environment)
         assert "-from-token-file" in refused
         kms.refused(*run, *more, "-from-token-file=token", "-to-token-file=token", **environment)
+
+
+def test_each_of_two_services_is_shown_its_own_certificate(kms, serve, certificates):
+    services = []
+    for side in ("from", "to"):
+        client_certificates(kms.home, f"{side}-ca", side)
+        service = serve(
+            f'tls_cert_path = "{certificates.chain}"\ntls_key_path = "{certificates.key}"\n'
+            f'client_ca_path = "{kms.home}/{side}-ca.pem"\n'
+            f'[[service.certificates]]\nname = "app"\ncommon_name = "{side}"\n'
+            'rights = [{ operations = ["*"], keys = ["*"] }]\n',
+            "https",
+        )
+        services.append(service.url)
+    plaintexts = tree(kms)
+    run = ["migrate", f"-from={services[0]}", f"-to={services[1]}", "-context=env=prod"]
+    run += [f"-ca-cert={certificates.ca}", "-format=json"]
+    one = ["-client-cert=from.pem", "-client-key=from.key"]
+    assert b'"complete": true' not in kms(*run, *one, "tree").out
+    both = ["-from-client-cert=from.pem", "-from-client-key=from.key"]
+    both += ["-to-client-cert=to.pem", "-to-client-key=to.key"]
+    assert "-from-client-key" in kms.refused(*run, both[0], "tree", code=1)
+    done = json.loads(kms.ok(*run, *both, "tree"))
+    assert (done["migrated"], done["complete"]) == (16, True)
+    # What is one's own goes before what is for both.
+    assert json.loads(kms.ok(*run, *one, *both[2:], "tree"))["complete"]
+    check_opens(kms, plaintexts)
+
+
+def test_a_migration_leaves_temporary_files_of_another_one(kms):
+    tree(kms)
+    other = kms.home / "tree/.kms-migrate-in-place-0123456789abcdef-abc123"
+    other.write_bytes(b"of a run with another plan")
+    kms.keys("other.txt", byte=7)
+    kms.configure(LOCAL.replace("keys.txt", "other.txt"), "b.toml")
+    assert json.loads(kms.ok(*MIGRATE, "tree"))["complete"]
+    assert other.exists()
+
+
+def test_names_of_files_need_not_be_text(kms):
+    name = os.fsdecode(b"b\xff")
+    (kms.home / name).write_bytes(kms.ok("encrypt", stdin=SECRET))
+    for flag in ([f"-in={name}"], [f"--in={name}"], ["-in", name]):
+        assert kms.ok("decrypt", *flag) == SECRET
 
 
 def test_a_tree_has_one_migration_at_a_time(kms):

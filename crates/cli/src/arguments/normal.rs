@@ -7,6 +7,7 @@
 use clap::builder::ArgAction;
 use clap::{Arg, Command};
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// Takes the word `help` in front (`help kv get`) for the flag at the end. Behind a command it may be
 /// a command of its own, or a path.
@@ -26,7 +27,7 @@ pub(crate) fn normalise(command: &Command, argv: Vec<OsString>) -> Vec<OsString>
     let mut current = command;
     while let Some(argument) = given.next() {
         let Some(text) = argument.to_str() else {
-            normal.push(argument);
+            normal.push(with_two_dashes(argument));
             continue;
         };
         if text == "--" {
@@ -121,6 +122,17 @@ impl<'a> Flag<'a> {
     }
 }
 
+/// A flag with a value that is no text, such as the name of a file, as clap reads it. Anything else stays.
+fn with_two_dashes(argument: OsString) -> OsString {
+    let bytes = argument.as_bytes();
+    let end = bytes.iter().position(|byte| *byte == b'=');
+    let name = end.and_then(|end| std::str::from_utf8(bytes.get(..end)?).ok());
+    match name.and_then(Flag::of) {
+        Some(_) if !bytes.starts_with(b"--") => OsString::from_vec([b"-", bytes].concat()),
+        _ => argument,
+    }
+}
+
 fn joined(long: &str, value: &OsStr) -> OsString {
     let mut text = OsString::from(long);
     text.push("=");
@@ -180,6 +192,25 @@ mod tests {
             ),
         ] {
             assert_eq!(normal(given), becomes);
+        }
+    }
+
+    #[test]
+    fn values_that_are_no_text_stay_what_they_are() {
+        let mut command = crate::arguments::Arguments::command();
+        command.build();
+        for (given, becomes) in [
+            (&b"-in=b\xff=c"[..], &b"--in=b\xff=c"[..]),
+            (b"--in=b\xff", b"--in=b\xff"),
+            (b"-\xff=b", b"-\xff=b"),
+            (b"-in\xff", b"-in\xff"),
+            (b"b\xff=c", b"b\xff=c"),
+            (b"-1=\xff", b"-1=\xff"),
+        ] {
+            let words = [b"x", &b"kms"[..], b"decrypt", given];
+            let argv = words.map(|word| OsString::from_vec(word.to_vec())).to_vec();
+            let normal = normalise(&command, argv);
+            assert_eq!(normal.last().unwrap().as_bytes(), becomes);
         }
     }
 

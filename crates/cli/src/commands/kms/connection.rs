@@ -73,6 +73,14 @@ pub(super) struct AccessFlags {
     client_key: Option<PathBuf>,
 }
 
+/// The files of one of two services.
+#[derive(Clone, Copy, Default)]
+pub(super) struct OwnAccess<'a> {
+    pub(super) token_file: Option<&'a Path>,
+    pub(super) client_cert: Option<&'a Path>,
+    pub(super) client_key: Option<&'a Path>,
+}
+
 /// The encryption context.
 #[derive(Clone, Default, Args)]
 #[group(skip)]
@@ -212,10 +220,13 @@ impl AccessFlags {
         self.token_file.is_some() || variables.iter().any(|name| environment.get(name).is_some())
     }
 
-    /// The same, with the token of another file where one is named.
-    pub(super) fn with_token_file(&self, file: Option<&Path>) -> Self {
+    /// The same, with what one of two services has for itself.
+    pub(super) fn with_own(&self, own: OwnAccess<'_>) -> Self {
         let mut access = self.clone();
-        access.token_file = file.map(Path::to_owned).or(access.token_file);
+        let or = |own: Option<&Path>, all: Option<PathBuf>| own.map(Path::to_owned).or(all);
+        access.token_file = or(own.token_file, access.token_file);
+        access.client_cert = or(own.client_cert, access.client_cert);
+        access.client_key = or(own.client_key, access.client_key);
         access
     }
 

@@ -14,7 +14,7 @@ use self::item::{Fault, Mover, Outcome, Ready};
 use self::journal::Journal;
 use self::report::Report;
 use self::tree::Tree;
-use super::connection::{self, AccessFlags, Answer, Context, Opened};
+use super::connection::{self, AccessFlags, Answer, Context, Opened, OwnAccess};
 use super::interrupt;
 use crate::failure::Failure;
 use clap::Args;
@@ -75,6 +75,18 @@ pub(crate) struct Migrate {
     /// File with the bearer token for the kms-service of -to
     #[arg(long, value_name = "FILE")]
     to_token_file: Option<PathBuf>,
+    /// File with the client's certificate for the kms-service of -from, as -client-cert for one alone
+    #[arg(long, value_name = "FILE", requires = "from_client_key")]
+    from_client_cert: Option<PathBuf>,
+    /// File with the key of that certificate
+    #[arg(long, value_name = "FILE", requires = "from_client_cert")]
+    from_client_key: Option<PathBuf>,
+    /// File with the client's certificate for the kms-service of -to
+    #[arg(long, value_name = "FILE", requires = "to_client_key")]
+    to_client_cert: Option<PathBuf>,
+    /// File with the key of that certificate
+    #[arg(long, value_name = "FILE", requires = "to_client_cert")]
+    to_client_key: Option<PathBuf>,
     /// File that names the key services, where -from and -to do not [default: as of kms encrypt]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -93,6 +105,7 @@ impl Migrate {
             None => self.tree.join(journal::NAME),
         };
         let plan = self.plan(&mover);
+        mover.temporary = tree::temporary_of(&plan);
         let mut journal = if self.dry_run {
             Journal::look(&journal_path, &plan)?
         } else {
@@ -100,7 +113,7 @@ impl Migrate {
             journal.hold(&self.tree.join(journal::NAME))?;
             journal
         };
-        let tree = tree::read(&self.tree, &journal_path)?;
+        let tree = tree::read(&self.tree, &journal_path, &mover.temporary)?;
         if !self.dry_run {
             tree.clear()?;
         }
@@ -118,8 +131,18 @@ impl Migrate {
     async fn mover(&self) -> Result<Mover, Failure> {
         let environment = Environment::process();
         self.check_tokens(&environment)?;
-        let from = self.service(&self.from, self.from_token_file.as_deref(), &environment)?;
-        let to = self.service(&self.to, self.to_token_file.as_deref(), &environment)?;
+        let from = OwnAccess {
+            token_file: self.from_token_file.as_deref(),
+            client_cert: self.from_client_cert.as_deref(),
+            client_key: self.from_client_key.as_deref(),
+        };
+        let to = OwnAccess {
+            token_file: self.to_token_file.as_deref(),
+            client_cert: self.to_client_cert.as_deref(),
+            client_key: self.to_client_key.as_deref(),
+        };
+        let from = self.service(&self.from, from, &environment)?;
+        let to = self.service(&self.to, to, &environment)?;
         let context = self.context.read()?;
         let new_context = match self.new_context.as_slice() {
             [] => context.clone(),
@@ -140,6 +163,7 @@ impl Migrate {
             made_key: None,
             context,
             new_context,
+            temporary: String::new(),
             is_dry: self.dry_run,
             verifies: !self.no_verify,
         })
@@ -158,18 +182,15 @@ impl Migrate {
         ))
     }
 
-    /// The key service that a text names, with a token of its own where it is a kms-service.
+    /// The key service that a text names, with what is its own alone where it is a kms-service.
     fn service(
         &self,
         text: &str,
-        token_file: Option<&Path>,
+        own: OwnAccess<'_>,
         environment: &Environment,
     ) -> Result<Opened, Failure> {
         if text.contains("://") {
-            return self
-                .access
-                .with_token_file(token_file)
-                .open(text, environment);
+            return self.access.with_own(own).open(text, environment);
         }
         if ALL.contains(&text) {
             return connection::direct(self.config.as_deref(), Some(text), environment);

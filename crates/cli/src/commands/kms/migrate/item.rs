@@ -1,6 +1,5 @@
 //! [`Mover`]: one file from one key service to the other.
 
-use super::tree::TEMPORARY;
 use crate::commands::kms::connection::Opened;
 use crate::commands::kms::form::{self, BEGINNING_BYTES, Form, TEXT_BYTES_MAX};
 use crate::commands::kms::interrupt::in_thread;
@@ -33,6 +32,8 @@ pub(super) struct Mover {
     pub(super) made_key: Option<KeyId>,
     pub(super) context: EncryptionContext,
     pub(super) new_context: EncryptionContext,
+    /// The beginning of the names of its temporary files.
+    pub(super) temporary: String,
     /// Whether nothing is to be changed.
     pub(super) is_dry: bool,
     /// Whether the new service is to open what it encrypted.
@@ -188,7 +189,7 @@ impl Mover {
         let made = made.map_err(Fault::of_key)?;
         let mark = mark(&made);
         let facts = found.facts.clone();
-        let temporary = write(path, found, made).await?;
+        let temporary = write(path, &self.temporary, (found, made)).await?;
         Ok(Outcome::Ready(Box::new(Ready {
             temporary,
             mark,
@@ -393,9 +394,13 @@ fn find(path: &Path) -> Result<Option<Found>, Failure> {
 }
 
 /// Writes the file as it will be, beside its place and with its rights.
-async fn write(path: &Path, found: Found, made: Ciphertext) -> Result<NamedTempFile, Failure> {
+async fn write(
+    path: &Path,
+    prefix: &str,
+    (found, made): (Found, Ciphertext),
+) -> Result<NamedTempFile, Failure> {
     let unwritable = |error| failed("write", path, &error);
-    let temporary = output::beside(path, Privacy::Private, TEMPORARY).map_err(unwritable)?;
+    let temporary = output::beside(path, Privacy::Private, prefix).map_err(unwritable)?;
     let mut file = temporary.as_file().try_clone().map_err(unwritable)?;
     let facts = found.facts;
     let body = found.body;
@@ -429,7 +434,7 @@ async fn write(path: &Path, found: Found, made: Ciphertext) -> Result<NamedTempF
 impl Ready {
     /// A file as it was found, and what it is to hold.
     pub(super) fn of(path: &Path, content: &str) -> std::io::Result<Self> {
-        let mut temporary = output::beside(path, Privacy::Private, TEMPORARY)?;
+        let mut temporary = output::beside(path, Privacy::Private, ".kms-migrate-in-place-")?;
         temporary.write_all(content.as_bytes())?;
         Ok(Self {
             temporary,

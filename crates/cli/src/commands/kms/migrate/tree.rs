@@ -4,8 +4,12 @@ use crate::commands::kms::output::failed;
 use crate::failure::Failure;
 use std::path::{Path, PathBuf};
 
-/// How temporary files are called that stand beside those they will replace.
-pub(super) const TEMPORARY: &str = ".kms-migrate-in-place-";
+/// How temporary files are called that stand beside those they will replace: behind this the beginning of
+/// the plan that the journal has, and what is made up.
+const TEMPORARY: &str = ".kms-migrate-in-place-";
+
+/// What stands there of the plan.
+const PLAN_BYTES: usize = 16;
 
 /// What is made up behind that.
 const MADE_UP_BYTES: usize = 6;
@@ -24,14 +28,21 @@ pub(super) struct Tree {
     stale: Vec<PathBuf>,
 }
 
-/// Reads a tree. Links are not followed, and what is no file is passed over.
-///
-/// **Errors**: where the folder itself cannot be read, and more than [`FILES_MAX`] files.
-pub(super) fn read(root: &Path, journal: &Path) -> Result<Tree, Failure> {
-    read_up_to(FILES_MAX, root, journal)
+/// The beginning of the names of a migration's temporary files.
+pub(super) fn temporary_of(plan: &str) -> String {
+    let plan: String = plan.chars().take(PLAN_BYTES).collect();
+    format!("{TEMPORARY}{plan}-")
 }
 
-fn read_up_to(limit: usize, root: &Path, journal: &Path) -> Result<Tree, Failure> {
+/// Reads a tree, in which the migration's own temporary files begin with `own`. Those of other ones are
+/// passed over: they are neither its own to remove nor files to migrate. Links are not followed, and what is no file is passed over.
+///
+/// **Errors**: where the folder itself cannot be read, and more than [`FILES_MAX`] files.
+pub(super) fn read(root: &Path, journal: &Path, own: &str) -> Result<Tree, Failure> {
+    read_up_to(FILES_MAX, root, (journal, own))
+}
+
+fn read_up_to(limit: usize, root: &Path, (journal, own): (&Path, &str)) -> Result<Tree, Failure> {
     let mut tree = Tree::default();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -56,10 +67,11 @@ fn read_up_to(limit: usize, root: &Path, journal: &Path) -> Result<Tree, Failure
             if !kind.is_file() || path == journal || is_lock {
                 continue;
             }
-            if is_temporary(name.as_encoded_bytes()) {
-                tree.stale.push(path);
-            } else {
+            let name = name.as_encoded_bytes();
+            if !is_temporary(name) {
                 tree.files.push(path);
+            } else if name.starts_with(own.as_bytes()) {
+                tree.stale.push(path);
             }
         }
         let held = tree.files.len() + tree.unreadable.len() + folders.len();
@@ -76,10 +88,14 @@ fn read_up_to(limit: usize, root: &Path, journal: &Path) -> Result<Tree, Failure
 
 /// Whether a name is one that was made up: a user's own may begin alike.
 fn is_temporary(name: &[u8]) -> bool {
-    name.strip_prefix(TEMPORARY.as_bytes())
-        .is_some_and(|made_up| {
-            made_up.len() == MADE_UP_BYTES && made_up.iter().all(u8::is_ascii_alphanumeric)
-        })
+    let rest = name.strip_prefix(TEMPORARY.as_bytes());
+    let parts = rest.and_then(|rest| rest.split_at_checked(PLAN_BYTES));
+    parts.is_some_and(|(plan, rest)| {
+        let made_up = rest.strip_prefix(b"-").unwrap_or_default();
+        plan.iter().all(u8::is_ascii_hexdigit)
+            && made_up.len() == MADE_UP_BYTES
+            && made_up.iter().all(u8::is_ascii_alphanumeric)
+    })
 }
 
 impl Tree {
@@ -108,19 +124,29 @@ mod tests {
         std::os::unix::fs::symlink(at("z"), at("link")).unwrap();
         std::os::unix::fs::symlink(folder.path(), at("a/loop")).unwrap();
         let journal = at(".kms-migration");
-        let made = Builder::new().prefix(TEMPORARY).tempfile_in(at("a"));
-        let (_, made) = made.unwrap().keep().unwrap();
-        let tree = read(folder.path(), &journal).unwrap();
+        let own = temporary_of("0123456789abcdef0123");
+        let other = temporary_of("fedcba98765432100123");
+        let made = |prefix: &str| {
+            let made = Builder::new().prefix(prefix).tempfile_in(at("a"));
+            made.unwrap().keep().unwrap().1
+        };
+        let (stale, of_other) = (made(&own), made(&other));
+        let tree = read(folder.path(), &journal, &own).unwrap();
         let notes = at("a/.kms-migrate-notes");
         assert_eq!(tree.files, [notes.clone(), at("a/b/x"), at("z")]);
         tree.clear().unwrap();
-        assert!(!made.exists() && notes.exists() && at("z").exists());
+        assert!(!stale.exists() && notes.exists() && at("z").exists());
+        // Another journal's are that one's to remove.
+        assert!(of_other.exists());
         std::fs::remove_file(notes).unwrap();
-        assert!(read_up_to(2, folder.path(), &journal).is_ok());
+        let with = (journal.as_path(), own.as_str());
+        assert!(read_up_to(2, folder.path(), with).is_ok());
         std::fs::write(at("third"), "").unwrap();
-        let refused = read_up_to(2, folder.path(), &journal).unwrap_err();
+        let refused = read_up_to(2, folder.path(), with).unwrap_err();
         assert!(refused.to_string().contains("more than 2 files"));
-        let missing = read(&at("nothing"), &journal).unwrap_err().to_string();
+        let missing = read(&at("nothing"), &journal, &own)
+            .unwrap_err()
+            .to_string();
         assert!(missing.contains("cannot read"), "{missing}");
     }
 }
