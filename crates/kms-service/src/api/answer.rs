@@ -1,4 +1,4 @@
-//! Answers in memory that is zeroed.
+//! Answers; those with a plaintext in memory that is zeroed.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -15,6 +15,9 @@ use zeroize::Zeroizing;
 
 /// Room for all of an answer but its texts in base64.
 const REST_BYTES: usize = 8 << 10;
+
+/// What it usually is.
+const REST_BYTES_USUAL: usize = 256;
 
 /// What an operation gives.
 #[derive(Serialize, Default)]
@@ -62,10 +65,16 @@ impl AsRef<[u8]> for Zeroed {
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        let texts = self.plaintext.as_ref().map_or(0, |text| text.len())
-            + self.ciphertext.as_ref().map_or(0, String::len);
+        let ciphertext = self.ciphertext.as_ref().map_or(0, String::len);
+        let Some(plaintext) = &self.plaintext else {
+            let mut bytes = Vec::with_capacity(ciphertext + REST_BYTES_USUAL);
+            // Writing texts into memory cannot fail.
+            let _ = serde_json::to_writer(&mut bytes, &self);
+            return json_response(Body::from(bytes));
+        };
+        // All of it at once: a buffer that grows leaves copies behind.
+        let texts = plaintext.len() + ciphertext;
         let mut bytes = Zeroizing::new(Vec::with_capacity(texts + REST_BYTES));
-        // Writing texts into memory cannot fail.
         let _ = serde_json::to_writer(&mut *bytes, &self);
         json_response(Body::from(Bytes::from_owner(Zeroed(bytes))))
     }
