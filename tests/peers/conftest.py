@@ -17,6 +17,7 @@ import pytest
 from command import CLIENTS, Cli
 from disk import SmallDisk, allow_mounts
 from kms_node import Transit
+from kms_scene import answering, kms, serve  # noqa: F401 (fixtures)
 from node import IS_BAO, Node, dev_node, production_node, until
 
 _counter = itertools.count(1)

@@ -1,4 +1,4 @@
-//! [`log_lines`]: lines of the log, written to standard error by a thread of its own.
+//! [`log_lines()`]: lines of the log, written to standard error by a thread of its own.
 
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 
