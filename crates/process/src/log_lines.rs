@@ -1,19 +1,46 @@
 //! [`log_lines()`]: lines of the log, written to standard error by a thread of its own.
 
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 
 /// How many lines may wait to be written.
 pub const LOG_LINES_MAX: usize = 8_192;
 
-/// Writes what still waits, within a second, when it is dropped. Lines that come later are lost.
+/// How long the end of a process waits for who reads the log.
+const FLUSH_TIME: Duration = Duration::from_secs(2);
+
+/// Writes what still waits, within two seconds, when it is dropped. Lines that come later are lost.
 #[derive(Debug)]
 #[must_use = "lines are lost once it is dropped"]
-pub struct LogGuard(#[expect(dead_code, reason = "it is held")] WorkerGuard);
+pub struct LogGuard(Option<WorkerGuard>);
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        let Some(guard) = self.0.take() else { return };
+        let (done, ended) = channel();
+        // By another thread: where nobody reads, the guard complains on standard output, and may wait
+        // for that too.
+        let flushing = std::thread::Builder::new().spawn(move || {
+            drop(guard);
+            let _ = done.send(());
+        });
+        if flushing.is_ok() {
+            let _ = ended.recv_timeout(FLUSH_TIME);
+        }
+    }
+}
 
 /// Where the log writes its lines, and what is held until the process ends. Whoever logs never waits for
 /// who reads standard error: where [`LOG_LINES_MAX`] lines wait, more are dropped.
 pub fn log_lines() -> (NonBlocking, LogGuard) {
-    lines_to(std::io::stderr())
+    // Not by the standard library's way, which is locked while a write waits: who panics would wait too.
+    match std::io::stderr().as_fd().try_clone_to_owned() {
+        Ok(own) => lines_to(File::from(own)),
+        Err(_) => lines_to(std::io::stderr()),
+    }
 }
 
 fn lines_to(out: impl std::io::Write + Send + 'static) -> (NonBlocking, LogGuard) {
@@ -22,7 +49,7 @@ fn lines_to(out: impl std::io::Write + Send + 'static) -> (NonBlocking, LogGuard
         .lossy(true)
         .thread_name("log")
         .finish(out);
-    (lines, LogGuard(guard))
+    (lines, LogGuard(Some(guard)))
 }
 
 #[cfg(test)]

@@ -156,14 +156,14 @@ impl KeyRotationManager {
         progress: &(dyn Fn(&RotationProgress) + Sync),
     ) -> Result<KeyRotationResult, RotationError> {
         let mut state = self.load(key).await?;
-        let under_way = match state.under_way.take() {
-            Some(rotation) if !rotation.rewraps_only => return self.rotate(key, progress).await,
-            Some(stopped) => stopped,
-            None => {
-                let now = self.kms.key_info(key).await.map_err(of_kms(key))?;
-                RotationProgress::rewrapping(&now)
-            }
-        };
+        let stopped = state.under_way.take();
+        if stopped.as_ref().is_some_and(|one| !one.rewraps_only) {
+            return self.rotate(key, progress).await;
+        }
+        let now = self.kms.key_info(key).await.map_err(of_kms(key))?;
+        // Where there is a newer version by now, those under the one that was meant are old, too.
+        let stopped = stopped.filter(|one| one.is_about(&now));
+        let under_way = stopped.unwrap_or_else(|| RotationProgress::rewrapping(&now));
         self.rewrap_all(key, state, under_way, progress).await
     }
 

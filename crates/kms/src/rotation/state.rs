@@ -75,6 +75,12 @@ impl RotationProgress {
         }
     }
 
+    /// Whether data keys are wrapped under what is the newest version now.
+    pub(super) fn is_about(&self, now: &KeyInfo) -> bool {
+        self.key.as_deref() == Some(now.key.as_str())
+            && self.version.as_deref() == Some(now.version.as_str())
+    }
+
     /// A rotation of this key that has not begun.
     pub(super) fn rotating(before: &KeyInfo) -> Self {
         Self {

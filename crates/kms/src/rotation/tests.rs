@@ -433,6 +433,14 @@ async fn a_rotation_is_one_where_a_rewrapping_stopped() {
     let result = manager.rewrap(&id("k"), &|_| ()).await.unwrap();
     assert_eq!((&*result.from, &*result.version), ("4", "4"));
     assert_eq!(scene.check().await, ["4", "4", "4"]);
+    // Where the key has a newer version by then, all of them are wrapped under that.
+    scene.kms.rotate_key(&id("k")).await.unwrap();
+    scene.fuse.set(12, false);
+    assert!(manager.rewrap(&id("k"), &|_| ()).await.is_err());
+    scene.fuse.off();
+    scene.kms.rotate_key(&id("k")).await.unwrap();
+    manager.rewrap(&id("k"), &|_| ()).await.unwrap();
+    assert_eq!(scene.check().await, ["6", "6", "6"]);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ pub const STATEMENTS_MAX: usize = 1_000;
 pub const STATEMENTS_ALIKE_MAX: usize = 1_000;
 
 /// The most statements that one decision evaluates. Where the heads of more can match, nothing is decided.
-pub const EVALUATED_MAX: usize = 2_000;
+pub const EVALUATED_MAX: usize = 5_000;
 
 /// The most bytes of a statement, comments in it included.
 pub const STATEMENT_BYTES_MAX: usize = 16 << 10;

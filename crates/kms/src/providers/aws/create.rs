@@ -1,6 +1,7 @@
 //! Makes keys, each under an alias: a key of AWS has no other name that can be chosen.
 
-use super::{AwsProvider, NAME, bad};
+use super::fault::CLOUD;
+use super::{AwsProvider, NAME};
 use crate::{KeyId, KeyInfo, KmsError, Provider, Result};
 
 /// The shortest time that the service keeps a key that is to be deleted.
@@ -25,7 +26,7 @@ impl AwsProvider {
         let made = client.create_key().send().await;
         let made = made.map_err(|error| self.session.fault(error).of_key(alias))?;
         let id = made.key_metadata.map(|key| key.key_id);
-        let id = id.ok_or_else(|| bad("it names no key"))?;
+        let id = id.ok_or_else(|| CLOUD.bad("it names no key"))?;
         let named = client
             .create_alias()
             .alias_name(alias.as_str())
@@ -36,6 +37,17 @@ impl AwsProvider {
         let taken = error
             .as_service_error()
             .is_some_and(|error| error.is_already_exists_exception());
+        let is_refused =
+            (error.raw_response()).is_some_and(|response| response.status().is_client_error());
+        if !is_refused {
+            // The alias may be there all the same, and in use.
+            tracing::warn!(
+                key = id,
+                alias = alias.as_str(),
+                "a new key may have no alias"
+            );
+            return Err(self.session.fault(error).of_key(alias));
+        }
         // Nobody would find it again.
         let gone = client
             .schedule_key_deletion()

@@ -124,13 +124,6 @@ impl Keyring {
         versions.insert(version, material);
         Ok(version)
     }
-
-    /// Takes a version back.
-    pub(super) fn remove(&mut self, key: &KeyId, version: u64) {
-        if let Some(versions) = self.keys.get_mut(key) {
-            versions.remove(&version);
-        }
-    }
 }
 
 fn split(entry: &str) -> Option<(&str, &str, &str)> {

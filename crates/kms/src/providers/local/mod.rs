@@ -126,22 +126,21 @@ impl Inner {
         let Some(path) = &self.file else {
             return Ok(false);
         };
-        let read = Keyring::parse(files::read_private(path)?.expose(), path)?;
-        *self.keys.write() = read;
+        // Locked first: what is read here must not take the place of what a rotation wrote meanwhile.
+        let mut keys = self.keys.write();
+        *keys = Keyring::parse(files::read_private(path)?.expose(), path)?;
         Ok(true)
     }
 
     /// Adds a version, in the file too; nobody else is changing it.
     fn rotate(&self, path: &Path, key: &KeyId) -> Result<KeyInfo> {
-        self.reload()?;
         let mut keys = self.keys.write();
-        keys.newest(key).ok_or_else(|| not_found(key))?;
-        let version = keys.add(key, Key256::random(self.rng.as_ref())?, path)?;
-        if let Err(error) = files::replace(path, keys.to_text().expose(), Rights::Private) {
-            // What is not in the file must not encrypt.
-            keys.remove(key, version);
-            return Err(error);
-        }
+        let mut fresh = Keyring::parse(files::read_private(path)?.expose(), path)?;
+        fresh.newest(key).ok_or_else(|| not_found(key))?;
+        let version = fresh.add(key, Key256::random(self.rng.as_ref())?, path)?;
+        files::replace(path, fresh.to_text().expose(), Rights::Private)?;
+        // What is not in the file must not encrypt.
+        *keys = fresh;
         Ok(info(key, version))
     }
 }
