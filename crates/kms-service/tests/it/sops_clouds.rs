@@ -43,18 +43,9 @@ impl Cloud {
     }
 }
 
-fn place(provider: &str, kms: &str) -> Place {
-    let place = Place::new();
-    let service = format!("{ANY_PORT}[service.sops]\nproviders = [\"{provider}\"]\n");
-    place.configure(provider, kms, &service);
-    place
-}
-
-#[tokio::test]
-async fn keys_of_google_cloud_are_served() {
-    let Some(cloud) = Cloud::start("gcp/tests/cloud_kms.py", Path::new("none")) else {
-        return;
-    };
+/// Google Cloud's, with the key `k` in [`RING`], and where it is.
+pub(crate) async fn google_cloud() -> Option<(Cloud, String)> {
+    let cloud = Cloud::start("gcp/tests/cloud_kms.py", Path::new("none"))?;
     let url = format!("http://127.0.0.1:{}", cloud.1);
     for (path, body) in [
         ("/v1/projects/p/locations/global/keyRings?keyRingId=r", "{}"),
@@ -66,6 +57,21 @@ async fn keys_of_google_cloud_are_served() {
         let request = Client::new().post(format!("{url}{path}")).body(body);
         assert!(request.send().await.unwrap().status().is_success());
     }
+    Some((cloud, url))
+}
+
+fn place(provider: &str, kms: &str) -> Place {
+    let place = Place::new();
+    let service = format!("{ANY_PORT}[service.sops]\nproviders = [\"{provider}\"]\n");
+    place.configure(provider, kms, &service);
+    place
+}
+
+#[tokio::test]
+async fn keys_of_google_cloud_are_served() {
+    let Some((_cloud, url)) = google_cloud().await else {
+        return;
+    };
     let kms = format!(
         "[kms.gcp]\nkey = \"{RING}/cryptoKeys/k\"\nendpoint = \"{url}\"\nanonymous = true\n"
     );
