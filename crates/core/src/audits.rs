@@ -178,7 +178,8 @@ impl Audits {
         Ok(page.rows.into_iter().filter_map(|row| row.entry).collect())
     }
 
-    /// Reads every record again. Devices may have changed places with each other.
+    /// Reads every record again. Devices may have changed places with each other. One that only leaves
+    /// is taken out between two requests, none of which notices.
     pub(crate) async fn reload_all(&self) -> Result<(), CoreError> {
         let entries = self.entries().await?;
         let mut wanted = BTreeMap::new();
@@ -188,11 +189,6 @@ impl Audits {
         self.opened
             .lock()
             .retain(|path, at| wanted.get(path) == Some(at));
-        // What is not wanted frees its file for what is, but stays until that is there: between the
-        // two, requests are refused, not forgotten.
-        let devices = self.broker.devices();
-        let leaving = devices.iter().filter(|own| !self.is_opened(own.path()));
-        leaving.for_each(|device| device.close());
         for entry in &entries {
             self.add(entry).await?;
         }
@@ -250,11 +246,12 @@ impl Audits {
 
     async fn open(&self, record: &AuditRecord) -> Result<Device, AuditError> {
         let options = self.options(record)?;
-        // Its record was removed and made again: the device of the first one is to free the file.
-        let older = self.broker.device(&record.path);
-        if let Some(older) = older.filter(|older| older.excludes(&options)) {
-            older.close();
-        }
+        // A device that is not wanted any more frees its file for the new one, but stays until that is
+        // there: between the two, requests are refused, not forgotten.
+        let devices = self.broker.devices();
+        let leaving = devices.iter().filter(|own| !self.is_opened(own.path()));
+        let in_the_way = leaving.filter(|own| own.excludes(&options));
+        in_the_way.for_each(|device| device.close());
         let hmac_key = hex::decode(record.hmac_key.as_str())
             .map(Zeroizing::new)
             .map_err(|error| AuditError::Option(format!("the stored key is damaged: {error}")))?;
