@@ -237,6 +237,23 @@ fn buffer_bytes(pages: u64) -> usize {
     usize::try_from(pages * BLOCK).unwrap_or(usize::MAX)
 }
 
+impl Inner {
+    /// The checksums that are to be written, by group; they count as written.
+    fn changed_checksums(&mut self) -> Vec<(u64, Vec<u8>)> {
+        let changed = self.groups.iter_mut().filter(|(_, group)| group.changed);
+        changed
+            .map(|(number, group)| {
+                group.changed = false;
+                let checksums = group.checksums.iter();
+                (
+                    *number,
+                    checksums.flat_map(|sum| sum.to_le_bytes()).collect(),
+                )
+            })
+            .collect()
+    }
+}
+
 impl Shared {
     fn group<'a>(&self, inner: &'a mut Inner, group: u64) -> io::Result<&'a mut Group> {
         match inner.groups.entry(group) {
@@ -349,21 +366,24 @@ impl Shared {
         self.file.write_at(copy_offset(1 - first.synced), &copy)
     }
 
-    fn sync(&self, inner: &mut Inner) -> io::Result<()> {
-        for (number, group) in inner.groups.iter_mut().filter(|(_, group)| group.changed) {
-            let bytes: Vec<u8> = group
-                .checksums
-                .iter()
-                .flat_map(|checksum| checksum.to_le_bytes())
-                .collect();
+    /// Makes what was written durable, checksums first. Readers go on meanwhile; the database writes
+    /// and syncs from one thread at a time, so nothing is written.
+    fn sync(&self) -> io::Result<()> {
+        let mut inner = self.inner.lock();
+        if inner.unwritten.is_some() {
+            return Ok(());
+        }
+        let checksums = inner.changed_checksums();
+        let first_changed = std::mem::take(&mut inner.first.changed);
+        drop(inner);
+        for (number, bytes) in checksums {
             // The last group may end before its last page; its checksums have a block anyway.
-            self.file.write_at(checksums_offset(*number), &bytes)?;
-            group.changed = false;
+            self.file.write_at(checksums_offset(number), &bytes)?;
         }
         self.file.sync()?;
-        if inner.first.changed {
-            inner.first.changed = false;
-            inner.first.synced = 1 - inner.first.synced;
+        if first_changed {
+            let first = &mut self.inner.lock().first;
+            first.synced = 1 - first.synced;
         }
         Ok(())
     }
@@ -437,11 +457,8 @@ impl redb::StorageBackend for BlockFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut inner = self.shared.inner.lock();
-        if inner.unwritten.is_none()
-            && let Err(error) = self.shared.sync(&mut inner)
-        {
-            self.shared.give_up(&mut inner, error);
+        if let Err(error) = self.shared.sync() {
+            self.shared.give_up(&mut self.shared.inner.lock(), error);
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use secretum_storage::raft::RaftStorage;
 use secretum_storage::{Batch, Key, Result, Storage};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tempfile::TempDir;
 
 #[derive(Default)]
@@ -88,6 +89,52 @@ async fn concurrent_writers_share_a_sync() {
         (1..=4).contains(&syncs),
         "{syncs} syncs of {WRITERS} commits"
     );
+    storage.close().await.unwrap();
+}
+
+/// A checkpoint may keep the disk busy for long.
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_do_not_wait_for_a_sync_of_the_state() {
+    const KEYS: u64 = 200;
+    let key = |number: u64| Key::try_from(format!("key/{number}")).unwrap();
+    let disk = load::blank();
+    let mut config = load::config();
+    config.checkpoint_bytes = u64::MAX;
+    config.checkpoint_interval = Duration::from_secs(3_600);
+    // What is read comes from the file.
+    config.state_cache_bytes = 0;
+    let storage = load::open(&disk, config).await.unwrap();
+    for number in 0..KEYS {
+        let put = Batch::new().put(key(number), vec![1; 1_000]);
+        storage.commit(put).await.unwrap();
+    }
+    storage.checkpoint().await.unwrap();
+    storage
+        .commit(Batch::new().put(key(KEYS), "1"))
+        .await
+        .unwrap();
+    let gate = Arc::new(Gate::default());
+    let before = {
+        let mut world = disk.world();
+        world.gate = Some(Arc::clone(&gate));
+        world.syncs
+    };
+    let of_checkpoint = Arc::clone(&storage);
+    let checkpoint = tokio::spawn(async move { of_checkpoint.checkpoint().await });
+    while disk.world().syncs == before {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let of_reader = Arc::clone(&storage);
+    let reader = tokio::spawn(async move {
+        for number in 0..KEYS {
+            assert!(of_reader.get(&key(number)).await.unwrap().is_some());
+        }
+    });
+    let read = tokio::time::timeout(Duration::from_secs(30), reader).await;
+    assert!(!checkpoint.is_finished());
+    gate.open();
+    read.unwrap().unwrap();
+    checkpoint.await.unwrap().unwrap();
     storage.close().await.unwrap();
 }
 
