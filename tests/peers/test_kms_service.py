@@ -8,11 +8,13 @@ import subprocess
 import urllib.error
 import urllib.request
 
+import jsonschema
 import pytest
 import requests
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from kms_node import KmsService
 from node import IS_BAO, planted_files
+from openapi_fuzz import fuzz
 from openapi_spec_validator import validate
 
 pytestmark = pytest.mark.skipif(IS_BAO, reason="kms-service is ours alone")
@@ -83,14 +85,60 @@ def test_openbao_transit(serve, transit):
     assert transit.token not in service.log.read_text()
 
 
-def test_the_openapi_document_is_valid_and_its_paths_answer(serve):
+def answer_schema(document, path, status):
+    """What the document says of an answer: all that it names is there, where nothing else is said."""
+    (operation,) = document["paths"][path].values()
+    answers = operation["responses"]
+    answer = answers.get(str(status), answers["default"])
+    if "$ref" in answer:
+        answer = document["components"]["responses"][answer["$ref"].rsplit("/", 1)[1]]
+    return answer["content"]["application/json"]["schema"] | {"components": document["components"]}
+
+
+def test_answers_are_what_the_openapi_document_says(serve):
     service = serve()
     document = requests.get(f"{service.url}/openapi.json", timeout=30).json()
     validate(document)
-    for path, methods in document["paths"].items():
-        (method,) = methods
-        answer = requests.request(method, service.url + path, json={}, timeout=30)
-        assert answer.status_code in (200, 400), (path, answer.text)
+    asked = set()
+
+    def ask(operation, status=200, **body):
+        path = f"/api/v1/kms/{operation}"
+        answer = call(service, operation, **body)
+        assert answer.status_code == status, answer.text
+        schema = answer_schema(document, path, status)
+        jsonschema.validate(answer.json(), schema)
+        asked.add(path)
+        return answer.json(), set(schema["properties"])
+
+    def whole(operation, **body):
+        told, named = ask(operation, **body)
+        assert set(told) == named
+        return told
+
+    made = whole("encrypt", plaintext=text64("x"), context={"a": "1"}, key_id="other")
+    whole("decrypt", ciphertext=made["ciphertext"], context="a=1")
+    whole("re-encrypt", ciphertext=made["ciphertext"], context="a=1", new_context="b=1")
+    key = whole("generate-key", key_spec=64)
+    whole("decrypt-key", ciphertext=key["ciphertext"])
+    whole("rotate", key_id="other")
+    bare, named = ask("generate-key", without_plaintext=True)
+    assert named - set(bare) == {"plaintext"}
+    ask("encrypt", status=400, plaintext="!")
+    ask("decrypt", status=400, ciphertext=made["ciphertext"])
+    for operation in ["status", "health"]:
+        path = f"/api/v1/kms/{operation}"
+        answer = requests.get(service.url + path, timeout=30)
+        assert answer.status_code == 200, answer.text
+        jsonschema.validate(answer.json(), answer_schema(document, path, 200))
+        asked.add(path)
+    assert asked == {path for path in document["paths"] if path.startswith("/api/")}
+
+
+def test_requests_made_from_the_openapi_document(serve, tmp_path):
+    service = serve()
+    document = tmp_path / "openapi.json"
+    document.write_bytes(requests.get(f"{service.url}/openapi.json", timeout=30).content)
+    print(fuzz(document, service.url, tmp_path))
 
 
 def test_urllib_and_its_errors(serve):

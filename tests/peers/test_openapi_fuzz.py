@@ -1,43 +1,17 @@
 """Every route of the generated OpenAPI document, asked with what fits its schema and with what does not."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from node import only_secretum
+from openapi_fuzz import fuzz
 
 pytestmark = only_secretum("of our own document")
 
-SEED = "20"
 # What ends the node or the token that the others are asked with.
 ENDS = ["/sys/seal", "/sys/step-down", "/auth/token/revoke-self"]
 # What bounds or locks out who asks, if it is by chance that a quota is for everything: asked last.
 BOUNDS = "^/sys/quotas/"
-CHECKS = (
-    "not_a_server_error,status_code_conformance,content_type_conformance,"
-    "response_headers_conformance,response_schema_conformance"
-)
-
-
-def fuzz(own, document, filters, folder):
-    """Asks what the filters choose, and gives the summary that the tool prints."""
-    command = [
-        str(Path(sys.executable).with_name("schemathesis")),
-        *("run", str(document), f"--url={own.address}/v1", f"--tls-verify={own.cafile}"),
-        *("--header", f"X-Vault-Token: {own.root_token}", "--checks", CHECKS),
-        *("--seed", SEED, "--phases", "coverage,fuzzing", "--max-examples", "12"),
-        *("--continue-on-failure", "--no-shrink", "--generation-database=none"),
-        *("--request-timeout", "20", "--no-color", "--warnings=off", *filters),
-    ]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=400, cwd=folder, env=dict(os.environ)
-    )
-    failures = done.stdout[: done.stdout.find("= WARNINGS =")]
-    assert done.returncode == 0, failures[-8000:] + done.stderr[-2000:]
-    return done.stdout
 
 
 @pytest.mark.timeout(600)
@@ -56,9 +30,10 @@ def test_every_route(fresh, tmp_path):
     assert routes > 150
 
     left_out = [word for path in ENDS for word in ("--exclude-path", path)]
-    told = fuzz(own, document, [*left_out, "--exclude-path-regex", BOUNDS], tmp_path)
-    print(told[told.index("API Operations:") :])
-    fuzz(own, document, ["--include-path-regex", BOUNDS], tmp_path)
+    url = f"{own.address}/v1"
+    root = [f"--tls-verify={own.cafile}", "--header", f"X-Vault-Token: {own.root_token}"]
+    print(fuzz(document, url, tmp_path, [*root, *left_out, "--exclude-path-regex", BOUNDS]))
+    fuzz(document, url, tmp_path, [*root, "--include-path-regex", BOUNDS])
 
     for path in ENDS:
         for body in ['{"x": ', "[]", '{"x": 1}', "null"]:
