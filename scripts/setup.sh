@@ -113,6 +113,24 @@ need_nushell() {
     rm -rf "$folder"
 }
 
+# kustomize, which renders the manifests in deploy/kubernetes.
+KUSTOMIZE_VERSION=5.0.3
+KUSTOMIZE=.peers/kustomize-$KUSTOMIZE_VERSION
+
+# Builds kustomize, in a version that Go 1.19 is enough for.
+need_kustomize() {
+    [ ! -x "$KUSTOMIZE" ] || return 0
+    local folder
+    need_command go golang-go
+    folder="$(mktemp -d)"
+    say "building kustomize $KUSTOMIZE_VERSION into .peers"
+    env GOBIN="$folder" go install "sigs.k8s.io/kustomize/kustomize/v5@v$KUSTOMIZE_VERSION" ||
+        fail "go could not build kustomize $KUSTOMIZE_VERSION"
+    mkdir -p .peers
+    mv "$folder/kustomize" "$KUSTOMIZE"
+    rm -rf "$folder"
+}
+
 # The server of Cosmian KMS, for tests only: its licence, BUSL-1.1, permits no use in production.
 COSMIAN_VERSION=5.28.0
 COSMIAN=.peers/cosmian_kms-$COSMIAN_VERSION

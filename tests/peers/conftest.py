@@ -2,7 +2,8 @@ r"""Fixtures: one production node and one development node per run, and fresh on
 
     pip install -r tests/peers/requirements.txt
     SECRETUM_BIN=target/debug/secretum KMS_SERVICE_BIN=target/debug/kms-service \
-        SECRETUM_NU=.peers/nu-0.115.1 python -m pytest tests/peers
+        SECRETUM_NU=.peers/nu-0.115.1 SECRETUM_KUSTOMIZE=.peers/kustomize-5.0.3 \
+        python -m pytest tests/peers
     PEERS_SERVER=bao python -m pytest tests/peers      # the tests themselves, against OpenBao
 
 `openssl`, `curl`, `gpg`, `rsyslogd`, `age`, `fish`, `zsh` and `systemd-analyze` are needed too. The tests
@@ -11,6 +12,8 @@ that lets users have namespaces.
 """
 
 import itertools
+import sys
+from pathlib import Path
 
 import certificates as certificate_files
 import pytest
@@ -21,6 +24,36 @@ from kms_scene import answering, kms, serve  # noqa: F401 (fixtures)
 from node import IS_BAO, Node, dev_node, production_node, until
 
 _counter = itertools.count(1)
+
+# What of the programs that tests start is a peer of ours, by how its name begins, and its name for people.
+PEERS = {
+    "bao": "OpenBao",
+    "age": "age",
+    "bash": "Bash",
+    "curl": "curl",
+    "fish": "fish",
+    "gpg": "GnuPG",
+    "kustomize": "kustomize",
+    "nu-": "Nushell",
+    "openssl": "OpenSSL",
+    "promtool": "promtool",
+    "rsyslogd": "rsyslog",
+    "schemathesis": "Schemathesis",
+    "sops": "SOPS",
+    "ssh-keygen": "OpenSSH",
+    "systemd-analyze": "systemd",
+    "zsh": "zsh",
+}
+_started = set()
+
+
+def _note(event, arguments):
+    if event == "subprocess.Popen":
+        program = Path(str(arguments[0] or arguments[1][0])).name
+        _started.update(name for start, name in PEERS.items() if program.startswith(start))
+
+
+sys.addaudithook(_note)
 
 # Before there is a thread, and before any server is started: they are to see the mounts, too.
 no_mounts = allow_mounts()
@@ -33,6 +66,12 @@ def pytest_collection_modifyitems(items):
         mark = item.get_closest_marker(unwanted)
         if mark:
             item.add_marker(pytest.mark.skip(reason=f"{unwanted}: {mark.args[0]}"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The Python clients are libraries here, and take part in every run."""
+    took_part = ", ".join(sorted(_started, key=str.lower)) or "none"
+    terminalreporter.write_line(f"programs that took part: {took_part}")
 
 
 def pytest_sessionfinish():

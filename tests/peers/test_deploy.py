@@ -1,5 +1,7 @@
 """What stands in `deploy/` and in the guides of the KMS is what the programs and their peers accept."""
 
+import functools
+import os
 import re
 import shutil
 import subprocess
@@ -92,35 +94,61 @@ def test_the_image_is_built_by_the_toolchain_of_the_repository():
 # --- Kubernetes --------------------------------------------------------------------------------
 
 
+def kustomize():
+    path = os.environ.get("SECRETUM_KUSTOMIZE")
+    assert path and os.access(path, os.X_OK), "SECRETUM_KUSTOMIZE must name `kustomize`: see ./test"
+    return Path(path).resolve()
+
+
+@functools.cache
+def rendered(folder):
+    """Every document, as kustomize makes them."""
+    command = [kustomize(), "build", folder]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
 def manifests():
-    """Every document by its file, as kustomize lists them."""
-    folder = DEPLOY / "kubernetes"
-    base = yaml.safe_load((folder / "kustomization.yaml").read_text())
-    files = {f.name for f in folder.glob("*.yaml")} - {"kustomization.yaml"}
-    assert files == set(base["resources"])
-    found = {name: yaml.safe_load((folder / name).read_text()) for name in files}
-    (generated,) = base["configMapGenerator"]
-    data = {name: (folder / name).read_text() for name in generated["files"]}
-    meta = {"name": generated["name"]}
-    found["generated"] = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": meta,
-        "data": data,
-    }
-    return found
+    return rendered(DEPLOY / "kubernetes")
 
 
 def of_kind(kind):
-    (found,) = [document for document in manifests().values() if document["kind"] == kind]
+    return the(kind, manifests())
+
+
+def the(kind, documents):
+    (found,) = [document for document in documents if document["kind"] == kind]
     return found
 
 
 @pytest.mark.parametrize("version", KUBERNETES)
 def test_manifests_fit_the_schemas(version):
-    for name, document in manifests().items():
+    files = {f.name for f in (DEPLOY / "kubernetes").glob("*.yaml")} - {"kustomization.yaml"}
+    # And what is generated.
+    assert len(manifests()) == len(files) + 1
+    for document in manifests():
         kubernetes_validate.validate(document, version, strict=True)
-        assert "namespace" not in document["metadata"], name
+        assert "namespace" not in document["metadata"], document["kind"]
+
+
+def test_the_overlay_of_the_guide_is_what_it_says(tmp_path):
+    guide = (ROOT / "docs" / "kms" / "service.md").read_text()
+    (script,) = re.findall(r"^```sh\n(mkdir -p overlay .*?)^```", guide, re.M | re.S)
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    subprocess.run(["bash", "-eu", "-c", script], cwd=tmp_path, check=True, timeout=60)
+    own = tmp_path / "overlay" / "kms.toml"
+    own.write_text(own.read_text() + "# ours\n")
+    documents = rendered(tmp_path / "overlay")
+    assert {document["metadata"]["namespace"] for document in documents} == {"kms"}
+    pod = the("Deployment", documents)["spec"]["template"]["spec"]
+    assert pod["containers"][0]["image"] == "registry.example/kms-service:0.1.0"
+    settings = the("ConfigMap", documents)
+    assert settings["data"]["kms.toml"].endswith("# ours\n")
+    names = [v["configMap"]["name"] for v in pod["volumes"] if "configMap" in v]
+    # Its name tells its content, so that pods start anew with another one.
+    assert settings["metadata"]["name"] in names
+    assert settings["metadata"]["name"] != of_kind("ConfigMap")["metadata"]["name"]
 
 
 def test_selectors_mean_the_pods_of_the_deployment():
@@ -128,10 +156,12 @@ def test_selectors_mean_the_pods_of_the_deployment():
     labels = template["metadata"]["labels"]
     service = of_kind("Service")["spec"]
     ports = {port["name"] for port in template["spec"]["containers"][0]["ports"]}
-    assert service["selector"] == labels and service["ports"][0]["targetPort"] in ports
-    assert of_kind("NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == labels
+    assert service["ports"][0]["targetPort"] in ports
+    chosen = service["selector"]
+    assert chosen and chosen.items() <= labels.items()
+    assert of_kind("NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == chosen
     for kind in ["Deployment", "PodDisruptionBudget"]:
-        assert of_kind(kind)["spec"]["selector"]["matchLabels"] == labels
+        assert of_kind(kind)["spec"]["selector"]["matchLabels"] == chosen
 
 
 def test_the_pod_passes_the_restricted_standard():

@@ -1,18 +1,36 @@
 //! The programs that tests run against, each named by a variable that `./test` sets.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 const WITHOUT: &str = "SECRETUM_WITHOUT_PEERS";
+
+/// Names the file that tells which peers were asked for and found, a line each time.
+const FOUND: &str = "SECRETUM_PEERS_FOUND";
 
 /// The program that this variable names. `None` where peers are to be left out; a test that finds none
 /// otherwise fails, for one that passes without its peer tells nothing.
 pub(crate) fn peer(variable: &str) -> Option<PathBuf> {
-    named(
+    let program = named(
         variable,
         std::env::var_os(variable),
         std::env::var_os(WITHOUT),
-    )
+    )?;
+    if let Some(file) = std::env::var_os(FOUND) {
+        note(Path::new(&file), variable);
+    }
+    Some(program)
+}
+
+fn note(file: &Path, variable: &str) {
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(file)
+        .unwrap();
+    file.write_all(format!("{variable}\n").as_bytes()).unwrap();
 }
 
 fn named(variable: &str, found: Option<OsString>, without: Option<OsString>) -> Option<PathBuf> {
@@ -21,8 +39,9 @@ fn named(variable: &str, found: Option<OsString>, without: Option<OsString>) -> 
     }
     assert!(
         without.is_some_and(|value| !value.is_empty()),
-        "{variable} names no program: `./test rust -- -p secretum-kms` installs what is missing and sets it; \
-         {WITHOUT}=1 leaves such tests out"
+        "{variable} names no program: `./test rust -- -p {}` installs what is missing and sets it; \
+         {WITHOUT}=1 leaves such tests out",
+        env!("CARGO_PKG_NAME")
     );
     eprintln!("{variable} names no program, and {WITHOUT} is set: left out");
     None
@@ -32,6 +51,16 @@ fn named(variable: &str, found: Option<OsString>, without: Option<OsString>) -> 
 #[should_panic(expected = "./test rust -- -p secretum-kms")]
 fn a_peer_that_is_missing_is_told() {
     named("SECRETUM_MOTO", None, Some(OsString::new()));
+}
+
+#[test]
+fn a_peer_that_was_found_is_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("found");
+    note(&file, "SECRETUM_BAO");
+    note(&file, "SECRETUM_MOTO");
+    let found = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(found, "SECRETUM_BAO\nSECRETUM_MOTO\n");
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod operations;
 mod peer_bao;
 #[cfg(feature = "storage-aws")]
 mod peer_s3;
+#[path = "../../../kms/src/test_peers.rs"]
 mod peers;
 mod process;
 mod running;
