@@ -459,11 +459,31 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 /// An error, what it came from, what that came from, and so on.
-#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
+#[cfg(any(
+    feature = "aws",
+    feature = "azure",
+    feature = "cosmian",
+    feature = "gcp",
+    feature = "vault"
+))]
 pub(crate) fn causes<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&cause| cause.source())
+}
+
+/// Whether what came as an answer is none of HTTP.
+#[cfg(any(
+    feature = "aws",
+    feature = "cosmian",
+    feature = "gcp",
+    feature = "vault"
+))]
+pub(crate) fn is_no_http(error: &(dyn StdError + 'static)) -> bool {
+    causes(error).any(|cause| {
+        let cause = cause.downcast_ref::<hyper::Error>();
+        cause.is_some_and(hyper::Error::is_parse)
+    })
 }
 
 #[cfg(test)]

@@ -18,10 +18,25 @@ pub(crate) fn peer(variable: &str) -> Option<PathBuf> {
         std::env::var_os(variable),
         std::env::var_os(WITHOUT),
     )?;
+    found(variable);
+    Some(program)
+}
+
+/// The program that this variable names, which takes long to install: `./test --all` alone sets it.
+#[allow(dead_code, reason = "not every crate has such peers")]
+pub(crate) fn peer_of_all(variable: &str) -> Option<PathBuf> {
+    let Some(program) = std::env::var_os(variable) else {
+        eprintln!("{variable} names no program: left out; ./test --all sets it");
+        return None;
+    };
+    found(variable);
+    Some(program.into())
+}
+
+fn found(variable: &str) {
     if let Some(file) = std::env::var_os(FOUND) {
         note(Path::new(&file), variable);
     }
-    Some(program)
 }
 
 fn note(file: &Path, variable: &str) {

@@ -22,6 +22,8 @@ mod attributes;
 mod keys;
 mod message;
 mod objects;
+#[cfg(test)]
+pub(crate) mod pairs;
 mod sealed;
 mod server;
 mod version;

@@ -181,9 +181,12 @@ impl Server {
         let appended = aad.is_none() && data.len() >= plaintext.len() + TAG_BYTES;
         let complete = !nonce.is_empty() && (tag.len() == TAG_BYTES || appended && tag.is_empty());
         if cipher == Cipher::Aes && !complete {
-            return Err(
-                self.bad("its ciphertext comes without its nonce or without its tag of 16 bytes")
-            );
+            return Err(self.bad(if aad.is_none() && tag.is_empty() {
+                "its ciphertext comes without its nonce or its tag, as some servers have it before \
+                 KMIP 1.4; have 1.4 or a newer version spoken"
+            } else {
+                "its ciphertext comes without its nonce or without its tag of 16 bytes"
+            }));
         }
         Ok(Ok(Encrypted { nonce, tag, data }))
     }

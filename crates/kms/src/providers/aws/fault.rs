@@ -2,7 +2,7 @@
 
 use super::super::cloud::Cloud;
 use super::NAME;
-use crate::error::{causes, shown};
+use crate::error::{causes, is_no_http, shown};
 use crate::tls::{rustls_fault, tls_error};
 use crate::{Cause, KeyId, KmsError};
 use aws_config::imds::client::error::ImdsError;
@@ -137,6 +137,9 @@ fn of_service(
 fn of_way<E: Error + Send + Sync + 'static>(error: SdkError<E, HttpResponse>) -> KmsError {
     if let Some(fault) = rustls_fault(&error) {
         return tls_error(NAME, fault);
+    }
+    if is_no_http(&error) {
+        return CLOUD.bad("it is none of HTTP");
     }
     let reason = shown(&innermost(&error).to_string());
     match credentials_fault(&error) {

@@ -1,7 +1,7 @@
 //! [`Http`]: a message of KMIP in JSON, by a POST.
 
 use super::{CosmianServer, NAME};
-use crate::error::shown;
+use crate::error::{is_no_http, shown};
 use crate::kmip::{Exchange, Version};
 use crate::providers::files;
 use crate::tls::{rustls_fault, tls_error};
@@ -66,6 +66,9 @@ impl Http {
         }
         if let Some(fault) = rustls_fault(&error) {
             return tls_error(NAME, fault);
+        }
+        if is_no_http(&error) {
+            return bad("it is none of HTTP".to_owned());
         }
         let mut reason = root_cause(&error);
         if self.has_certificate && !error.is_connect() {

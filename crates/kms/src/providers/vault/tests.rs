@@ -306,7 +306,7 @@ async fn garbage_is_told_and_shows_nothing() {
         (PLANTED, "bad_answer"),
         ("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", "bad_answer"),
         (HTML, "bad_answer"),
-        ("nonsense", "unavailable"),
+        ("nonsense", "bad_answer"),
         ("", "unavailable"),
         (BUSY, "throttled"),
         (SEALED, "unavailable"),

@@ -1,6 +1,7 @@
 //! Requests, answers, and what errors mean: [`Dialect`].
 
 use super::NAME;
+use crate::error::is_no_http;
 use crate::{Cause, KmsError, Result};
 use secretum_client::{ApiError, ClientError, Request};
 use secretum_crypto::SecretString;
@@ -182,6 +183,9 @@ impl Dialect {
     pub(crate) fn fault(self, error: ClientError) -> KmsError {
         let provider = self.provider();
         let reason = one_line(&error.to_string());
+        if is_no_http(&error) {
+            return self.bad_answer(reason);
+        }
         match error {
             ClientError::Api(api) => self.refusal(&api, reason),
             error @ ClientError::Transport { .. } => KmsError::Unavailable {

@@ -60,7 +60,7 @@ async fn each_bad_answer_has_its_error() {
     for (answer, kind) in [
         (None, "timeout"),
         (Some(String::new()), "unavailable"),
-        (Some("nonsense".to_owned()), "unavailable"),
+        (Some("nonsense".to_owned()), "bad_answer"),
         (
             http("200 OK", "", "{\"data\":\"planted-secret\"}"),
             "bad_answer",

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::conformance::{self, Harness, Subject};
-use crate::kmip::{Exchange, Version, payload_of, request_of};
+use crate::kmip::pairs;
 use crate::test_certificates::Certificates;
 use crate::ttlv::{Node, Tag, Value};
-use crate::{DataKeySpec, Form, KeyManagementService, ProviderKms};
+use crate::{KeyManagementService, ProviderKms};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::net::TcpListener;
@@ -29,10 +29,7 @@ impl Drop for Cosmian {
 }
 
 fn spawn(certificates: &Certificates, port: u16, more: &[&str]) -> Option<Child> {
-    let Some(binary) = std::env::var_os("SECRETUM_COSMIAN") else {
-        eprintln!("SECRETUM_COSMIAN names no `cosmian_kms`: left out; ./test --all sets it");
-        return None;
-    };
+    let binary = crate::test_peers::peer_of_all("SECRETUM_COSMIAN")?;
     let path = |name: &str| certificates.path(name).display().to_string();
     let started = Command::new(binary)
         .args(["--database-type", "sqlite", "--sqlite-path", &path("db")])
@@ -103,12 +100,9 @@ impl Cosmian {
         ProviderKms::new(Arc::new(self.provider()))
     }
 
-    /// What has no function of its own.
-    async fn ask(&self, operation: u32, payload: Vec<Node>) -> Node {
-        let http = Http::new(&self.server()).unwrap();
-        let message = request_of(Version::V2_1, operation, payload);
-        let answer = http.exchange(&message, false).await.unwrap();
-        payload_of(NAME, operation, answer).unwrap().unwrap()
+    /// For what has no function of its own.
+    fn exchange(&self) -> Http {
+        Http::new(&self.server()).unwrap()
     }
 }
 
@@ -136,7 +130,8 @@ async fn conforms() {
     a_rotation_moves_the_name(&server).await;
     what_is_out_of_use_is_told(&server).await;
     a_tag_finds_its_key(&server).await;
-    a_pair_wraps_by_oaep(&server).await;
+    pairs::make(&server.exchange(), "pair").await;
+    pairs::conforms(&server.kms(), &server.provider(), &id("pair")).await;
     a_server_that_is_not_trusted_is_told(&server).await;
     clients_prove_themselves(&mut server).await;
 }
@@ -205,21 +200,6 @@ async fn what_is_out_of_use_is_told(server: &Cosmian) {
     );
 }
 
-fn name(text: &str) -> Node {
-    Node::structure(
-        Tag::NAME,
-        [
-            Node::text(Tag::NAME_VALUE, text),
-            Node::enumeration(Tag::NAME_TYPE, 1),
-        ],
-    )
-}
-
-async fn activate(server: &Cosmian, id: &str) {
-    let id = Node::text(Tag::UNIQUE_IDENTIFIER, id);
-    server.ask(0x12, vec![id]).await;
-}
-
 async fn a_tag_finds_its_key(server: &Cosmian) {
     let tag = Node::structure(
         Tag::ATTRIBUTE,
@@ -239,62 +219,12 @@ async fn a_tag_finds_its_key(server: &Cosmian) {
         Node::enumeration(Tag::OBJECT_TYPE, 2),
         Node::structure(Tag::ATTRIBUTES, attributes),
     ];
-    let made = server.ask(1, payload).await;
+    let http = server.exchange();
+    let made = pairs::ask(&http, 1, payload).await;
     let made = made.text_of(Tag::UNIQUE_IDENTIFIER).unwrap().to_owned();
-    activate(server, &made).await;
+    pairs::activate(&http, &made).await;
     let found = server.provider().describe(&id("a \"tag\"")).await.unwrap();
     assert_eq!(found.version.as_str(), made);
-}
-
-/// Under a pair of RSA keys: the public one encrypts a data key, the private one opens it.
-async fn a_pair_wraps_by_oaep(server: &Cosmian) {
-    let common = [
-        name("pair"),
-        Node::enumeration(Tag::CRYPTOGRAPHIC_ALGORITHM, 4),
-        Node::integer(Tag::CRYPTOGRAPHIC_LENGTH, 2048),
-        Node::integer(Tag::CRYPTOGRAPHIC_USAGE_MASK, 12),
-    ];
-    let tag = |name| Tag::named(name).unwrap();
-    let payload = vec![Node::structure(tag("CommonAttributes"), common)];
-    let made = server.ask(2, payload).await;
-    for part in ["PrivateKeyUniqueIdentifier", "PublicKeyUniqueIdentifier"] {
-        activate(server, made.text_of(tag(part)).unwrap()).await;
-    }
-    let kms = server.kms();
-    let pair = id("pair");
-    for text in ["", "a=1"] {
-        let context = context(text);
-        // More than RSA itself takes.
-        let plaintext = vec![7; 5000];
-        let ciphertext = kms.encrypt(&pair, &plaintext, &context).await.unwrap();
-        assert_eq!(ciphertext.form(), Form::Native);
-        let opened = kms.decrypt(&ciphertext, &context).await.unwrap();
-        assert_eq!(opened.expose(), plaintext);
-        let refused = kms.decrypt(&ciphertext, &super::context("a=2")).await;
-        assert!(matches!(refused, Err(KmsError::NotAuthentic { .. })));
-        let mut changed = ciphertext.wrapped().clone();
-        for at in [1, 2, 3, 40, 300, 5000] {
-            changed.bytes[at] ^= 1;
-            let refused = server.provider().unwrap(&changed, &context).await;
-            assert!(
-                matches!(refused, Err(KmsError::NotAuthentic { .. })),
-                "{at}: {refused:?}"
-            );
-            changed.bytes[at] ^= 1;
-        }
-    }
-    let spec = DataKeySpec::AES_256;
-    let key = kms
-        .generate_data_key(&pair, spec, &context(""))
-        .await
-        .unwrap();
-    let opened = kms
-        .decrypt_data_key(&key.wrapped, &context(""))
-        .await
-        .unwrap();
-    assert!(opened == key.plaintext);
-    let refused = kms.rotate_key(&pair).await;
-    assert!(matches!(refused, Err(KmsError::Unsupported { .. })));
 }
 
 async fn a_server_that_is_not_trusted_is_told(server: &Cosmian) {
@@ -321,7 +251,7 @@ fn material(node: &Node) -> Option<&[u8]> {
 async fn clients_prove_themselves(server: &mut Cosmian) {
     let made = server.provider().create(&id("token")).await.unwrap();
     let token = Node::text(Tag::UNIQUE_IDENTIFIER, made.version.as_str());
-    let got = server.ask(0x0a, vec![token]).await;
+    let got = pairs::ask(&server.exchange(), 0x0a, vec![token]).await;
     server.api_key = Some(STANDARD.encode(material(&got).unwrap()));
     server
         .restart(&["--api-token-id", made.version.as_str()])

@@ -77,7 +77,7 @@ async fn each_bad_answer_has_its_error() {
     for (answer, kind) in [
         (None, "timeout"),
         (Some(String::new()), "unavailable"),
-        (Some("nonsense".to_owned()), "unavailable"),
+        (Some("nonsense".to_owned()), "bad_answer"),
         (json("{\"name\":[\"planted-secret\"]}"), "bad_answer"),
         (json("<html>planted-secret"), "bad_answer"),
         (json(""), "bad_answer"),

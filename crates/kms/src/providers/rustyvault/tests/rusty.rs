@@ -9,10 +9,7 @@ struct Rusty {
 }
 
 fn run(home: &std::path::Path) -> Option<Child> {
-    let Some(binary) = std::env::var_os("SECRETUM_RUSTYVAULT") else {
-        eprintln!("SECRETUM_RUSTYVAULT names no `rvault`: left out; ./test --all sets it");
-        return None;
-    };
+    let binary = crate::test_peers::peer_of_all("SECRETUM_RUSTYVAULT")?;
     let process = Command::new(binary)
         .args(["server", "--config"])
         .arg(home.join("rv.hcl"))
