@@ -26,3 +26,4 @@ mod tools;
 mod transfers;
 mod tuning;
 mod upgrade;
+mod wrapping;
