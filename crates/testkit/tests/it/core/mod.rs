@@ -8,6 +8,7 @@ mod cedar;
 mod ceremonies;
 mod cluster;
 mod commits;
+mod every_route;
 mod leases;
 mod lifecycle;
 mod limits;
