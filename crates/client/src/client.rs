@@ -30,8 +30,12 @@ pub struct Client {
     wrap_ttl: Option<String>,
     dry_run: bool,
     /// What was sent, for the outline of a request that is not: kept where one is asked for.
-    sent: Option<Arc<Mutex<Vec<(String, String)>>>>,
+    sent: Option<Arc<Sent>>,
 }
+
+/// Method and URL of what was sent.
+#[derive(Debug, Default)]
+struct Sent(Mutex<Vec<(String, String)>>);
 
 /// An answer as it came, whatever its status.
 pub struct Answer {
@@ -309,7 +313,7 @@ impl Client {
     /// Keeps what is sent, where the outline of a later request is to tell.
     fn remember(&self, request: &Request) {
         if let Some(sent) = &self.sent {
-            let mut sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut sent = sent.0.lock().unwrap_or_else(PoisonError::into_inner);
             if sent.len() < REMEMBERED_MAX {
                 sent.push((request.method.to_string(), self.shown_url(request)));
             }
@@ -421,7 +425,7 @@ impl Client {
             socket: self.config.address.socket().map(Into::into),
             body: request.body.as_ref().map(|body| body.text.clone()),
             before: self.sent.as_ref().map_or_else(Vec::new, |sent| {
-                let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
+                let sent = sent.0.lock().unwrap_or_else(PoisonError::into_inner);
                 sent.clone()
             }),
         })

@@ -79,7 +79,7 @@ pub(super) fn verify(binary: &Path, key: &str, log: &Path) -> Result<Verified, F
         crate::workspace::run(command.stdout(Stdio::null()), "install coreutils")?;
         Ok::<_, Failure>(began.elapsed())
     };
-    let mut verify = || {
+    let verify = || {
         let mut command = Command::new(binary);
         command.args(["audit", "verify", &format!("-public-key={key}")]);
         timed(command.arg(log))

@@ -43,6 +43,7 @@ fn from_environment(name: &str, otherwise: u64) -> u64 {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stdout, reason = "who repeats a run needs its seed")]
 async fn no_route_fails_whatever_it_is_asked_and_by_whom() {
     let seed = from_environment("FUZZ_SEED", SEED);
     let rounds = ROUNDS * from_environment("FUZZ_FACTOR", 1);
