@@ -5,6 +5,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 
+import needles
 import yaml
 from node import IS_BAO, bao_binary, secretum_binary
 
@@ -72,6 +73,7 @@ class Cli:
             cwd=self.home,
             env=self.environment() | environment,
         )
+        needles.learn(done.stdout)
         return Run(done.returncode, done.stdout, done.stderr)
 
     def ok(self, *arguments, **more):

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import certificates as certificate_files
+import needles
 import pytest
 from command import CLIENTS, Cli
 from disk import SmallDisk, allow_mounts
@@ -79,6 +80,17 @@ def pytest_sessionfinish():
     for process in Node.started:
         if process.poll() is None:
             process.kill()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def told_to_nobody():
+    """At the end of the run, nothing that any server handed out is in what any of them wrote."""
+    yield
+    if IS_BAO:
+        return
+    places = [place for node in Node.every if not node.is_raw for place in node.places()]
+    told = needles.told_in(places)
+    assert told == [], f"{len(needles.all_of_them())} texts were looked for in {len(places)} places"
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,9 @@ import time
 from pathlib import Path
 
 import hvac
+import needles
 import pytest
+import requests
 from wire import Wire
 
 IS_BAO = os.environ.get("PEERS_SERVER", "secretum") == "bao"
@@ -138,6 +140,7 @@ class Node:
     """One server process, its keys and its root token."""
 
     started = []  # every process of the run, so that a failed test leaves none behind
+    every = []  # every node that was started
 
     def __init__(self, directory, arguments, address, cafile=None, binary=None, environment=None):
         self.directory = directory
@@ -161,6 +164,8 @@ class Node:
                 self.command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **home}
             )
         Node.started.append(self.process)
+        if self not in Node.every:
+            Node.every.append(self)
         until(self._answers, f"an answer from {self.command}; see {self.log}")
         return self
 
@@ -177,7 +182,10 @@ class Node:
 
     def hvac(self, token=None):
         token = self.root_token if token is None else token
-        return hvac.Client(url=self.address, token=token, verify=str(self.cafile or True))
+        session = requests.Session()
+        session.hooks["response"].append(lambda answer, **_: needles.learn(answer.content))
+        session.verify = str(self.cafile) if self.cafile else True
+        return hvac.Client(url=self.address, token=token, verify=session.verify, session=session)
 
     def initialize(self, shares=5, threshold=3):
         answer = self.hvac(token="").sys.initialize(shares, threshold)
@@ -210,12 +218,15 @@ class Node:
 
     def told(self):
         """Which of its logs, audit records and stored files tell its keys, or what a test planted."""
-        needles = ["planted-value-", *self.keys]
+        secrets = ["planted-value-", *self.keys]
         if self.keys:  # a development server prints its token
-            needles.append(self.root_token)
+            secrets.append(self.root_token)
+        return [found for place in self.places() for found in planted_files(place, secrets)]
+
+    def places(self):
+        """Its logs, audit records and stored files."""
         logs = self.directory.glob("server-*.log")
-        places = [*logs, self.directory / "audit", self.directory / "data"]
-        return [found for place in places for found in planted_files(place, needles)]
+        return [*logs, self.directory / "audit", self.directory / "data"]
 
 
 def production_node(directory, certificates, storage="raft"):

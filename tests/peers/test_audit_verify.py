@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import os
 import re
 import shutil
+import subprocess
 
 import pytest
 from node import until
@@ -132,3 +134,36 @@ def test_a_log_is_verified_over_restarts(fresh, ours):
     covered(file)
     out = verify(ours, key, file).expect(0).out
     assert "1 times a device ended without its last head" in out, out
+
+
+def memory_kib(ours, key, log):
+    """The most memory that a verification holds at a time."""
+    command = [ours.binary, "audit", "verify", f"-public-key={key}", str(log)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss
+
+
+def test_a_long_log_takes_no_more_memory_than_a_short_one(wire, ours, log, key, kv1):
+    # Names are recorded as they are, so that few requests make long lines.
+    body = {f"{'x' * 60}-{number}": "1" for number in range(1000)}
+    wire.put(f"{kv1}/wide", body).expect(204)
+    covered(log)
+    short = memory_kib(ours, key, log)
+    while log.stat().st_size < 96 << 20:
+        wire.put(f"{kv1}/wide", body).expect(204)
+    covered_at_end(log)
+    long = memory_kib(ours, key, log)
+    assert long - short < 16 << 10, f"{short} KiB, and {long} KiB for {log.stat().st_size} bytes"
+
+
+def covered_at_end(log):
+    def ends_in_a_head():
+        with log.open("rb") as file:
+            file.seek(-4096, os.SEEK_END)
+            last = file.read().rstrip(b"\n").split(b"\n")[-1]
+        return b'"type":"head"' in last
+
+    until(ends_in_a_head, "a head behind the last record")

@@ -110,6 +110,14 @@ def test_the_policy_that_is_shown_is_enough_and_no_more(ours, kv2, token_with):
         ours.as_token(token_with(policy)).ok(*command)
 
 
+def test_a_scan_at_a_path_of_version_1_names_the_right_one(ours, wire, kv2):
+    for path in [kv2, f"{kv2}/a"]:
+        told = wire.call("SCAN", path).expect(404).warnings
+        assert any("listed at `metadata/" in warning for warning in told), told
+        refused = ours("scan", path).expect(2)
+        assert "`metadata/" in refused.out + refused.err
+
+
 def test_copies_between_mounts_are_refused(ours, kv2, kv1):
     ours.ok("kv", "put", f"{kv2}/a", "x=1")
     refused = ours("kv", "copy", f"{kv2}/a", "cubbyhole/a").expect(1)

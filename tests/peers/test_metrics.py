@@ -45,6 +45,7 @@ def test_promtool_finds_nothing_to_say(wire, kv2):
     assert found["secretum_vault_storage_commit_duration_seconds_count"] >= 1
     assert found["secretum_vault_seal_state"] == 0
     assert found["secretum_vault_in_flight_requests"] >= 1
+    assert found["secretum_vault_raft_leader_changes"] == 1
     assert found["process_resident_memory_bytes"] > 1e6
     assert kv2 not in text, "no label tells of paths"
 

@@ -7,6 +7,8 @@ import ssl
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import needles
+
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 
 
@@ -87,7 +89,9 @@ class Wire:
         try:
             connection.request(method, "/v1/" + path, body=body, headers=sent)
             response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
+            answer = Answer(response.status, response.headers, response.read())
+            needles.learn(answer.body)
+            return answer
         finally:
             connection.close()
 

@@ -37,7 +37,7 @@ pub(crate) fn main(argv: Vec<OsString>) -> ExitCode {
     let outcome = match parse(argv, persona) {
         Ok(Some((command, shows_policy))) => match run(command, persona) {
             Err(Failure::Shown(outline)) if shows_policy => {
-                Err(Failure::Rights(vec![Right::to(&outline)]))
+                Err(Failure::Rights(Right::to(&outline)))
             }
             outcome => outcome,
         },

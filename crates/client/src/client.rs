@@ -8,11 +8,14 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use secretum_crypto::SecretString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The largest answer that is taken.
 pub const ANSWER_BYTES_MAX: usize = 256 << 20;
+
+/// The most requests that an outline tells of as sent before it.
+const REMEMBERED_MAX: usize = 1_000;
 
 /// How long a wrapped value lives where its request does not say.
 const WRAP_TTL: &str = "5m";
@@ -26,7 +29,13 @@ pub struct Client {
     namespace: Option<String>,
     wrap_ttl: Option<String>,
     dry_run: bool,
+    /// What was sent, for the outline of a request that is not: kept where one is asked for.
+    sent: Option<Arc<Sent>>,
 }
+
+/// Method and URL of what was sent.
+#[derive(Debug, Default)]
+struct Sent(Mutex<Vec<(String, String)>>);
 
 /// An answer as it came, whatever its status.
 pub struct Answer {
@@ -49,6 +58,7 @@ impl Client {
             namespace: config.namespace.clone(),
             wrap_ttl: config.wrap_ttl.clone(),
             dry_run: config.dry_run,
+            sent: config.dry_run.then(Arc::default),
             config: Arc::new(config),
         })
     }
@@ -80,11 +90,13 @@ impl Client {
         }
     }
 
-    /// The same client, handing its requests back instead of sending them, or not.
+    /// The same client, handing its requests back instead of sending them, or not. One that was made to
+    /// send nothing remembers what it sends all the same ([`Outline::before`]).
     #[must_use]
     pub fn with_dry_run(&self, dry_run: bool) -> Self {
         Self {
             dry_run,
+            sent: self.sent.clone().or_else(|| dry_run.then(Arc::default)),
             ..self.clone()
         }
     }
@@ -291,10 +303,21 @@ impl Client {
                 self.outline(request, &headers)?,
             )));
         }
+        self.remember(request);
         retry::send(request, self.config.retries_max, || {
             self.attempt(request, &url, &headers)
         })
         .await
+    }
+
+    /// Keeps what is sent, where the outline of a later request is to tell.
+    fn remember(&self, request: &Request) {
+        if let Some(sent) = &self.sent {
+            let mut sent = sent.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if sent.len() < REMEMBERED_MAX {
+                sent.push((request.method.to_string(), self.shown_url(request)));
+            }
+        }
     }
 
     async fn attempt(
@@ -401,6 +424,10 @@ impl Client {
             has_token: self.token.is_some(),
             socket: self.config.address.socket().map(Into::into),
             body: request.body.as_ref().map(|body| body.text.clone()),
+            before: self.sent.as_ref().map_or_else(Vec::new, |sent| {
+                let sent = sent.0.lock().unwrap_or_else(PoisonError::into_inner);
+                sent.clone()
+            }),
         })
     }
 }

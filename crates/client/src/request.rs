@@ -118,6 +118,8 @@ pub struct Outline {
     pub socket: Option<std::path::PathBuf>,
     /// The body.
     pub body: Option<String>,
+    /// What was sent before it, to look something up: method and URL of each.
+    pub before: Vec<(String, String)>,
 }
 
 impl std::fmt::Debug for Outline {

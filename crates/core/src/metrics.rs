@@ -6,17 +6,20 @@
 //! as Vault have it.
 
 mod histogram;
+mod leadership;
 mod leases;
 mod process;
 mod report;
 
 pub use report::Report;
 
+pub(crate) use leadership::run as count_leader_changes;
 pub(crate) use leases::run as count_leases;
 
 use crate::Core;
 use crate::mounts::Mount;
 use histogram::Histogram;
+use leadership::LeaderChanges;
 use leases::LeaseCounts;
 use report::{Family, Kind, Sample};
 use secretum_engine::{Fault, Operation};
@@ -58,6 +61,7 @@ pub struct Metrics {
     auth_failures: Vec<AtomicU64>,
     commits: Histogram,
     leases: LeaseCounts,
+    leader_changes: LeaderChanges,
 }
 
 /// What a request counts as.
@@ -79,6 +83,7 @@ impl Metrics {
             auth_failures: (0..=kinds.len()).map(|_| AtomicU64::new(0)).collect(),
             commits: Histogram::default(),
             leases: LeaseCounts::default(),
+            leader_changes: LeaderChanges::default(),
             kinds,
         }
     }
@@ -235,6 +240,7 @@ impl Core {
                 "1 while the vault is sealed or not initialized, 0 while it serves.",
                 sealed,
             ),
+            metrics.leader_changes.family(),
         ];
         if let Some(active) = &active {
             families.extend(metrics.leases.families());

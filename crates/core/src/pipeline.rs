@@ -24,7 +24,8 @@ use crate::quotas::Asked;
 use crate::system::{self, System};
 use crate::{Core, Measured, Outcome, Request, Response, metrics};
 use secretum_engine::{
-    Body, Class, Context, Fault, Input, Matched, Operation, RateFacts, Recorded, RowId, Shape, Verb,
+    Body, Class, Context, Fault, Input, Matched, Operation, RateFacts, RawReply, Recorded, RowId,
+    Shape, Verb,
 };
 use std::sync::Arc;
 
@@ -66,7 +67,9 @@ impl Core {
         if system::answers_while_sealed(request) {
             return Box::pin(self.answer_while_sealed(request)).await;
         }
-        let active = self.active().ok_or(Fault::Sealed)?;
+        let Some(active) = self.active() else {
+            return self.answer_sealed(request);
+        };
         let _under_way = active.enter()?;
         tokio::select! {
             biased;
@@ -75,6 +78,20 @@ impl Core {
             // with the next unseal.
             () = active.ending.cancelled() => Err(Fault::Sealed),
         }
+    }
+
+    /// What a sealed vault is asked for it does not have, but to be sealed.
+    fn answer_sealed(&self, request: &Request) -> Result<Outcome, Fault> {
+        let asks_to_seal = request.verb == Verb::Write && request.path.as_str() == "sys/seal";
+        // Where an unseal is under way it may yet be open in a moment.
+        if !asks_to_seal || !self.barrier.is_sealed() {
+            return Err(Fault::Sealed);
+        }
+        Ok(Outcome {
+            reply: RawReply::empty(),
+            shape: Shape::Envelope,
+            recorded: Recorded::default(),
+        })
     }
 
     /// Init, unseal and their like: no token, no policy, no audit; logged.

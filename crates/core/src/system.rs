@@ -110,7 +110,8 @@ impl Engine for Sys {
             .on::<wrapping::Wrap>(Verb::Write, "wrapping/wrap", Access::Token)
             .whole_body("data")
             .on::<wrapping::Unwrap>(Verb::Write, "wrapping/unwrap", Access::Token)
-            .on::<wrapping::LookupWrapped>(Verb::Write, "wrapping/lookup", Access::Token)
+            // Who holds the token may open the answer: that there is one is no secret to them.
+            .on::<wrapping::LookupWrapped>(Verb::Write, "wrapping/lookup", Access::Public)
             .on::<wrapping::LookupWrapped>(Verb::Read, "wrapping/lookup", Access::Token)
             .on::<wrapping::Rewrap>(Verb::Write, "wrapping/rewrap", Access::Token)
             .on::<tools::Random>(Verb::Write, "tools/random", Access::Token)

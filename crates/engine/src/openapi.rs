@@ -145,8 +145,13 @@ impl Document {
     fn responses<E>(&mut self, row: &Row<E>) -> Value {
         let data = (row.reply_schema)(&mut self.replies);
         if data.get("type") == Some(&json!("null")) {
-            let mut responses =
-                json!({"204": {"description": "Done"}, "default": error_response()});
+            let told = json!({
+                "description": "Done, with warnings, a token or a wrapping token",
+                "content": {"application/json": {"schema": {"type": "object"}}},
+            });
+            let mut responses = json!({
+                "200": told, "204": {"description": "Done"}, "default": error_response(),
+            });
             if let (Verb::Write, Some(responses)) = (row.verb, responses.as_object_mut()) {
                 let goes_on = json!({"description": "It goes on behind the answer"});
                 responses.insert("202".to_owned(), goes_on);

@@ -23,6 +23,7 @@ mod force;
 mod format;
 mod heads;
 mod limits;
+mod load;
 mod parameters;
 mod prepared;
 mod reads;

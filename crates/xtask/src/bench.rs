@@ -8,8 +8,10 @@
 //! - [`options`] is the command line; [`subject`] what is measured, and how it is started.
 //! - [`server`] is a running process: its certificate, requests to its API, its memory.
 //! - [`load`] runs `wrk` and reads what it found; [`report`] prints it.
+//! - [`alone`] is what needs no load: authorisation in process, and the verification of the log.
 //! - [`kms`] is `cargo xtask bench kms`: the key services, and what these are compared with.
 
+mod alone;
 mod kms;
 mod load;
 mod options;
@@ -60,6 +62,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
         measure_floor(&place, &options, &binary, &mut report)?;
         let subject = Subject::secretum(binary);
         measure(&place, &options, &subject, options.secrets, &mut report)?;
+        report.add_decisions(alone::authorize(workspace)?);
     }
     if options.measures("openbao") {
         match subject::find_openbao(&workspace.root) {
@@ -135,7 +138,13 @@ fn measure(
         report.add(row(&server, AMONG_MANY, load.run("read")?)?);
         load.store("tokens", "a million tokens")?;
     }
+    let key = server.audit_key()?;
     server.delete("sys/audit/file")?;
+    // Who signs nothing has no key.
+    if let Some(key) = key {
+        let log = server.audit_log();
+        report.set_verified(alone::verify(subject.binary(), &key, &log)?);
+    }
     report.add(row(&server, UNRECORDED, load.run("read")?)?);
     let end = server.resident_mib()?;
     let began = Instant::now();

@@ -44,9 +44,7 @@ fn sentence(error: &clap::Error, current: &Command) -> String {
     let value = context(error, ContextKind::InvalidValue).join("");
     match error.kind() {
         ErrorKind::UnknownArgument if argument.starts_with('-') => unknown_flag(&argument, current),
-        ErrorKind::UnknownArgument => {
-            format!("too many arguments: `{argument}` is one more than it takes")
-        }
+        ErrorKind::UnknownArgument => too_many(&argument),
         ErrorKind::InvalidSubcommand => {
             let name = context(error, ContextKind::InvalidSubcommand).join(" ");
             let commands = current
@@ -86,7 +84,10 @@ fn sentence(error: &clap::Error, current: &Command) -> String {
             };
             format!("`{value}` is not a value for {argument}: {reason}")
         }
-        ErrorKind::TooManyValues => format!("the flag {argument} takes no value"),
+        ErrorKind::TooManyValues if argument.starts_with('-') => {
+            format!("the flag {argument} takes no value")
+        }
+        ErrorKind::TooManyValues => too_many(&value),
         ErrorKind::ArgumentConflict => {
             let other = single_dash(&context(error, ContextKind::PriorArg).join(", "));
             format!("{argument} and {other} exclude each other")
@@ -97,6 +98,10 @@ fn sentence(error: &clap::Error, current: &Command) -> String {
             .trim_end()
             .to_owned(),
     }
+}
+
+fn too_many(argument: &str) -> String {
+    format!("too many arguments: `{argument}` is one more than it takes")
 }
 
 /// What is said of a flag that the command has not.
@@ -144,7 +149,7 @@ fn choices(error: &clap::Error, value: &str) -> String {
 }
 
 /// The name that is nearest, if it is near: a slip of the finger or two away.
-fn near<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn near<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let distant = |name: &&str| strsim::damerau_levenshtein(given, name);
     let nearest = names.min_by_key(distant)?;
     (distant(&nearest) <= 1 + given.chars().count() / 4).then_some(nearest)

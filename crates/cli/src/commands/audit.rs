@@ -3,6 +3,7 @@
 mod verify;
 
 use crate::arguments::data;
+use crate::arguments::fault::near;
 use crate::arguments::flags::Connection;
 use crate::commands::mounts::{self, Column, Kind};
 use crate::failure::Failure;
@@ -38,7 +39,7 @@ pub(crate) enum Command {
 #[command(verbatim_doc_comment)]
 pub(crate) struct Enable {
     /// file, syslog or socket
-    #[arg(value_name = "TYPE")]
+    #[arg(value_name = "TYPE", value_parser = kind)]
     kind: String,
     /// Options of the device
     #[arg(value_name = "KEY=VALUE", allow_negative_numbers = true)]
@@ -65,6 +66,17 @@ impl Command {
             Self::Key(command) => command.run().await,
             Self::Verify(command) => command.run(),
         }
+    }
+}
+
+/// The kinds of devices of this version.
+const KINDS: [&str; 3] = ["file", "socket", "syslog"];
+
+/// A kind that is none of those, and near one, is a slip; other servers may have others.
+fn kind(text: &str) -> Result<String, String> {
+    match near(text, KINDS.into_iter()) {
+        Some(meant) if meant != text => Err(format!("did you mean {meant}?")),
+        _ => Ok(text.to_owned()),
     }
 }
 

@@ -114,7 +114,8 @@ fn announce(session: &Session, stored: bool) -> Result<(), Failure> {
 /// Looks a token up, and gives what is known of it the shape of a login.
 async fn by_token(session: &Session, arguments: &[String]) -> Result<Secret, Failure> {
     let token = session.secret(token_argument(arguments)?, "Token")?;
-    let client = session.scout().with_token(Some(token.duplicate()));
+    let client = session.client.with_wrap_ttl(None);
+    let client = client.with_token(Some(token.duplicate()));
     let looked_up = client.token().lookup(Which::Own).await;
     let found = looked_up.during(|| "authenticating: error looking up token".to_owned())?;
     let data = found.map(|found| found.data).unwrap_or_default();

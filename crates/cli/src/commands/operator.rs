@@ -8,6 +8,7 @@ mod share;
 use crate::arguments::flags::Connection;
 use crate::commands::status;
 use crate::failure::{During, Failure};
+use crate::output::rights::Right;
 use crate::output::{console, secret, structured, table};
 use crate::session::Session;
 use clap::{Args, Subcommand};
@@ -129,6 +130,12 @@ impl Seal {
 impl Rotate {
     async fn run(self) -> Result<(), Failure> {
         let session = Session::open(&self.connection)?;
+        if session.shows_policy {
+            return Err(Failure::Rights(vec![
+                Right::new("sys/rotate", &["create", "update", "sudo"]),
+                Right::new("sys/key-status", &["read"]),
+            ]));
+        }
         session
             .client
             .sys()

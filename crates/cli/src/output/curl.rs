@@ -49,6 +49,7 @@ mod tests {
             has_token: true,
             socket: None,
             body: Some(r#"{"a":"it's $HOME"}"#.to_owned()),
+            before: Vec::new(),
         };
         assert_eq!(
             command(&outline, Persona::Vault),

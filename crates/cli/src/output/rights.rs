@@ -1,7 +1,7 @@
 //! The rights that a request needs, as a policy in HCL.
 
 use secretum_client::Outline;
-use secretum_engine::Access;
+use secretum_engine::{Access, Verb};
 
 /// A path, and what must be allowed there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,22 +18,51 @@ impl Right {
         }
     }
 
-    /// The right to one request.
-    pub(crate) fn to(outline: &Outline) -> Self {
-        let (address, query) = (outline.url.split_once('?')).unwrap_or((&outline.url, ""));
+    /// The rights to a request, and to what was sent before it.
+    pub(crate) fn to(outline: &Outline) -> Vec<Self> {
+        let before = outline.before.iter();
+        let before = before.map(|(method, url)| (method.as_str(), url.as_str()));
+        let last = (outline.method.as_str(), outline.url.as_str());
+        (before.chain([last]))
+            .filter_map(|(method, url)| Self::to_one(method, url))
+            .collect()
+    }
+
+    /// The right to one request; `None` where anybody may.
+    fn to_one(method: &str, url: &str) -> Option<Self> {
+        let (address, query) = url.split_once('?').unwrap_or((url, ""));
         let path = address.split_once("/v1/").map_or("", |(_, path)| path);
         let path = percent_decoded(path);
-        let mut right = Self::new(path.as_str(), capabilities(&outline.method, query));
-        if needs_sudo(&path) {
+        let access = access(method, &path);
+        if access == Some(Access::Public) {
+            return None;
+        }
+        let mut right = Self::new(path.as_str(), capabilities(method, query));
+        if access == Some(Access::Sudo) {
             right.capabilities.push("sudo");
         }
-        right
+        Some(right)
     }
 }
 
-/// The policy that grants these rights.
+/// The policy that grants these rights, each path once.
 pub(crate) fn policy(rights: &[Right]) -> String {
-    let rules = rights.iter().map(|right| {
+    let mut merged: Vec<Right> = Vec::new();
+    for right in rights {
+        match merged.iter_mut().find(|known| known.path == right.path) {
+            None => merged.push(right.clone()),
+            Some(known) => {
+                let more = right.capabilities.iter();
+                let more = more.filter(|more| !known.capabilities.contains(*more));
+                let more: Vec<_> = more.copied().collect();
+                known.capabilities.extend(more);
+            }
+        }
+    }
+    if merged.is_empty() {
+        return "# Anybody may do this: no rule is needed.\n".to_owned();
+    }
+    let rules = merged.iter().map(|right| {
         format!(
             "path \"{}\" {{\n  capabilities = {:?}\n}}\n",
             right.path.replace('\\', "\\\\").replace('"', "\\\""),
@@ -57,12 +86,22 @@ fn capabilities(method: &str, query: &str) -> &'static [&'static str] {
     }
 }
 
-/// Whether a path of the system asks for `sudo`, with whatever verb.
-fn needs_sudo(path: &str) -> bool {
+/// What a path of the system asks for: `sudo` where any verb does; nothing where this one needs no
+/// token.
+fn access(method: &str, path: &str) -> Option<Access> {
     // That the table cannot be read is said by the server, which has the same.
     let rows = secretum_core::system_rows().unwrap_or_default();
-    let mut guarded = rows.iter().filter(|(_, _, access)| *access == Access::Sudo);
-    guarded.any(|(_, pattern, _)| fits(pattern, path))
+    let fitting = || (rows.iter()).filter(|(_, pattern, _)| fits(pattern, path));
+    if fitting().any(|(_, _, access)| *access == Access::Sudo) {
+        return Some(Access::Sudo);
+    }
+    let verb = match method {
+        "GET" => Verb::Read,
+        "PUT" | "POST" => Verb::Write,
+        _ => return None,
+    };
+    let mut public = fitting().filter(|(row, _, access)| *row == verb && *access == Access::Public);
+    public.next().map(|(_, _, access)| *access)
 }
 
 /// Whether a path has the form of a row: `{name}` is one segment, `{name+}` and `{name*}` some.
@@ -117,8 +156,9 @@ mod tests {
             has_token: true,
             socket: None,
             body: None,
+            before: Vec::new(),
         };
-        policy(&[Right::to(&outline)])
+        policy(&Right::to(&outline))
     }
 
     #[test]
@@ -167,6 +207,33 @@ mod tests {
             let expected = format!("path \"{path}\" {{\n  capabilities = {capabilities}\n}}\n");
             assert_eq!(right(method, url), expected);
         }
+    }
+
+    #[test]
+    fn what_was_looked_up_before_counts_and_what_anybody_may_does_not() {
+        let at = |path: &str| format!("http://127.0.0.1:8200/v1/{path}");
+        let outline = |method: &str, url: &str, before: &[(&str, &str)]| Outline {
+            method: method.to_owned(),
+            url: at(url),
+            headers: Vec::new(),
+            has_token: true,
+            socket: None,
+            body: None,
+            before: (before.iter())
+                .map(|(method, url)| ((*method).to_owned(), at(url)))
+                .collect(),
+        };
+        let before = [
+            ("GET", "sys/internal/ui/mounts/secret/a"),
+            ("GET", "secret/data/a"),
+            ("GET", "secret/data/a?version=1"),
+        ];
+        assert_eq!(
+            policy(&Right::to(&outline("PUT", "secret/data/a", &before))),
+            "path \"secret/data/a\" {\n  capabilities = [\"read\", \"create\", \"update\"]\n}\n"
+        );
+        let open = policy(&Right::to(&outline("GET", "sys/health", &[])));
+        assert!(open.starts_with('#'), "{open}");
     }
 
     #[test]

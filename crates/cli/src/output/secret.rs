@@ -1,5 +1,6 @@
 //! Answers in the user's format.
 
+use crate::arguments::fault::near;
 use crate::failure::Failure;
 use crate::output::{Format, Style, console, field, go_value, structured, table};
 use secretum_client::{Auth, Json, Object, Secret, WrapInfo};
@@ -9,8 +10,7 @@ use secretum_client::{Auth, Json, Object, Secret, WrapInfo};
 /// **Errors**: where the field is not there, or the output is gone.
 pub(crate) fn show(secret: &Secret, style: &Style) -> Result<(), Failure> {
     if let Some(name) = &style.field {
-        let value = lookup(secret, name)
-            .ok_or_else(|| Failure::local(format!("Field {name:?} not present in secret")))?;
+        let value = lookup(secret, name).ok_or_else(|| no_field(secret, name))?;
         field(&value, style.format)?;
         console::warnings(&secret.warnings);
         return Ok(());
@@ -24,6 +24,19 @@ pub(crate) fn show(secret: &Secret, style: &Style) -> Result<(), Failure> {
     }
     console::warnings(&secret.warnings);
     Ok(())
+}
+
+/// Says that an answer has no such field, and which one may have been meant.
+fn no_field(secret: &Secret, name: &str) -> Failure {
+    let rows = rows(secret);
+    let shown = rows.iter().map(|(name, _)| name.trim_end_matches(':'));
+    let nested = secret.data.as_object();
+    let nested = nested.into_iter().flat_map(Object::iter);
+    let near = near(name, shown.chain(nested.map(|(name, _)| name)));
+    let meant = near
+        .map(|name| format!("; did you mean {name}?"))
+        .unwrap_or_default();
+    Failure::local(format!("Field {name:?} not present in secret{meant}"))
 }
 
 /// Shows the names of a listing; with `detailed`, what is told of each.
@@ -343,6 +356,22 @@ mod tests {
             lookup(&secret, "token_meta_k").unwrap().to_string(),
             "\"v\""
         );
+    }
+
+    #[test]
+    fn a_field_that_is_near_is_suggested_without_its_value() {
+        let secret = secret(r#"{"lease_id":"l","data":{"password":"hunter2"}}"#);
+        for (name, meant) in [
+            ("pasword", "; did you mean password?"),
+            ("leas_id", "; did you mean lease_id?"),
+            ("zz", ""),
+        ] {
+            let told = no_field(&secret, name).to_string();
+            assert_eq!(
+                told,
+                format!("Field \"{name}\" not present in secret{meant}")
+            );
+        }
     }
 
     #[test]

@@ -129,6 +129,18 @@ fn mistakes_are_named_with_what_was_meant() {
             "`x` is not a value for -key-shares: it must be a whole number",
         ),
         ("kv get a b", 1, "too many arguments"),
+        (
+            "token capabilities a b c d",
+            1,
+            "too many arguments: `d` is one more than it takes",
+        ),
+        (
+            "token create -type=btch",
+            1,
+            "one of service, batch, default; did you mean batch?",
+        ),
+        ("audit enable fil", 1, "did you mean file?"),
+        ("audit enable sysloog", 1, "did you mean syslog?"),
         ("kv get -format=xml a", 1, "Invalid output format `xml`"),
         ("kv get -version=x a", 1, "`x` is not a value for -version"),
         ("kv get a -field", 1, "-field needs a value"),

@@ -6,7 +6,9 @@
 
 use super::{check_name, names_in};
 use secretum_engine::Fault;
-use secretum_policy::cedar::{Ask, Caller, Cedar, Document, Verdict, Wanted};
+use secretum_policy::cedar::{
+    Ask, Caller, Cedar, Document, EVALUATED_MAX, Undecided, Verdict, Wanted,
+};
 use secretum_storage::{Batch, Key, Storage, StorageError};
 use std::sync::Arc;
 
@@ -35,9 +37,14 @@ impl CedarPolicies {
 
     /// What they say of a request.
     ///
-    /// **Errors**: [`Fault::Internal`] where one cannot be read: it may forbid.
+    /// **Errors**: [`Fault::Internal`] where one cannot be read: it may forbid. [`Fault::DeniedBecause`]
+    /// where the request meets more than is evaluated.
     pub(crate) fn decide(&self, ask: &Ask<'_>, wanted: Wanted) -> Result<Verdict, Fault> {
-        self.in_force.decide(ask, wanted).map_err(Fault::internal)
+        let decided = self.in_force.decide(ask, wanted);
+        decided.map_err(|undecided| match undecided {
+            Undecided::TooMany { .. } => Fault::DeniedBecause(undecided.to_string().into()),
+            unreadable @ Undecided::Unreadable { .. } => Fault::internal(unreadable),
+        })
     }
 
     /// Whether they may permit something below a mount; with one that cannot be read, nothing.
@@ -112,6 +119,15 @@ impl CedarPolicies {
         for name in &names {
             self.reload(name).await?;
         }
+        if let Some(statements) = self.in_force.overload() {
+            tracing::error!(
+                statements,
+                most = EVALUATED_MAX,
+                "the stored Cedar policies have more statements for one request than are evaluated: such \
+                 requests are refused but to a root token, until the policies name more principals, actions \
+                 and resources in their heads"
+            );
+        }
         Ok(())
     }
 }
@@ -177,5 +193,31 @@ mod tests {
             .unwrap();
         policies.reload_all().await.unwrap();
         assert_eq!(decide(&policies).unwrap(), permitted);
+    }
+
+    #[tokio::test]
+    async fn more_than_is_evaluated_is_refused_with_its_reason() {
+        let storage: Arc<dyn Storage> = MemoryStorage::new();
+        let policies = CedarPolicies::new(Arc::clone(&storage));
+        // As an earlier version took them: each document fits by itself.
+        let text = "permit (principal, action, resource) when { false };".repeat(900);
+        for number in 0..=EVALUATED_MAX / 900 {
+            let name = format!("many-{number}");
+            let batch = Batch::new().put(key(&name).unwrap(), text.clone());
+            storage.commit(batch).await.unwrap();
+        }
+        policies.reload_all().await.unwrap();
+        let refused = decide(&policies).unwrap_err();
+        assert!(
+            matches!(&refused, Fault::DeniedBecause(told) if told.contains("5400 Cedar statements")),
+            "{refused:?}"
+        );
+        assert_eq!(policies.in_force.overload(), Some(5_400));
+        let more = "permit (principal == Token::\"a\", action, resource);";
+        assert!(matches!(
+            policies.prepare("more", more),
+            Err(Fault::Invalid(told)) if told.contains("one request could then meet 5401")
+        ));
+        policies.prepare("many-0", more).unwrap();
     }
 }

@@ -6,7 +6,7 @@
 use super::{Sys, System};
 use crate::active::Active;
 use crate::life::Life;
-use crate::tokens::{Issued, NewToken, Token, TokenRecord};
+use crate::tokens::{Issued, NewToken};
 use crate::{Outcome, Request};
 use schemars::JsonSchema;
 use secretum_api::fields::{JsonObject, Seconds};
@@ -19,7 +19,6 @@ use secretum_engine::{
 use secretum_storage::{Batch, Key, Precondition, StorageError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::sync::Arc;
 
 /// The policy of a wrapping token: what it may do, and nothing else.
 pub(crate) const POLICY: &str = r#"
@@ -37,7 +36,11 @@ const TTL_MAX: Seconds = Seconds(32 * 24 * 3600);
 #[derive(Serialize, Deserialize)]
 struct Kept {
     creation_path: String,
+    /// In whole seconds.
     created: i64,
+    /// The same in nanoseconds; 0 in answers that earlier versions kept.
+    #[serde(default)]
+    created_nanos: i64,
     ttl: u64,
     data: Option<Box<RawValue>>,
     auth: Option<Auth>,
@@ -50,6 +53,18 @@ struct Kept {
 impl Kept {
     fn read(bytes: &[u8]) -> Result<Self, Fault> {
         serde_json::from_slice(bytes).map_err(|error| unreadable("wrapped answer", &error))
+    }
+
+    /// When it was put behind its token.
+    fn creation_time(&self) -> Timestamp {
+        match self.created_nanos {
+            0 => Timestamp::from_unix_seconds(self.created),
+            nanos => Timestamp::from_unix_nanos(nanos),
+        }
+    }
+
+    fn set_creation_time(&mut self, now: Timestamp) {
+        (self.created, self.created_nanos) = (now.unix_seconds(), now.unix_nanos());
     }
 
     /// The answer as it was before it was wrapped.
@@ -80,6 +95,7 @@ pub(crate) async fn wrap(
     let kept = Kept {
         creation_path: path.to_owned(),
         created: now.unix_seconds(),
+        created_nanos: now.unix_nanos(),
         ttl: ttl.min(TTL_MAX).0,
         data: reply.data,
         auth: reply.auth.map(|auth| *auth),
@@ -92,8 +108,13 @@ pub(crate) async fn wrap(
     };
     let (info, writes) = keep(active, &kept)?;
     active.commit(writes).await?;
+    let is_shortened = (ttl > TTL_MAX).then(|| {
+        let longest = TTL_MAX.0;
+        format!("the wrapping token lives {longest} seconds, the longest there is").into()
+    });
     let reply = RawReply {
         wrap_info: Some(Box::new(info)),
+        warnings: is_shortened.into_iter().collect(),
         ..RawReply::empty()
     };
     Ok(Outcome {
@@ -119,7 +140,7 @@ fn keep(active: &Active, kept: &Kept) -> Result<(WrapInfo, Batch), Fault> {
         token: auth.client_token,
         accessor: auth.accessor,
         ttl: *ttl,
-        creation_time: active.core.config.clock.now().to_rfc3339(),
+        creation_time: kept.creation_time().to_rfc3339(),
         creation_path: creation_path.clone(),
         wrapped_accessor: wrapped_accessor.unwrap_or_default(),
     };
@@ -187,7 +208,6 @@ pub(crate) struct WrappedFacts {
 
 /// A wrapping token, and what it holds.
 struct Found {
-    token: Arc<Token>,
     kept: Kept,
     writes: Batch,
 }
@@ -230,11 +250,7 @@ async fn find(context: &Context, token: &str) -> Result<Found, Fault> {
         .tokens
         .death(&token)?
         .delete_if(place, Precondition::At(entry.revision));
-    Ok(Found {
-        token,
-        kept,
-        writes,
-    })
+    Ok(Found { kept, writes })
 }
 
 impl Handle<Unwrap> for Sys {
@@ -242,7 +258,7 @@ impl Handle<Unwrap> for Sys {
     type Error = Fault;
 
     async fn handle(&self, request: Unwrap, context: &Context) -> Result<Reply<Unwrapped>, Fault> {
-        let Found { kept, writes, .. } = find(context, &request.token).await?;
+        let Found { kept, writes } = find(context, &request.token).await?;
         Ok(kept.into_reply().with_writes(writes))
     }
 }
@@ -252,11 +268,9 @@ impl Handle<Rewrap> for Sys {
     type Error = Fault;
 
     async fn handle(&self, request: Rewrap, context: &Context) -> Result<Reply<()>, Fault> {
-        let Found {
-            mut kept, writes, ..
-        } = find(context, &request.token).await?;
+        let Found { mut kept, writes } = find(context, &request.token).await?;
         let active = &System::of(context)?.active;
-        kept.created = context.clock.now().unix_seconds();
+        kept.set_creation_time(context.clock.now());
         let (info, birth) = keep(active, &kept)?;
         let mut reply = Reply::wrote(writes.and(birth));
         reply.wrap_info = Some(Box::new(info));
@@ -273,11 +287,10 @@ impl Handle<LookupWrapped> for Sys {
         ask: LookupWrapped,
         context: &Context,
     ) -> Result<Reply<WrappedFacts>, Fault> {
-        let Found { kept, token, .. } = find(context, &ask.token).await?;
-        let TokenRecord { created, .. } = token.record;
+        let Found { kept, .. } = find(context, &ask.token).await?;
         Ok(Reply::data(WrappedFacts {
+            creation_time: kept.creation_time().to_rfc3339(),
             creation_path: kept.creation_path,
-            creation_time: Timestamp::from_unix_seconds(created).to_rfc3339(),
             creation_ttl: kept.ttl,
         }))
     }

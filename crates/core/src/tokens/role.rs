@@ -61,6 +61,8 @@ pub(crate) struct Role {
     pub(crate) renewable: bool,
     pub(crate) path_suffix: String,
     pub(crate) bound_cidrs: Vec<AddressRange>,
+    /// Whether they were last written by the older name, under which they are then read, too.
+    pub(crate) shows_older_bound_cidrs: bool,
     pub(crate) explicit_max_ttl: u64,
     pub(crate) period: u64,
     pub(crate) num_uses: u32,
@@ -80,6 +82,7 @@ impl Default for Role {
             renewable: true,
             path_suffix: String::new(),
             bound_cidrs: Vec::new(),
+            shows_older_bound_cidrs: false,
             explicit_max_ttl: 0,
             period: 0,
             num_uses: 0,
@@ -132,6 +135,14 @@ impl Role {
                 format!("a role of type `batch` cannot have `{setting}` set")
             })?;
         }
+        // A batch token ends with no parent and at its time.
+        check(self.orphan, || {
+            "a role of type `batch` makes orphans alone: set `orphan` to true".to_owned()
+        })?;
+        check(!self.renewable, || {
+            "a role of type `batch` makes tokens that are not renewed: set `renewable` to false"
+                .to_owned()
+        })?;
         Ok(())
     }
 

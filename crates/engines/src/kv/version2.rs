@@ -102,6 +102,7 @@ impl Engine for Kv2 {
             .on::<Misplaced>(Verb::Write, "{path+}", Access::Token)
             .on::<Misplaced>(Verb::Delete, "{path+}", Access::Token)
             .on::<Misplaced>(Verb::List, "{path*}", Access::Token)
+            .on::<Misplaced>(Verb::Scan, "{path*}", Access::Token)
     }
 
     async fn due(&self, data: &RawValue, now: Timestamp) -> Result<Writes, Fault> {

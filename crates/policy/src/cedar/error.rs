@@ -1,8 +1,8 @@
 //! What can be wrong with a Cedar document.
 
 use super::{
-    DEPTH_MAX, ID_BYTES_MAX, STATEMENT_BYTES_MAX, STATEMENTS_ALIKE_MAX, STATEMENTS_MAX,
-    TEXT_BYTES_MAX, TOTAL_TEXT_BYTES_MAX,
+    DEPTH_MAX, EVALUATED_MAX, ID_BYTES_MAX, STATEMENT_BYTES_MAX, STATEMENTS_ALIKE_MAX,
+    STATEMENTS_MAX, TEXT_BYTES_MAX, TOTAL_TEXT_BYTES_MAX,
 };
 use secretum_hcl::Position;
 
@@ -67,6 +67,15 @@ pub enum CedarProblem {
     TooManyAlike {
         /// One of them.
         id: String,
+    },
+    /// All documents together have too many statements for one request.
+    #[error(
+        "one request could then meet {statements} statements of all documents, and {EVALUATED_MAX} is the \
+         most; name more principals, actions and resources in their heads"
+    )]
+    TooManyTogether {
+        /// How many.
+        statements: usize,
     },
     /// There are too many statements.
     #[error("a document has at most {STATEMENTS_MAX} statements; split it into several")]

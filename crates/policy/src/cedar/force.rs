@@ -3,6 +3,7 @@
 use super::ask::Asked;
 use super::contexts::Contexts;
 use super::heads::{HeadPlace, Heads};
+use super::load;
 use super::prepared::Prepared;
 use super::statement::Statement;
 use super::{
@@ -125,7 +126,7 @@ impl Cedar {
     /// Whether a document can come in force beside the others.
     ///
     /// **Errors**: [`CedarProblem::TotalTooLong`], [`CedarProblem::TakenId`],
-    /// [`CedarProblem::TooManyAlike`].
+    /// [`CedarProblem::TooManyAlike`], [`CedarProblem::TooManyTogether`].
     pub fn check(&self, document: &Document) -> Result<(), CedarProblem> {
         let documents = self.documents.read();
         let old = documents.by_name.get(&document.name);
@@ -142,7 +143,15 @@ impl Cedar {
                 });
             }
         }
-        documents.check_alike(document)
+        documents.check_alike(document)?;
+        documents.check_together(document)
+    }
+
+    /// How many statements one request could meet, where that is more than is evaluated: it is then
+    /// refused. Who has many roles may meet more.
+    pub fn overload(&self) -> Option<usize> {
+        let statements = self.documents.read().heaviest(None);
+        (statements > EVALUATED_MAX).then_some(statements)
     }
 
     /// What the documents say of a request.
@@ -291,6 +300,25 @@ impl Documents {
         Ok(())
     }
 
+    /// Whether one request could meet too many statements with this document. One that leaves it at what
+    /// it is, or less, may come: that is how it is mended.
+    fn check_together(&self, document: &Document) -> Result<(), CedarProblem> {
+        let statements = self.heaviest(Some(document));
+        if statements > EVALUATED_MAX && statements > self.heaviest(None) {
+            return Err(CedarProblem::TooManyTogether { statements });
+        }
+        Ok(())
+    }
+
+    /// The most statements that a request could meet, with a document in the place of one of its name.
+    fn heaviest(&self, new: Option<&Document>) -> usize {
+        let replaced = new.map(|new| &new.name);
+        let kept = self.by_name.values();
+        let kept = kept.filter(|document| Some(&document.name) != replaced);
+        let all = kept.chain(new).flat_map(|document| &document.statements);
+        load::heaviest(all.map(|statement| &statement.head))
+    }
+
     fn heads(&mut self, effect: Effect) -> &mut Heads {
         match effect {
             Effect::Forbid => &mut self.forbids,
@@ -430,6 +458,57 @@ mod tests {
         assert_eq!(
             decide(&cedar, "any", "a"),
             Err(Undecided::TooMany { statements })
+        );
+    }
+
+    #[test]
+    fn what_one_request_could_meet_is_known_when_it_is_written() {
+        let cedar = Cedar::default();
+        let many = |effect: &str, head: &str| {
+            format!("{effect} ({head}) when {{ false }};").repeat(STATEMENTS_ALIKE_MAX)
+        };
+        let anywhere = "principal, action, resource";
+        let within = "principal, action, resource in Secret::\"secret/a\"";
+        let reads = "principal, action == Action::\"read\", resource";
+        for (name, effect, head) in [
+            ("one", "forbid", anywhere),
+            ("two", "permit", anywhere),
+            ("three", "forbid", within),
+            ("four", "permit", reads),
+        ] {
+            let document = document(name, &many(effect, head));
+            assert_eq!(cedar.check(&document), Ok(()), "{name}");
+            cedar.put(document);
+        }
+        let role = |name: &str| format!("principal in Role::\"{name}\", action, resource");
+        let fits = document("five", &many("permit", &role("r")));
+        assert_eq!(cedar.check(&fits), Ok(()));
+        cedar.put(fits);
+        assert_eq!(cedar.overload(), None);
+        // What only others meet does not count, and what is not below each other neither.
+        let beside = "principal, action, resource in Secret::\"secret/b\"";
+        for head in [&role("s"), beside] {
+            assert_eq!(cedar.check(&document("six", &many("permit", head))), Ok(()));
+        }
+        let one = |head: &str| document("six", &format!("permit ({head});"));
+        let statements = EVALUATED_MAX + 1;
+        let exact = "principal, action == Action::\"read\", resource == Secret::\"secret/a/b\"";
+        let lists = role("r").replace("action,", "action == Action::\"list\",");
+        for head in [&lists, exact] {
+            let refused = cedar.check(&one(head));
+            assert_eq!(refused, Err(CedarProblem::TooManyTogether { statements }));
+        }
+        // What was in force already can be made less, and not more.
+        cedar.put(one(exact));
+        assert_eq!(cedar.overload(), Some(statements));
+        assert_eq!(cedar.check(&one(exact)), Ok(()));
+        let less = document("two", "permit (principal, action, resource);");
+        assert_eq!(cedar.check(&less), Ok(()));
+        let more = document("six", &format!("permit ({exact});").repeat(2));
+        let statements = EVALUATED_MAX + 2;
+        assert_eq!(
+            cedar.check(&more),
+            Err(CedarProblem::TooManyTogether { statements })
         );
     }
 

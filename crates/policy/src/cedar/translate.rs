@@ -6,16 +6,19 @@
 //! without its last slash, too, and have statements of their own.
 //!
 //! What is made is held against the policy on generated requests (see [`proof`]) before it is handed
-//! out. What cannot be said in Cedar is named, and nothing is handed out.
+//! out. What cannot be said in Cedar is named: [`translate`] then hands out nothing, and [`translate_rest`]
+//! all else, which permits nothing where a rule that was left out may decide.
 //!
 //! An action of an engine's own (`generate`, `sign`…) is no verb: a rule for the verb permits it in HCL,
 //! and a statement for the verb does not in Cedar.
 
+mod area;
 mod matcher;
 mod proof;
 
 use super::{CedarError, Document};
 use crate::{Capability, CapabilitySet, Policy, PolicyError, Rule};
+use area::Area;
 use matcher::{Kind, Matcher};
 use secretum_hcl::Position;
 use std::fmt::Write as _;
@@ -27,6 +30,8 @@ pub struct Translation {
     pub text: String,
     /// On how many requests it was held against the policy.
     pub requests: usize,
+    /// What Cedar cannot say, and is left out.
+    pub left_out: Vec<Unsayable>,
 }
 
 /// Why a policy was not translated.
@@ -78,21 +83,60 @@ fn listed(all: &[Unsayable]) -> String {
 ///
 /// **Errors**: [`TranslateError`].
 pub fn translate(name: &str, hcl: &str) -> Result<Translation, TranslateError> {
-    let policy = Policy::parse(name, hcl)?;
-    let unsayable: Vec<Unsayable> = policy
-        .rules()
-        .iter()
-        .filter_map(|rule| unsayable(rule, policy.rules()))
-        .collect();
-    if !unsayable.is_empty() {
-        return Err(TranslateError::Unsayable(unsayable));
+    let made = translate_rest(name, hcl)?;
+    if made.left_out.is_empty() {
+        return Ok(made);
     }
+    Err(TranslateError::Unsayable(made.left_out))
+}
+
+/// As [`translate`], without the rules that Cedar cannot say: they are named in comments, and where they
+/// may decide nothing is permitted.
+///
+/// **Errors**: [`TranslateError`]; [`TranslateError::Unsayable`] where nothing is left.
+pub fn translate_rest(name: &str, hcl: &str) -> Result<Translation, TranslateError> {
+    let policy = Policy::parse(name, hcl)?;
+    let (mut rules, mut left_out, mut areas) = (Vec::new(), Vec::new(), Vec::new());
+    for rule in policy.rules() {
+        match unsayable(rule, policy.rules()) {
+            None => rules.push(rule.clone()),
+            Some(unsayable) => {
+                left_out.push(unsayable);
+                areas.push(Area::of(rule));
+            }
+        }
+    }
+    let areas: Option<Vec<Area>> = areas.into_iter().collect();
+    let Some(areas) = areas.filter(|_| !rules.is_empty() || left_out.is_empty()) else {
+        return Err(TranslateError::Unsayable(left_out));
+    };
+    let mut text: String = left_out.iter().map(comment).collect();
+    text.push_str(&rest(name, &rules, &areas));
+    let document = Document::read(name, &text)?;
+    let requests = proof::compare(policy, document, &areas)?;
+    Ok(Translation {
+        text,
+        requests,
+        left_out,
+    })
+}
+
+/// What is said of a rule that is left out. Its path may hold anything, and stays on its line.
+fn comment(unsayable: &Unsayable) -> String {
+    let told = listed(std::slice::from_ref(unsayable));
+    let told: String = told.chars().filter(|c| !c.is_control()).collect();
+    format!("// Left out, {told}\n")
+}
+
+/// The statements of these rules, which permit nothing in the areas.
+fn rest(name: &str, rules: &[Rule], areas: &[Area]) -> String {
     let mut text = String::new();
     for kind in [Kind::Plain, Kind::Folder] {
-        let matchers = matcher::ordered(policy.rules(), kind);
+        let matchers = matcher::ordered(rules, kind);
         for (at, matcher) in matchers.iter().enumerate() {
             let before = matchers.get(..at).unwrap_or_default();
-            text.push_str(&statements(name, kind, matcher, before));
+            let place = Place { name, kind, areas };
+            text.push_str(&statements(&place, matcher, before));
         }
     }
     if text.is_empty() {
@@ -100,9 +144,7 @@ pub fn translate(name: &str, hcl: &str) -> Result<Translation, TranslateError> {
                       permit (principal, action, resource)\nwhen { false };\n";
         text.push_str(nobody);
     }
-    let document = Document::read(name, &text)?;
-    let requests = proof::compare(policy, document)?;
-    Ok(Translation { text, requests })
+    text
 }
 
 /// Why a rule cannot be said.
@@ -155,8 +197,17 @@ fn verbs(kind: Kind) -> &'static [Capability] {
     }
 }
 
+/// What all statements of a kind of request have in common.
+struct Place<'p> {
+    name: &'p str,
+    kind: Kind,
+    areas: &'p [Area],
+}
+
 /// What a rule says of a kind of request.
-fn statements(name: &str, kind: Kind, matcher: &Matcher, before: &[Matcher]) -> String {
+fn statements(place: &Place<'_>, matcher: &Matcher, before: &[Matcher]) -> String {
+    let Place { name, kind, areas } = *place;
+    let outside: Vec<String> = areas.iter().map(Area::condition).collect();
     let mut text = String::new();
     if matcher.capabilities.denies() {
         // Actions of an engine's own are denied, too, so it is said which are not meant.
@@ -177,7 +228,7 @@ fn statements(name: &str, kind: Kind, matcher: &Matcher, before: &[Matcher]) -> 
         .collect();
     if !granted.is_empty() {
         let kept = matcher.less(before, |other| other.gives(granted));
-        let conditions = [kept, matcher.wrapping()].concat();
+        let conditions = [kept, matcher.wrapping(), outside.clone()].concat();
         write_statement(
             &mut text,
             ("permit", name, &head(granted)),
@@ -191,6 +242,7 @@ fn statements(name: &str, kind: Kind, matcher: &Matcher, before: &[Matcher]) -> 
         if kind == Kind::Plain {
             conditions.push("!(resource.path like \"*/\")".to_owned());
         }
+        conditions.extend(outside);
         write_statement(
             &mut text,
             ("permit", name, &head(sudo)),

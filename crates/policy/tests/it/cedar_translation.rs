@@ -1,7 +1,7 @@
 //! HCL to Cedar, and what cannot be said there.
 
 use proptest::prelude::*;
-use secretum_policy::cedar::translate::{TranslateError, translate};
+use secretum_policy::cedar::translate::{TranslateError, translate, translate_rest};
 
 #[test]
 fn a_rule_becomes_a_statement() {
@@ -94,6 +94,39 @@ path "f" { capabilities = ["read"] mfa_methods = ["x"] }
     assert!(matches!(broken, TranslateError::Hcl(_)));
 }
 
+#[test]
+fn what_can_be_said_is_said_and_permits_nothing_where_the_rest_may_decide() {
+    let hcl = r#"
+path "secret/data/*" { capabilities = ["read", "list", "sudo"] }
+path "secret/data/app" { capabilities = ["update"] allowed_parameters = { "x" = [] } }
+path "secret/data/own/{{identity.entity.id}}" { capabilities = ["create"] }
+path "secret/data/no/*" { capabilities = ["deny"] }
+path "one/+/b*" { capabilities = ["read"] }
+"#;
+    let made = translate_rest("app", hcl).unwrap();
+    let lines: Vec<u32> = made.left_out.iter().map(|one| one.at.line).collect();
+    assert_eq!(lines, [3, 4, 6]);
+    for said in [
+        "// Left out, line 3, column 6: the rule of `secret/data/app`: rules over parameters",
+        "// Left out, line 4, column 6: the rule of `secret/data/own/{{identity.entity.id}}`: a template",
+        "!(resource.path == \"secret/data/app\")",
+        "!(resource.path like \"secret/data/own/*\")",
+        "!(resource.path like \"one/*\")",
+        "forbid (",
+    ] {
+        assert!(made.text.contains(said), "{said} in\n{}", made.text);
+    }
+    assert!(made.requests > 100);
+    // Where it may be any path, or nothing else is there, there is nothing to hand out.
+    for hcl in [
+        r#"path "{{identity.entity.id}}/a" { capabilities = ["read"] } path "b" { capabilities = ["read"] }"#,
+        r#"path "e" { capabilities = ["list"] pagination_limit = 5 }"#,
+    ] {
+        let refused = translate_rest("app", hcl).unwrap_err();
+        assert!(matches!(refused, TranslateError::Unsayable(_)), "{refused}");
+    }
+}
+
 fn rule() -> impl Strategy<Value = String> {
     let segment = prop::sample::select(vec!["a", "b", "ab", "+", "+", "c*", "+a"]);
     let path = prop::collection::vec(segment, 1..4).prop_map(|segments| segments.join("/"));
@@ -108,6 +141,8 @@ fn rule() -> impl Strategy<Value = String> {
         "",
         "",
         "",
+        "denied_parameters = { \"x\" = [] }",
+        "pagination_limit = 5",
         "min_wrapping_ttl = \"1m\"",
         "max_wrapping_ttl = \"1m\"",
         "expiration = \"2027-01-01T00:00:00Z\"",
@@ -128,7 +163,7 @@ proptest! {
     /// The translation itself compares; that it refuses to differ would show here.
     #[test]
     fn any_rules_are_said_or_named(rules in prop::collection::vec(rule(), 1..6)) {
-        match translate("app", &rules.concat()) {
+        match translate_rest("app", &rules.concat()) {
             Ok(made) => prop_assert!(made.requests > 0),
             Err(TranslateError::Unsayable(_)) => {}
             Err(error) => prop_assert!(false, "{}: {error}", rules.concat()),

@@ -1,5 +1,6 @@
 //! [`Report`]: what was measured, as Markdown.
 
+use super::alone::{self, Decision, Verified};
 use super::load::Measured;
 use crate::failure::Failure;
 use std::fmt::Write as _;
@@ -90,6 +91,8 @@ pub(super) struct Report {
     seconds: u32,
     rows: Vec<Row>,
     memory: Vec<Memory>,
+    decisions: Vec<Decision>,
+    verified: Option<Verified>,
 }
 
 impl Report {
@@ -98,7 +101,17 @@ impl Report {
             seconds,
             rows: Vec::new(),
             memory: Vec::new(),
+            decisions: Vec::new(),
+            verified: None,
         }
+    }
+
+    pub(super) fn add_decisions(&mut self, decisions: Vec<Decision>) {
+        self.decisions.extend(decisions);
+    }
+
+    pub(super) fn set_verified(&mut self, verified: Verified) {
+        self.verified = Some(verified);
     }
 
     pub(super) fn add(&mut self, row: Row) {
@@ -186,7 +199,7 @@ impl Report {
             };
             line(&mut text, format_args!("{title} | {ratio:.2}"));
         }
-        text
+        text + &alone::tables(&self.decisions, self.verified.as_ref())
     }
 
     fn per_second(&self, Of(subject, what): Of) -> Option<f64> {
@@ -198,7 +211,7 @@ impl Report {
     }
 }
 
-fn line(text: &mut String, cells: std::fmt::Arguments<'_>) {
+pub(super) fn line(text: &mut String, cells: std::fmt::Arguments<'_>) {
     // Writing into a string does not fail.
     let _ = writeln!(text, "| {cells} |");
 }
@@ -253,6 +266,8 @@ mod tests {
             seconds: 1,
             rows,
             memory: vec![memory],
+            decisions: Vec::new(),
+            verified: None,
         }
     }
 

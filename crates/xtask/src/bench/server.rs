@@ -124,7 +124,7 @@ impl Server {
         self.token =
             text(born.get("root_token")).ok_or_else(|| self.failed("init gave no root token"))?;
         self.unseal()?;
-        let log = self.folder.join("audit/audit.log");
+        let log = self.audit_log();
         self.put(
             "sys/audit/file",
             &json!({"type": "file", "options": {"file_path": log}}),
@@ -134,6 +134,19 @@ impl Server {
             &json!({"type": "kv", "options": {"version": "2"}}),
         )?;
         self.wait_for(&format!("/v1/{MOUNT}/config"))
+    }
+
+    /// Where its audit device writes.
+    pub(super) fn audit_log(&self) -> PathBuf {
+        self.folder.join("audit/audit.log")
+    }
+
+    /// The public key of that device; `None` where it has none.
+    pub(super) fn audit_key(&self) -> Result<Option<String>, Failure> {
+        let output = self.curl(&[], "/v1/sys/audit-key/file")?;
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let key = answer.pointer("/data/public_key").and_then(Value::as_str);
+        Ok(key.map(str::to_owned))
     }
 
     fn unseal(&mut self) -> Result<(), Failure> {

@@ -61,6 +61,11 @@ impl Subject {
         }
     }
 
+    /// The program, whose commands belong to the server.
+    pub(super) fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     pub(super) fn kms_service(binary: PathBuf) -> Self {
         Self {
             name: "kms-service",

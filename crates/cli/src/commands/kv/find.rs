@@ -4,6 +4,7 @@ use super::location::{Location, Place};
 use crate::arguments::flags::Connection;
 use crate::commands::generic::nothing_at;
 use crate::failure::{During, Failure};
+use crate::output::rights::Right;
 use crate::output::{console, structured};
 use crate::session::Session;
 use clap::Args;
@@ -41,6 +42,9 @@ impl Find {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let session = Session::open(&self.connection)?;
         let location = self.place.find_any(&session).await?;
+        if session.shows_policy {
+            return Err(Failure::Rights(rights(&location, self.keys)));
+        }
         let pattern = Pattern::new(&self.name);
         let paths = below(&session, &location).await?;
         let found = if self.keys {
@@ -55,6 +59,16 @@ impl Find {
         };
         show(&found, &session, self.keys)
     }
+}
+
+/// What the server asks for.
+fn rights(location: &Location, keys: bool) -> Vec<Right> {
+    let folder = |area: &str| format!("{}/", location.api_path(area).trim_end_matches('/'));
+    let mut rights = vec![Right::new(folder("metadata"), &["scan"])];
+    if keys {
+        rights.push(Right::new(format!("{}*", folder("subkeys")), &["read"]));
+    }
+    rights
 }
 
 /// Paths of all secrets below a location, the location's own path before them.

@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::arguments::flags::{self, Connection};
 use crate::failure::{During, Failure};
+use crate::output::rights::Right;
 use crate::output::secret;
 use crate::session::Session;
 use clap::Args;
@@ -26,6 +27,13 @@ pub(crate) struct Move {
 impl Move {
     pub(crate) async fn run<K: Engine>(self) -> Result<(), Failure> {
         let session = Session::open(&self.connection)?;
+        if session.shows_policy {
+            return Err(Failure::Rights(vec![
+                Right::new("sys/remount", &["create", "update", "sudo"]),
+                // The server says by what name once it has begun.
+                Right::new("sys/remount/status/*", &["read"]),
+            ]));
+        }
         let full = |path: String| format!("{}{path}/", K::PREFIX);
         let from = full(flags::path(&self.source)?);
         let to = full(flags::path(&self.destination)?);

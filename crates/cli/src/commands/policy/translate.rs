@@ -3,14 +3,17 @@
 use crate::failure::Failure;
 use crate::output::console;
 use clap::Args;
-use secretum_policy::cedar::translate::translate;
+use secretum_policy::cedar::translate::translate_rest;
 use std::path::Path;
+
+/// The exit code where rules were left out.
+const LEFT_OUT: u8 = 2;
 
 /// Writes a policy in HCL down in Cedar, and shows it
 ///
 /// It says the same of every token that carries this one policy, under the name of the file without
-/// its end or under -name. What Cedar cannot say is named, and then nothing is shown. No server is
-/// asked.
+/// its end or under -name. Rules that Cedar cannot say are named in comments and left out; where they
+/// may decide nothing is permitted, and it ends with 2. No server is asked.
 ///
 ///   policy translate app.hcl >app.cedar
 #[derive(Args)]
@@ -36,13 +39,23 @@ impl Translate {
             .or(stem)
             .ok_or_else(|| Failure::local("say the name of the policy with -name"))?
             .to_lowercase();
-        let made = translate(&name, &super::text(&self.source)?).map_err(Failure::display)?;
+        let made = translate_rest(&name, &super::text(&self.source)?).map_err(Failure::display)?;
         console::out(&made.text)?;
         console::note(&format!(
-            "This says the same as the policy `{name}` on all of {} generated requests. Actions of an \
+            "This says the same as the policy `{name}` on all of {} generated requests{}. Actions of an \
              engine's own (generate, sign…) are no verbs: permit those where they are meant.",
-            made.requests
+            made.requests,
+            match made.left_out.len() {
+                0 => String::new(),
+                left_out => format!(
+                    ", but for the paths of {left_out} rules that Cedar cannot say: there it permits nothing"
+                ),
+            }
         ));
-        Ok(())
+        if made.left_out.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::Silent(LEFT_OUT))
+        }
     }
 }

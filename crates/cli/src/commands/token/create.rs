@@ -54,7 +54,7 @@ pub(crate) struct Create {
     #[arg(long, value_name = "NAME")]
     role: Option<String>,
     /// service or batch
-    #[arg(long = "type", value_name = "KIND")]
+    #[arg(long = "type", value_name = "KIND", value_parser = ["service", "batch", "default"])]
     kind: Option<String>,
     /// The token itself; - takes it from standard input; needs a root token or sudo
     #[arg(long, value_name = "TOKEN")]

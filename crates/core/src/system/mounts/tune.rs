@@ -316,7 +316,21 @@ fn refuse_downgrade(
     }
 }
 
-handler!(ReadMountTune, TuneInfo, ask, context => tuned(context, Class::Secret, &ask.path));
+/// What stands below `mounts/`: auth methods, too, at the path that clients tune them at.
+fn class_of(path: &str) -> (Class, &str) {
+    match path.strip_prefix("auth/") {
+        Some(rest) => (Class::Auth, rest),
+        None => (Class::Secret, path),
+    }
+}
+
+handler!(ReadMountTune, TuneInfo, ask, context => {
+    let (class, path) = class_of(&ask.path);
+    tuned(context, class, path)
+});
 handler!(ReadAuthTune, TuneInfo, ask, context => tuned(context, Class::Auth, &ask.path));
-handler!(TuneMount, (), ask, context => tune(context, Class::Secret, &ask.path, ask.settings).await);
+handler!(TuneMount, (), ask, context => {
+    let (class, path) = class_of(&ask.path);
+    tune(context, class, path, ask.settings).await
+});
 handler!(TuneAuth, (), ask, context => tune(context, Class::Auth, &ask.path, ask.settings).await);

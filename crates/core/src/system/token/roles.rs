@@ -79,6 +79,9 @@ pub(super) struct RoleFacts {
     renewable: bool,
     path_suffix: String,
     token_bound_cidrs: Vec<AddressRange>,
+    /// The same, where it was written by this older name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bound_cidrs: Option<Vec<AddressRange>>,
     token_explicit_max_ttl: u64,
     explicit_max_ttl: u64,
     token_period: u64,
@@ -100,6 +103,7 @@ impl RoleFacts {
             orphan: role.orphan,
             renewable: role.renewable,
             path_suffix: role.path_suffix,
+            bound_cidrs: (role.shows_older_bound_cidrs).then(|| role.bound_cidrs.clone()),
             token_bound_cidrs: role.bound_cidrs,
             token_explicit_max_ttl: role.explicit_max_ttl,
             explicit_max_ttl: role.explicit_max_ttl,
@@ -131,7 +135,9 @@ impl WriteRole {
             self.allowed_entity_aliases,
             &mut role.allowed_entity_aliases,
         );
+        let is_older = self.token_bound_cidrs.is_none();
         if let Some(CommaList(cidrs)) = self.token_bound_cidrs.or(self.bound_cidrs) {
+            role.shows_older_bound_cidrs = is_older;
             let ranges = cidrs.iter().map(|text| text.parse());
             role.bound_cidrs = ranges.collect::<Result<_, _>>().map_err(Fault::invalid)?;
         }
@@ -184,8 +190,13 @@ impl Handle<WriteRole> for TokenEngine {
             Some((role, record)) => (role, Some(record)),
             None => (Role::default(), None),
         };
+        let is_ignored = request.token_bound_cidrs.is_some() && request.bound_cidrs.is_some();
         request.change(&mut role)?;
-        Ok(Reply::wrote(roles.put(&name, &role, record.as_ref())?))
+        let reply = Reply::wrote(roles.put(&name, &role, record.as_ref())?);
+        Ok(match is_ignored {
+            true => reply.warn("`bound_cidrs`, the older name of `token_bound_cidrs`, is ignored"),
+            false => reply,
+        })
     }
 }
 

@@ -198,7 +198,7 @@ impl Matcher {
 }
 
 /// A text in a pattern of `like`, where it stands for itself.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     let quoted = format!("{text:?}");
     let inner = quoted.trim_start_matches('"');
     let inner = inner.strip_suffix('"').unwrap_or(inner);

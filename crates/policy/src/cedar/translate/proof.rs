@@ -5,6 +5,7 @@
 //! after each end of a rule, lives of wrapping those at each bound.
 
 use super::TranslateError;
+use super::area::Area;
 use crate::cedar::{
     Action, Ask, Caller, Cedar, Circumstances, Document, Resource, Verdict, Wanted,
 };
@@ -33,16 +34,22 @@ const SEGMENTS_MAX: usize = 12;
 /// The most moments, and the most lives of wrapping, that are asked for.
 const AROUND_MAX: usize = 12;
 
-struct Bench {
+struct Bench<'a> {
     policy: Arc<Policy>,
     cedar: Cedar,
     caller: Caller,
+    left_out: &'a [Area],
 }
 
-/// Holds a document against a policy; returns on how many requests.
+/// Holds a document against a policy; returns on how many requests. In the areas of rules that were left
+/// out it must permit nothing.
 ///
 /// **Errors**: [`TranslateError::Differs`].
-pub(super) fn compare(policy: Policy, document: Document) -> Result<usize, TranslateError> {
+pub(super) fn compare(
+    policy: Policy,
+    document: Document,
+    left_out: &[Area],
+) -> Result<usize, TranslateError> {
     let differs = |_| TranslateError::Differs {
         operation: "",
         path: String::new(),
@@ -52,6 +59,7 @@ pub(super) fn compare(policy: Policy, document: Document) -> Result<usize, Trans
         caller: Caller::new(None, "accessor", &roles, &[]).map_err(differs)?,
         policy: Arc::new(policy),
         cedar: Cedar::default(),
+        left_out,
     };
     bench.cedar.put(document);
     let rules = bench.policy.rules();
@@ -71,7 +79,7 @@ pub(super) fn compare(policy: Policy, document: Document) -> Result<usize, Trans
     Ok(compared)
 }
 
-impl Bench {
+impl Bench<'_> {
     fn check(
         &self,
         acl: &Acl,
@@ -96,6 +104,11 @@ impl Bench {
             let verdict = self.ask(path, operation.lists(), action, around);
             verdict.ok_or_else(differs)
         };
+        if self.left_out.iter().any(|area| area.contains(path)) {
+            let permits = |verdict| matches!(verdict, Verdict::Permitted(_));
+            let permitted = permits(ask(operation.capability().name())?) || permits(ask("sudo")?);
+            return if permitted { Err(differs()) } else { Ok(()) };
+        }
         let same = match ask(operation.capability().name())? {
             Verdict::Permitted(_) => hcl.allowed,
             Verdict::Forbidden(_) => hcl.forbids(),
@@ -240,7 +253,7 @@ mod tests {
 
     fn compared(hcl: &str, cedar: &str) -> Result<usize, TranslateError> {
         let document = Document::read("app", cedar).unwrap();
-        compare(Policy::parse("app", hcl).unwrap(), document)
+        compare(Policy::parse("app", hcl).unwrap(), document, &[])
     }
 
     fn check(hcl: &str, changes: &[(&str, &str)]) {
@@ -251,6 +264,28 @@ mod tests {
             let differs = matches!(wrong, Err(TranslateError::Differs { .. }));
             assert!(differs, "{said}: {wrong:?}");
         }
+    }
+
+    #[test]
+    fn nothing_may_be_permitted_where_a_rule_was_left_out() {
+        let hcl = r#"path "a/*" { capabilities = ["read"] }
+            path "a/b" { capabilities = ["read"] pagination_limit = 5 }"#;
+        let made = crate::cedar::translate::translate_rest("app", hcl).unwrap();
+        let area = Area::Exactly("a/b".to_owned());
+        let compared = |text: &str| {
+            let (policy, document) = (Policy::parse("app", hcl), Document::read("app", text));
+            compare(
+                policy.unwrap(),
+                document.unwrap(),
+                std::slice::from_ref(&area),
+            )
+        };
+        assert!(compared(&made.text).is_ok());
+        let more = made.text.replace("!(resource.path == \"a/b\")", "true");
+        assert!(matches!(
+            compared(&more),
+            Err(TranslateError::Differs { .. })
+        ));
     }
 
     #[test]

@@ -260,7 +260,8 @@ async fn the_role_says_which_kind() {
         ("service", "batch", "service"),
         ("batch", "service", "batch"),
     ] {
-        let role = json!({"token_type": kind, "renewable": false, "allowed_policies": "dev"});
+        let role = json!({"token_type": kind, "renewable": false, "orphan": true,
+            "allowed_policies": "dev"});
         vault.write("auth/token/roles/r", role).await.unwrap();
         let made = vault
             .write("auth/token/create/r", json!({"type": asked}))
@@ -279,4 +280,57 @@ async fn the_role_says_which_kind() {
         .write("auth/token/roles/r", json!({"token_type": "other"}))
         .await;
     assert!(matches!(refused, Err(Fault::Invalid(_))));
+}
+
+#[tokio::test]
+async fn a_role_of_batch_tokens_makes_orphans_that_are_not_renewed() {
+    let vault = Vault::open().await;
+    for (role, word) in [
+        (
+            json!({"token_type": "batch", "renewable": false}),
+            "`orphan`",
+        ),
+        (
+            json!({"token_type": "batch", "renewable": false, "orphan": false}),
+            "`orphan`",
+        ),
+        (
+            json!({"token_type": "batch", "orphan": true}),
+            "`renewable`",
+        ),
+    ] {
+        let refused = vault.write("auth/token/roles/r", role).await;
+        assert!(told(refused).contains(word));
+    }
+    let role = json!({"token_type": "default-batch", "orphan": false});
+    vault.write("auth/token/roles/r", role).await.unwrap();
+    // What is there counts as well as what is named.
+    let turned = vault.write("auth/token/roles/r", json!({"token_type": "batch"}));
+    assert!(told(turned.await).contains("`orphan`"));
+}
+
+#[tokio::test]
+async fn the_older_name_of_bound_addresses_is_read_where_it_was_written() {
+    let vault = Vault::open().await;
+    let path = "auth/token/roles/r";
+    for (role, older, warnings) in [
+        (
+            json!({"bound_cidrs": "10.0.0.0/8"}),
+            json!(["10.0.0.0/8"]),
+            0,
+        ),
+        (json!({"orphan": true}), json!(["10.0.0.0/8"]), 0),
+        (json!({"token_bound_cidrs": "10.0.0.0/8"}), json!(null), 0),
+        (
+            json!({"token_bound_cidrs": "10.0.0.0/8", "bound_cidrs": "11.0.0.0/8"}),
+            json!(null),
+            1,
+        ),
+    ] {
+        let written = vault.write(path, role.clone()).await.unwrap();
+        assert_eq!(written.warnings.len(), warnings, "{role}");
+        let facts = vault.read(path).await.unwrap().data;
+        assert_eq!(facts["token_bound_cidrs"], json!(["10.0.0.0/8"]), "{role}");
+        assert_eq!(facts["bound_cidrs"], older, "{role}");
+    }
 }

@@ -157,3 +157,19 @@ async fn settings_are_read_as_leniently_as_any_body() {
         "{wrong}"
     );
 }
+
+#[tokio::test]
+async fn an_auth_method_is_tuned_among_the_mounts_too() {
+    let vault = Vault::open().await;
+    let path = "sys/mounts/auth/token/tune";
+    vault
+        .write(path, json!({"description": "all tokens"}))
+        .await
+        .unwrap();
+    for path in [path, "sys/auth/token/tune"] {
+        let tuned = vault.read(path).await.unwrap().data;
+        assert_eq!(tuned["description"], "all tokens", "{path}");
+    }
+    let nothing = vault.write("sys/mounts/auth/none/tune", json!({})).await;
+    assert!(matches!(nothing, Err(Fault::Invalid(_))), "{nothing:?}");
+}

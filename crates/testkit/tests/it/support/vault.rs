@@ -44,6 +44,8 @@ pub(crate) struct Answer {
     pub(crate) lease: Option<LeaseGrant>,
     /// The token that stands for the answer.
     pub(crate) wrap_token: Option<String>,
+    /// When that token was made.
+    pub(crate) wrapped_at: Option<String>,
 }
 
 /// A request in the making.
@@ -158,6 +160,7 @@ fn answer(response: Response) -> Result<Answer, Fault> {
             ReplyLease::Granted(grant) => grant,
             ReplyLease::Wanted(lease) => panic!("{lease:?} was not made"),
         }),
+        wrapped_at: (reply.wrap_info.as_ref()).map(|info| info.creation_time.clone()),
         wrap_token: reply.wrap_info.map(|info| info.token),
     })
 }
