@@ -144,3 +144,8 @@ pub use service::{Capabilities, Health, KeyManagementService, SuppliedBy};
 
 /// Result of an operation of the key management service.
 pub type Result<T> = std::result::Result<T, KmsError>;
+
+/// The examples of the guide, so that they are compiled and run.
+#[cfg(all(doctest, feature = "local"))]
+#[doc = include_str!("../../../docs/kms/library.md")]
+mod guide {}

@@ -23,6 +23,7 @@ mod peer_bao;
 mod peer_s3;
 mod peers;
 mod process;
+mod rotation;
 mod running;
 mod sops;
 #[cfg(all(feature = "aws", feature = "azure", feature = "gcp"))]

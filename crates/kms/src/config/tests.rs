@@ -194,7 +194,43 @@ const FAULTY: &[(&str, &str)] = &[
         "[kms]\ndev_backend = \"local\"\n[kms.rate_limit]\nburst = 5\n",
         "write per_second",
     ),
+    (
+        "[kms]\ndev_backend = \"local\"\n[kms.rotation]\nkeys = [\"a\"]\n",
+        "kms.toml:3: [kms.rotation] does not say how often; write every = \"90d\"",
+    ),
+    (
+        "[kms]\ndev_backend = \"local\"\n[kms.rotation]\nevery = \"366d\"\n",
+        "kms.toml:4: `every` is a duration up to a year",
+    ),
+    (
+        "[kms]\ndev_backend = \"local\"\n[kms.rotation]\nevery = \"90d\"\nkeys = \"a\"\n",
+        "kms.toml:5: `keys` is a list; write keys = [",
+    ),
+    (
+        "[kms]\ndev_backend = \"local\"\n[kms.rotation]\nevery = \"90d\"\nkeys = [\"a\", \"a\"]\n",
+        "kms.toml:5: `keys` names this key twice",
+    ),
 ];
+
+#[test]
+fn a_schedule_is_read() {
+    let text = "[kms]\ndev_backend = \"local\"\n[kms.rotation]\nevery = \"90d\"\n\
+                keys = [\"a\", \"${KEY}\"]\nstate_path = \"~/rotation\"\n";
+    let read = parse(text, &[("KEY", "b"), ("HOME", "/h")]).unwrap();
+    let schedule = read.rotation.unwrap();
+    assert_eq!(schedule.line, 3);
+    assert_eq!(schedule.every, Duration::from_secs(90 * 24 * 3600));
+    let keys: Vec<_> = schedule.keys.iter().map(crate::KeyId::as_str).collect();
+    assert_eq!(keys, ["a", "b"]);
+    assert_eq!(schedule.state_path.unwrap(), Path::new("/h/rotation"));
+    let many: Vec<_> = (0..101).map(|number| format!("\"{number}\"")).collect();
+    let text = |keys: &[String]| {
+        let keys = keys.join(",");
+        format!("[kms]\ndev_backend = \"local\"\n[kms.rotation]\nevery = \"1h\"\nkeys = [{keys}]\n")
+    };
+    assert!(parse(&text(&many[..100]), &[]).is_ok());
+    assert!(told(&text(&many)).contains("more than 100 keys"));
+}
 
 #[test]
 fn faults_name_line_cause_and_replacement() {
