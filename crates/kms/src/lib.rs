@@ -51,7 +51,12 @@ mod resilience;
 pub mod rotation;
 mod service;
 pub mod stream;
-#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
+#[cfg(any(
+    feature = "aws",
+    feature = "azure",
+    feature = "gcp",
+    feature = "rustyvault"
+))]
 #[cfg(test)]
 mod test_answers;
 #[cfg(any(feature = "cosmian", feature = "kmip"))]
