@@ -143,7 +143,7 @@ mod values;
 #[cfg(feature = "vault")]
 mod vault;
 
-pub use self::create::{create_kms, create_provider, create_resilient_kms};
+pub use self::create::{create_key, create_kms, create_provider, create_resilient_kms};
 pub use self::environment::Environment;
 pub use self::fault::{ConfigFault, KmsConfigError};
 pub use self::find::{ConfigNotFound, find};
