@@ -185,6 +185,15 @@ export def decrypt-file [
     ask decrypt-file $"-in=($file)" ...(flag out $out) ...$over ...(context context $context) ...(place $config $backend $service)
 }
 
+# Makes a key where kms.toml has its keys; gives a record with it.
+export def create-key [
+    --key: string # Name of the key; with age there is none
+    --config: path # File that names the key service
+    --backend: string # Key service of that file to use
+]: nothing -> record {
+    ask create-key ...(flag key $key) ...(place $config $backend null)
+}
+
 # Adds a version to a key; gives a record with it.
 export def rotate [
     --key: string # Key to rotate

@@ -22,7 +22,7 @@ _SHELL_VARIABLE = re.compile(r"\$SHA256\b")
 AGE_PUBLIC = "age13vzmtcduvlmcyg2t0pxgks8d63wxpxean0znspjjt0c5nat4xvxs0ysu7j\n"
 AGE_PRIVATE = "AGE-SECRET-KEY-18CAUY0UMLMAPZ9TCEW60RTXGJYCVH589TLJHMCJLYLTYVX6V9AMSSXWY4H\n"
 # Tables of [kms] that are of no provider.
-WRAPPERS = {"cache", "retry", "circuit_breaker", "rate_limit"}
+WRAPPERS = {"cache", "retry", "circuit_breaker", "rate_limit", "rotation"}
 KEY_BYTES = base64.b64encode(bytes(32)).decode()
 
 

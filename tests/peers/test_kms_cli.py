@@ -72,6 +72,44 @@ def test_what_cannot_be_meant_gets_a_suggestion(kms):
     assert "looked for `kms.toml`" in told and "-service" in told
 
 
+def mode(path):
+    return path.stat().st_mode & 0o777
+
+
+def test_a_key_pair_of_age_is_made_once(kms):
+    kms.configure(AGE)
+    made = json.loads(kms.ok("create-key", "-format=json"))
+    assert made["enabled"] and made["key_version"]
+    private, public = kms.home / "private.txt", kms.home / "public.txt"
+    assert (mode(private), mode(public)) == (0o600, 0o644)
+    before = private.read_bytes(), public.read_bytes()
+    sealed = age("-r", public.read_text().strip(), stdin=SECRET)
+    assert age("-d", "-i", str(private), stdin=sealed) == SECRET
+    assert kms.ok("decrypt", "-native", stdin=sealed) == SECRET
+    assert "private.txt" in kms.refused("create-key", code=1)
+    private.unlink()
+    assert "public.txt" in kms.refused("create-key", code=1)
+    assert not private.exists() and public.read_bytes() == before[1]
+    assert "no name but its public key" in kms.refused("create-key", "-key=orders")
+
+
+def test_keys_of_a_file_are_made_there(kms):
+    keys = kms.home / "keys.txt"
+    keys.unlink()
+    assert kms.ok("create-key", "-field=key_version") == b"1" and mode(keys) == 0o600
+    made = kms.ok("encrypt", stdin=SECRET)
+    assert kms.ok("create-key", "-key=orders", "-field=key_id") == b"orders"
+    again = kms.ok("encrypt", "-key=orders", stdin=SECRET)
+    for ciphertext in (made, again):
+        assert kms.ok("decrypt", stdin=ciphertext) == SECRET
+    before = keys.read_bytes()
+    for name in ("default", "orders"):
+        assert f"`{name}`" in kms.refused("create-key", f"-key={name}")
+    assert keys.read_bytes() == before and mode(keys) == 0o600
+    service = kms.refused("create-key", "-service=http://127.0.0.1:1", code=1)
+    assert "a kms-service makes no keys" in service
+
+
 def test_age_opens_a_plain_one_and_the_other_way_round(kms):
     recipient = age_keys(kms)
     kms.configure(AGE)

@@ -147,7 +147,7 @@ def test_every_command_has_help(nu):
     names = nu("scope commands | where name =~ '^kms ' | get name")
     binary = nu.kms("-help").out.decode()
     commands = re.findall(r"^  ([a-z][a-z-]+)  ", binary, re.MULTILINE)
-    assert len(commands) == 11
+    assert len(commands) == 12
     assert sorted(names) == sorted(f"kms {name}" for name in commands)
     for name in names:
         told = nu(f"help {name} | ansi strip")

@@ -4,8 +4,9 @@ use crate::ServiceError;
 use crate::audit::AuditLog;
 use crate::config;
 use crate::log;
+use crate::rewrapping::{self, Task};
 use crate::service::Prepared;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use secretum_kms::Environment;
 use secretum_process::hardening;
 use std::ffi::OsString;
@@ -19,11 +20,20 @@ use std::process::ExitCode;
 struct Arguments {
     /// The configuration. Without it: ./kms.toml, $XDG_CONFIG_HOME/secretum/kms.toml,
     /// /etc/secretum/kms.toml, the first that is there.
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// Look at configuration, keys and certificates, say what is wrong with them, and end.
     #[arg(long)]
     check: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Wrap the data keys anew that [service.data_keys] keeps, while services go on or not.
+    #[command(subcommand)]
+    DataKeys(Task),
 }
 
 /// Reads arguments and does what they say. Ends with 0, 1 where it cannot do it, or 2 where the
@@ -64,6 +74,9 @@ fn run(arguments: &Arguments) -> Result<(), ServiceError> {
     let runtime = runtime.map_err(ServiceError::System)?;
     runtime.block_on(async {
         hardening::outlive_file_size_limit();
+        if let Some(Command::DataKeys(task)) = &arguments.command {
+            return rewrapping::run(&file, (kms, service), task).await;
+        }
         let audit = match &service.audit {
             Some(audit) if arguments.check => audit.check().await.map(|()| AuditLog::default())?,
             Some(audit) => AuditLog::open(audit).await?,

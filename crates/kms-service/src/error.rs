@@ -4,6 +4,7 @@ use crate::data_keys::storage::StorageError;
 use secretum_audit::AuditError;
 use secretum_kms::KmsError;
 use secretum_kms::config::{ConfigNotFound, KmsConfigError};
+use secretum_kms::rotation::{MoveError, RotationError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -77,6 +78,44 @@ pub enum ServiceError {
     /// The storage of data keys cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The keys of a schedule are rotated elsewhere.
+    #[error(
+        "the keys of `{provider}` are not rotated from here; leave [kms.rotation] out, and rotate them where they are kept"
+    )]
+    NotRotated {
+        /// The provider.
+        provider: &'static str,
+    },
+    /// There are no data keys to wrap anew.
+    #[error(
+        "`{}` keeps no data keys; write [service.data_keys] with a storage", file.display()
+    )]
+    NothingKept {
+        /// The configuration.
+        file: PathBuf,
+    },
+    /// Two configurations name two storages.
+    #[error(
+        "`{}` names another storage of data keys; data keys go to another key service in their storage, so name the same one in both", file.display()
+    )]
+    OtherStorage {
+        /// The configuration of the new key service.
+        file: PathBuf,
+    },
+    /// Data keys were not wrapped anew.
+    #[error(transparent)]
+    Rotation(#[from] RotationError),
+    /// Data keys did not go to another key service.
+    #[error("the data keys were not all moved; start it again, and it goes on: {0}")]
+    Move(#[from] MoveError),
+    /// Some data keys stay as they are.
+    #[error(
+        "{left} data keys do not open, and stay as they are; the names of their records are told above. A record of the first version needs its identifier: ask for it once, then start this again"
+    )]
+    Left {
+        /// How many.
+        left: u64,
+    },
     /// The system gives no threads or signals.
     #[error("the system does not let the service run: {0}")]
     System(std::io::Error),

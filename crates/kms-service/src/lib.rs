@@ -4,7 +4,7 @@
 //! key, and [`callers`] who is asking; [`tls`] makes handshakes, [`listener`] accepts connections and
 //! ends them; [`api`] turns a request into a call of [`secretum_kms::KeyManagementService`] and its
 //! result into an answer, [`grpc`] does so for the key service of SOPS and for [`data_keys`], on a
-//! [`socket`] of its own. [`audit`] is where records of operations go. [`service`] wires them,
+//! [`socket`] of its own. [`rotation`] rotates keys by schedule, [`rewrapping`] wraps data keys anew by hand. [`audit`] is where records of operations go. [`service`] wires them,
 //! [`command`] is the command line, [`log`] what is logged.
 //!
 //! Must not know: how a provider does its work, and the vault.
@@ -25,7 +25,9 @@ pub mod fuzzing;
 mod grpc;
 mod listener;
 mod log;
+mod rewrapping;
 pub mod rights;
+mod rotation;
 mod service;
 mod socket;
 mod tls;

@@ -11,10 +11,11 @@ use crate::data_keys::wrapper::Wrapper;
 use crate::data_keys::{DataKeys, External, Source};
 use crate::grpc::{self, Grpc, SopsKeys};
 use crate::listener;
+use crate::rotation::{self, Schedule};
 use crate::socket::Socket;
 use crate::tls::Offer;
 use axum::Router;
-use secretum_kms::config::create_provider;
+use secretum_kms::config::{RotationSchedule, create_provider};
 use secretum_kms::{
     Environment, KeyId, KeyManagementService, KmsAuditSink, KmsConfig, KmsMetrics, Observers,
     Provider, ProviderKms, ResilientKms,
@@ -31,6 +32,7 @@ pub(crate) struct Prepared {
     file: PathBuf,
     config: ServiceConfig,
     default_key: KeyId,
+    rotation: Option<RotationSchedule>,
     provider: Arc<dyn Provider>,
     kms: ResilientKms,
     offer: Option<Arc<Offer>>,
@@ -45,8 +47,11 @@ struct PreparedGrpc {
     config: GrpcConfig,
     sops: Option<SopsKeys>,
     /// What wraps data keys, and where they are kept.
-    external: Option<(Wrapper, Arc<Place>)>,
+    external: Option<(Arc<Wrapper>, Arc<Place>)>,
 }
+
+/// Data keys that are wrapped and kept: by what, and where.
+pub(crate) type Kept = (Arc<Wrapper>, Arc<Storage>);
 
 impl Prepared {
     /// Opens the keys and reads the certificates of a configuration.
@@ -74,6 +79,7 @@ impl Prepared {
             file: file.to_owned(),
             config,
             default_key,
+            rotation: configured.rotation.clone(),
             provider,
             kms,
             offer: offer.map(Arc::new),
@@ -84,7 +90,66 @@ impl Prepared {
         if let Some(grpc) = prepared.config.grpc.clone() {
             prepared.prepare_grpc(grpc, configured, &metrics)?;
         }
+        if prepared.rotation.is_some() {
+            let capabilities = prepared.rotating(None).capabilities();
+            if !capabilities.rotation {
+                let provider = capabilities.provider;
+                return Err(ServiceError::NotRotated { provider });
+            }
+        }
         Ok(prepared)
+    }
+
+    /// The key service whose keys are rotated: the one that wraps data keys, where one does.
+    fn rotating(&self, kept: Option<&Wrapper>) -> ResilientKms {
+        let external = self.grpc.as_ref().and_then(|grpc| grpc.external.as_ref());
+        let wrapper = kept.or(external.map(|(wrapper, _)| wrapper.as_ref()));
+        match wrapper {
+            Some(wrapper) => wrapper.for_caller(rotation::CALLER),
+            None => self.kms.for_caller(rotation::CALLER),
+        }
+    }
+
+    /// Opens the storage of data keys, where they are kept.
+    ///
+    /// **Errors**: [`ServiceError::Storage`].
+    pub(crate) fn open_kept(&self) -> Result<Option<Kept>, ServiceError> {
+        let external = self.grpc.as_ref().and_then(|grpc| grpc.external.as_ref());
+        let Some((wrapper, place)) = external else {
+            return Ok(None);
+        };
+        let storage = Arc::new(Storage::open(place)?);
+        Ok(Some((Arc::clone(wrapper), storage)))
+    }
+
+    /// Where the data keys are kept.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        let external = self.grpc.as_ref()?.external.as_ref()?;
+        Some(external.1.as_ref())
+    }
+
+    /// What is rotated by schedule, where something is.
+    fn schedule(&self, kept: Option<&Kept>) -> Result<Option<Schedule>, ServiceError> {
+        let Some(rotation) = &self.rotation else {
+            return Ok(None);
+        };
+        let (storage, key) = match (kept, &rotation.state_path) {
+            (Some((wrapper, storage)), _) => (Arc::clone(storage), wrapper.key()),
+            (None, Some(path)) => (Arc::new(Storage::in_folder(path)?), &self.default_key),
+            // It is refused where the configuration is read.
+            (None, None) => return Ok(None),
+        };
+        let keys = match rotation.keys.is_empty() {
+            true => vec![key.clone()],
+            false => rotation.keys.clone(),
+        };
+        let wrapper = kept.map(|(wrapper, _)| wrapper.as_ref());
+        Ok(Some(Schedule {
+            kms: Arc::new(self.rotating(wrapper)),
+            storage,
+            keys,
+            every: rotation.every,
+        }))
     }
 
     /// Opens what stands behind gRPC. A provider that serves HTTP too is counted once.
@@ -116,7 +181,7 @@ impl Prepared {
                 Storage::check(storage)?;
                 let own = (&self.kms, configured);
                 let wrapper = Wrapper::open(wrapping, own, observers)?;
-                Some((wrapper, Arc::clone(storage)))
+                Some((Arc::new(wrapper), Arc::clone(storage)))
             }
             _ => None,
         };
@@ -136,6 +201,8 @@ impl Prepared {
     pub(crate) async fn run(self) -> Result<(), ServiceError> {
         let mut signals = Signals::new().map_err(ServiceError::System)?;
         let listener = Socket::bind_tcp(self.config.address).await?;
+        let kept = self.open_kept()?;
+        let schedule = self.schedule(kept.as_ref())?;
         let is_open = self.config.callers.is_empty();
         let api = Api::new(
             self.kms,
@@ -152,7 +219,7 @@ impl Prepared {
         let grpc_offer =
             grpc_offer.filter(|_| self.grpc.as_ref().is_some_and(|own| own.config.tls));
         let grpc = match self.grpc {
-            Some(grpc) => Some(grpc.bind(&api, self.audit.sinks()).await?),
+            Some(grpc) => Some(grpc.bind(&api, kept, self.audit.sinks()).await?),
             None => None,
         };
         if let Some((socket, _)) = &grpc {
@@ -168,6 +235,7 @@ impl Prepared {
         let router = api::router(Arc::clone(&api));
         let mut serving = vec![serve(listener, self.offer.clone(), router)];
         serving.extend(grpc.map(|(socket, router)| serve(socket, grpc_offer, router)));
+        serving.extend(schedule.map(|schedule| tokio::spawn(schedule.run(stop.clone()))));
         let supervisor = Supervisor::of_process();
         supervisor.ready();
         while let Told::Reload = signals.next().await {
@@ -194,12 +262,18 @@ impl PreparedGrpc {
     async fn bind(
         self,
         api: &Arc<Api>,
+        kept: Option<Kept>,
         sinks: Vec<Arc<dyn KmsAuditSink>>,
     ) -> Result<(Socket, Router), ServiceError> {
         let socket = Socket::bind(&self.config.address).await?;
-        let data_keys = match (self.config.data_keys, self.external) {
+        let data_keys = match (self.config.data_keys, kept) {
             (Some(Source::Cluster(master)), _) => Some(DataKeys::Cluster(master)),
-            (_, Some((wrapper, storage))) => Some(external(wrapper, &storage).await?),
+            (_, Some((wrapper, storage))) => {
+                wrapper.check().await?;
+                Some(DataKeys::External(Box::new(External::new(
+                    wrapper, storage,
+                ))))
+            }
             _ => None,
         };
         let grpc = Grpc {
@@ -212,16 +286,6 @@ impl PreparedGrpc {
         };
         Ok((socket, grpc::router(Arc::new(grpc))))
     }
-}
-
-/// Data keys that are wrapped and kept.
-async fn external(wrapper: Wrapper, storage: &Place) -> Result<DataKeys, ServiceError> {
-    let external = External {
-        wrapper,
-        storage: Storage::open(storage)?,
-    };
-    external.wrapper.check().await?;
-    Ok(DataKeys::External(Box::new(external)))
 }
 
 /// Reads certificates and callers anew. What cannot be used changes nothing.

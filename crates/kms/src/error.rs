@@ -414,6 +414,7 @@ impl KmsError {
         feature = "aws",
         feature = "cosmian",
         feature = "kmip",
+        feature = "local",
         feature = "vault"
     ))]
     pub(crate) fn key_exists(provider: &'static str, key: &KeyId) -> Self {

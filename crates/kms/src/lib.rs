@@ -51,7 +51,12 @@ mod resilience;
 pub mod rotation;
 mod service;
 pub mod stream;
-#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
+#[cfg(any(
+    feature = "aws",
+    feature = "azure",
+    feature = "gcp",
+    feature = "rustyvault"
+))]
 #[cfg(test)]
 mod test_answers;
 #[cfg(any(feature = "cosmian", feature = "kmip"))]
@@ -144,3 +149,8 @@ pub use service::{Capabilities, Health, KeyManagementService, SuppliedBy};
 
 /// Result of an operation of the key management service.
 pub type Result<T> = std::result::Result<T, KmsError>;
+
+/// The examples of the guide, so that they are compiled and run.
+#[cfg(all(doctest, feature = "local"))]
+#[doc = include_str!("../../../docs/kms/library.md")]
+mod guide {}

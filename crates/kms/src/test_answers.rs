@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Answers every request with these bytes, then closes the connection; without bytes it hangs.
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 pub(crate) fn answering(answer: Option<String>) -> String {
     answering_in_turn(vec![answer])
 }
 
 /// The same with one answer after the other, and the last one from then on.
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 pub(crate) fn answering_in_turn(answers: Vec<Option<String>>) -> String {
     counted(answers).0
 }
@@ -38,6 +40,7 @@ pub(crate) fn counted(answers: Vec<Option<String>>) -> (String, Arc<AtomicUsize>
 }
 
 /// The address of a server that is not there.
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 pub(crate) fn nobody() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())

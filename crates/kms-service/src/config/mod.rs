@@ -58,8 +58,9 @@ pub(crate) use grpc::{GrpcAddress, GrpcConfig};
 
 use crate::audit::AuditConfig;
 use crate::callers::{Caller, Proof};
+use crate::data_keys::Source;
 use crate::tls::TlsFiles;
-use secretum_kms::config::{KmsConfigError, Stage};
+use secretum_kms::config::{ConfigFault, KmsConfigError, Stage};
 use secretum_kms::{Environment, KmsConfig};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -140,6 +141,25 @@ pub fn load(
     parse_service(file, &text, environment, kms)
 }
 
+/// When a key was rotated last has to be written down somewhere.
+fn rotation_fault(kms: &KmsConfig, service: &ServiceConfig) -> Option<ConfigFault> {
+    let rotation = kms.rotation.as_ref()?;
+    let grpc = service.grpc.as_ref();
+    let source = grpc.and_then(|grpc| grpc.data_keys.as_ref());
+    let is_kept = matches!(source, Some(Source::External { .. }));
+    let message = match (is_kept, &rotation.state_path) {
+        (true, Some(_)) => {
+            "the storage of [service.data_keys] holds when keys were rotated; leave `state_path` out"
+        }
+        (false, None) => {
+            "it is written down nowhere when a key was rotated; write state_path = \
+             \"/var/lib/kms/rotation\" in [kms.rotation]"
+        }
+        _ => return None,
+    };
+    Some(draft::fault(Some(rotation.line), message.to_owned()))
+}
+
 fn parse_service(
     file: &Path,
     text: &str,
@@ -149,7 +169,13 @@ fn parse_service(
     // What is not known is taken for the one that permits less.
     let stage = kms.as_ref().map_or(Stage::Production, |kms| kms.stage);
     match (kms, draft::read(text, environment, stage)) {
-        (Ok(kms), Ok(service)) => Ok((kms, service)),
+        (Ok(kms), Ok(service)) => match rotation_fault(&kms, &service) {
+            Some(fault) => Err(KmsConfigError {
+                file: file.to_owned(),
+                faults: vec![fault],
+            }),
+            None => Ok((kms, service)),
+        },
         (Err(error), Ok(_)) => Err(error),
         (Ok(_), Err(faults)) => Err(KmsConfigError {
             file: file.to_owned(),

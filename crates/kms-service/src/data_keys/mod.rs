@@ -4,7 +4,8 @@
 //! - External mode makes it at random, has the key service wrap it, and keeps it in a [`Storage`].
 //!
 //! - [`place`] reads what is configured by URIs and tables;
-//! - [`storage`] keeps wrapped keys;
+//! - [`storage`] keeps wrapped keys, `replacing` changes what is kept, [`record`] is its form;
+//! - [`kept`] is the way through all of them, for rotations;
 //! - `cloud` is the storages of the clouds;
 //! - [`wrapping`] reads which key service wraps;
 //! - [`wrapper`] is that key service, and its key.
@@ -15,19 +16,24 @@
     feature = "storage-gcp"
 ))]
 mod cloud;
+pub(crate) mod kept;
 pub(crate) mod place;
+mod record;
+mod replacing;
 pub(crate) mod storage;
 pub(crate) mod wrapper;
 pub(crate) mod wrapping;
 
 use place::Place;
+use record::{Record, RecordError};
 use secretum_crypto::{CryptoError, SecretBytes, hkdf_sha256};
 use secretum_kms::{
-    Ciphertext, DATA_KEY_BYTES_MAX, DataKeySpec, EncryptionContext, KeyId, KeyManagementService,
-    KmsConfig, KmsError, ResilientKms,
+    DATA_KEY_BYTES_MAX, DataKeySpec, EncryptionContext, KeyId, KeyManagementService, KmsConfig,
+    KmsError, ResilientKms,
 };
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use storage::{Storage, StorageError, Written};
 use wrapper::Wrapper;
 
@@ -104,10 +110,7 @@ pub(crate) enum DataKeyError {
     #[error(transparent)]
     Storage(#[from] StorageError),
     #[error("the record `{name}` of the storage is no wrapped data key: {source}")]
-    Record {
-        name: String,
-        source: secretum_kms::FormatError,
-    },
+    Record { name: String, source: RecordError },
     #[error("cryptography failed: {0}")]
     Crypto(#[from] CryptoError),
 }
@@ -170,11 +173,26 @@ impl Master {
 /// Random data keys, wrapped and kept.
 #[derive(Debug)]
 pub(crate) struct External {
-    pub(crate) wrapper: Wrapper,
-    pub(crate) storage: Storage,
+    pub(crate) wrapper: Arc<Wrapper>,
+    pub(crate) storage: Arc<Storage>,
+    /// Whether a record of the first version could not be replaced: it is not tried again.
+    stays: AtomicBool,
+}
+
+/// INVARIANT: a record opens for the identifier that it was made for alone.
+pub(crate) fn context(id: &str) -> Result<EncryptionContext, KmsError> {
+    EncryptionContext::of([("data_key_id", id)])
 }
 
 impl External {
+    pub(crate) fn new(wrapper: Arc<Wrapper>, storage: Arc<Storage>) -> Self {
+        Self {
+            wrapper,
+            storage,
+            stays: AtomicBool::new(false),
+        }
+    }
+
     async fn key(
         &self,
         caller: &str,
@@ -183,39 +201,57 @@ impl External {
     ) -> Result<SecretBytes, DataKeyError> {
         let kms = self.wrapper.for_caller(caller);
         let name = self.storage.name(id);
-        // INVARIANT: a record opens for the identifier that it was made for alone.
-        let context = EncryptionContext::of([("data_key_id", id)])?;
+        let context = context(id)?;
         if let Some(record) = self.storage.read(&name).await? {
-            return open(&kms, &name, &record, &context, spec).await;
+            return self.open(&kms, id, &record, spec).await;
         }
         let made = self.wrapper.generate(&kms, spec, &context).await?;
-        match self.storage.create(&name, made.wrapped.to_bytes()).await? {
+        let record = Record::new(id, made.wrapped);
+        match self.storage.create(&name, record.to_bytes()).await? {
             Written::First => Ok(made.plaintext),
             // Another was faster: its key is the one.
             Written::Second => {
                 let record = self.storage.read(&name).await?;
                 let record = record.ok_or_else(|| StorageError::Gone { name: name.clone() })?;
-                open(&kms, &name, &record, &context, spec).await
+                self.open(&kms, id, &record, spec).await
             }
         }
     }
-}
 
-async fn open(
-    kms: &ResilientKms,
-    name: &str,
-    record: &[u8],
-    context: &EncryptionContext,
-    spec: DataKeySpec,
-) -> Result<SecretBytes, DataKeyError> {
-    let wrapped = Ciphertext::from_bytes(record).map_err(|source| DataKeyError::Record {
-        name: name.to_owned(),
-        source,
-    })?;
-    let key = kms.decrypt_data_key(&wrapped, context).await?;
-    match key.len() == spec.len() {
-        true => Ok(key),
-        false => Err(DataKeyError::OtherLength { has: key.len() }),
+    async fn open(
+        &self,
+        kms: &ResilientKms,
+        id: &str,
+        bytes: &[u8],
+        spec: DataKeySpec,
+    ) -> Result<SecretBytes, DataKeyError> {
+        let record = Record::from_bytes(bytes).and_then(|record| record.check(id));
+        let record = record.map_err(|source| DataKeyError::Record {
+            name: self.storage.name(id),
+            source,
+        })?;
+        let key = kms.decrypt_data_key(&record.wrapped, &context(id)?).await?;
+        if key.len() != spec.len() {
+            return Err(DataKeyError::OtherLength { has: key.len() });
+        }
+        if record.id.is_none() {
+            self.tell_id(id, bytes, record).await;
+        }
+        Ok(key)
+    }
+
+    /// Writes the identifier beside a wrapped key of the first version, without which it cannot be wrapped
+    /// anew. That it cannot be written keeps nobody from the key.
+    async fn tell_id(&self, id: &str, old: &[u8], record: Record) {
+        if self.stays.load(Ordering::Relaxed) {
+            return;
+        }
+        let new = Record::new(id, record.wrapped).to_bytes();
+        let name = self.storage.name(id);
+        if let Err(error) = self.storage.replace(&name, old, new).await {
+            self.stays.store(true, Ordering::Relaxed);
+            tracing::warn!(%error, "records of the first version stay as they are, and are not wrapped anew");
+        }
     }
 }
 

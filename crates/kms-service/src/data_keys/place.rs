@@ -280,6 +280,20 @@ impl Place {
         self.kind.name
     }
 
+    /// Whether the other is the same place, whoever asks it.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let same = |name| self.value(name) == other.value(name);
+        let places = [
+            "path",
+            "bucket",
+            "account",
+            "container",
+            "endpoint",
+            "prefix",
+        ];
+        self.kind == other.kind && places.into_iter().all(same)
+    }
+
     /// What is said of a parameter, which may be a secret.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(SecretString::expose)

@@ -1,18 +1,21 @@
-//! [`Storage`]: wrapped data keys, each written once.
+//! [`Storage`]: wrapped data keys, each made once.
 //!
-//! A record is created where there is none, and never changed: of two that write the same identifier at
-//! once, from whichever server, one is told that the other was first. Each storage does that by itself:
-//! a folder by links, the clouds by conditional requests. That it really does is tried before the first
-//! record is written, since a storage that ignores the condition would overwrite a key.
+//! A record is created where there is none: of two that write the same identifier at once, from whichever
+//! server, one is told that the other was first. Each storage does that by itself: a folder by links, the
+//! clouds by conditional requests. That it really does is tried before the first record is written, since
+//! a storage that ignores the condition would overwrite a key. What stands there is changed only by
+//! `replacing`, which wraps the same data key anew.
 
 use super::place::Place;
+use futures::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload, UpdateVersion};
 use secretum_crypto::sha256;
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
@@ -51,6 +54,14 @@ pub enum StorageError {
         "the storage of data keys writes a record twice when asked to write it once, so that keys could be lost; use one with conditional writes"
     )]
     Overwrites,
+    /// It replaces a record that somebody else replaced meanwhile, or does not say whether it does.
+    #[error(
+        "the storage of data keys replaces a record whatever stands there, so that data keys could be lost by wrapping them anew; use one with conditional writes (If-Match)"
+    )]
+    ReplacesAnything,
+    /// It replaces nothing.
+    #[error("the storage of data keys replaces no record; see what it permits")]
+    ReplacesNothing,
     /// A record that is no wrapped data key.
     #[error("the record `{name}` of the storage has {bytes} bytes, more than any data key")]
     TooLarge {
@@ -81,7 +92,10 @@ pub(crate) enum Written {
 pub(crate) struct Storage {
     store: Arc<dyn ObjectStore>,
     prefix: String,
+    /// Where it is a folder.
+    folder: Option<PathBuf>,
     writes_once: OnceCell<()>,
+    replaces_once: OnceCell<()>,
 }
 
 impl Storage {
@@ -103,38 +117,112 @@ impl Storage {
     ///
     /// **Errors**: [`StorageError::NotInProgram`], [`StorageError::Unusable`].
     pub(crate) fn open(place: &Place) -> Result<Self, StorageError> {
-        let store = match place.kind() {
-            "file" => folder(Path::new(place.value("path").unwrap_or_default()))?,
+        match place.kind() {
+            "file" => Self::in_folder(Path::new(place.value("path").unwrap_or_default())),
             #[cfg(feature = "storage-aws")]
-            "aws" => super::cloud::aws(place).map_err(StorageError::Unusable)?,
+            "aws" => Self::in_cloud(place, super::cloud::aws(place)),
             #[cfg(feature = "storage-azure")]
-            "azure" => super::cloud::azure(place).map_err(StorageError::Unusable)?,
+            "azure" => Self::in_cloud(place, super::cloud::azure(place)),
             #[cfg(feature = "storage-gcp")]
-            "gcp" => super::cloud::gcp(place).map_err(StorageError::Unusable)?,
-            kind => return Err(StorageError::NotInProgram { kind }),
-        };
-        let prefix = place.value("prefix").unwrap_or_default();
-        Ok(Self::over(store, prefix))
+            "gcp" => Self::in_cloud(place, super::cloud::gcp(place)),
+            kind => Err(StorageError::NotInProgram { kind }),
+        }
     }
 
-    fn over(store: Arc<dyn ObjectStore>, prefix: &str) -> Self {
+    #[cfg(any(
+        feature = "storage-aws",
+        feature = "storage-azure",
+        feature = "storage-gcp"
+    ))]
+    fn in_cloud(
+        place: &Place,
+        opened: object_store::Result<Arc<dyn ObjectStore>>,
+    ) -> Result<Self, StorageError> {
+        let prefix = place.value("prefix").unwrap_or_default();
+        let opened = opened.map_err(StorageError::Unusable);
+        opened.map(|store| Self::over(store, prefix))
+    }
+
+    /// A folder, made where it is not there, for its owner alone.
+    ///
+    /// **Errors**: [`StorageError::Unusable`].
+    pub(crate) fn in_folder(path: &Path) -> Result<Self, StorageError> {
+        Ok(Self {
+            folder: Some(path.to_owned()),
+            ..Self::over(folder(path)?, "")
+        })
+    }
+
+    pub(super) fn over(store: Arc<dyn ObjectStore>, prefix: &str) -> Self {
         Self {
             store,
             prefix: prefix.trim_matches('/').to_owned(),
+            folder: None,
             writes_once: OnceCell::new(),
+            replaces_once: OnceCell::new(),
         }
+    }
+
+    pub(super) fn store(&self) -> &dyn ObjectStore {
+        self.store.as_ref()
+    }
+
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    pub(super) fn replaces_once(&self) -> &OnceCell<()> {
+        &self.replaces_once
     }
 
     /// The name of the record of an identifier, which may be any text.
     pub(crate) fn name(&self, id: &str) -> String {
-        let name: String = sha256(id.as_bytes())
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        self.prefixed(&name)
+        self.prefixed(&digest(id))
     }
 
-    fn prefixed(&self, name: &str) -> String {
+    /// The digests of identifiers behind `after`, sorted: the first `limit` of those that have records.
+    pub(crate) async fn digests(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StorageError> {
+        let prefix = Some(Name::from(self.prefix.as_str()));
+        let prefix = prefix.filter(|_| !self.prefix.is_empty());
+        let mut listed = match after {
+            Some(after) => {
+                let after = Name::from(self.prefixed(after));
+                self.store.list_with_offset(prefix.as_ref(), &after)
+            }
+            None => self.store.list(prefix.as_ref()),
+        };
+        let mut digests = BTreeSet::new();
+        while let Some(found) = listed
+            .try_next()
+            .await
+            .map_err(|source| StorageError::Failed {
+                action: "list its records",
+                source,
+            })?
+        {
+            let name = found.location.as_ref();
+            let (own, name) = match self.prefix.as_str() {
+                "" => (true, name),
+                prefix => match name.strip_prefix(prefix) {
+                    Some(name) => (true, name.trim_start_matches('/')),
+                    None => (false, name),
+                },
+            };
+            if own && is_digest(name) && after.is_none_or(|after| name > after) {
+                digests.insert(name.to_owned());
+            }
+            if digests.len() > limit {
+                digests.pop_last();
+            }
+        }
+        Ok(digests.into_iter().collect())
+    }
+
+    pub(crate) fn prefixed(&self, name: &str) -> String {
         match self.prefix.as_str() {
             "" => name.to_owned(),
             prefix => format!("{prefix}/{name}"),
@@ -143,6 +231,15 @@ impl Storage {
 
     /// A record, where there is one.
     pub(crate) async fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        let found = self.read_version(name).await?;
+        Ok(found.map(|(bytes, _)| bytes))
+    }
+
+    /// A record, and which one of those that stood there one after the other.
+    pub(super) async fn read_version(
+        &self,
+        name: &str,
+    ) -> Result<Option<(Vec<u8>, UpdateVersion)>, StorageError> {
         let failed = |source| StorageError::Failed {
             action: "read a record",
             source,
@@ -158,8 +255,12 @@ impl Storage {
                 bytes: found.meta.size,
             });
         }
+        let version = UpdateVersion {
+            e_tag: found.meta.e_tag.clone(),
+            version: found.meta.version.clone(),
+        };
         let bytes = found.bytes().await.map_err(failed)?;
-        Ok(Some(bytes.to_vec()))
+        Ok(Some((bytes.to_vec(), version)))
     }
 
     /// Writes a record where there is none. It is safe when this returns.
@@ -193,6 +294,16 @@ impl Storage {
     }
 }
 
+/// What a record is named after.
+pub(crate) fn digest(id: &str) -> String {
+    hex::encode(sha256(id.as_bytes()))
+}
+
+fn is_digest(name: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    name.len() == 64 && name.bytes().all(is_digit)
+}
+
 /// A folder, made where it is not there, for its owner alone. What is written is on the disk when it is
 /// told to be.
 fn folder(path: &Path) -> Result<Arc<dyn ObjectStore>, StorageError> {
@@ -222,7 +333,7 @@ fn unusable(source: io::Error) -> StorageError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::data_keys::place::STORAGE;
     use async_trait::async_trait;
@@ -233,7 +344,7 @@ mod tests {
         PutMultipartOptions, PutOptions, PutResult, Result,
     };
 
-    fn in_folder(path: &Path) -> Storage {
+    pub(in super::super) fn in_folder(path: &Path) -> Storage {
         let uri = format!("storage://file?path={}", path.display());
         Storage::open(&Place::of_uri(&STORAGE, &uri).unwrap()).unwrap()
     }
@@ -293,9 +404,21 @@ mod tests {
         }
     }
 
-    /// Takes every write, whatever its condition.
+    /// Takes every write, whatever its condition; or every one that replaces.
     #[derive(Debug)]
-    struct Careless(InMemory);
+    pub(in super::super) struct Careless {
+        store: InMemory,
+        creates_once: bool,
+    }
+
+    impl Careless {
+        pub(in super::super) fn of_updates() -> Self {
+            Self {
+                store: InMemory::new(),
+                creates_once: true,
+            }
+        }
+    }
 
     impl std::fmt::Display for Careless {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -305,39 +428,85 @@ mod tests {
 
     #[async_trait]
     impl ObjectStore for Careless {
-        async fn put_opts(&self, to: &Name, bytes: PutPayload, _: PutOptions) -> Result<PutResult> {
-            self.0.put_opts(to, bytes, PutOptions::default()).await
+        async fn put_opts(
+            &self,
+            to: &Name,
+            bytes: PutPayload,
+            options: PutOptions,
+        ) -> Result<PutResult> {
+            let options = match options.mode {
+                PutMode::Create if self.creates_once => options,
+                _ => PutOptions::default(),
+            };
+            self.store.put_opts(to, bytes, options).await
         }
         async fn put_multipart_opts(
             &self,
             to: &Name,
             options: PutMultipartOptions,
         ) -> Result<Box<dyn MultipartUpload>> {
-            self.0.put_multipart_opts(to, options).await
+            self.store.put_multipart_opts(to, options).await
         }
         async fn get_opts(&self, from: &Name, options: GetOptions) -> Result<GetResult> {
-            self.0.get_opts(from, options).await
+            self.store.get_opts(from, options).await
         }
         fn delete_stream(
             &self,
             names: BoxStream<'static, Result<Name>>,
         ) -> BoxStream<'static, Result<Name>> {
-            self.0.delete_stream(names)
+            self.store.delete_stream(names)
         }
         fn list(&self, prefix: Option<&Name>) -> BoxStream<'static, Result<ObjectMeta>> {
-            self.0.list(prefix)
+            self.store.list(prefix)
         }
         async fn list_with_delimiter(&self, prefix: Option<&Name>) -> Result<ListResult> {
-            self.0.list_with_delimiter(prefix).await
+            self.store.list_with_delimiter(prefix).await
         }
         async fn copy_opts(&self, from: &Name, to: &Name, options: CopyOptions) -> Result<()> {
-            self.0.copy_opts(from, to, options).await
+            self.store.copy_opts(from, to, options).await
+        }
+    }
+
+    #[tokio::test]
+    async fn records_are_listed_by_the_digests_of_their_identifiers() {
+        let place = tempfile::tempdir().unwrap();
+        let cloud = Arc::new(InMemory::new());
+        // What belongs to another prefix, or is no record, is not told.
+        let other = Storage::over(cloud.clone(), "teams");
+        other.create(&other.name("x"), vec![1]).await.unwrap();
+        for storage in [in_folder(place.path()), Storage::over(cloud, "team")] {
+            let mut wanted = Vec::new();
+            for number in 0..7 {
+                let id = format!("volume-{number}");
+                storage.create(&storage.name(&id), vec![1]).await.unwrap();
+                wanted.push(digest(&id));
+            }
+            let below = storage.prefixed("rotation/state");
+            storage.create(&below, vec![1]).await.unwrap();
+            wanted.sort();
+            let mut found: Vec<String> = Vec::new();
+            loop {
+                let after = found.last().cloned();
+                let page = storage.digests(after.as_deref(), 3).await.unwrap();
+                if page.is_empty() {
+                    break;
+                }
+                assert!(page.len() <= 3);
+                found.extend(page);
+            }
+            assert_eq!(found, wanted);
         }
     }
 
     #[tokio::test]
     async fn a_storage_that_overwrites_is_refused_before_the_first_key() {
-        let storage = Storage::over(Arc::new(Careless(InMemory::new())), "");
+        let storage = Storage::over(
+            Arc::new(Careless {
+                store: InMemory::new(),
+                creates_once: false,
+            }),
+            "",
+        );
         let refused = storage.create("a", b"x".to_vec()).await.unwrap_err();
         assert!(matches!(refused, StorageError::Overwrites), "{refused}");
         assert_eq!(storage.read("a").await.unwrap(), None);

@@ -64,8 +64,13 @@ impl Wrapper {
         })
     }
 
+    /// The key-encryption key.
+    pub(crate) fn key(&self) -> &KeyId {
+        &self.key
+    }
+
     /// The key service, asked for a caller.
-    pub(super) fn for_caller(&self, caller: &str) -> ResilientKms {
+    pub(crate) fn for_caller(&self, caller: &str) -> ResilientKms {
         self.kms.for_caller(caller)
     }
 

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use tonic::Code;
 
-fn external(folder: &Path) -> Place {
+pub(crate) fn external(folder: &Path) -> Place {
     let storage = format!("storage://file?path={}", folder.display());
     Place::local(&format!(
         "{ANY_PORT}[service.data_keys]\nstorage = \"{storage}\"\n"

@@ -24,6 +24,7 @@ mod peer_s3;
 #[path = "../../../kms/src/test_peers.rs"]
 mod peers;
 mod process;
+mod rotation;
 mod running;
 mod sops;
 #[cfg(all(feature = "aws", feature = "azure", feature = "gcp"))]

@@ -1,7 +1,9 @@
 //! From a [`KmsConfig`] to the service that it describes.
 
 use super::{Backend, Environment, KmsConfig};
-use crate::{KeyManagementService, Observers, Provider, ProviderKms, ResilientKms, Result};
+use crate::{
+    KeyId, KeyInfo, KeyManagementService, Observers, Provider, ProviderKms, ResilientKms, Result,
+};
 use std::sync::Arc;
 
 /// The service of a configuration, without anything around it.
@@ -71,6 +73,44 @@ pub fn create_provider(
         #[cfg(feature = "vault")]
         Backend::Vault(settings) => Arc::new(settings.provider()?),
     })
+}
+
+/// Makes a key where a configuration has its keys: with age a key pair in the two files that it names,
+/// with `local` an entry of its file, which is made where it is not there, else in the key service.
+/// Where no key is named, it is the default key. age's keys have no names of their own.
+///
+/// **Errors**: [`crate::KmsError::KeyExists`]; [`crate::KmsError::File`] also where a file of age is
+/// there; [`crate::KmsError::NotMade`] where the key service is told elsewhere to make one.
+pub async fn create_key(
+    config: &KmsConfig,
+    environment: &Environment,
+    observers: &Observers,
+    named: Option<&KeyId>,
+) -> Result<KeyInfo> {
+    let key = named.unwrap_or(&config.default_key);
+    match &config.backend {
+        #[cfg(feature = "age")]
+        Backend::Age { files, .. } => {
+            if named.is_some() {
+                return Err(crate::KmsError::Refused {
+                    provider: crate::providers::age::NAME,
+                    reason: "a key pair has no name but its public key; leave the name out"
+                        .to_owned(),
+                });
+            }
+            files.generate(observers.clock.now())?;
+        }
+        #[cfg(feature = "local")]
+        Backend::Local(super::LocalKeys::File(path)) if !path.exists() => {
+            crate::EnvKeyProvider::create_file(path, key, Arc::clone(&observers.rng))?;
+        }
+        _ => {
+            let provider = create_provider(config, environment, observers)?;
+            return provider.create(key).await;
+        }
+    }
+    let provider = create_provider(config, environment, observers)?;
+    provider.describe(key).await
 }
 
 /// The service of a configuration, with everything around it that the configuration names.

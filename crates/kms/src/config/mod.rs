@@ -100,12 +100,17 @@
 //! per_second = 100
 //! burst = 200
 //! wait_max = "1s"
+//!
+//! [kms.rotation]                             # by `kms-service`, and by no other program
+//! every = "90d"
+//! keys = ["default"]                         # the default key where they are not there
+//! state_path = "/var/lib/kms/rotation"       # where no storage of data keys is configured
 //! ```
 //!
 //! A table `[service]` beside it is not looked at here: it belongs to `kms-service`.
 //!
 //! In every text `${VAR}` and `${VAR:-default}` stand for variables of the environment, and a leading
-//! `~/` in a path for the home folder. Durations end in `ms`, `s`, `m` or `h`. Of the backends that do
+//! `~/` in a path for the home folder. Durations end in `ms`, `s`, `m`, `h` or `d`. Of the backends that do
 //! not serve, only the names of the keys are checked.
 //!
 //! Owns: which keys there are, what they mean, and what is said about a fault: its line, its cause, and
@@ -130,6 +135,7 @@ mod gcp;
 #[cfg(feature = "kmip")]
 mod kmip;
 mod read;
+mod rotation;
 #[cfg(feature = "rustyvault")]
 mod rustyvault;
 mod section;
@@ -137,10 +143,11 @@ mod values;
 #[cfg(feature = "vault")]
 mod vault;
 
-pub use self::create::{create_kms, create_provider, create_resilient_kms};
+pub use self::create::{create_key, create_kms, create_provider, create_resilient_kms};
 pub use self::environment::Environment;
 pub use self::fault::{ConfigFault, KmsConfigError};
 pub use self::find::{ConfigNotFound, find};
+pub use self::rotation::RotationSchedule;
 #[cfg(feature = "rustyvault")]
 pub use self::rustyvault::RustyVaultSettings;
 pub use self::section::duration;
@@ -170,6 +177,8 @@ pub struct KmsConfig {
     /// The wrappers. Default: [`ResilientKmsConfig::development`] or
     /// [`ResilientKmsConfig::production`], by the stage.
     pub resilience: ResilientKmsConfig,
+    /// Which keys are rotated by schedule, where some are.
+    pub rotation: Option<RotationSchedule>,
 }
 
 /// Whether real secrets are at stake.

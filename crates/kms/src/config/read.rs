@@ -2,6 +2,7 @@
 
 use super::backend::{backend, check_names};
 use super::fault::ConfigFault;
+use super::rotation::rotation;
 use super::section::{Found, Reader, Section};
 use super::{CONFIG_BYTES_MAX, Environment, KmsConfig, Stage};
 use crate::{
@@ -34,6 +35,7 @@ const KMS_KEYS: &[&str] = &[
     "retry",
     "circuit_breaker",
     "rate_limit",
+    "rotation",
 ];
 
 const KMS_KEYS_OLD: &[(&str, &str)] = &[
@@ -101,6 +103,7 @@ fn config(reader: &mut Reader<'_>, table: &DeTable<'_>, named: Option<&str>) -> 
     kms.only(reader, KMS_KEYS, KMS_KEYS_OLD);
     let stage = stage(reader, kms);
     let resilience = resilience(reader, kms, stage.unwrap_or(Stage::Production));
+    let rotation = rotation(reader, kms);
     check_names(reader, kms);
     let stage = stage?;
     let default_key = default_key(reader, kms, stage, named);
@@ -109,6 +112,7 @@ fn config(reader: &mut Reader<'_>, table: &DeTable<'_>, named: Option<&str>) -> 
         default_key: default_key?,
         backend: backend(reader, kms, stage, named)?,
         resilience,
+        rotation,
     })
 }
 

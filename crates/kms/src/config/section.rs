@@ -18,14 +18,17 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     pub(super) fn fault(&mut self, offset: Option<usize>, message: impl Into<String>) {
-        let line = offset.map(|offset| {
-            let before = self.text.as_bytes().get(..offset).unwrap_or_default();
-            1 + before.iter().filter(|byte| **byte == b'\n').count()
-        });
+        let line = offset.map(|offset| self.line(offset));
         if self.faults.len() < FAULTS_MAX {
             let message = message.into().replace(['\n', '\r'], " ");
             self.faults.push(ConfigFault { line, message });
         }
+    }
+
+    /// The line of an offset, from 1.
+    pub(super) fn line(&self, offset: usize) -> usize {
+        let before = self.text.as_bytes().get(..offset).unwrap_or_default();
+        1 + before.iter().filter(|byte| **byte == b'\n').count()
     }
 }
 
@@ -101,19 +104,40 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A list of texts, with their variables in their places; empty where there is none.
+    pub(super) fn texts(self, reader: &mut Reader<'_>, key: &str) -> Option<Vec<Found<String>>> {
+        let Some(Found { value, at }) = self.find(key) else {
+            return Some(Vec::new());
+        };
+        let DeValue::Array(items) = value else {
+            reader.fault(
+                Some(at),
+                format!("`{key}` is a list; write {key} = [\"…\"]"),
+            );
+            return None;
+        };
+        let mut texts = Vec::new();
+        for item in items.iter() {
+            let at = item.span().start;
+            let DeValue::String(text) = item.get_ref() else {
+                reader.fault(
+                    Some(at),
+                    format!("`{key}` holds texts; write {key} = [\"…\"]"),
+                );
+                return None;
+            };
+            match expand::variables(text, reader.environment) {
+                Ok(value) => texts.push(Found { value, at }),
+                Err(fault) => {
+                    reader.fault(Some(at), format!("`{key}`: {fault}"));
+                    return None;
+                }
+            }
+        }
+        Some(texts)
+    }
+
     /// A path, with variables and the home folder in their places.
-    #[cfg_attr(
-        not(any(
-            feature = "age",
-            feature = "azure",
-            feature = "cosmian",
-            feature = "gcp",
-            feature = "kmip",
-            feature = "local",
-            feature = "vault"
-        )),
-        expect(dead_code, reason = "the providers that are left name no file")
-    )]
     pub(super) fn path(self, reader: &mut Reader<'_>, key: &str) -> Option<PathBuf> {
         let Found { value, at } = self.text(reader, key)?;
         if value.is_empty() {
@@ -178,7 +202,7 @@ impl<'a> Section<'a> {
             reader.fault(
                 Some(at),
                 format!(
-                    "`{key}` is a duration up to a year; write \"100ms\", \"30s\", \"5m\" or \"1h\""
+                    "`{key}` is a duration up to a year; write \"100ms\", \"30s\", \"5m\", \"1h\" or \"90d\""
                 ),
             );
         }
@@ -232,6 +256,7 @@ pub fn duration(text: &str) -> Option<Duration> {
         "s" => Duration::from_secs(number),
         "m" => Duration::from_secs(number.checked_mul(60)?),
         "h" => Duration::from_secs(number.checked_mul(3600)?),
+        "d" => Duration::from_secs(number.checked_mul(24 * 3600)?),
         _ => return None,
     };
     (!duration.is_zero() && duration <= DURATION_MAX).then_some(duration)

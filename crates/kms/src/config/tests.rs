@@ -194,7 +194,43 @@ const FAULTY: &[(&str, &str)] = &[
         "[kms]\ndev_backend = \"local\"\n[kms.rate_limit]\nburst = 5\n",
         "write per_second",
     ),
+    (
+        "[kms]\ndev_backend = \"local\"\n[kms.rotation]\nkeys = [\"a\"]\n",
+        "kms.toml:3: [kms.rotation] does not say how often; write every = \"90d\"",
+    ),
+    (
+        "[kms]\ndev_backend = \"local\"\n[kms.rotation]\nevery = \"366d\"\n",
+        "kms.toml:4: `every` is a duration up to a year",
+    ),
+    (
+        "[kms]\ndev_backend = \"local\"\n[kms.rotation]\nevery = \"90d\"\nkeys = \"a\"\n",
+        "kms.toml:5: `keys` is a list; write keys = [",
+    ),
+    (
+        "[kms]\ndev_backend = \"local\"\n[kms.rotation]\nevery = \"90d\"\nkeys = [\"a\", \"a\"]\n",
+        "kms.toml:5: `keys` names this key twice",
+    ),
 ];
+
+#[test]
+fn a_schedule_is_read() {
+    let text = "[kms]\ndev_backend = \"local\"\n[kms.rotation]\nevery = \"90d\"\n\
+                keys = [\"a\", \"${KEY}\"]\nstate_path = \"~/rotation\"\n";
+    let read = parse(text, &[("KEY", "b"), ("HOME", "/h")]).unwrap();
+    let schedule = read.rotation.unwrap();
+    assert_eq!(schedule.line, 3);
+    assert_eq!(schedule.every, Duration::from_secs(90 * 24 * 3600));
+    let keys: Vec<_> = schedule.keys.iter().map(crate::KeyId::as_str).collect();
+    assert_eq!(keys, ["a", "b"]);
+    assert_eq!(schedule.state_path.unwrap(), Path::new("/h/rotation"));
+    let many: Vec<_> = (0..101).map(|number| format!("\"{number}\"")).collect();
+    let text = |keys: &[String]| {
+        let keys = keys.join(",");
+        format!("[kms]\ndev_backend = \"local\"\n[kms.rotation]\nevery = \"1h\"\nkeys = [{keys}]\n")
+    };
+    assert!(parse(&text(&many[..100]), &[]).is_ok());
+    assert!(told(&text(&many)).contains("more than 100 keys"));
+}
 
 #[test]
 fn faults_name_line_cause_and_replacement() {
@@ -432,4 +468,45 @@ fn settings_tell_whether_they_are_of_an_engine() {
     ] {
         assert!(!settings.are_of(address, mount), "{address} {mount}");
     }
+}
+
+#[tokio::test]
+async fn a_key_is_made_where_the_configuration_has_its_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().display().to_string();
+    let environment = Environment::of([("HOME", home.as_str())]);
+    let read = |backend: &str, table: &str| {
+        let text = format!("[kms]\ndev_backend = \"{backend}\"\n[kms.{backend}]\n{table}");
+        KmsConfig::parse(Path::new(FILE), &text, &environment).unwrap()
+    };
+    let made = async |config: &KmsConfig, named: Option<&str>| {
+        let named = named.map(|name| crate::KeyId::new(name).unwrap());
+        let made = create_key(config, &environment, &Observers::default(), named.as_ref()).await;
+        made.map(|made| format!("{} {}", made.key, made.version))
+    };
+    let mode = |name: &str| {
+        let found = std::fs::metadata(folder.path().join(name)).unwrap();
+        std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o777
+    };
+    let local = read("local", "keys_path = \"~/keys\"\n");
+    for (named, wanted) in [
+        (None, "default 1"),
+        (Some("orders"), "orders 1"),
+        (None, "key_exists"),
+        (Some("orders"), "key_exists"),
+        (Some("a:b"), "file_content"),
+    ] {
+        let outcome = made(&local, named).await;
+        let told = outcome.unwrap_or_else(|error| error.kind().to_owned());
+        assert_eq!(told, wanted, "{named:?}");
+    }
+    assert_eq!(mode("keys"), 0o600);
+    let variable = read("local", "keys_variable = \"HOME\"\n");
+    assert!(made(&variable, Some("x")).await.is_err());
+    let age = "public_key_path = \"~/public\"\nprivate_key_path = \"~/private\"\n";
+    let age = read("age", age);
+    assert_eq!(made(&age, Some("x")).await.unwrap_err().kind(), "refused");
+    assert!(made(&age, None).await.unwrap().starts_with("default "));
+    assert_eq!((mode("private"), mode("public")), (0o600, 0o644));
+    assert_eq!(made(&age, None).await.unwrap_err().kind(), "file");
 }

@@ -19,6 +19,7 @@ mod audit;
 mod breaker;
 mod cache;
 mod retry;
+mod spans;
 mod stack;
 
 /// What a call meets before it reaches the provider.

@@ -18,9 +18,11 @@
 //! Stopped anywhere, it goes on from what is written down: the key is not rotated a second time, and no
 //! data key is lost, since the old form is replaced by one that was opened, or by none.
 
+mod moving;
 mod state;
 mod store;
 
+pub use self::moving::{DataKeyMove, MoveError, MoveProgress};
 pub use self::state::{KeyRotationResult, RotationProgress, RotationState};
 pub use self::store::{DataKeyStore, StoreError, StoredDataKey};
 
@@ -192,6 +194,17 @@ impl KeyRotationManager {
             return Ok(None);
         }
         self.rotate(key, progress).await.map(Some)
+    }
+
+    /// Whether [`Self::rotate_if_due`] has something to do: to rotate, or to write down that the key begins
+    /// to age.
+    ///
+    /// **Errors**: [`RotationError::Store`].
+    pub async fn is_due(&self, key: &KeyId, every: Duration) -> Result<bool, RotationError> {
+        let state = self.load(key).await?;
+        let stopped = state.under_way.is_some_and(|one| !one.rewraps_only);
+        let is_old = |rotated_at| self.clock.now().since(rotated_at) >= every;
+        Ok(stopped || state.rotated_at.is_none_or(is_old))
     }
 
     /// Rotates these keys by schedule until `stop` is done. A rotation that fails is logged, and gone on

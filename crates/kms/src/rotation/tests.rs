@@ -14,6 +14,7 @@ use tempfile::TempDir;
 mod aliases;
 mod late;
 mod lying;
+mod moving;
 
 /// Counts down to the call that fails: before it did anything, or after.
 #[derive(Debug, Default)]

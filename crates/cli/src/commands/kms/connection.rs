@@ -8,10 +8,10 @@ use crate::session;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use secretum_crypto::sha256;
-use secretum_kms::config::Backend;
+use secretum_kms::config::{Backend, create_key};
 use secretum_kms::providers::ALL;
 use secretum_kms::{
-    EncryptionContext, Environment, KeyId, KeyManagementService, KmsConfig, Observers,
+    EncryptionContext, Environment, KeyId, KeyInfo, KeyManagementService, KmsConfig, Observers,
     ResilientKms, ResilientKmsConfig, RetryConfig, create_resilient_kms,
 };
 use std::path::{Path, PathBuf};
@@ -189,6 +189,22 @@ impl Connection {
         }
     }
 
+    /// Makes a key where a configuration has its keys.
+    pub(super) async fn create_key(&self, named: Option<&KeyId>) -> Result<KeyInfo, Failure> {
+        let environment = Environment::process();
+        let is_direct = self.config.is_some() || self.backend.is_some();
+        let by_environment = environment.get("KMS_SERVICE_ADDR").is_some() && !is_direct;
+        if self.service.is_some() || by_environment {
+            return Err(Failure::local(
+                "a kms-service makes no keys: do it where its kms.toml is, and name that by -config",
+            ));
+        }
+        let file = configuration(self.config.as_deref(), &environment)?;
+        let config = read(&file, self.backend.as_deref(), &environment)?;
+        let observers = Observers::default();
+        Ok(create_key(&config, &environment, &observers, named).await?)
+    }
+
     /// How an answer is shown that is bytes: those, unless a flag asks for another form. A variable is set
     /// for commands with answers for people, and would break every pipe.
     pub(super) fn style_of_bytes(&self, field: Option<String>) -> Style {
@@ -273,23 +289,36 @@ fn around() -> ResilientKmsConfig {
     }
 }
 
+/// The file that is named, else the one that is found.
+fn configuration(file: Option<&Path>, environment: &Environment) -> Result<PathBuf, Failure> {
+    match file {
+        Some(file) => Ok(file.to_owned()),
+        None => secretum_kms::config::find(environment).map_err(|error| {
+            Failure::local(format!("{error}, or ask a service: -service https://…"))
+        }),
+    }
+}
+
+fn read(
+    file: &Path,
+    backend: Option<&str>,
+    environment: &Environment,
+) -> Result<KmsConfig, Failure> {
+    let config = match backend {
+        Some(backend) => KmsConfig::load_backend(file, environment, backend),
+        None => KmsConfig::load(file, environment),
+    };
+    config.map_err(Failure::display)
+}
+
 /// The service of a configuration, from this machine.
 pub(super) fn direct(
     file: Option<&Path>,
     backend: Option<&str>,
     environment: &Environment,
 ) -> Result<Opened, Failure> {
-    let file = match file {
-        Some(file) => file.to_owned(),
-        None => secretum_kms::config::find(environment).map_err(|error| {
-            Failure::local(format!("{error}, or ask a service: -service https://…"))
-        })?,
-    };
-    let config = match backend {
-        Some(backend) => KmsConfig::load_backend(&file, environment, backend),
-        None => KmsConfig::load(&file, environment),
-    };
-    let config = config.map_err(Failure::display)?;
+    let file = configuration(file, environment)?;
+    let config = read(&file, backend, environment)?;
     let kms = create_resilient_kms(&config, environment, Observers::default())?;
     if matches!(config.backend, Backend::Local(_)) {
         console::note("the key provider `local` is for development: its keys are not protected");

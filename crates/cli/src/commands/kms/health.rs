@@ -1,4 +1,4 @@
-//! `kms status`, `kms health` and `kms rotate`: the key service itself.
+//! `kms status`, `kms health`, `kms rotate` and `kms create-key`: the key service itself.
 
 use super::connection::{self, Connection, Opened, Route};
 use super::shown;
@@ -45,6 +45,32 @@ pub(crate) struct Rotate {
     field: Field,
     #[command(flatten)]
     connection: Connection,
+}
+
+/// Makes a key where kms.toml has its keys
+///
+/// With age it is a key pair in the two files that kms.toml names, the private one for its owner alone
+/// (mode 0600); files that are there are not touched. With local it is an entry of the file of keys,
+/// which is made where it is not there. Else the key service makes it: vault, rustyvault, cosmian, kmip,
+/// and aws under an alias. Azure and Google Cloud are told there to make it.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct CreateKey {
+    /// Name of the key [default: that of the configuration]; with age there is none
+    #[arg(long, value_name = "NAME", value_parser = connection::key)]
+    key: Option<KeyId>,
+    #[command(flatten)]
+    field: Field,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl CreateKey {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let style = self.connection.style(self.field.field.clone())?;
+        let made = self.connection.create_key(self.key.as_ref()).await?;
+        show(&shown::key(&made), &style)
+    }
 }
 
 impl Status {

@@ -34,7 +34,7 @@ use async_trait::async_trait;
 use google_cloud_kms_v1::model::crypto_key::CryptoKeyPurpose;
 use google_cloud_kms_v1::model::crypto_key_version::CryptoKeyVersionState;
 use google_cloud_kms_v1::model::{CryptoKey, CryptoKeyVersion, DecryptResponse};
-use secretum_crypto::{SecretBytes, Timestamp};
+use secretum_crypto::{Clock as _, SecretBytes, SystemClock, Timestamp};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,6 +59,10 @@ const LISTED_PAGES_MAX: usize = 100;
 
 /// How long a new version is waited for. In an HSM it is made behind the service's answer.
 const ROTATION_WAIT: Duration = Duration::from_secs(8);
+
+/// How old a version may be that a rotation takes up as its own. One that is older was left for a reason:
+/// made for later, or stepped back from.
+const BEGUN_MAX: Duration = Duration::from_secs(3600);
 
 /// How often a ciphertext is sent that does not open.
 const DECRYPTION_TRIES: usize = 2;
@@ -153,7 +157,8 @@ impl GcpProvider {
         self.session.settings.ring.find(key)
     }
 
-    /// The newest version above the primary one that encrypts, or will: of a rotation that was cut off.
+    /// The newest version above the primary one that was made a short time ago, or is being made: of a
+    /// rotation that was cut off.
     async fn begun(
         &self,
         resource: &Resource,
@@ -183,8 +188,8 @@ impl GcpProvider {
                 Err(fault) => return Err(fault.of_key(&resource.asked)),
             };
             for version in page.crypto_key_versions {
-                let serves = version.state == CryptoKeyVersionState::Enabled
-                    || version.state == CryptoKeyVersionState::PendingGeneration;
+                let serves = version.state == CryptoKeyVersionState::PendingGeneration
+                    || (version.state == CryptoKeyVersionState::Enabled && is_fresh(&version));
                 let Some(number) = number(&version.name).filter(|_| serves) else {
                     continue;
                 };
@@ -315,6 +320,12 @@ fn info(resource: &Resource, encrypting: Option<CryptoKeyVersion>) -> Result<Key
         enabled: encrypting.state == CryptoKeyVersionState::Enabled,
         rotated_at: made.map(Timestamp::from_unix_seconds),
     })
+}
+
+fn is_fresh(version: &CryptoKeyVersion) -> bool {
+    let made = version.create_time.as_ref();
+    let made = made.map(|made| Timestamp::from_unix_seconds(made.seconds()));
+    made.is_some_and(|made| SystemClock.now().since(made) <= BEGUN_MAX)
 }
 
 #[async_trait]

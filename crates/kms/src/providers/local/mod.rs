@@ -132,11 +132,15 @@ impl Inner {
         Ok(true)
     }
 
-    /// Adds a version, in the file too; nobody else is changing it.
-    fn rotate(&self, path: &Path, key: &KeyId) -> Result<KeyInfo> {
+    /// Adds a version, in the file too; nobody else is changing it. `new` is whether it is the first one.
+    fn add(&self, path: &Path, key: &KeyId, new: bool) -> Result<KeyInfo> {
         let mut keys = self.keys.write();
         let mut fresh = Keyring::parse(files::read_private(path)?.expose(), path)?;
-        fresh.newest(key).ok_or_else(|| not_found(key))?;
+        match (fresh.newest(key).is_some(), new) {
+            (true, true) => return Err(KmsError::key_exists(NAME, key)),
+            (false, false) => return Err(not_found(key)),
+            _ => {}
+        }
         let version = fresh.add(key, Key256::random(self.rng.as_ref())?, path)?;
         files::replace(path, fresh.to_text().expose(), Rights::Private)?;
         // What is not in the file must not encrypt.
@@ -221,7 +225,19 @@ impl Provider for EnvKeyProvider {
             });
         };
         let (inner, key, own) = (Arc::clone(&self.inner), key.clone(), path.clone());
-        files::alone_with(&path, NAME, move || inner.rotate(&own, &key)).await
+        files::alone_with(&path, NAME, move || inner.add(&own, &key, false)).await
+    }
+
+    /// Adds an entry to the file.
+    async fn create(&self, key: &KeyId) -> Result<KeyInfo> {
+        let Some(path) = self.inner.file.clone() else {
+            return Err(KmsError::NotMade {
+                provider: NAME,
+                key: key.clone(),
+            });
+        };
+        let (inner, key, own) = (Arc::clone(&self.inner), key.clone(), path.clone());
+        files::alone_with(&path, NAME, move || inner.add(&own, &key, true)).await
     }
 
     async fn describe(&self, key: &KeyId) -> Result<KeyInfo> {

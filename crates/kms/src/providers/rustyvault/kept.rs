@@ -17,6 +17,7 @@ use secretum_crypto::{ClockRef, Key256, RngRef, constant_time_eq};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
 /// The most versions of one key.
@@ -27,6 +28,10 @@ const KNOWN_KEYS_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
 /// The most versions that are remembered.
 const KNOWN_VERSIONS_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+
+/// How long it is remembered that a version is not there. Who sends ciphertexts of made-up versions is not
+/// to make a request of each.
+const MISSING_FOR: Duration = Duration::from_secs(5);
 
 /// The most bytes of a name, which becomes that of a file where RustyVault keeps files.
 const NAME_BYTES_MAX: usize = 128;
@@ -44,13 +49,16 @@ pub(super) struct KeptKeys {
     rng: RngRef,
     clock: ClockRef,
     remembered: Mutex<Remembered>,
-    /// Held while something is fetched, so that many who find nothing cause one request.
-    fetching: tokio::sync::Mutex<()>,
+    /// Held while something of a key is fetched, so that many who find nothing cause one request. Others
+    /// than this key do not wait for it.
+    fetching: Mutex<LruCache<KeyId, Arc<AsyncMutex<()>>>>,
 }
 
 struct Remembered {
     newest: LruCache<KeyId, (VersionId, Instant)>,
     material: LruCache<(KeyId, VersionId), (Arc<Material>, Instant)>,
+    /// Versions that were not there, and when.
+    missing: LruCache<(KeyId, VersionId), Instant>,
 }
 
 impl std::fmt::Debug for Remembered {
@@ -73,6 +81,7 @@ impl KeptKeys {
         let remembered = Remembered {
             newest: LruCache::new(KNOWN_KEYS_MAX),
             material: LruCache::new(KNOWN_VERSIONS_MAX),
+            missing: LruCache::new(KNOWN_VERSIONS_MAX),
         };
         Self {
             session,
@@ -81,12 +90,18 @@ impl KeptKeys {
             rng,
             clock,
             remembered: Mutex::new(remembered),
-            fetching: tokio::sync::Mutex::default(),
+            fetching: Mutex::new(LruCache::new(KNOWN_KEYS_MAX)),
         }
     }
 
     pub(super) fn place(&self) -> &str {
         &self.place
+    }
+
+    /// Whose turn it is to fetch something of a key.
+    fn turn(&self, key: &KeyId) -> Arc<AsyncMutex<()>> {
+        let mut fetching = self.fetching.lock();
+        Arc::clone(fetching.get_or_insert(key.clone(), Arc::default))
     }
 
     fn folder(&self, key: &KeyId) -> Result<String> {
@@ -101,7 +116,8 @@ impl KeptKeys {
         if let Some(found) = self.remembered_newest(key) {
             return Ok(found);
         }
-        let _one = self.fetching.lock().await;
+        let turn = self.turn(key);
+        let _turn = turn.lock().await;
         if let Some(found) = self.remembered_newest(key) {
             return Ok(found);
         }
@@ -122,14 +138,30 @@ impl KeptKeys {
 
     /// The material of a version that a ciphertext names.
     pub(super) async fn material(&self, key: &KeyId, version: VersionId) -> Result<Arc<Material>> {
+        if let Some(found) = self.remembered(key, version) {
+            return found;
+        }
+        let turn = self.turn(key);
+        let _turn = turn.lock().await;
+        if let Some(found) = self.remembered(key, version) {
+            return found;
+        }
+        let fetched = self.fetch(key, version).await;
+        if let Err(KmsError::KeyVersionNotFound { .. }) = fetched {
+            let place = (key.clone(), version);
+            self.remembered.lock().missing.put(place, Instant::now());
+        }
+        fetched
+    }
+
+    /// What is known of a version: its material, or that it is not there.
+    fn remembered(&self, key: &KeyId, version: VersionId) -> Option<Result<Arc<Material>>> {
         if let Some(material) = self.remembered_material(key, version) {
-            return Ok(material);
+            return Some(Ok(material));
         }
-        let _one = self.fetching.lock().await;
-        match self.remembered_material(key, version) {
-            Some(material) => Ok(material),
-            None => self.fetch(key, version).await,
-        }
+        let place = (key.clone(), version);
+        let at = *self.remembered.lock().missing.get(&place)?;
+        (at.elapsed() < MISSING_FOR).then(|| Err(missing(key, version)))
     }
 
     fn remembered_newest(&self, key: &KeyId) -> Option<Version> {
@@ -165,11 +197,7 @@ impl KeptKeys {
     async fn read(&self, key: &KeyId, version: VersionId) -> Result<Material> {
         let path = format!("{}/{version}", self.folder(key)?);
         let found: Option<Record> = self.session.find(Request::get(path)).await?;
-        let found = found.ok_or_else(|| KmsError::KeyVersionNotFound {
-            provider: NAME,
-            key: key.clone(),
-            version: version.key_version(),
-        })?;
+        let found = found.ok_or_else(|| missing(key, version))?;
         found
             .material(key, version)
             .map_err(|reason| KmsError::KeyRecord {
@@ -185,6 +213,15 @@ impl KeptKeys {
         let names = self.names(self.folder(key)?).await?;
         let versions = names.iter().filter_map(|name| VersionId::parse(name));
         Ok(versions.collect())
+    }
+
+    /// Whether there is a key. Where this may not be seen, it keeps none for us.
+    pub(super) async fn has(&self, key: &KeyId) -> Result<bool> {
+        match self.versions(key).await {
+            Ok(versions) => Ok(!versions.is_empty()),
+            Err(KmsError::KeyNotFound { .. } | KmsError::AccessDenied { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// What is below a path; nothing where there is no such path.
@@ -242,7 +279,8 @@ impl KeptKeys {
         })?;
         self.write(key, version).await?;
         // Others may have added one in the meantime.
-        let _one = self.fetching.lock().await;
+        let turn = self.turn(key);
+        let _turn = turn.lock().await;
         let (version, material) = self.fetch_newest(key).await?;
         Ok(info(key, version, &material))
     }
@@ -277,7 +315,8 @@ impl KeptKeys {
     }
 
     pub(super) async fn describe(&self, key: &KeyId) -> Result<KeyInfo> {
-        let _one = self.fetching.lock().await;
+        let turn = self.turn(key);
+        let _turn = turn.lock().await;
         let (version, material) = self.fetch_newest(key).await?;
         Ok(info(key, version, &material))
     }
@@ -301,6 +340,14 @@ fn info(key: &KeyId, version: VersionId, material: &Material) -> KeyInfo {
     }
 }
 
+fn missing(key: &KeyId, version: VersionId) -> KmsError {
+    KmsError::KeyVersionNotFound {
+        provider: NAME,
+        key: key.clone(),
+        version: version.key_version(),
+    }
+}
+
 fn not_found(key: &KeyId) -> KmsError {
     KmsError::KeyNotFound {
         provider: NAME,
@@ -312,11 +359,17 @@ fn not_found(key: &KeyId) -> KmsError {
 mod tests {
     use super::*;
     use crate::providers::vault::{self, Dialect, VaultAuth};
+    use crate::test_answers::{counted, http};
     use secretum_client::ClientConfig;
     use secretum_crypto::{SecretString, SystemClock, SystemRng, TestRng};
+    use std::sync::atomic::Ordering;
 
     fn nobody() -> KeptKeys {
-        let config = ClientConfig::new("http://127.0.0.1:1".parse().unwrap());
+        at("http://127.0.0.1:1")
+    }
+
+    fn at(address: &str) -> KeptKeys {
+        let config = ClientConfig::new(address.parse().unwrap());
         let token = Arc::new(SecretString::new("t".to_owned()));
         let session = vault::session(config, Dialect::RustyVault, VaultAuth::Token(token));
         let refresh = Duration::from_secs(60);
@@ -344,6 +397,60 @@ mod tests {
         assert!(kept.remembered_material(&key, versions[1]).is_some());
         let shown = format!("{kept:?}");
         assert!(shown.contains("versions: 4096"), "{shown}");
+    }
+
+    fn some_version() -> VersionId {
+        let version = VersionId::behind(std::iter::empty(), &TestRng::new(5));
+        version.unwrap().unwrap()
+    }
+
+    /// What looks at the token, and finds nothing else.
+    fn token_and_nothing() -> [Option<String>; 2] {
+        let token = r#"{"data":{"ttl":0,"renewable":false}}"#;
+        let none = r#"{"errors":[]}"#;
+        [http("200 OK", "", token), http("404 Not Found", "", none)]
+    }
+
+    #[tokio::test]
+    async fn a_version_that_is_not_there_is_asked_for_once_in_a_while() {
+        let (address, count) = counted(token_and_nothing().into());
+        let kept = at(&address);
+        let (key, version) = (KeyId::new("k").unwrap(), some_version());
+        for asked in [2, 2, 2, 3, 3] {
+            let missing = kept.material(&key, version).await.unwrap_err();
+            assert_eq!(missing.kind(), "key_version_not_found", "{missing}");
+            assert_eq!(count.load(Ordering::SeqCst), asked);
+            tokio::time::pause();
+            tokio::time::advance(MISSING_FOR / 3 + Duration::from_millis(1)).await;
+            tokio::time::resume();
+        }
+    }
+
+    #[tokio::test]
+    async fn keys_do_not_wait_for_one_another() {
+        let [token, none] = token_and_nothing();
+        // Behind the first key one hangs.
+        let answers = vec![token, none.clone(), None, none];
+        let (address, count) = counted(answers);
+        let kept = Arc::new(at(&address));
+        let ask = |name: &str| {
+            let (kept, key) = (Arc::clone(&kept), KeyId::new(name).unwrap());
+            async move {
+                kept.material(&key, some_version())
+                    .await
+                    .unwrap_err()
+                    .kind()
+            }
+        };
+        assert_eq!(ask("first").await, "key_version_not_found");
+        let slow = tokio::spawn(ask("slow"));
+        while count.load(Ordering::SeqCst) < 3 {
+            tokio::task::yield_now().await;
+        }
+        let other = tokio::time::timeout(Duration::from_secs(5), ask("other"));
+        let other = other.await.expect("it waits for another key");
+        assert_eq!(other, "key_version_not_found");
+        slow.abort();
     }
 
     #[test]

@@ -168,7 +168,8 @@ impl RustyVaultProvider {
 }
 
 impl Inner {
-    /// Where a key is; in the key-value engine, too, where it is nowhere.
+    /// Where a key is; in the key-value engine, too, where it is nowhere. That is not remembered until it
+    /// was seen there: somebody may be making it in the transit engine.
     async fn engine(&self, key: &KeyId) -> Result<Engine> {
         match self.keys.engine {
             RustyVaultEngine::Transit => return Ok(Engine::Transit),
@@ -181,16 +182,30 @@ impl Inner {
         {
             return Ok(engine);
         }
-        let engine = match self.transit.describe(key).await {
+        match self.transit.describe(key).await {
             Ok(_) => {
                 self.transit_seen.store(true, Ordering::Relaxed);
-                Engine::Transit
+                self.remember(key, Engine::Transit);
+                Ok(Engine::Transit)
             }
-            Err(KmsError::KeyNotFound { .. }) => Engine::Kv,
-            Err(error) => return Err(self.unseen(error)),
-        };
-        self.remember(key, engine);
-        Ok(engine)
+            Err(KmsError::KeyNotFound { .. }) => {
+                self.known.lock().pop(key);
+                Ok(Engine::Kv)
+            }
+            Err(error) => Err(self.unseen(error)),
+        }
+    }
+
+    /// What the key-value engine gave of a key: whether it has it is remembered.
+    fn seen<T>(&self, key: &KeyId, outcome: Result<T>) -> Result<T> {
+        match &outcome {
+            // Remembered from when the transit engine was asked: it is asked again in time.
+            Ok(_) if self.known.lock().contains(key) => {}
+            Ok(_) => self.remember(key, Engine::Kv),
+            Err(KmsError::KeyNotFound { .. }) => drop(self.known.lock().pop(key)),
+            Err(_) => {}
+        }
+        outcome
     }
 
     fn remember(&self, key: &KeyId, engine: Engine) {
@@ -218,7 +233,10 @@ impl Inner {
                 tracing::info!(%key, version = %made.version, "made the key, which was missing");
                 Ok(())
             }
-            Err(KmsError::KeyExists { .. }) => Ok(()),
+            Err(KmsError::KeyExists { .. }) => {
+                self.known.lock().pop(key);
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }
@@ -233,7 +251,7 @@ impl Inner {
         plaintext: &[u8],
         context: &EncryptionContext,
     ) -> Result<Wrapped> {
-        let (version, material) = self.kept.newest(key).await?;
+        let (version, material) = self.seen(key, self.kept.newest(key).await)?;
         let aad = associated_data(key, version, context);
         let (rng, begin) = (self.rng.as_ref(), vec![KEPT]);
         Ok(Wrapped {
@@ -261,11 +279,15 @@ impl Inner {
         sealing::open(&material.key, &aad, sealed, key)
     }
 
-    /// Makes a key: in the transit engine, where there is one.
+    /// Makes a key: in the transit engine, where there is one. A key that the key-value engine has is
+    /// there already, also where a transit engine came later.
     async fn create(&self, key: &KeyId) -> Result<KeyInfo> {
         let engine = self.keys.engine;
         if engine == RustyVaultEngine::Kv {
             return self.kept.create(key).await;
+        }
+        if engine == RustyVaultEngine::Auto && self.kept.has(key).await? {
+            return Err(KmsError::key_exists(NAME, key));
         }
         let made = self.transit.make(key).await;
         if made.map_err(|error| self.unseen(error))? {
@@ -397,14 +419,14 @@ impl Provider for RustyVaultProvider {
     async fn rotate(&self, key: &KeyId) -> Result<KeyInfo> {
         match self.inner.engine(key).await? {
             Engine::Transit => self.inner.transit.rotate(key).await,
-            Engine::Kv => self.inner.kept.rotate(key).await,
+            Engine::Kv => self.inner.seen(key, self.inner.kept.rotate(key).await),
         }
     }
 
     async fn describe(&self, key: &KeyId) -> Result<KeyInfo> {
         match self.inner.engine(key).await? {
             Engine::Transit => self.inner.transit.describe(key).await,
-            Engine::Kv => self.inner.kept.describe(key).await,
+            Engine::Kv => self.inner.seen(key, self.inner.kept.describe(key).await),
         }
     }
 

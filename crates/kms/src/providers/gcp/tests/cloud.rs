@@ -77,6 +77,7 @@ async fn conforms() {
     whole_names_and_versions_are_taken(&cloud).await;
     a_version_that_is_made_later_is_waited_for(&cloud).await;
     a_rotation_that_was_cut_off_goes_on(&cloud).await;
+    a_version_that_was_stepped_back_from_is_not_taken_up(&cloud).await;
     a_pinned_version_is_described_and_not_rotated(&cloud).await;
     #[cfg(feature = "local")]
     a_primary_version_that_comes_late_is_waited_for(&cloud).await;
@@ -169,6 +170,20 @@ async fn a_rotation_that_was_cut_off_goes_on(cloud: &Cloud) {
     );
     let rotated = cloud.provider().rotate(&key).await.unwrap();
     assert_eq!(rotated.version.as_str(), "5");
+}
+
+/// Who went back to an earlier version did so for a reason.
+async fn a_version_that_was_stepped_back_from_is_not_taken_up(cloud: &Cloud) {
+    cloud.client("create('hours-old', ring=ring.replace('/r', '/s'))");
+    let key = id("projects/p/locations/global/keyRings/s/cryptoKeys/hours-old");
+    let provider = cloud.provider();
+    assert_eq!(provider.rotate(&key).await.unwrap().version.as_str(), "2");
+    cloud.client(
+        "kms.update_crypto_key_primary_version(crypto_key_version_id='1',\n\
+         name=ring.replace('/r', '/s') + '/cryptoKeys/hours-old')",
+    );
+    assert_eq!(provider.describe(&key).await.unwrap().version.as_str(), "1");
+    assert_eq!(provider.rotate(&key).await.unwrap().version.as_str(), "3");
 }
 
 async fn a_pinned_version_is_described_and_not_rotated(cloud: &Cloud) {

@@ -93,10 +93,12 @@ class Keys:
     def add(self, key):
         number = 1 + sum(name.startswith(key.name + "/") for name in self.versions)
         slow = number > 1 and key.name.rpartition("/")[2].startswith("slow")
+        hours = 2 if key.name.endswith("/hours-old") else 0
+        made = time.time() - hours * 3600
         version = kms_v1.CryptoKeyVersion(
             name=f"{key.name}/cryptoKeyVersions/{number}",
             state=STATE.PENDING_GENERATION if slow else STATE.ENABLED,
-            create_time={"seconds": int(time.time()), "nanos": int(time.time() % 1 * 1e9)},
+            create_time={"seconds": int(made), "nanos": int(made % 1 * 1e9)},
         )
         self.versions[version.name] = version
         self.material[version.name] = AESGCM(AESGCM.generate_key(256))

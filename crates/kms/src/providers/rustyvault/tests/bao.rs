@@ -172,3 +172,37 @@ async fn a_missing_right_is_told_and_what_to_do() {
     let ended = provider.describe(&id("k")).await.unwrap_err();
     assert!(matches!(ended, KmsError::Credentials { .. }), "{ended}");
 }
+
+#[tokio::test]
+async fn a_key_that_another_service_makes_is_found_at_once() {
+    let Some(server) = start().await else {
+        return;
+    };
+    mount_transit(&server).await;
+    let [one, two] = [(); 2].map(|()| server.provider(RustyVaultEngine::Auto));
+    let key = id("late");
+    let none = EncryptionContext::new();
+    let missing = two.wrap(&key, b"x", &none).await.unwrap_err();
+    assert_eq!(missing.kind(), "key_not_found", "{missing}");
+    one.create(&key).await.unwrap();
+    let made = two.wrap(&key, b"x", &none).await.unwrap();
+    assert!(made.bytes.starts_with(b"vault:v1:"));
+}
+
+#[tokio::test]
+async fn a_key_of_the_key_value_engine_is_not_made_again_in_a_transit_engine() {
+    let Some(server) = start().await else {
+        return;
+    };
+    let key = id("early");
+    let before = server.provider(RustyVaultEngine::Auto);
+    before.create(&key).await.unwrap();
+    mount_transit(&server).await;
+    for provider in [before, server.provider(RustyVaultEngine::Auto)] {
+        let there = provider.create(&key).await.unwrap_err();
+        assert_eq!(there.kind(), "key_exists", "{there}");
+        let none = EncryptionContext::new();
+        let made = provider.wrap(&key, b"x", &none).await.unwrap();
+        assert!(!made.bytes.starts_with(b"vault:"));
+    }
+}

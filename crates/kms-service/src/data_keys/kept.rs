@@ -1,0 +1,195 @@
+//! [`KeptKeys`]: the storage of data keys, as rotations go through it.
+//!
+//! A data key is known by the digest of its identifier, as its record is named. What is written down of
+//! rotations stands in the same storage, below `rotation/`, so that every server sees it.
+
+use super::context;
+use super::record::Record;
+use super::storage::{Storage, StorageError, Written, digest};
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use secretum_kms::rotation::{
+    DataKeyStore, FAILURES_TOLD_MAX, RotationState, StoreError, StoredDataKey,
+};
+use secretum_kms::{Ciphertext, KeyId};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+/// How many names are listed at once. A listing goes through all that there are.
+const AHEAD_MAX: usize = 20_000;
+
+/// All data keys of a storage.
+#[derive(Debug)]
+pub(crate) struct KeptKeys {
+    storage: Arc<Storage>,
+    ahead: Mutex<Ahead>,
+    /// The states as they were read or written last.
+    states: Mutex<HashMap<KeyId, Vec<u8>>>,
+    damaged: Mutex<BTreeSet<String>>,
+}
+
+/// Names that were listed, and not asked for yet.
+#[derive(Debug, Default)]
+struct Ahead {
+    behind: Option<String>,
+    names: VecDeque<String>,
+}
+
+impl KeptKeys {
+    pub(crate) fn new(storage: Arc<Storage>) -> Self {
+        Self {
+            storage,
+            ahead: Mutex::default(),
+            states: Mutex::default(),
+            damaged: Mutex::default(),
+        }
+    }
+
+    /// The first [`FAILURES_TOLD_MAX`] records that were passed over, since they are no wrapped data keys.
+    pub(crate) fn damaged(&self) -> Vec<String> {
+        self.damaged.lock().iter().cloned().collect()
+    }
+
+    /// The name behind `after`.
+    async fn next(&self, after: Option<&str>) -> Result<Option<String>, StorageError> {
+        let is_listed = {
+            let ahead = self.ahead.lock();
+            ahead.behind.as_deref() == after && !ahead.names.is_empty()
+        };
+        if !is_listed {
+            let names = self.storage.digests(after, AHEAD_MAX).await?;
+            *self.ahead.lock() = Ahead {
+                behind: after.map(str::to_owned),
+                names: names.into(),
+            };
+        }
+        let mut ahead = self.ahead.lock();
+        let next = ahead.names.pop_front();
+        if next.is_some() {
+            ahead.behind.clone_from(&next);
+        }
+        Ok(next)
+    }
+
+    /// The data key of a name, unless it is gone, or none.
+    async fn read(&self, name: String) -> Result<Option<StoredDataKey>, StorageError> {
+        let bytes = match self.storage.read(&self.storage.prefixed(&name)).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(bytes)) => bytes,
+            Err(StorageError::TooLarge { .. }) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        match Record::from_bytes(&bytes) {
+            Ok(Record { id, wrapped }) if id.as_deref().is_none_or(|id| digest(id) == name) => {
+                let context = id.and_then(|id| context(&id).ok());
+                Ok(Some(StoredDataKey {
+                    id: name,
+                    wrapped,
+                    // It is not told, and no other opens it: such a record is left as it is.
+                    context: context.unwrap_or_default(),
+                }))
+            }
+            found => {
+                let reason = found.err().map(|error| error.to_string());
+                let mut damaged = self.damaged.lock();
+                if damaged.len() < FAILURES_TOLD_MAX && damaged.insert(name.clone()) {
+                    tracing::error!(name, reason, "a record is no wrapped data key");
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn state(&self, key: &KeyId) -> String {
+        let name = format!("rotation/{}", digest(key.as_str()));
+        self.storage.prefixed(&name)
+    }
+}
+
+#[async_trait]
+impl DataKeyStore for KeptKeys {
+    async fn page(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<StoredDataKey>, StoreError> {
+        let mut page = Vec::new();
+        let mut after = after.map(str::to_owned);
+        while page.len() < limit {
+            let Some(name) = self.next(after.as_deref()).await.map_err(told)? else {
+                break;
+            };
+            after = Some(name.clone());
+            page.extend(self.read(name).await.map_err(told)?);
+        }
+        Ok(page)
+    }
+
+    async fn replace(
+        &self,
+        id: &str,
+        old: &Ciphertext,
+        new: &Ciphertext,
+    ) -> Result<bool, StoreError> {
+        let name = self.storage.prefixed(id);
+        let Some(bytes) = self.storage.read(&name).await.map_err(told)? else {
+            return Ok(false);
+        };
+        let stands = match Record::from_bytes(&bytes) {
+            Ok(record) if record.wrapped == *old => record,
+            _ => return Ok(false),
+        };
+        let new = Record {
+            id: stands.id,
+            wrapped: new.clone(),
+        };
+        let replaced = self.storage.replace(&name, &bytes, new.to_bytes()).await;
+        replaced.map_err(told)
+    }
+
+    async fn load(&self, key: &KeyId) -> Result<Option<RotationState>, StoreError> {
+        let read = self.storage.read(&self.state(key)).await.map_err(told)?;
+        let Some(bytes) = read else {
+            self.states.lock().remove(key);
+            return Ok(None);
+        };
+        let state = serde_json::from_slice(&bytes).map_err(|error| {
+            StoreError(format!("the state of the rotation is damaged: {error}"))
+        })?;
+        self.states.lock().insert(key.clone(), bytes);
+        Ok(Some(state))
+    }
+
+    /// Of two servers that go on from the same state, one is told.
+    async fn save(&self, key: &KeyId, state: &RotationState) -> Result<(), StoreError> {
+        let name = self.state(key);
+        let bytes = serde_json::to_vec(state).map_err(|error| StoreError(error.to_string()))?;
+        let before = self.states.lock().get(key).cloned();
+        let written = match before {
+            Some(before) if before == bytes => true,
+            Some(before) => {
+                let replaced = self.storage.replace(&name, &before, bytes.clone());
+                replaced.await.map_err(told)?
+            }
+            None => {
+                let created = self.storage.create(&name, bytes.clone()).await;
+                created.map_err(told)? == Written::First
+            }
+        };
+        if !written {
+            return Err(StoreError(
+                "another server is rotating this key, and goes on with it".to_owned(),
+            ));
+        }
+        self.states.lock().insert(key.clone(), bytes);
+        Ok(())
+    }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it stands where errors are mapped"
+)]
+fn told(error: StorageError) -> StoreError {
+    StoreError(error.to_string())
+}

@@ -1,0 +1,256 @@
+//! Data keys that are kept, wrapped anew: by hand and by schedule, and by another key service.
+
+use crate::data_keys::external;
+use crate::grpc::{channel, data_key};
+use crate::running::{DEADLINE, Place, write_age_keys};
+use secretum_kms::Ciphertext;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::Instant;
+
+fn record(folder: &Path, id: &str) -> PathBuf {
+    folder.join(hex::encode(secretum_crypto::sha256(id.as_bytes())))
+}
+
+/// The wrapped data key behind what tells its identifier.
+fn wrapped(folder: &Path, id: &str) -> Ciphertext {
+    let bytes = std::fs::read(record(folder, id)).unwrap();
+    assert_eq!(&bytes[..5], b"SKDK\x02");
+    assert_eq!(&bytes[7..7 + id.len()], id.as_bytes());
+    Ciphertext::from_bytes(&bytes[7 + id.len()..]).unwrap()
+}
+
+fn version(folder: &Path, id: &str) -> String {
+    wrapped(folder, id).key_version().as_str().to_owned()
+}
+
+fn told(out: &Output) -> String {
+    String::from_utf8_lossy(&[&*out.stdout, &*out.stderr].concat()).into_owned()
+}
+
+fn run(place: &Place, arguments: &[&str]) -> Output {
+    place.command().args(arguments).output().unwrap()
+}
+
+#[tokio::test]
+async fn every_data_key_is_wrapped_anew_while_the_service_goes_on() {
+    let shared = tempfile::tempdir().unwrap();
+    let mut service = external(shared.path()).start();
+    let channel = channel(&mut service).await;
+    let ids = ["volume-1", "volume-2", "volume-3"];
+    let mut keys = Vec::new();
+    for id in ids {
+        keys.push(data_key(&channel, id, 32).await.unwrap());
+        assert_eq!(version(shared.path(), id), "1");
+    }
+    let out = run(&service.place, &["data-keys", "rewrap", "--rotate"]);
+    assert!(out.status.success(), "{}", told(&out));
+    let shown = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(shown.contains("`default` has the version `2`"), "{shown}");
+    assert!(
+        shown.contains("3 data keys wrapped anew, 0 left"),
+        "{shown}"
+    );
+    for (id, key) in ids.iter().zip(&keys) {
+        assert_eq!(version(shared.path(), id), "2");
+        assert_eq!(data_key(&channel, id, 32).await.unwrap(), *key);
+    }
+    // A key that was rotated elsewhere is caught up with, and no more.
+    for wanted in ["0 data keys wrapped anew, 3 left", "0 data keys"] {
+        let out = run(&service.place, &["data-keys", "rewrap"]);
+        assert!(out.status.success() && told(&out).contains(wanted));
+    }
+    assert!(!service.log().contains(&hex::encode(&keys[0])));
+}
+
+#[tokio::test]
+async fn a_record_without_its_identifier_gets_it_when_it_is_asked_for() {
+    let shared = tempfile::tempdir().unwrap();
+    let mut service = external(shared.path()).start();
+    let channel = channel(&mut service).await;
+    let key = data_key(&channel, "volume", 32).await.unwrap();
+    // As the first version wrote it.
+    let old = wrapped(shared.path(), "volume").to_bytes();
+    let file = record(shared.path(), "volume");
+    std::fs::write(&file, &old).unwrap();
+    let out = run(&service.place, &["data-keys", "rewrap", "--rotate"]);
+    let shown = told(&out);
+    let name = file.file_name().unwrap().to_str().unwrap();
+    assert!(!out.status.success() && shown.contains(name), "{shown}");
+    assert!(shown.contains("ask for it once"), "{shown}");
+    assert_eq!(std::fs::read(&file).unwrap(), old);
+    assert_eq!(data_key(&channel, "volume", 32).await.unwrap(), key);
+    assert_eq!(version(shared.path(), "volume"), "1");
+    let out = run(&service.place, &["data-keys", "rewrap"]);
+    assert!(out.status.success(), "{}", told(&out));
+    assert_eq!(version(shared.path(), "volume"), "2");
+    assert_eq!(data_key(&channel, "volume", 32).await.unwrap(), key);
+}
+
+#[tokio::test]
+async fn data_keys_go_to_another_key_service() {
+    let shared = tempfile::tempdir().unwrap();
+    let mut service = external(shared.path()).start();
+    let mut keys = Vec::new();
+    let from = channel(&mut service).await;
+    for id in ["a", "b"] {
+        keys.push(data_key(&from, id, 32).await.unwrap());
+    }
+    let other = external(shared.path());
+    write_age_keys(other.0.path());
+    let text = std::fs::read_to_string(other.path("kms.toml")).unwrap();
+    let text = text.replace("dev_backend = \"local\"", "dev_backend = \"age\"");
+    let age = "[kms.age]\npublic_key_path = \"public.txt\"\nprivate_key_path = \"private.txt\"\n";
+    let text = text.replace("[kms.local]", &format!("{age}[kms.local]"));
+    let text = text.replace("\"public.txt\"", "\"${AGE}/public.txt\"");
+    let text = text.replace("\"private.txt\"", "\"${AGE}/private.txt\"");
+    other.write("kms.toml", &text);
+    let to = other.path("kms.toml").display().to_string();
+    let moving = |to: &str| {
+        let mut command = service.place.command();
+        command.env("AGE", other.0.path());
+        command.args(["data-keys", "move", "--to", to]);
+        command.output().unwrap()
+    };
+    for wanted in ["2 data keys moved, 0 left", "0 data keys moved, 2 left"] {
+        let out = moving(&to);
+        assert!(out.status.success(), "{}", told(&out));
+        assert!(told(&out).contains(wanted), "{}", told(&out));
+    }
+    // To another storage nothing goes.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let folder = |folder: &Path| folder.display().to_string();
+    let text = text.replace(&folder(shared.path()), &folder(elsewhere.path()));
+    other.write("elsewhere.toml", &text);
+    let out = moving(&other.path("elsewhere.toml").display().to_string());
+    assert!(
+        !out.status.success() && told(&out).contains("another storage"),
+        "{}",
+        told(&out)
+    );
+    let age = other.0.path().display().to_string();
+    let mut second = other.start_with(&[("AGE", &age)]);
+    let channel = channel(&mut second).await;
+    for (id, key) in ["a", "b"].iter().zip(&keys) {
+        assert_eq!(wrapped(shared.path(), id).provider(), "age");
+        assert_eq!(data_key(&channel, id, 32).await.unwrap(), *key);
+    }
+}
+
+#[test]
+fn without_kept_data_keys_there_is_nothing_to_wrap_anew() {
+    let place = Place::local("");
+    let out = run(&place, &["data-keys", "rewrap"]);
+    assert!(!out.status.success() && told(&out).contains("keeps no data keys"));
+}
+
+/// A schedule beside the rest of a configuration.
+fn scheduled(place: Place, said: &str) -> Place {
+    let text = std::fs::read_to_string(place.path("kms.toml")).unwrap();
+    place.write("kms.toml", &format!("{text}[kms.rotation]\n{said}"));
+    place
+}
+
+#[tokio::test]
+async fn two_servers_rotate_by_schedule_and_every_key_stays() {
+    let shared = tempfile::tempdir().unwrap();
+    let keys = tempfile::tempdir().unwrap();
+    let file = keys.path().join("keys.txt");
+    let mut services = Vec::new();
+    for _ in 0..2 {
+        let place = scheduled(external(shared.path()), "every = \"1s\"\n");
+        if services.is_empty() {
+            std::fs::rename(place.path("keys.txt"), &file).unwrap();
+        }
+        let text = std::fs::read_to_string(place.path("kms.toml")).unwrap();
+        let path = format!("keys_path = \"{}\"", file.display());
+        place.write("kms.toml", &text.replace("keys_path = \"keys.txt\"", &path));
+        services.push(place.start());
+    }
+    let mut channels = Vec::new();
+    for service in &mut services {
+        channels.push(channel(service).await);
+    }
+    let mut made = Vec::new();
+    let began = Instant::now();
+    let newest = || -> u32 { version(shared.path(), "volume-0").parse().unwrap() };
+    for number in 0.. {
+        let id = format!("volume-{number}");
+        made.push(data_key(&channels[number % 2], &id, 32).await.unwrap());
+        for (number, key) in made.iter().enumerate() {
+            let id = format!("volume-{number}");
+            let again = data_key(&channels[number % 2], &id, 32).await.unwrap();
+            assert_eq!(again, *key, "{id}");
+        }
+        if newest() >= 4 {
+            break;
+        }
+        assert!(began.elapsed() < DEADLINE, "it is at {}", newest());
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    // A connection that is open is waited for; it is closed beside this.
+    drop(channels);
+    let mut rotations = 0;
+    for mut service in services {
+        let ended = tokio::task::spawn_blocking(move || {
+            service.end();
+            service.log()
+        });
+        let log = ended.await.unwrap();
+        assert!(!log.contains("panicked"), "{log}");
+        rotations += log.matches("rotated by schedule").count();
+    }
+    // The last one may be under way at the end: another server, or this one later, goes on with it.
+    assert!(rotations >= 2, "{rotations}");
+}
+
+#[tokio::test]
+async fn a_schedule_without_data_keys_has_a_folder() {
+    let place = scheduled(
+        Place::local(""),
+        "every = \"1s\"\nkeys = [\"a\"]\nstate_path = \"${HOME}/rotation\"\n",
+    );
+    let mut service = place.start();
+    service.wait_for_log("rotated by schedule");
+    let keys = std::fs::read_to_string(service.place.path("keys.txt")).unwrap();
+    assert!(keys.contains("\na:2:") && !keys.contains("b:2:"), "{keys}");
+    service.wait_for_log("scheduled rotation");
+    service.end();
+}
+
+#[test]
+fn a_schedule_that_is_written_down_nowhere_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for (place, said, wanted) in [
+        (Place::local(""), "", "write state_path"),
+        (
+            external(folder.path()),
+            "state_path = \"x\"\n",
+            "leave `state_path` out",
+        ),
+    ] {
+        let place = scheduled(place, &format!("every = \"90d\"\n{said}"));
+        let out = run(&place, &["--check"]);
+        let shown = told(&out);
+        assert!(
+            !out.status.success() && shown.contains("kms.toml:") && shown.contains(wanted),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn keys_that_are_not_rotated_from_here_have_no_schedule() {
+    let place = Place::new();
+    let kms = "[kms.local]\nkeys_variable = \"KEYS\"\n\
+               [kms.rotation]\nevery = \"90d\"\nstate_path = \"x\"\n";
+    place.configure("local", kms, "");
+    let mut command = place.command();
+    command.env("KEYS", crate::running::KEYS).arg("--check");
+    let out = command.output().unwrap();
+    let shown = told(&out);
+    assert!(
+        !out.status.success() && shown.contains("leave [kms.rotation] out"),
+        "{shown}"
+    );
+}
