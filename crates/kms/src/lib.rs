@@ -59,7 +59,7 @@ pub mod stream;
 ))]
 #[cfg(test)]
 mod test_answers;
-#[cfg(any(feature = "cosmian", feature = "kmip"))]
+#[cfg(any(feature = "cosmian", feature = "kmip", feature = "vault"))]
 #[cfg(test)]
 mod test_certificates;
 #[cfg(feature = "local")]
@@ -86,7 +86,8 @@ mod test_python;
     feature = "azure",
     feature = "cosmian",
     feature = "gcp",
-    feature = "kmip"
+    feature = "kmip",
+    feature = "vault"
 ))]
 mod tls;
 #[cfg(any(feature = "cosmian", feature = "kmip"))]

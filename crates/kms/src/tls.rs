@@ -78,8 +78,8 @@ fn certificate(fault: &CertificateError) -> String {
             "its certificate is not valid yet; see whether the clocks are right".to_owned()
         }
         CertificateError::UnknownIssuer => {
-            "no trusted authority signed its certificate; name the authority's as ca_path, or \
-             trust it in the system"
+            "no trusted authority signed its certificate; name the authority's as ca_path (of vault \
+             and rustyvault ca_cert_path), or trust it in the system"
                 .to_owned()
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {

@@ -1,11 +1,14 @@
 //! Against a real OpenBao, whose binary `SECRETUM_BAO` names; `./test` sets it. And against what answers
 //! nonsense, or not at all.
 
+mod logins;
+
 use super::*;
 use crate::conformance::{self, Harness, Subject};
 use crate::{DataKeySpec, KeyManagementService, ProviderKms};
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -34,7 +37,7 @@ fn token(text: &str) -> VaultAuth {
 struct Bao {
     process: Child,
     address: String,
-    _home: TempDir,
+    home: TempDir,
 }
 
 impl Drop for Bao {
@@ -45,15 +48,22 @@ impl Drop for Bao {
 }
 
 impl Bao {
-    /// `None` where no binary is named.
     async fn start() -> Option<Self> {
+        Self::start_with(false).await
+    }
+
+    /// With TLS its certificate is of an authority of its own. `None` where no binary is named.
+    async fn start_with(tls: bool) -> Option<Self> {
         let binary = crate::test_peers::peer("SECRETUM_BAO")?;
         let port = TcpListener::bind("127.0.0.1:0").unwrap();
         let listen = port.local_addr().unwrap().to_string();
         drop(port);
         let home = tempfile::tempdir().unwrap();
+        let own_certificate = format!("-dev-tls-cert-dir={}", home.path().display());
+        let more = ["-dev-tls".to_owned(), own_certificate];
         let process = Command::new(binary)
             .args(["server", "-dev", "-dev-no-store-token"])
+            .args(more.iter().filter(|_| tls))
             .arg(format!("-dev-root-token-id={ROOT}"))
             .arg(format!("-dev-listen-address={listen}"))
             .env("HOME", home.path())
@@ -63,11 +73,11 @@ impl Bao {
             .unwrap();
         let bao = Self {
             process,
-            address: format!("http://{listen}"),
-            _home: home,
+            address: format!("{}://{listen}", if tls { "https" } else { "http" }),
+            home,
         };
         let deadline = Instant::now() + Duration::from_secs(30);
-        while bao.root().send(Request::get("sys/health")).await.is_err() {
+        while !bao.is_there().await {
             assert!(Instant::now() < deadline, "OpenBao does not answer");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -79,8 +89,25 @@ impl Bao {
         Some(bao)
     }
 
-    fn root(&self) -> Client {
+    async fn is_there(&self) -> bool {
+        // It writes the certificate of its authority first.
+        let has_authority = self.authority().is_none_or(|file| file.exists());
+        has_authority && self.root().send(Request::get("sys/health")).await.is_ok()
+    }
+
+    fn authority(&self) -> Option<PathBuf> {
+        let file = self.home.path().join("vault-ca.pem");
+        self.address.starts_with("https").then_some(file)
+    }
+
+    fn config(&self) -> ClientConfig {
         let mut config = config(&self.address);
+        config.tls.ca_cert = self.authority();
+        config
+    }
+
+    fn root(&self) -> Client {
+        let mut config = self.config();
         config.token = Some(SecretString::new(ROOT.to_owned()));
         Client::new(config).unwrap()
     }
@@ -97,7 +124,7 @@ impl Bao {
     }
 
     fn provider(&self, auth: VaultAuth) -> VaultProvider {
-        VaultProvider::new(config(&self.address), auth, "transit").unwrap()
+        VaultProvider::new(self.config(), auth, "transit").unwrap()
     }
 
     fn kms(&self, auth: VaultAuth) -> ProviderKms {
