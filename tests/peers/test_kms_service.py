@@ -134,6 +134,7 @@ def test_answers_are_what_the_openapi_document_says(serve):
     assert asked == {path for path in document["paths"] if path.startswith("/api/")}
 
 
+@pytest.mark.timeout(600)
 def test_requests_made_from_the_openapi_document(serve, tmp_path):
     service = serve()
     document = tmp_path / "openapi.json"

@@ -1,6 +1,6 @@
 //! Data keys wrapped by the key services that a URI names: the real ones where there are such.
 
-use crate::grpc::{ANY_PORT, channel, data_key};
+use crate::grpc::{ANY_PORT, age_place, channel, data_key};
 use crate::running::{DEADLINE, Place, Running};
 use futures::future::join_all;
 use rcgen::{
@@ -249,10 +249,22 @@ async fn a_key_service_that_comes_later_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_provider_that_makes_no_keys_says_so() {
-    let shared = tempfile::tempdir().unwrap();
+async fn a_configured_provider_makes_the_key_or_says_that_it_makes_none() {
     let uri = "kms://configured?key_encryption_key_id=gone&use_existing_kek=false";
-    let out = place(shared.path(), uri).command().output().unwrap();
+    let shared = tempfile::tempdir().unwrap();
+    let mut service = place(shared.path(), uri).start();
+    let channel = channel(&mut service).await;
+    data_key(&channel, "volume", 32).await.unwrap();
+    let keys = std::fs::read_to_string(service.place.path("keys.txt")).unwrap();
+    assert!(keys.contains("gone:1:"));
+
+    let storage = format!(
+        "storage = \"storage://file?path={}\"\n",
+        shared.path().display()
+    );
+    let settings = format!("{ANY_PORT}[service.data_keys]\nkms = \"{uri}\"\n{storage}");
+    let (place, _) = age_place(&settings);
+    let out = place.command().output().unwrap();
     let told = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(told.contains("keys are not made there from here"), "{told}");
 }

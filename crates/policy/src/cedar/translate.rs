@@ -93,21 +93,26 @@ pub fn translate(name: &str, hcl: &str) -> Result<Translation, TranslateError> {
 /// As [`translate`], without the rules that Cedar cannot say: they are named in comments, and where they
 /// may decide nothing is permitted.
 ///
-/// **Errors**: [`TranslateError`]; [`TranslateError::Unsayable`] where nothing is left.
+/// **Errors**: [`TranslateError`]; [`TranslateError::Unsayable`] where nothing is left, or what would be
+/// left out denies.
 pub fn translate_rest(name: &str, hcl: &str) -> Result<Translation, TranslateError> {
     let policy = Policy::parse(name, hcl)?;
     let (mut rules, mut left_out, mut areas) = (Vec::new(), Vec::new(), Vec::new());
+    // A denial that is left out would let through what other policies of a token grant.
+    let mut denies = false;
     for rule in policy.rules() {
         match unsayable(rule, policy.rules()) {
             None => rules.push(rule.clone()),
             Some(unsayable) => {
                 left_out.push(unsayable);
+                denies |= rule.capabilities.denies();
                 areas.push(Area::of(rule));
             }
         }
     }
     let areas: Option<Vec<Area>> = areas.into_iter().collect();
-    let Some(areas) = areas.filter(|_| !rules.is_empty() || left_out.is_empty()) else {
+    let is_useful = left_out.is_empty() || !rules.is_empty() && !denies;
+    let Some(areas) = areas.filter(|_| is_useful) else {
         return Err(TranslateError::Unsayable(left_out));
     };
     let mut text: String = left_out.iter().map(comment).collect();
@@ -162,6 +167,8 @@ fn unsayable(rule: &Rule, all: &[Rule]) -> Option<Unsayable> {
         Some(pattern) if pattern.has_wildcards() && pattern.is_glob() => {
             "no wildcard of Cedar ends at a slash, so `+` can't stand before a final `*`"
         }
+        // It denies whatever else it says.
+        _ if rule.capabilities.denies() && !(ends && twins > 1) => return None,
         _ if !parameters.allowed.is_empty()
             || !parameters.denied.is_empty()
             || !parameters.required.is_empty() =>

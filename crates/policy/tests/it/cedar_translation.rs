@@ -127,6 +127,32 @@ path "one/+/b*" { capabilities = ["read"] }
     }
 }
 
+#[test]
+fn no_denial_is_left_out() {
+    for denies in [
+        r#"path "a/{{identity.entity.id}}/x" { capabilities = ["deny"] }"#,
+        r#"path "a/+/b*" { capabilities = ["deny"] }"#,
+    ] {
+        let hcl = format!("path \"b\" {{ capabilities = [\"read\"] }}\n{denies}");
+        let refused = translate_rest("app", &hcl).unwrap_err();
+        let TranslateError::Unsayable(found) = refused else {
+            panic!("{refused}");
+        };
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].at.line, 2);
+    }
+    // What else it says does not count: it denies anyway.
+    for more in [
+        "allowed_parameters = { \"x\" = [] }",
+        "mfa_methods = [\"x\"]",
+        "pagination_limit = 5",
+    ] {
+        let hcl = format!("path \"a/*\" {{ capabilities = [\"deny\"] {more} }}");
+        let made = translate("app", &hcl).unwrap();
+        assert!(made.text.contains("forbid ("), "{}", made.text);
+    }
+}
+
 fn rule() -> impl Strategy<Value = String> {
     let segment = prop::sample::select(vec!["a", "b", "ab", "+", "+", "c*", "+a"]);
     let path = prop::collection::vec(segment, 1..4).prop_map(|segments| segments.join("/"));

@@ -103,7 +103,8 @@ impl RoleFacts {
             orphan: role.orphan,
             renewable: role.renewable,
             path_suffix: role.path_suffix,
-            bound_cidrs: (role.shows_older_bound_cidrs).then(|| role.bound_cidrs.clone()),
+            bound_cidrs: (role.shows_older_bound_cidrs && !role.bound_cidrs.is_empty())
+                .then(|| role.bound_cidrs.clone()),
             token_bound_cidrs: role.bound_cidrs,
             token_explicit_max_ttl: role.explicit_max_ttl,
             explicit_max_ttl: role.explicit_max_ttl,

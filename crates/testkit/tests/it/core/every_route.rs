@@ -26,6 +26,21 @@ const ANSWER_TIME: Duration = Duration::from_secs(60);
 /// What ends the vault or the token that the others are asked with: asked last.
 const ENDS: [&str; 3] = ["/sys/seal", "/sys/step-down", "/auth/token/revoke-self"];
 
+/// The routes that need no token.
+const PUBLIC: [&str; 11] = [
+    "Read /sys/health",
+    "Read /sys/init",
+    "Read /sys/internal/specs/openapi",
+    "Read /sys/internal/ui/mounts",
+    "Read /sys/internal/ui/mounts/{path}",
+    "Read /sys/leader",
+    "Read /sys/seal-status",
+    "Write /sys/decode-token",
+    "Write /sys/init",
+    "Write /sys/unseal",
+    "Write /sys/wrapping/lookup",
+];
+
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Caller {
@@ -60,6 +75,20 @@ async fn no_route_fails_whatever_it_is_asked_and_by_whom() {
     // What is generated is worth asking: much of it is understood, and much is not.
     assert!(tally.done > rounds * 60, "{tally:?}");
     assert!(tally.refused > rounds * 60, "{tally:?}");
+}
+
+/// What anybody may ask without a token.
+#[tokio::test]
+async fn these_routes_are_public_and_no_others() {
+    let vault = Vault::open().await;
+    let document = vault.read("sys/internal/specs/openapi").await.unwrap().data;
+    let routes = routes::of(&document);
+    let public = routes.iter().filter(|route| route.is_public);
+    let mut public: Vec<String> = public
+        .map(|route| format!("{:?} {}", route.verb, route.path))
+        .collect();
+    public.sort();
+    assert_eq!(public, PUBLIC);
 }
 
 /// How many requests ended how.
