@@ -182,6 +182,20 @@ need_rustyvault() {
     rm -rf "$folder"
 }
 
+# Azurite, which plays Azure Blob.
+AZURITE_VERSION=3.37.0
+AZURITE=.peers/azurite-$AZURITE_VERSION
+
+# Fetches Azurite and what it needs from npm's registry.
+need_azurite() {
+    [ ! -x "$AZURITE/node_modules/.bin/azurite-blob" ] || return 0
+    need_command npm npm
+    say "fetching Azurite $AZURITE_VERSION into .peers, which takes a minute"
+    mkdir -p "$AZURITE"
+    npm install --silent --no-fund --no-audit --prefix "$AZURITE" "azurite@$AZURITE_VERSION" ||
+        fail "npm could not install azurite@$AZURITE_VERSION"
+}
+
 # Where cargo puts what it builds.
 target_dir() {
     printf '%s' "${CARGO_TARGET_DIR:-target}"

@@ -18,6 +18,8 @@ mod key_services;
 ))]
 mod moto;
 mod operations;
+#[cfg(feature = "storage-azure")]
+mod peer_azurite;
 mod peer_bao;
 #[cfg(feature = "storage-aws")]
 mod peer_s3;

@@ -202,7 +202,13 @@ impl Provider for EnvKeyProvider {
         plaintext: &[u8],
         context: &EncryptionContext,
     ) -> Result<Wrapped> {
-        self.inner.encrypt(key, plaintext, context)
+        match self.inner.encrypt(key, plaintext, context) {
+            // Another process may have made it.
+            Err(KmsError::KeyNotFound { .. }) if self.inner.reload()? => {
+                self.inner.encrypt(key, plaintext, context)
+            }
+            outcome => outcome,
+        }
     }
 
     async fn unwrap(&self, wrapped: &Wrapped, context: &EncryptionContext) -> Result<SecretBytes> {
