@@ -191,7 +191,7 @@ export def create-key [
     --config: path # File that names the key service
     --backend: string # Key service of that file to use
 ]: nothing -> record {
-    ask create-key ...(flag key $key) ...(place $config $backend null)
+    ask create-key ...(flag key $key) ...(place $config $backend)
 }
 
 # Adds a version to a key; gives a record with it.
