@@ -78,6 +78,36 @@ pub enum StorageError {
     },
 }
 
+impl StorageError {
+    /// Whether it would be the same the next time.
+    pub(crate) fn is_lasting(&self) -> bool {
+        match self {
+            Self::ReplacesAnything | Self::ReplacesNothing => true,
+            Self::Failed { source, .. } => is_refusal(source),
+            _ => false,
+        }
+    }
+}
+
+/// Whether the storage may not be written.
+fn is_refusal(error: &object_store::Error) -> bool {
+    let is_refused = |error: &(dyn std::error::Error + 'static)| {
+        let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(
+            io,
+            Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+        ) || matches!(
+            error.downcast_ref::<object_store::Error>(),
+            Some(
+                object_store::Error::PermissionDenied { .. }
+                    | object_store::Error::Unauthenticated { .. }
+            )
+        )
+    };
+    let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |e| e.source());
+    causes.any(is_refused)
+}
+
 /// What came of writing a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Written {
