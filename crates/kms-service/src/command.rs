@@ -6,7 +6,8 @@ use crate::config;
 use crate::log;
 use crate::rewrapping::{self, Task};
 use crate::service::Prepared;
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
 use secretum_kms::Environment;
 use secretum_process::hardening;
 use std::ffi::OsString;
@@ -46,6 +47,14 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    if arguments.check && arguments.command.is_some() {
+        let message =
+            "`--check` changes nothing, so it goes with no command; leave one of them out";
+        let _ = Arguments::command()
+            .error(ErrorKind::ArgumentConflict, message)
+            .print();
+        return ExitCode::from(2);
+    }
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

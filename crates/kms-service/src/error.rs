@@ -2,6 +2,7 @@
 
 use crate::data_keys::storage::StorageError;
 use secretum_audit::AuditError;
+use secretum_crypto::Timestamp;
 use secretum_kms::KmsError;
 use secretum_kms::config::{ConfigNotFound, KmsConfigError};
 use secretum_kms::rotation::{MoveError, RotationError};
@@ -101,6 +102,15 @@ pub enum ServiceError {
     OtherStorage {
         /// The configuration of the new key service.
         file: PathBuf,
+    },
+    /// Another server, or command, is at it.
+    #[error(
+        "another server, or another command, wraps these data keys anew and holds `rotation/lease` in their storage{}; start this again when it is done, or five minutes behind the end of one that was killed",
+        until.map(|until| format!(" until {until} at least")).unwrap_or_default()
+    )]
+    Rotating {
+        /// Until when, at the least.
+        until: Option<Timestamp>,
     },
     /// Data keys were not wrapped anew.
     #[error(transparent)]

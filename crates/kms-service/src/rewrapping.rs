@@ -1,12 +1,16 @@
 //! `kms-service data-keys`: the data keys of the storage are wrapped anew, by hand.
 //!
-//! A service may run on beside it: of two that replace a record, one is first, and either's opens.
+//! A service may run on beside it: of two that replace a record, one is first, and either's opens. Its
+//! schedule waits, for the lease is held here.
 
 use crate::ServiceError;
 use crate::audit::AuditLog;
 use crate::config::{self, ServiceConfig};
 use crate::data_keys::kept::KeptKeys;
+use crate::data_keys::storage::Storage;
 use crate::data_keys::wrapper::Wrapper;
+use crate::rotation::give_up;
+use crate::rotation::lease::Lease;
 use crate::service::{Kept, Prepared};
 use clap::Subcommand;
 use secretum_crypto::SystemClock;
@@ -46,9 +50,9 @@ pub(crate) async fn run(
     task: &Task,
 ) -> Result<(), ServiceError> {
     let (own, (wrapper, storage)) = open(file, configured)?;
-    let kept = Arc::new(KeptKeys::new(storage));
+    let kept = Arc::new(KeptKeys::new(Arc::clone(&storage)));
     let (failed, failures) = match task {
-        Task::Rewrap { rotate } => rewrap(&wrapper, &kept, *rotate).await?,
+        Task::Rewrap { rotate } => alone(storage, rewrap(&wrapper, &kept, *rotate)).await?,
         Task::Move { to } => {
             let configured = config::load(to, &Environment::process())?;
             let (other, (target, _)) = open(to, configured)?;
@@ -56,17 +60,35 @@ pub(crate) async fn run(
             if !is_same.is_some_and(|(own, other)| own.is_same(other)) {
                 return Err(ServiceError::OtherStorage { file: to.clone() });
             }
-            move_to(&wrapper, &target, &kept).await?
+            alone(storage, move_to(&wrapper, &target, &kept)).await?
         }
     };
     let damaged = kept.damaged();
     for name in failures.iter().chain(&damaged) {
         tell(format_args!("stays as it is: {name}"));
     }
-    match failed + u64::try_from(damaged.len()).unwrap_or(u64::MAX) {
+    match failed + kept.damaged_count() {
         0 => Ok(()),
         left => Err(ServiceError::Left { left }),
     }
+}
+
+/// Works under the lease of the storage, so that no schedule takes the work over meanwhile.
+async fn alone<T>(
+    storage: Arc<Storage>,
+    work: impl Future<Output = Result<T, ServiceError>>,
+) -> Result<T, ServiceError> {
+    let mut lease = Lease::new(storage, Arc::new(SystemClock));
+    if !lease.take().await? {
+        let until = lease.taken_until();
+        return Err(ServiceError::Rotating { until });
+    }
+    let outcome = tokio::select! {
+        lost = lease.keep() => Err(lost.into()),
+        outcome = work => outcome,
+    };
+    give_up(&mut lease).await;
+    outcome
 }
 
 /// The data keys of a configuration. Records of what is done stand in the log: the devices are the

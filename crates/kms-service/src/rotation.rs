@@ -6,7 +6,7 @@
 //! is replaced only where what was read still stands there, and of two that write down how far they
 //! came, one is told and stops.
 
-mod lease;
+pub(crate) mod lease;
 
 use crate::data_keys::kept::KeptKeys;
 use crate::data_keys::storage::{Storage, StorageError};
@@ -104,7 +104,7 @@ impl Schedule {
 }
 
 /// Waits for no storage that is away: a lease ends by itself.
-async fn give_up(lease: &mut Lease) {
+pub(crate) async fn give_up(lease: &mut Lease) {
     let _ = tokio::time::timeout(GIVE_UP_TIMEOUT, lease.give_up()).await;
 }
 

@@ -12,7 +12,7 @@ use secretum_kms::rotation::{
     DataKeyStore, FAILURES_TOLD_MAX, RotationState, StoreError, StoredDataKey,
 };
 use secretum_kms::{Ciphertext, KeyId};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// How many names are listed at once. A listing goes through all that there are.
@@ -25,7 +25,17 @@ pub(crate) struct KeptKeys {
     ahead: Mutex<Ahead>,
     /// The states as they were read or written last.
     states: Mutex<HashMap<KeyId, Vec<u8>>>,
-    damaged: Mutex<BTreeSet<String>>,
+    damaged: Mutex<Damaged>,
+}
+
+/// Records that are no wrapped data keys.
+#[derive(Debug, Default)]
+struct Damaged {
+    /// Those behind the last of these were not met yet: records are gone through in their order.
+    last: Option<String>,
+    count: u64,
+    /// The first [`FAILURES_TOLD_MAX`].
+    told: Vec<String>,
 }
 
 /// Names that were listed, and not asked for yet.
@@ -47,7 +57,12 @@ impl KeptKeys {
 
     /// The first [`FAILURES_TOLD_MAX`] records that were passed over, since they are no wrapped data keys.
     pub(crate) fn damaged(&self) -> Vec<String> {
-        self.damaged.lock().iter().cloned().collect()
+        self.damaged.lock().told.clone()
+    }
+
+    /// How many records were passed over.
+    pub(crate) fn damaged_count(&self) -> u64 {
+        self.damaged.lock().count
     }
 
     /// The name behind `after`.
@@ -92,8 +107,13 @@ impl KeptKeys {
             found => {
                 let reason = found.err().map(|error| error.to_string());
                 let mut damaged = self.damaged.lock();
-                if damaged.len() < FAILURES_TOLD_MAX && damaged.insert(name.clone()) {
+                if damaged.last.as_ref().is_none_or(|last| *last < name) {
                     tracing::error!(name, reason, "a record is no wrapped data key");
+                    damaged.count += 1;
+                    if damaged.told.len() < FAILURES_TOLD_MAX {
+                        damaged.told.push(name.clone());
+                    }
+                    damaged.last = Some(name);
                 }
                 Ok(None)
             }
@@ -192,4 +212,27 @@ impl DataKeyStore for KeptKeys {
 )]
 fn told(error: StorageError) -> StoreError {
     StoreError(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::storage::tests::in_folder;
+    use super::*;
+
+    #[tokio::test]
+    async fn every_damaged_record_is_counted_once() {
+        let place = tempfile::tempdir().unwrap();
+        let storage = Arc::new(in_folder(place.path()));
+        let all = FAILURES_TOLD_MAX + 1;
+        for number in 0..all {
+            let name = storage.name(&number.to_string());
+            storage.create(&name, b"damaged".to_vec()).await.unwrap();
+        }
+        let kept = KeptKeys::new(storage);
+        for _ in 0..2 {
+            assert!(kept.page(None, 10).await.unwrap().is_empty());
+            assert_eq!(kept.damaged_count(), all as u64);
+            assert_eq!(kept.damaged().len(), FAILURES_TOLD_MAX);
+        }
+    }
 }

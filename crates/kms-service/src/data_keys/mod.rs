@@ -35,6 +35,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use storage::{Storage, StorageError, Written};
+use tokio::sync::Semaphore;
 use wrapper::Wrapper;
 
 /// The most bytes of an identifier.
@@ -170,13 +171,18 @@ impl Master {
     }
 }
 
+/// How many records of the first version are given their identifiers at once. Who asks for more waits.
+const TELLING_MAX: usize = 16;
+
 /// Random data keys, wrapped and kept.
 #[derive(Debug)]
 pub(crate) struct External {
     pub(crate) wrapper: Arc<Wrapper>,
     pub(crate) storage: Arc<Storage>,
-    /// Whether a record of the first version could not be replaced: it is not tried again.
-    stays: AtomicBool,
+    /// Whether the storage replaces no records of the first version: it is not tried again.
+    stays: Arc<AtomicBool>,
+    /// Who writes identifiers.
+    telling: Arc<Semaphore>,
 }
 
 /// INVARIANT: a record opens for the identifier that it was made for alone.
@@ -189,7 +195,8 @@ impl External {
         Self {
             wrapper,
             storage,
-            stays: AtomicBool::new(false),
+            stays: Arc::default(),
+            telling: Arc::new(Semaphore::new(TELLING_MAX)),
         }
     }
 
@@ -241,17 +248,28 @@ impl External {
     }
 
     /// Writes the identifier beside a wrapped key of the first version, without which it cannot be wrapped
-    /// anew. That it cannot be written keeps nobody from the key.
+    /// anew. Nobody waits for that, and that it cannot be written keeps nobody from the key.
     async fn tell_id(&self, id: &str, old: &[u8], record: Record) {
         if self.stays.load(Ordering::Relaxed) {
             return;
         }
+        let Ok(permit) = Arc::clone(&self.telling).acquire_owned().await else {
+            return;
+        };
         let new = Record::new(id, record.wrapped).to_bytes();
-        let name = self.storage.name(id);
-        if let Err(error) = self.storage.replace(&name, old, new).await {
-            self.stays.store(true, Ordering::Relaxed);
-            tracing::warn!(%error, "records of the first version stay as they are, and are not wrapped anew");
-        }
+        let (name, old) = (self.storage.name(id), old.to_vec());
+        let (storage, stays) = (Arc::clone(&self.storage), Arc::clone(&self.stays));
+        tokio::spawn(async move {
+            let _permit = permit;
+            let Err(error) = storage.replace(&name, &old, new).await else {
+                return;
+            };
+            if !error.is_lasting() {
+                tracing::warn!(%error, "a record of the first version stays until it is asked for again");
+            } else if !stays.swap(true, Ordering::Relaxed) {
+                tracing::warn!(%error, "records of the first version stay as they are, and are not wrapped anew");
+            }
+        });
     }
 }
 

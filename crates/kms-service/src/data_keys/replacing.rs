@@ -220,7 +220,9 @@ mod tests {
         storage.create("a", b"one".to_vec()).await.unwrap();
         let held = lock(place.path()).await.unwrap();
         let refused = storage.replace("a", b"one", b"two".to_vec()).await;
-        assert!(matches!(refused, Err(StorageError::Failed { .. })));
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, StorageError::Failed { .. }));
+        assert!(!refused.is_lasting(), "{refused}");
         drop(held);
         assert!(storage.replace("a", b"one", b"two".to_vec()).await.unwrap());
     }
@@ -230,7 +232,11 @@ mod tests {
         let storage = Arc::new(Storage::over(Arc::new(Careless::of_updates()), ""));
         storage.create("a", b"one".to_vec()).await.unwrap();
         let refused = storage.replace("a", b"one", b"two".to_vec()).await;
-        assert!(matches!(refused, Err(StorageError::ReplacesAnything)));
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, StorageError::ReplacesAnything));
+        assert!(refused.is_lasting());
+        let refused = failed(generic(io::Error::from(io::ErrorKind::PermissionDenied)));
+        assert!(refused.is_lasting());
         assert_eq!(storage.read("a").await.unwrap().unwrap(), b"one");
     }
 }

@@ -78,6 +78,36 @@ pub enum StorageError {
     },
 }
 
+impl StorageError {
+    /// Whether it would be the same the next time.
+    pub(crate) fn is_lasting(&self) -> bool {
+        match self {
+            Self::ReplacesAnything | Self::ReplacesNothing => true,
+            Self::Failed { source, .. } => is_refusal(source),
+            _ => false,
+        }
+    }
+}
+
+/// Whether the storage may not be written.
+fn is_refusal(error: &object_store::Error) -> bool {
+    let is_refused = |error: &(dyn std::error::Error + 'static)| {
+        let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(
+            io,
+            Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+        ) || matches!(
+            error.downcast_ref::<object_store::Error>(),
+            Some(
+                object_store::Error::PermissionDenied { .. }
+                    | object_store::Error::Unauthenticated { .. }
+            )
+        )
+    };
+    let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |e| e.source());
+    causes.any(is_refused)
+}
+
 /// What came of writing a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Written {
@@ -186,14 +216,15 @@ impl Storage {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<String>, StorageError> {
-        let prefix = Some(Name::from(self.prefix.as_str()));
-        let prefix = prefix.filter(|_| !self.prefix.is_empty());
+        // As it stands in the storage, which is not as it is written where it holds more than ASCII.
+        let prefix = Name::from(self.prefix.as_str());
+        let below = Some(&prefix).filter(|prefix| !prefix.as_ref().is_empty());
         let mut listed = match after {
             Some(after) => {
                 let after = Name::from(self.prefixed(after));
-                self.store.list_with_offset(prefix.as_ref(), &after)
+                self.store.list_with_offset(below, &after)
             }
-            None => self.store.list(prefix.as_ref()),
+            None => self.store.list(below),
         };
         let mut digests = BTreeSet::new();
         while let Some(found) = listed
@@ -204,15 +235,12 @@ impl Storage {
                 source,
             })?
         {
-            let name = found.location.as_ref();
-            let (own, name) = match self.prefix.as_str() {
-                "" => (true, name),
-                prefix => match name.strip_prefix(prefix) {
-                    Some(name) => (true, name.trim_start_matches('/')),
-                    None => (false, name),
-                },
+            let mut parts = found.location.prefix_match(&prefix).into_iter().flatten();
+            let (Some(name), None) = (parts.next(), parts.next()) else {
+                continue;
             };
-            if own && is_digest(name) && after.is_none_or(|after| name > after) {
+            let name = name.as_ref();
+            if is_digest(name) && after.is_none_or(|after| name > after) {
                 digests.insert(name.to_owned());
             }
             if digests.len() > limit {
@@ -474,7 +502,16 @@ pub(super) mod tests {
         // What belongs to another prefix, or is no record, is not told.
         let other = Storage::over(cloud.clone(), "teams");
         other.create(&other.name("x"), vec![1]).await.unwrap();
-        for storage in [in_folder(place.path()), Storage::over(cloud, "team")] {
+        let prefixes = [
+            "team",
+            "schlüssel",
+            "~team/[a] b",
+            "a//b",
+            "100%",
+            "deep/er",
+        ];
+        let clouds = prefixes.map(|prefix| Storage::over(cloud.clone(), prefix));
+        for storage in std::iter::once(in_folder(place.path())).chain(clouds) {
             let mut wanted = Vec::new();
             for number in 0..7 {
                 let id = format!("volume-{number}");

@@ -21,26 +21,29 @@ struct Held {
 
 /// A lease, as one server sees it.
 #[derive(Debug)]
-pub(super) struct Lease {
+pub(crate) struct Lease {
     storage: Arc<Storage>,
     clock: ClockRef,
     holder: String,
     /// What this server wrote, while it holds the lease.
     own: Option<Vec<u8>>,
+    /// Whom it waits for, and until when.
+    other: Option<(String, Timestamp)>,
 }
 
 impl Lease {
-    pub(super) fn new(storage: Arc<Storage>, clock: ClockRef) -> Self {
+    pub(crate) fn new(storage: Arc<Storage>, clock: ClockRef) -> Self {
         Self {
             storage,
             clock,
             holder: String::new(),
             own: None,
+            other: None,
         }
     }
 
     /// Takes it, or takes it for longer; whether it has it.
-    pub(super) async fn take(&mut self) -> Result<bool, StorageError> {
+    pub(crate) async fn take(&mut self) -> Result<bool, StorageError> {
         if self.holder.is_empty() {
             let mut bytes = [0; 16];
             if SystemRng.fill(&mut bytes).is_err() {
@@ -56,10 +59,13 @@ impl Lease {
             self.own = first.then_some(new);
             return Ok(first);
         };
-        // What does not parse holds nobody up.
+        // What does not parse holds nobody up, nor does what a clock that ran ahead wrote.
         let held: Option<Held> = serde_json::from_slice(&stands).ok();
-        if held.is_some_and(|held| held.holder != self.holder && held.until > now) {
+        let is_in_force = |held: &Held| held.until > now && held.until <= now.plus(LENGTH * 2);
+        let other = held.filter(|held| held.holder != self.holder && is_in_force(held));
+        if let Some(Held { holder, until }) = other {
             self.own = None;
+            self.wait_for(holder, until);
             return Ok(false);
         }
         let new = self.held(now.plus(LENGTH));
@@ -68,8 +74,25 @@ impl Lease {
         Ok(taken)
     }
 
+    /// Until when another has it, where [`Self::take`] said so.
+    pub(crate) fn taken_until(&self) -> Option<Timestamp> {
+        self.other.as_ref().map(|(_, until)| *until)
+    }
+
+    /// Tells of each holder once.
+    fn wait_for(&mut self, holder: String, until: Timestamp) {
+        if self
+            .other
+            .as_ref()
+            .is_none_or(|(known, _)| *known != holder)
+        {
+            tracing::info!(holder, "another server, or a command, wraps data keys anew");
+        }
+        self.other = Some((holder, until));
+    }
+
     /// Keeps it. Ends when it is lost.
-    pub(super) async fn keep(&mut self) -> StorageError {
+    pub(crate) async fn keep(&mut self) -> StorageError {
         loop {
             tokio::time::sleep(LENGTH / 3).await;
             match self.take().await {
@@ -84,7 +107,7 @@ impl Lease {
     }
 
     /// Lets others have it, where it is this server's. A lease that cannot be given up ends by itself.
-    pub(super) async fn give_up(&mut self) {
+    pub(crate) async fn give_up(&mut self) {
         let Some(own) = self.own.take() else {
             return;
         };
@@ -107,7 +130,7 @@ impl Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secretum_crypto::TestClock;
+    use secretum_crypto::{Clock as _, TestClock};
 
     #[tokio::test]
     async fn one_has_it_until_it_is_given_up_or_old() {
@@ -130,6 +153,24 @@ mod tests {
         assert!(one.take().await.unwrap());
         two.give_up().await;
         assert!(!two.take().await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_ran_ahead_holds_nobody_up() {
+        let place = tempfile::tempdir().unwrap();
+        let storage = Arc::new(Storage::in_folder(place.path()).unwrap());
+        let clock = Arc::new(TestClock::default());
+        let ahead = Arc::new(TestClock::default());
+        let mut one = Lease::new(Arc::clone(&storage), Arc::clone(&ahead) as _);
+        let mut two = Lease::new(storage, clock);
+        // As far ahead as clocks may be.
+        ahead.advance(LENGTH);
+        assert!(one.take().await.unwrap());
+        assert!(!two.take().await.unwrap());
+        assert_eq!(two.taken_until(), Some(ahead.now().plus(LENGTH)));
+        ahead.advance(Duration::from_secs(1));
+        assert!(one.take().await.unwrap());
+        assert!(two.take().await.unwrap());
     }
 
     #[tokio::test]

@@ -3,10 +3,11 @@
 use crate::data_keys::external;
 use crate::grpc::{channel, data_key};
 use crate::running::{DEADLINE, Place, write_age_keys};
+use secretum_crypto::{Clock as _, SystemClock};
 use secretum_kms::Ciphertext;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 fn record(folder: &Path, id: &str) -> PathBuf {
     folder.join(hex::encode(secretum_crypto::sha256(id.as_bytes())))
@@ -80,11 +81,41 @@ async fn a_record_without_its_identifier_gets_it_when_it_is_asked_for() {
     assert!(shown.contains("ask for it once"), "{shown}");
     assert_eq!(std::fs::read(&file).unwrap(), old);
     assert_eq!(data_key(&channel, "volume", 32).await.unwrap(), key);
+    wait_for_identifier(&file).await;
     assert_eq!(version(shared.path(), "volume"), "1");
     let out = run(&service.place, &["data-keys", "rewrap"]);
     assert!(out.status.success(), "{}", told(&out));
     assert_eq!(version(shared.path(), "volume"), "2");
     assert_eq!(data_key(&channel, "volume", 32).await.unwrap(), key);
+}
+
+/// Nobody who asks waits for it to be written.
+async fn wait_for_identifier(file: &Path) {
+    let began = Instant::now();
+    while !std::fs::read(file).unwrap().starts_with(b"SKDK\x02") {
+        assert!(began.elapsed() < DEADLINE, "it has no identifier");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_storage_that_is_busy_is_tried_again_and_keeps_nobody_waiting() {
+    let shared = tempfile::tempdir().unwrap();
+    let mut service = external(shared.path()).start();
+    let channel = channel(&mut service).await;
+    let key = data_key(&channel, "volume", 32).await.unwrap();
+    let old = wrapped(shared.path(), "volume").to_bytes();
+    let file = record(shared.path(), "volume");
+    std::fs::write(&file, &old).unwrap();
+    let lock = std::fs::File::create(shared.path().join("replacing.lock")).unwrap();
+    lock.lock().unwrap();
+    assert_eq!(data_key(&channel, "volume", 32).await.unwrap(), key);
+    assert!(!service.log().contains("stays until it is asked for again"));
+    service.wait_for_log("stays until it is asked for again");
+    assert_eq!(std::fs::read(&file).unwrap(), old);
+    drop(lock);
+    assert_eq!(data_key(&channel, "volume", 32).await.unwrap(), key);
+    wait_for_identifier(&file).await;
 }
 
 #[tokio::test]
@@ -138,6 +169,59 @@ async fn data_keys_go_to_another_key_service() {
 }
 
 #[test]
+fn what_looks_alone_wraps_nothing_anew() {
+    let shared = tempfile::tempdir().unwrap();
+    let place = external(shared.path());
+    for task in [&["rewrap", "--rotate"][..], &["move", "--to", "kms.toml"]] {
+        let arguments = [&["--check", "data-keys"][..], task].concat();
+        let out = run(&place, &arguments);
+        assert_eq!(out.status.code(), Some(2), "{}", told(&out));
+        assert!(told(&out).contains("--check"), "{}", told(&out));
+    }
+    let keys = std::fs::read_to_string(place.path("keys.txt")).unwrap();
+    assert!(!keys.contains("default:2:"), "{keys}");
+}
+
+/// What a server holds that rotates now, or did not give it up.
+fn hold_lease(folder: &Path, ends_in: Duration) {
+    let until = SystemClock.now().plus(ends_in);
+    let held = serde_json::json!({ "holder": "another", "until": until });
+    std::fs::create_dir_all(folder.join("rotation")).unwrap();
+    std::fs::write(folder.join("rotation/lease"), held.to_string()).unwrap();
+}
+
+#[tokio::test]
+async fn a_command_and_a_schedule_are_not_at_it_at_once() {
+    let shared = tempfile::tempdir().unwrap();
+    let mut service = external(shared.path()).start();
+    let channel = channel(&mut service).await;
+    let key = data_key(&channel, "volume", 32).await.unwrap();
+    hold_lease(shared.path(), Duration::from_secs(200));
+    let to = service.place.path("kms.toml").display().to_string();
+    for task in [
+        &["rewrap", "--rotate"][..],
+        &["rewrap"],
+        &["move", "--to", &to],
+    ] {
+        let out = run(&service.place, &[&["data-keys"][..], task].concat());
+        let shown = told(&out);
+        assert!(
+            !out.status.success() && shown.contains("rotation/lease"),
+            "{shown}"
+        );
+    }
+    assert_eq!(version(shared.path(), "volume"), "1");
+    // It is taken where it is free, and given up again.
+    hold_lease(shared.path(), Duration::ZERO);
+    for wanted in ["2", "3"] {
+        let out = run(&service.place, &["data-keys", "rewrap", "--rotate"]);
+        assert!(out.status.success(), "{}", told(&out));
+        assert_eq!(version(shared.path(), "volume"), wanted);
+    }
+    assert_eq!(data_key(&channel, "volume", 32).await.unwrap(), key);
+}
+
+#[test]
 fn without_kept_data_keys_there_is_nothing_to_wrap_anew() {
     let place = Place::local("");
     let out = run(&place, &["data-keys", "rewrap"]);
@@ -171,22 +255,25 @@ async fn two_servers_rotate_by_schedule_and_every_key_stays() {
     for service in &mut services {
         channels.push(channel(service).await);
     }
+    let id = |number: usize| format!("volume-{number}");
     let mut made = Vec::new();
+    for number in 0..8 {
+        let key = data_key(&channels[number % 2], &id(number), 32).await;
+        made.push(key.unwrap());
+    }
     let began = Instant::now();
     let newest = || -> u32 { version(shared.path(), "volume-0").parse().unwrap() };
-    for number in 0.. {
-        let id = format!("volume-{number}");
-        made.push(data_key(&channels[number % 2], &id, 32).await.unwrap());
-        for (number, key) in made.iter().enumerate() {
-            let id = format!("volume-{number}");
-            let again = data_key(&channels[number % 2], &id, 32).await.unwrap();
-            assert_eq!(again, *key, "{id}");
-        }
+    for turn in 0.. {
+        let number = turn % made.len();
+        // In turn from either server.
+        let channel = &channels[(turn / made.len()) % 2];
+        let again = data_key(channel, &id(number), 32).await.unwrap();
+        assert_eq!(again, made[number], "{number}");
         if newest() >= 4 {
             break;
         }
-        assert!(began.elapsed() < DEADLINE, "it is at {}", newest());
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        let most = Duration::from_secs(120);
+        assert!(began.elapsed() < most, "it is at {}", newest());
     }
     // A connection that is open is waited for; it is closed beside this.
     drop(channels);

@@ -103,7 +103,7 @@ fn config(reader: &mut Reader<'_>, table: &DeTable<'_>, named: Option<&str>) -> 
     kms.only(reader, KMS_KEYS, KMS_KEYS_OLD);
     let stage = stage(reader, kms);
     let resilience = resilience(reader, kms, stage.unwrap_or(Stage::Production));
-    let rotation = rotation(reader, kms);
+    let rotation = rotation(reader, kms, stage.unwrap_or(Stage::Production));
     check_names(reader, kms);
     let stage = stage?;
     let default_key = default_key(reader, kms, stage, named);

@@ -1,5 +1,6 @@
 //! `[kms.rotation]`: keys that are rotated by schedule.
 
+use super::Stage;
 use super::section::{Reader, Section};
 use crate::KeyId;
 use std::path::PathBuf;
@@ -7,6 +8,9 @@ use std::time::Duration;
 
 /// The most keys of a schedule.
 const KEYS_MAX: usize = 100;
+
+/// The shortest life of a version in production.
+const EVERY_MIN: Duration = Duration::from_secs(3600);
 
 /// Which keys are rotated, and how often. It is for who runs on: `kms-service`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +26,11 @@ pub struct RotationSchedule {
     pub state_path: Option<PathBuf>,
 }
 
-pub(super) fn rotation(reader: &mut Reader<'_>, kms: Section<'_>) -> Option<RotationSchedule> {
+pub(super) fn rotation(
+    reader: &mut Reader<'_>,
+    kms: Section<'_>,
+    stage: Stage,
+) -> Option<RotationSchedule> {
     let section = kms.below(reader, "rotation", "kms.rotation");
     section.only(reader, &["every", "keys", "state_path"], &[]);
     section.table?;
@@ -34,6 +42,13 @@ pub(super) fn rotation(reader: &mut Reader<'_>, kms: Section<'_>) -> Option<Rota
         return None;
     }
     let every = section.duration(reader, "every");
+    if stage == Stage::Production && every.is_some_and(|every| every < EVERY_MIN) {
+        reader.fault(
+            section.find("every").map(|found| found.at),
+            "`every` is less than an hour, and versions of keys are not taken back; write \"1h\" or more, as \"90d\"",
+        );
+        return None;
+    }
     let keys = keys(reader, section);
     let state_path = match section.has("state_path") {
         true => Some(section.path(reader, "state_path")?),

@@ -48,7 +48,7 @@ pub(super) struct Found<T> {
 }
 
 impl<'a> Section<'a> {
-    fn find(self, key: &str) -> Option<Found<&'a DeValue<'a>>> {
+    pub(super) fn find(self, key: &str) -> Option<Found<&'a DeValue<'a>>> {
         let value = self.table?.get(key)?;
         Some(Found {
             value: value.get_ref(),

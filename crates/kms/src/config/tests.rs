@@ -233,6 +233,28 @@ fn a_schedule_is_read() {
 }
 
 #[test]
+fn in_production_a_version_lives_for_an_hour_at_least() {
+    let text = |stage: &str, every: &str| {
+        let age = "[kms.age]\npublic_key_path = \"a\"\nprivate_key_path = \"b\"\nallow_in_production = true\n";
+        format!(
+            "[kms]\nenvironment = \"{stage}\"\n{stage}_backend = \"age\"\n{age}\
+             [kms.rotation]\nevery = \"{every}\"\n"
+        )
+    };
+    for (stage, every) in [("prod", "1h"), ("prod", "90d"), ("dev", "1ms")] {
+        let read = parse(&text(stage, every), &[]);
+        assert!(read.is_ok(), "{stage} {every}: {read:?}");
+    }
+    for every in ["3599s", "90s", "1ms"] {
+        let told = told(&text("prod", every));
+        assert!(
+            told.contains("kms.toml:9: `every` is less than an hour"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn faults_name_line_cause_and_replacement() {
     for (text, wanted) in FAULTY {
         let told = told(text);

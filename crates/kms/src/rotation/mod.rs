@@ -144,6 +144,10 @@ impl KeyRotationManager {
             self.save(key, &state).await?;
             let meant = under_way.meant(key);
             under_way.version = Some(self.new_version(&meant, &under_way.from).await?);
+        } else {
+            // Another server may have rotated it: asked, a service with keys in a file reads that anew.
+            let meant = under_way.meant(key);
+            self.kms.key_info(&meant).await.map_err(of_kms(key))?;
         }
         self.rewrap_all(key, state, under_way, progress).await
     }
@@ -185,6 +189,8 @@ impl KeyRotationManager {
             (Some(rotation), _) if !rotation.rewraps_only => true,
             (_, Some(rotated_at)) => now.since(rotated_at) >= every,
             (_, None) => {
+                // One that is not there is told of now, not when it would be due.
+                self.kms.key_info(key).await.map_err(of_kms(key))?;
                 state.rotated_at = Some(now);
                 self.save(key, &state).await?;
                 false
@@ -307,9 +313,9 @@ impl KeyRotationManager {
             Err(error) if concerns_one_data_key(&error) => return Ok(Rewrapped::Failed),
             Err(error) => return Err(of_kms(key)(error)),
         };
-        let is_newest = self.is_newest(new.key_version(), newest.as_ref(), &meant);
-        if !is_newest.await.map_err(of_kms(key))? {
-            return Ok(Rewrapped::Left);
+        let standing = self.standing(old.key_version(), new.key_version(), under_way, &meant);
+        if let Some(outcome) = standing.await.map_err(of_kms(key))? {
+            return Ok(outcome);
         }
         let replaced = self.store.replace(&stored.id, old, &new).await;
         Ok(match replaced.map_err(of_store(key))? {
@@ -318,18 +324,28 @@ impl KeyRotationManager {
         })
     }
 
-    /// Whether a new form is under the version that is meant, or one that the key was given since. A
-    /// service that tells no versions cannot be asked.
-    async fn is_newest(
+    /// Why a new form does not take the place of the old one: it has to be under the version that is
+    /// meant, or one that the key was given since. A service that tells no versions cannot be asked.
+    async fn standing(
         &self,
-        version: &KeyVersion,
-        newest: Option<&KeyVersion>,
+        old: &KeyVersion,
+        new: &KeyVersion,
+        under_way: &RotationProgress,
         key: &KeyId,
-    ) -> crate::Result<bool> {
-        if version.as_str().is_empty() || Some(version) == newest {
-            return Ok(true);
+    ) -> crate::Result<Option<Rewrapped>> {
+        if new.as_str().is_empty() || Some(new.as_str()) == under_way.version.as_deref() {
+            return Ok(None);
         }
-        Ok(self.kms.key_info(key).await?.version == *version)
+        // Who has not heard of the rotation takes this one for the newest.
+        if !under_way.rewraps_only && new.as_str() == under_way.from {
+            return Ok(Some(Rewrapped::Left));
+        }
+        let is_newest = self.kms.key_info(key).await?.version == *new;
+        Ok(match (is_newest, new == old) {
+            (false, _) => Some(Rewrapped::Left),
+            (true, true) => Some(Rewrapped::Untouched),
+            (true, false) => None,
+        })
     }
 
     async fn load(&self, key: &KeyId) -> Result<RotationState, RotationError> {

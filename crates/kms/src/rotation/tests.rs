@@ -15,6 +15,7 @@ mod aliases;
 mod late;
 mod lying;
 mod moving;
+mod taken_over;
 
 /// Counts down to the call that fails: before it did anything, or after.
 #[derive(Debug, Default)]

@@ -184,8 +184,10 @@ impl Provider for AgeProvider {
         files::alone_with(private, NAME, move || inner.rotate()).await
     }
 
+    /// Reads the files anew: another program may have rotated the key.
     async fn describe(&self, key: &KeyId) -> Result<KeyInfo> {
         self.check(key)?;
+        self.reload()?;
         Ok(self.inner.info(&self.keys()))
     }
 

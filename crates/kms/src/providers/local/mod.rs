@@ -246,7 +246,9 @@ impl Provider for EnvKeyProvider {
         files::alone_with(&path, NAME, move || inner.add(&own, &key, true)).await
     }
 
+    /// Reads the file anew: another program may have rotated the key.
     async fn describe(&self, key: &KeyId) -> Result<KeyInfo> {
+        self.inner.reload()?;
         let keys = self.inner.keys.read();
         let (version, _) = keys.newest(key).ok_or_else(|| not_found(key))?;
         Ok(info(key, version))
