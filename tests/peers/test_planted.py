@@ -3,6 +3,7 @@
 Names of fields and metadata of tokens are no secrets: audit records show them, as Vault's do.
 """
 
+import base64
 import json
 
 import needles
@@ -225,8 +226,14 @@ def test_a_secret_is_told_to_nobody(traced, listener, rsyslog, tmp_path_factory)
 
 def test_what_is_told_would_be_found(tmp_path):
     token, share = "hvs.PlantedForTheSearch0123456789", "5e" * 33
-    needles.learn(f'{{"keys": ["{share}"], "auth": {{"client_token": "{token}"}}}}')
-    for told in [token.encode(), share.encode(), token.encode().hex().encode(), b"planted-value-x"]:
+    coded = base64.b64encode(bytes.fromhex(share)).decode()
+    needles.learn(f'{{"keys": ["{share}"], "keys_base64": ["{coded}"]}}')
+    needles.learn(f'{{"auth": {{"client_token": "{token}"}}}}')
+    # Names in a list are no shares.
+    needles.learn(f'{{"keys": ["{"7" * 64}"]}}')
+    assert ("7" * 64).encode() not in needles.all_of_them()
+    texts = [token, share, coded, token.encode().hex(), "planted-value-x"]
+    for told in [text.encode() for text in texts]:
         file = tmp_path / "log"
         file.write_bytes(b"\x00before " + told + b" behind\n")
         assert needles.told_in([tmp_path]) != [], told
