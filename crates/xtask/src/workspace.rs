@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use cargo_metadata::{Metadata, MetadataCommand};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 /// Folders that hold nothing of the repository, whatever is in them.
 const FOREIGN: [&str; 6] = [
@@ -81,14 +81,28 @@ impl Workspace {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Result<(), Failure> {
+        let mut command = self.cargo_command(arguments);
+        run(command.envs(environment.iter().copied()), NO_CARGO)
+    }
+
+    /// What cargo in the root prints on standard output, and how it ended.
+    ///
+    /// **Errors**: [`Failure::Missing`].
+    pub(crate) fn cargo_output(&self, arguments: &[&str]) -> Result<Output, Failure> {
+        let mut command = self.cargo_command(arguments);
+        let output = command.stderr(Stdio::inherit()).output();
+        output.map_err(|source| missing(&command, NO_CARGO, source))
+    }
+
+    fn cargo_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+        command.args(arguments).current_dir(&self.root);
         command
-            .args(arguments)
-            .envs(environment.iter().copied())
-            .current_dir(&self.root);
-        run(&mut command, "install Rust")
     }
 }
+
+/// What to do where there is no cargo.
+const NO_CARGO: &str = "install Rust";
 
 /// Runs a command that prints what is wrong by itself.
 ///

@@ -2,7 +2,7 @@
 
 use super::report::line;
 use crate::failure::Failure;
-use crate::workspace::{Workspace, missing};
+use crate::workspace::Workspace;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -33,15 +33,9 @@ pub(super) struct Verified {
 ///
 /// **Errors**: [`Failure::Bench`] where it fails, or prints another table.
 pub(super) fn authorize(workspace: &Workspace) -> Result<Vec<Decision>, Failure> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-    command
-        .args(["run", "--release", "--locked", "--package"])
-        .args(["secretum-policy", "--example", "authorize"])
-        .current_dir(&workspace.root)
-        .stderr(Stdio::inherit());
-    let output = command
-        .output()
-        .map_err(|source| missing(&command, "install Rust", source))?;
+    let run = ["run", "--release", "--locked"];
+    let example = ["--package", "secretum-policy", "--example", "authorize"];
+    let output = workspace.cargo_output(&[&run[..], &example].concat())?;
     let text = String::from_utf8_lossy(&output.stdout);
     let decisions = decisions(&text);
     if output.status.success() && !decisions.is_empty() {

@@ -2,9 +2,8 @@
 
 use super::Findings;
 use crate::failure::Failure;
-use crate::workspace::{Workspace, missing};
+use crate::workspace::Workspace;
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
 
 /// How a line of the bench begins.
 const MARK: &str = "RESULT ";
@@ -49,16 +48,9 @@ const RATIOS: [(&str, &str, &str, Option<f64>); 4] = [
 
 pub(super) fn measure(workspace: &Workspace, findings: &mut Findings) -> Result<(), Failure> {
     eprintln!("functions of the library");
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-    let arguments = ["bench", "--locked", "--package", "secretum-kms"];
-    command
-        .args(arguments)
-        .args(["--bench", "functions"])
-        .current_dir(&workspace.root)
-        .stderr(Stdio::inherit());
-    let output = command
-        .output()
-        .map_err(|source| missing(&command, "install Rust", source))?;
+    let bench = ["bench", "--locked", "--package", "secretum-kms"];
+    let functions = ["--bench", "functions"];
+    let output = workspace.cargo_output(&[&bench[..], &functions].concat())?;
     let text = String::from_utf8_lossy(&output.stdout);
     let found = parse(&text);
     let of = |name: &str| {
