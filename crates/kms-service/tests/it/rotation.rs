@@ -21,6 +21,13 @@ fn wrapped(folder: &Path, id: &str) -> Ciphertext {
     Ciphertext::from_bytes(&bytes[7 + id.len()..]).unwrap()
 }
 
+/// Puts a record there as the first version wrote it; gives its file, and what stands in it now.
+fn as_first_version(folder: &Path, id: &str) -> (PathBuf, Vec<u8>) {
+    let (file, old) = (record(folder, id), wrapped(folder, id).to_bytes());
+    std::fs::write(&file, &old).unwrap();
+    (file, old)
+}
+
 fn version(folder: &Path, id: &str) -> String {
     wrapped(folder, id).key_version().as_str().to_owned()
 }
@@ -70,10 +77,7 @@ async fn a_record_without_its_identifier_gets_it_when_it_is_asked_for() {
     let mut service = external(shared.path()).start();
     let channel = channel(&mut service).await;
     let key = data_key(&channel, "volume", 32).await.unwrap();
-    // As the first version wrote it.
-    let old = wrapped(shared.path(), "volume").to_bytes();
-    let file = record(shared.path(), "volume");
-    std::fs::write(&file, &old).unwrap();
+    let (file, old) = as_first_version(shared.path(), "volume");
     let out = run(&service.place, &["data-keys", "rewrap", "--rotate"]);
     let shown = told(&out);
     let name = file.file_name().unwrap().to_str().unwrap();
@@ -104,9 +108,7 @@ async fn a_storage_that_is_busy_is_tried_again_and_keeps_nobody_waiting() {
     let mut service = external(shared.path()).start();
     let channel = channel(&mut service).await;
     let key = data_key(&channel, "volume", 32).await.unwrap();
-    let old = wrapped(shared.path(), "volume").to_bytes();
-    let file = record(shared.path(), "volume");
-    std::fs::write(&file, &old).unwrap();
+    let (file, old) = as_first_version(shared.path(), "volume");
     let lock = std::fs::File::create(shared.path().join("replacing.lock")).unwrap();
     lock.lock().unwrap();
     assert_eq!(data_key(&channel, "volume", 32).await.unwrap(), key);
