@@ -84,6 +84,23 @@ def test_what_was_done_to_it_is_found(wire, ours, log, key, tmp_path):
     assert "stand behind the last head" in verify(ours, key, cut).expect(0).out
 
 
+def test_a_head_that_was_kept_tells_a_cut(wire, ours, log, key, tmp_path):
+    fill(wire)
+    lines = covered(log)
+    head = re.search(r"the last head is (\d+:[0-9a-f]{64})", verify(ours, key, log).out)[1]
+    fill(wire)
+    assert head.split(":")[0] != str(json.loads(covered(log)[-1])["sequence"])
+    told = verify(ours, key, f"-head={head}", log).expect(0).out
+    assert "its device did not close it" in told
+    before = max(at for at, line in enumerate(lines[:-1]) if is_head(line))
+    cut = tmp_path / "cut.log"
+    cut.write_text("".join(f"{line}\n" for line in lines[: before + 1]))
+    verify(ours, key, cut).expect(0)
+    found = verify(ours, key, f"-head={head}", cut).expect(2).out
+    assert f"cut.log:{before + 1}: head {head.split(':')[0]}, which was kept elsewhere" in found
+    assert "a colon and 64 digits" in verify(ours, key, "-head=1:2", log).expect(1).err
+
+
 def test_another_key_and_none(wire, ours, log, key):
     fill(wire)
     covered(log)

@@ -65,6 +65,15 @@ def settings_of(name):
     return dict(pairs)
 
 
+@pytest.mark.parametrize("name", ["kms-service", "secretum"])
+def test_a_unit_is_started_until_what_it_waits_for_is_there(name):
+    """Such as the daemon that takes its audit records, when a whole cluster starts at once."""
+    settings = settings_of(f"{name}.service")
+    assert settings["Restart"] == "on-failure" and int(settings["RestartSec"]) >= 5
+    # Without a number of tries in a time.
+    assert settings["StartLimitIntervalSec"] == "0" and "StartLimitBurst" not in settings
+
+
 def test_users_and_folders_of_the_units_are_made():
     sysusers = (DEPLOY / "systemd" / "sysusers.conf").read_text()
     tmpfiles = (DEPLOY / "systemd" / "tmpfiles.conf").read_text()

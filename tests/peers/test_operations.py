@@ -57,6 +57,39 @@ def test_lines_of_a_request_have_its_id(start, form):
         assert 'request{request_id="' in text
 
 
+def test_lines_of_what_a_request_began_have_its_id(tmp_path):
+    """What goes on in a task of its own, so that no caller can cut it off."""
+    document = settings(tmp_path, free_port(), None, "inmem")
+    file = tmp_path / "server.json"
+    file.write_text(json.dumps(document))
+    node = Node(tmp_path, [f"-config={file}", "-log-format=json"], document["api_addr"])
+    node.start().initialize(1, 1).unseal()
+
+    def lines(text):
+        lines = [line for line in node.log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in map(json.loads, lines) if text in line["fields"]["message"]]
+
+    try:
+        wire = node.wire()
+        sys = node.hvac().sys
+        begun = sys.start_rekey(secret_shares=1, secret_threshold=1)
+        node.keys = sys.rekey_multi(node.keys, nonce=begun["nonce"])["keys"]
+        wire.post("auth/token/tidy").expect(202)
+        wire.put("sys/leases/tidy").expect(202)
+        for what in ("tokens", "leases"):
+            until(lambda what=what: lines(f"tidying of {what} is done"), "the end of a tidying")
+        wire.put("sys/seal").expect(204)
+        until(lambda: lines("vault is sealed"), "the line that it is sealed")
+        node.unseal()
+        until(lambda: len(lines("vault is unsealed")) == 2, "the line that it is unsealed")
+    finally:
+        node.stop()
+    told = ["vault is unsealed", "a rekey begins", "the vault has new shares", "tidying of tokens"]
+    for text in [*told, "tidying of leases", "vault is sealed"]:
+        for line in lines(text):
+            assert len(line["span"]["request_id"]) == 36, line
+
+
 @pytest.mark.parametrize("by", ["signal", "request"])
 def test_requests_are_logged_until_it_is_told_otherwise(tmp_path, by):
     """Not through a development server: this is a key of the configuration."""

@@ -8,7 +8,8 @@ mod line;
 
 use crate::head::{HeadState, RECORDS_MAX};
 use crate::queue::RECORDS_MAX as BATCH_RECORDS_MAX;
-use line::{Line, is_torn, timestamp_at};
+pub use line::Layout;
+use line::{Line, is_torn};
 use secretum_crypto::Timestamp;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -126,12 +127,27 @@ pub enum What {
         /// How long.
         seconds: u64,
     },
+    /// A head that somebody kept is not there.
+    #[error("head {sequence}, which was kept elsewhere, is not in the log: its end was cut off, or it is another log")]
+    HeadIsMissing {
+        /// Its number.
+        sequence: u64,
+    },
     /// The log begins with a line that is no head.
     #[error("the log begins with record {sequence}, and no head: what stood before it is missing")]
     NoBeginning {
         /// Its number.
         sequence: u64,
     },
+}
+
+/// A head, to know again: who keeps one elsewhere notices when the log's end is cut off before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HeadMark {
+    /// The number of its line.
+    pub sequence: u64,
+    /// The chain behind it, 64 digits of hex.
+    pub chain: String,
 }
 
 /// What is known of a log, once it was read.
@@ -141,12 +157,16 @@ pub struct Report {
     pub records: u64,
     /// Lines that are heads.
     pub heads: u64,
+    /// Lines of others, among those of a log that was relayed.
+    pub others: u64,
     /// All that was read.
     pub bytes: u64,
     /// Number of the first line.
     pub first_sequence: Option<u64>,
     /// Number of the last line.
     pub last_sequence: Option<u64>,
+    /// The last head whose signature is right, where signatures are checked.
+    pub last_head: Option<HeadMark>,
     /// Records behind the last head: nothing is signed that covers them.
     pub uncovered: u64,
     /// How often a device ended without a last head: it crashed, or the end of what it wrote is missing.
@@ -165,8 +185,13 @@ pub struct Report {
 #[derive(Debug)]
 pub struct Verifier {
     public_keys: Vec<Vec<u8>>,
+    layout: Layout,
     /// Whether logs that begin anew with each start are read.
     restarts: bool,
+    /// The head that must be there, and was not met yet.
+    wanted: Option<HeadMark>,
+    /// The file that is read, and the number of its last line.
+    place: (String, u64),
     /// The signatures of heads that begin a log.
     beginnings: HashSet<String>,
     report: Report,
@@ -188,7 +213,10 @@ impl Verifier {
     pub fn new(public_keys: Vec<Vec<u8>>) -> Self {
         Self {
             public_keys,
+            layout: Layout::AsWritten,
             restarts: false,
+            wanted: None,
+            place: (String::new(), 0),
             beginnings: HashSet::new(),
             report: Report::default(),
             expected: None,
@@ -207,6 +235,20 @@ impl Verifier {
         self
     }
 
+    /// Says how lines stand in the files.
+    #[must_use]
+    pub fn with_layout(mut self, layout: Layout) -> Self {
+        self.layout = layout;
+        self
+    }
+
+    /// Wants a head to be there that somebody kept.
+    #[must_use]
+    pub fn with_head(mut self, head: HeadMark) -> Self {
+        self.wanted = Some(head);
+        self
+    }
+
     /// Reads the next file of the log; `progress` is told of each piece that was read, in bytes.
     ///
     /// **Errors**: the system's, where the file cannot be read.
@@ -218,6 +260,7 @@ impl Verifier {
     ) -> std::io::Result<()> {
         let mut input = BufReader::with_capacity(READ_BYTES, input);
         let (mut line, mut number) = (Vec::new(), 0);
+        self.place = (file.to_owned(), 0);
         loop {
             line.clear();
             let limit = LINE_BYTES_MAX as u64 + 1;
@@ -226,6 +269,7 @@ impl Verifier {
                 return Ok(());
             }
             number += 1;
+            self.place.1 = number;
             progress(read as u64);
             self.report.bytes += read as u64;
             self.line(file, number, &line);
@@ -236,6 +280,10 @@ impl Verifier {
     pub fn finish(mut self) -> Report {
         if let Some((file, line)) = self.fragment.take() {
             self.find(&file, line, What::Foreign);
+        }
+        if let Some(HeadMark { sequence, .. }) = self.wanted.take() {
+            let (file, line) = std::mem::take(&mut self.place);
+            self.find(&file, line, What::HeadIsMissing { sequence });
         }
         self.report
     }
@@ -252,9 +300,9 @@ impl Verifier {
     }
 
     fn line(&mut self, file: &str, number: u64, text: &[u8]) {
-        let prefix = match self.prefix {
-            Some(prefix) => prefix,
-            None => timestamp_at(text).unwrap_or_default(),
+        let Some((text, prefix)) = self.layout.written(text, self.prefix) else {
+            self.report.others += 1;
+            return;
         };
         let Some(line) = Line::of(text, prefix) else {
             if !is_torn(text, prefix) {
@@ -349,7 +397,9 @@ impl Verifier {
         self.report.heads += 1;
         let mut keys = self.public_keys.iter();
         let is_signed = keys.any(|key| head.is_signed_by(key, text, sequence));
-        if !is_signed && !self.public_keys.is_empty() {
+        if is_signed {
+            self.note_head(line);
+        } else if !self.public_keys.is_empty() {
             self.find(file, number, What::Unsigned { sequence });
         }
         let previous = head.previous();
@@ -386,6 +436,15 @@ impl Verifier {
         previous
     }
 
+    fn note_head(&mut self, line: &Line<'_>) {
+        let head = HeadMark {
+            sequence: line.sequence,
+            chain: hex::encode(line.chain),
+        };
+        self.wanted.take_if(|wanted| *wanted == head);
+        self.report.last_head = Some(head);
+    }
+
     fn count_unclosed(&mut self, state: HeadState) {
         let opens = matches!(state, HeadState::Opened | HeadState::Resumed);
         if opens && self.report.last_sequence.is_some() && !self.report.is_closed {
@@ -409,11 +468,19 @@ fn misplaced(sequence: u64, next: u64) -> What {
     }
 }
 
-/// The number of the first line of a file, by which files of one log are put in order; `None` where it
-/// has none.
+/// The first line of a file, by which files of one log are put in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct First {
+    /// Its number.
+    pub sequence: u64,
+    /// When it was made.
+    pub made: Option<Timestamp>,
+}
+
+/// The first line of a file; `None` where it has none.
 ///
 /// **Errors**: the system's, where the file cannot be read.
-pub fn first_sequence(input: impl Read) -> std::io::Result<Option<u64>> {
+pub fn first(input: impl Read, layout: &Layout) -> std::io::Result<Option<First>> {
     let mut input = BufReader::with_capacity(READ_BYTES, input);
     let mut line = Vec::new();
     loop {
@@ -422,9 +489,12 @@ pub fn first_sequence(input: impl Read) -> std::io::Result<Option<u64>> {
         if (&mut input).take(limit).read_until(b'\n', &mut line)? == 0 {
             return Ok(None);
         }
-        let prefix = timestamp_at(&line).unwrap_or_default();
-        if let Some(line) = Line::of(&line, prefix) {
-            return Ok(Some(line.sequence));
+        let written = layout.written(&line, None);
+        if let Some(line) = written.and_then(|(text, prefix)| Line::of(text, prefix)) {
+            return Ok(Some(First {
+                sequence: line.sequence,
+                made: Timestamp::parse_rfc3339(line.timestamp).ok(),
+            }));
         }
     }
 }

@@ -24,6 +24,7 @@ use secretum_engine::Fault;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
+use tracing::Instrument;
 
 /// How long a ceremony waits for its next share.
 pub(crate) const IDLE_MAX: Duration = Duration::from_secs(6 * 3600);
@@ -187,6 +188,6 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T, Fault>> + Send + 'static,
 {
-    let step = active.tasks.spawn(step(Arc::clone(active)));
+    let step = active.tasks.spawn(step(Arc::clone(active)).in_current_span());
     step.await.map_err(Fault::internal)?
 }

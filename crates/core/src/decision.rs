@@ -107,6 +107,23 @@ impl Question<'_> {
         Ok(combined(hcl, verb, sudo))
     }
 
+    /// Whether the caller has `sudo` on the path, where a handler grants more to who has: a route asks
+    /// for it by its row.
+    ///
+    /// **Errors**: [`Fault::Internal`] where a policy cannot be read.
+    pub(crate) fn has_sudo(&self, active: &Active) -> Result<bool, Fault> {
+        let hcl = self.acl.decide(&self.request);
+        let sudo = hcl.sudo && hcl.mfa_methods.is_empty();
+        if hcl.root || hcl.forbids() || active.cedar.is_empty() {
+            return Ok(hcl.root || sudo && !hcl.forbids());
+        }
+        Ok(match self.ask(active, Capability::Sudo.name(), sudo)? {
+            Verdict::Forbidden(_) => false,
+            Verdict::Permitted(_) => true,
+            Verdict::Silent => sudo,
+        })
+    }
+
     /// What Cedar says of an action; only whether it is forbidden, where it is permitted already.
     fn ask(&self, active: &Active, action: &str, permitted: bool) -> Result<Verdict, Fault> {
         let lists = matches!(self.request.operation, Operation::List | Operation::Scan);

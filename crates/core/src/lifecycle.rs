@@ -13,6 +13,7 @@ use secretum_engine::Fault;
 use secretum_storage::{Batch, Storage};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 /// What a node is, as health checks tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +88,7 @@ impl Core {
         F: Future<Output = Result<T, CoreError>> + Send + 'static,
     {
         let this = self.this.upgrade().ok_or(Fault::Sealed)?;
-        tokio::spawn(transition(this))
+        tokio::spawn(transition(this).in_current_span())
             .await
             .map_err(Fault::internal)?
     }
@@ -200,7 +201,7 @@ impl Core {
         let active = at_once
             .as_ref()
             .and_then(|_transition| self.active.write().take());
-        Some(tokio::spawn(async move {
+        let sealing = async move {
             // Transitions come in turn: no unseal that is asked for later comes before.
             let _transition = match at_once {
                 Some(transition) => transition,
@@ -212,7 +213,8 @@ impl Core {
                 tracing::info!("vault is sealed");
             }
             this.barrier.seal();
-        }))
+        };
+        Some(tokio::spawn(sealing.in_current_span()))
     }
 
     /// Opens the files of audit devices anew, after they were moved away.

@@ -25,6 +25,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tracing::Instrument;
 
 /// How many quotas of a kind there may be.
 const QUOTAS_MAX: usize = 1_000;
@@ -242,12 +243,13 @@ impl Quotas {
             if quota.begin() {
                 let (active, quota) = (Arc::clone(active), Arc::clone(quota));
                 let own = Arc::clone(&active);
-                active.spawn(async move {
+                let counting = async move {
                     if let Err(error) = own.quotas.count(&own, &quota).await {
                         tracing::error!(%error, "leases could not be counted, for a quota");
                         quota.give_up();
                     }
-                });
+                };
+                active.spawn(counting.in_current_span());
             }
         }
     }

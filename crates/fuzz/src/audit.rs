@@ -1,7 +1,7 @@
 //! What an audit record shows of a body.
 
 use secretum_audit::conceal as conceal_json;
-use secretum_audit::verify::{Verifier, first_sequence};
+use secretum_audit::verify::{Layout, Verifier, first};
 use secretum_crypto::HmacKey;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -68,7 +68,14 @@ fn check(seen: &Value, value: &Value, key: &HmacKey, clear: bool) {
 /// Whatever a log holds, its lines are counted and no record is made up: each is a line, and what is no
 /// record or head is a finding or part of a torn line.
 pub(crate) fn verify(data: &[u8]) {
-    let mut verifier = Verifier::new(vec![vec![0; 32]]);
+    let prefix = "p: ".to_owned();
+    for layout in [Layout::AsWritten, Layout::Relayed { prefix }] {
+        verify_as(data, &layout);
+    }
+}
+
+fn verify_as(data: &[u8], layout: &Layout) {
+    let mut verifier = Verifier::new(vec![vec![0; 32]]).with_layout(layout.clone());
     let mut seen = 0;
     let read = verifier.read("log", data, |bytes| seen += bytes);
     assert!(read.is_ok());
@@ -76,12 +83,13 @@ pub(crate) fn verify(data: &[u8]) {
     let report = verifier.finish();
     assert_eq!(report.bytes, data.len() as u64);
     let lines = data.split_inclusive(|byte| *byte == b'\n').count() as u64;
-    assert!(report.records + report.heads + report.torn <= lines);
+    assert!(report.records + report.heads + report.torn + report.others <= lines);
     assert_eq!(
         report.first_sequence.is_some(),
         report.records + report.heads > 0
     );
     // Nobody has this key.
     assert!(report.heads <= report.findings);
-    assert!(first_sequence(data).is_ok_and(|first| first == report.first_sequence));
+    let first = first(data, layout).unwrap();
+    assert_eq!(first.map(|first| first.sequence), report.first_sequence);
 }

@@ -18,6 +18,43 @@ const CHAIN_DIGITS: usize = 64;
 /// The longest prefix of a device that is looked for, in bytes.
 const PREFIX_BYTES_MAX: usize = 4_096;
 
+/// How the lines of a log stand in its files.
+#[derive(Debug, Clone, Default)]
+pub enum Layout {
+    /// As its device wrote them.
+    #[default]
+    AsWritten,
+    /// Each behind what others put before it, among lines of others: as a syslog daemon, a journal or the
+    /// runtime of a container keeps them.
+    Relayed {
+        /// What the device itself puts before each record.
+        prefix: String,
+    },
+}
+
+impl Layout {
+    /// What a device wrote of a line, and how long its prefix is, which each of its lines begins with;
+    /// `None` where a line is of others.
+    pub(super) fn written<'t>(
+        &self,
+        text: &'t [u8],
+        known: Option<usize>,
+    ) -> Option<(&'t [u8], usize)> {
+        match self {
+            Self::AsWritten => {
+                let prefix = known.or_else(|| timestamp_at(text));
+                Some((text, prefix.unwrap_or_default()))
+            }
+            Self::Relayed { prefix } => {
+                let at = timestamp_at(text)?.checked_sub(prefix.len())?;
+                let text = text.get(at..)?;
+                text.starts_with(prefix.as_bytes())
+                    .then_some((text, prefix.len()))
+            }
+        }
+    }
+}
+
 /// A whole line.
 pub(super) struct Line<'t> {
     /// What is hashed of it.
@@ -30,7 +67,7 @@ pub(super) struct Line<'t> {
 }
 
 /// Where the record of a line begins: behind the prefix of its device.
-pub(super) fn timestamp_at(text: &[u8]) -> Option<usize> {
+fn timestamp_at(text: &[u8]) -> Option<usize> {
     let begin = text.get(..text.len().min(PREFIX_BYTES_MAX + RECORD_BEGIN.len()))?;
     memchr::memmem::find(begin, RECORD_BEGIN)
 }

@@ -252,6 +252,91 @@ fn a_line_of_somebody_else_is_found() {
     assert_eq!(verify(&lines).told[0].what, What::Foreign);
 }
 
+/// What a daemon makes of a log: something before each line, and others' lines between them.
+fn relayed(lines: &[String], prefix: &str) -> Vec<String> {
+    let mut kept = vec!["Nov  1 12:00:00 host kernel: up".to_owned()];
+    for (at, line) in lines.iter().enumerate() {
+        // Neither has one length.
+        kept.push(format!("Nov  1 12:00:{at} host vault[{at}0]: {prefix}{line}"));
+        kept.push("Nov  1 12:00:09 host cron[7]: {\"job\":1}".to_owned());
+    }
+    kept
+}
+
+fn verify_relayed(lines: &[String], prefix: &str) -> Report {
+    let key = signing_key(KEY).unwrap().public_key().to_vec();
+    let prefix = prefix.to_owned();
+    let mut verifier = Verifier::new(vec![key]).with_layout(Layout::Relayed { prefix });
+    let text = lines.join("\n") + "\n";
+    verifier.read("log", text.as_bytes(), |_| ()).unwrap();
+    verifier.finish()
+}
+
+#[test]
+fn a_log_that_others_kept_is_verified() {
+    let lines = log(&[3, 1, 4, 1]);
+    let kept = relayed(&lines, "");
+    let report = verify_relayed(&kept, "");
+    assert_eq!(report.told, []);
+    assert_eq!((report.records, report.others), (9, 1 + lines.len() as u64));
+    assert!(verify(&kept).findings > 0);
+    let first = first((kept.join("\n") + "\n").as_bytes(), &Layout::Relayed { prefix: String::new() });
+    assert_eq!(first.unwrap().unwrap().sequence, 0);
+    for at in [1, 7, kept.len() - 4] {
+        let mut altered = kept.clone();
+        altered[at] = altered[at].replace("number", "Number").replace("head", "Head");
+        assert!(verify_relayed(&altered, "").findings > 0, "{at}");
+        altered.remove(at);
+        assert!(verify_relayed(&altered, "").findings > 0, "{at}");
+    }
+}
+
+#[test]
+fn the_prefix_of_a_device_is_part_of_what_others_kept() {
+    let clock = clock();
+    let sink = Log::default();
+    let mut writer = Writer::new(Opened::elsewhere(sink.clone()), "@cee: ", signer(&clock));
+    let mut lines = Lines::default();
+    lines.push(&[b"@cee: ", &*record(&clock, 0)].concat());
+    writer.write(&lines).unwrap();
+    writer.close();
+    let text = String::from_utf8(sink.0.lock().clone()).unwrap();
+    let kept: Vec<String> = text.lines().map(str::to_owned).collect();
+    let kept = relayed(&kept, "");
+    assert_eq!(verify_relayed(&kept, "@cee: ").told, []);
+    assert_eq!(verify_relayed(&kept, "@cee: ").heads, 2);
+    assert!(verify_relayed(&kept, "").findings > 0);
+    assert_eq!(verify_relayed(&kept, "@other: ").records, 0);
+}
+
+#[test]
+fn a_head_that_was_kept_tells_that_the_end_was_cut_off() {
+    let key = signing_key(KEY).unwrap().public_key().to_vec();
+    let verify_to = |lines: &[String], head: &HeadMark| {
+        let mut verifier = Verifier::new(vec![key.clone()]).with_head(head.clone());
+        let text = lines.join("\n") + "\n";
+        verifier.read("log", text.as_bytes(), |_| ()).unwrap();
+        verifier.finish()
+    };
+    let lines = log(&[3, 1, 4, 1]);
+    let head = verify(&lines).last_head.unwrap();
+    assert_eq!(head.sequence, 12);
+    assert_eq!(verify_to(&lines, &head).told, []);
+    // Up to the head before: whole, as far as it goes.
+    let cut = &lines[..6];
+    let earlier = verify(cut);
+    assert_eq!((earlier.findings, earlier.uncovered), (0, 0));
+    assert!(!earlier.is_closed);
+    assert_eq!(verify_to(&lines, &earlier.last_head.unwrap()).told, []);
+    let sequence = head.sequence;
+    let found = verify_to(cut, &head).told;
+    assert_eq!(found[0].what, What::HeadIsMissing { sequence });
+    assert_eq!((&*found[0].file, found[0].line), ("log", 6));
+    // Another log has a line of this number, too.
+    let other = log_at(100, &[3, 1, 4, 1]);
+    assert_eq!(verify_to(&other, &head).findings, 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

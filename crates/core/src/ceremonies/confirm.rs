@@ -9,6 +9,7 @@ use secretum_engine::Fault;
 use secretum_storage::Batch;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// How to take back what was done.
 #[derive(Debug)]
@@ -98,8 +99,8 @@ impl Drop for Confirmation {
         if let Some(undo) = self.end() {
             let active = Arc::clone(&self.active);
             // Sealing waits for it.
-            self.active
-                .spawn(async move { take_back(&active, undo).await });
+            let taking_back = async move { take_back(&active, undo).await };
+            self.active.spawn(taking_back.in_current_span());
         }
     }
 }

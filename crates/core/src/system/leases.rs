@@ -12,6 +12,7 @@ use secretum_engine::{Context, Fault, Handle, ListPage, Listing, Reply, ReplyLea
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// How many leases a list of irrevocable ones shows that does not ask for a number.
 const IRREVOCABLE_SHOWN: usize = 10_000;
@@ -473,7 +474,7 @@ impl Handle<Tidy> for Sys {
                 .warn("Tidy operation already in progress."));
         }
         let own = Arc::clone(&active);
-        active.spawn(async move { own.leases.tidy(&own).await });
+        active.spawn(async move { own.leases.tidy(&own).await }.in_current_span());
         Ok(Reply::empty().accepted().warn(
             "Tidy operation successfully started. Any information from the operation will be \
              printed to the server's log.",

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use flate2::read::MultiGzDecoder;
 use indicatif::{ProgressBar, ProgressStyle};
-use secretum_audit::verify::{Report, Verifier, first_sequence};
+use secretum_audit::verify::{HeadMark, Layout, Report, Verifier, first};
 use secretum_client::{Json, Object};
 use std::fs::File;
 use std::io::{Chain, Cursor, Read};
@@ -17,6 +17,9 @@ use std::path::{Path, PathBuf};
 
 /// Bytes of a public key.
 const KEY_BYTES: usize = 32;
+
+/// Bytes of a chain.
+const CHAIN_BYTES: usize = 32;
 
 /// How a file begins that gzip packed.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -40,6 +43,10 @@ pub(crate) struct Key {
 ///
 ///   audit verify -public-key=6f1d… /var/log/secretum/audit.log*
 ///   audit verify -public-key=@audit.pub audit.log.2.gz audit.log.1 audit.log
+///   audit verify -public-key=@audit.pub -relayed -restarts /var/log/vault.log
+///
+/// A log whose end was cut off at a head is whole as far as it goes. So the last head is printed: keep it
+/// elsewhere, and give it as -head the next time.
 ///
 /// It ends with 0 where nothing is wrong, with 2 where something was altered, removed, put in or
 /// reordered, and with 1 where the log could not be read.
@@ -62,6 +69,16 @@ pub(crate) struct Verify {
     /// The log begins anew with each start of the server, as those over syslog, sockets and stdout do
     #[arg(long)]
     restarts: bool,
+    /// Something stands before each line, and lines of others between them, as a syslog daemon, a journal or
+    /// the runtime of a container keeps them
+    #[arg(long)]
+    relayed: bool,
+    /// With -relayed: the device's own option `prefix`
+    #[arg(long, value_name = "TEXT", requires = "relayed", default_value = "")]
+    prefix: String,
+    /// A head that must be in the log, as an earlier run printed it
+    #[arg(long, value_name = "NUMBER:CHAIN", value_parser = head)]
+    head: Option<HeadMark>,
     /// How the outcome is shown
     #[arg(long, value_enum, default_value_t, env = "VAULT_FORMAT")]
     format: Format,
@@ -85,11 +102,20 @@ impl Verify {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let keys = self.public_key.iter().map(|key| public_key(key));
         let keys = keys.collect::<Result<_, _>>()?;
-        let files = ordered(self.files)?;
+        let layout = match self.relayed {
+            true => Layout::Relayed {
+                prefix: self.prefix,
+            },
+            false => Layout::AsWritten,
+        };
+        let files = ordered(self.files, &layout, self.restarts)?;
         let progress = progress(&files);
-        let mut verifier = Verifier::new(keys);
+        let mut verifier = Verifier::new(keys).with_layout(layout);
         if self.restarts {
             verifier = verifier.with_restarts();
+        }
+        if let Some(head) = self.head {
+            verifier = verifier.with_head(head);
         }
         for file in &files {
             let read = verifier.read(&file.display().to_string(), open(file)?, |bytes| {
@@ -137,8 +163,21 @@ fn public_key(given: &str) -> Result<Vec<u8>, Failure> {
         })
 }
 
-/// The files in the order of their records, whatever order they were named in.
-fn ordered(files: Vec<PathBuf>) -> Result<Vec<PathBuf>, Failure> {
+/// A head as it was printed.
+fn head(given: &str) -> Result<HeadMark, String> {
+    let mark = given.split_once(':').and_then(|(sequence, chain)| {
+        let bytes = hex::decode(chain.trim()).ok()?;
+        Some(HeadMark {
+            sequence: sequence.trim().parse().ok()?,
+            chain: (bytes.len() == CHAIN_BYTES).then(|| hex::encode(bytes))?,
+        })
+    });
+    mark.ok_or_else(|| "a head is its number, a colon and 64 digits of hex".to_owned())
+}
+
+/// The files in the order of their records, whatever order they were named in. Where numbers begin anew,
+/// their times say it.
+fn ordered(files: Vec<PathBuf>, layout: &Layout, restarts: bool) -> Result<Vec<PathBuf>, Failure> {
     if files.len() < 2 {
         return Ok(files);
     }
@@ -149,12 +188,13 @@ fn ordered(files: Vec<PathBuf>) -> Result<Vec<PathBuf>, Failure> {
     }
     let mut ordered = Vec::with_capacity(files.len());
     for file in files {
-        let first = first_sequence(open(&file)?).map_err(|error| unreadable(&file, &error))?;
-        ordered.push((first, file));
+        let first = first(open(&file)?, layout).map_err(|error| unreadable(&file, &error))?;
+        let made = first.as_ref().and_then(|first| first.made);
+        let sequence = first.map(|first| first.sequence);
+        ordered.push((made.filter(|_| restarts), sequence, file));
     }
-    // Stable: files of devices that begin anew stay as they were named.
-    ordered.sort_by_key(|(first, _)| *first);
-    Ok(ordered.into_iter().map(|(_, file)| file).collect())
+    ordered.sort_by_key(|(made, sequence, _)| (*made, *sequence));
+    Ok(ordered.into_iter().map(|(_, _, file)| file).collect())
 }
 
 fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
@@ -224,6 +264,21 @@ fn told(report: &Report, files: usize, begins_late: bool, chain_only: bool) -> S
         report.heads,
         if files == 1 { "file" } else { "files" },
     ));
+    if report.others > 0 {
+        lines.push(format!("{} lines are of others", report.others));
+    }
+    if let Some(head) = &report.last_head {
+        lines.push(format!(
+            "the last head is {}:{}: keep it, for -head",
+            head.sequence, head.chain
+        ));
+    }
+    if report.first_sequence.is_some() && !report.is_closed {
+        lines.push(
+            "its device did not close it: it still writes, or it crashed, or the end was cut off"
+                .to_owned(),
+        );
+    }
     if report.uncovered > 0 {
         lines.push(format!(
             "{} records stand behind the last head: nothing is signed yet that covers them",

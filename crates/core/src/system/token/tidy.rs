@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use secretum_engine::{Context, Fault, Handle, Reply};
 use serde::Deserialize;
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// Removes what stands around tokens without a token; goes on behind the answer.
 #[derive(Deserialize, JsonSchema)]
@@ -22,7 +23,7 @@ impl Handle<Tidy> for TokenEngine {
                 .warn("Tidy operation already in progress."));
         }
         let own = Arc::clone(&active);
-        active.spawn(async move { own.tokens.tidy(&own).await });
+        active.spawn(async move { own.tokens.tidy(&own).await }.in_current_span());
         Ok(Reply::empty().accepted().warn(
             "Tidy operation successfully started. Any information from the operation will be \
              printed to the server's log.",

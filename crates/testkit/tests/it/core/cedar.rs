@@ -88,8 +88,8 @@ async fn faulty_documents_are_refused_with_their_place() {
     assert!(matches!(name, Err(Fault::Invalid(_))), "{name:?}");
 }
 
-/// What a token with one HCL policy may, with this Cedar policy beside it.
-async fn outcome(vault: &Vault, hcl: &str, cedar: &str, path: &str) -> bool {
+/// A token with one HCL policy, with this Cedar policy beside it.
+async fn token_under(vault: &Vault, hcl: &str, cedar: &str) -> String {
     vault.policy("app", hcl).await;
     if cedar.is_empty() {
         vault
@@ -99,7 +99,12 @@ async fn outcome(vault: &Vault, hcl: &str, cedar: &str, path: &str) -> bool {
     } else {
         vault.cedar("app", cedar).await;
     }
-    let token = vault.token_with(&["app"]).await;
+    vault.token_with(&["app"]).await
+}
+
+/// Whether such a token may read a path.
+async fn outcome(vault: &Vault, hcl: &str, cedar: &str, path: &str) -> bool {
+    let token = token_under(vault, hcl, cedar).await;
     match vault.ask_as(&token, Verb::Read, path).await {
         Ok(_) => true,
         // Nobody is told why.
@@ -179,6 +184,46 @@ async fn a_sudo_route_needs_both_rights_from_either_language() {
     assert!(!outcome(&vault, &hcl("\"read\""), PERMIT_ALL, "probe/root").await);
     // A `forbid` of sudo leaves the rest.
     assert!(outcome(&vault, &hcl("\"read\""), &forbid_sudo, "probe/token").await);
+}
+
+#[tokio::test]
+async fn a_maker_of_tokens_has_sudo_from_either_language() {
+    let vault = Vault::open().await;
+    let hcl = |words: &str, more: &str| {
+        format!("path \"auth/token/create\" {{ capabilities = [{words}] {more} }}")
+    };
+    let sudo = "\"update\", \"sudo\"";
+    let permit = "permit (principal in Role::\"app\", action == Action::\"sudo\", resource in Secret::\"auth/token/create\");";
+    let forbid = "forbid (principal, action == Action::\"sudo\", resource);";
+    let other = "permit (principal in Role::\"app\", action == Action::\"sudo\", resource in Secret::\"auth/token/roles\");";
+    let second_factor = "mfa_methods = [\"one\"]";
+    for (hcl, cedar, foreign) in [
+        (hcl("\"update\"", ""), "", false),
+        (hcl(sudo, ""), "", true),
+        (hcl(sudo, ""), forbid, false),
+        (hcl(sudo, ""), other, true),
+        (hcl("\"update\"", ""), permit, true),
+        (hcl("\"update\"", ""), other, false),
+    ] {
+        let token = token_under(&vault, &hcl, cedar).await;
+        for body in [
+            json!({"policies": ["foreign"]}),
+            json!({"no_parent": true}),
+            json!({"period": "1h"}),
+        ] {
+            let made = vault.write_as(&token, "auth/token/create", body.clone());
+            match made.await {
+                Ok(_) => assert!(foreign, "{hcl} {cedar} {body}"),
+                Err(Fault::Invalid(_)) => assert!(!foreign, "{hcl} {cedar} {body}"),
+                Err(other) => panic!("{hcl} {cedar} {body}: {other:?}"),
+            }
+        }
+    }
+    // A rule that asks for a second factor gives nothing, so the verb comes from Cedar here.
+    let verb = "permit (principal in Role::\"app\", action == Action::\"update\", resource in Secret::\"auth/token/create\");";
+    let token = token_under(&vault, &hcl(sudo, second_factor), verb).await;
+    let made = vault.write_as(&token, "auth/token/create", json!({"no_parent": true}));
+    assert!(matches!(made.await, Err(Fault::Invalid(_))));
 }
 
 #[tokio::test]
