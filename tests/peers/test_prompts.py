@@ -13,11 +13,12 @@ from node import until
 pytestmark = pytest.mark.only_secretum("our own command")
 
 
-def at_terminal(ours, *arguments, typed=None):
+def at_terminal(ours, *arguments, typed=None, more=()):
     """Runs a command whose input and output are a terminal; gives its exit code and what was seen."""
     ours_end, its_end = pty.openpty()
     environment = ours.environment()
     environment.pop("VAULT_TOKEN", None)
+    environment.update(more)
     running = subprocess.Popen(
         [ours.binary, *arguments],
         stdin=its_end,
@@ -76,7 +77,23 @@ def test_nobody_is_asked_where_that_is_said(ours):
     assert code == 1 and "-non-interactive" in seen and "hidden" not in seen
 
 
-def test_nothing_is_coloured(ours):
-    for arguments in (["-help"], ["kv", "-help"], ["kv", "gett"], ["status"]):
+RED = "\x1b[31m"
+
+
+@pytest.mark.parametrize("arguments", [["kv", "gett"], ["read", "sys/none"]], ids=" ".join)
+def test_failures_are_coloured_on_a_terminal_only(ours, arguments):
+    for plain in ([], ["-no-color"]):
+        code, seen = at_terminal(ours, *arguments, *plain)
+        assert code and seen and (RED in seen) == (not plain), seen
+    for name, value in (("NO_COLOR", "1"), ("VAULT_CLI_NO_COLOR", "1"), ("TERM", "dumb")):
+        _, seen = at_terminal(ours, *arguments, more={name: value})
+        assert seen and "\x1b[" not in seen, (name, seen)
+    assert RED in at_terminal(ours, *arguments, more={"NO_COLOR": ""})[1]
+    told = ours(*arguments)
+    assert told.err and "\x1b[" not in told.out + told.err
+
+
+def test_what_was_asked_for_is_not_coloured(ours):
+    for arguments in (["-help"], ["kv", "-help"], ["status"]):
         _, seen = at_terminal(ours, *arguments)
         assert seen and "\x1b[" not in seen

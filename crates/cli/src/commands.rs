@@ -150,7 +150,7 @@ fn report(failure: &Failure, persona: Persona) {
         }
         Failure::ClosedPipe | Failure::Silent(_) => {}
         failure => {
-            console::note(&failure.to_string());
+            console::failure(&failure.to_string());
             if let Failure::Server {
                 error: ClientError::Api(error),
                 ..

@@ -2,7 +2,7 @@
 
 use crate::request::Outline;
 use crate::transport::Transport;
-use crate::{ApiError, ClientConfig, ClientError, Json, Request, Secret};
+use crate::{ApiError, ClientConfig, ClientError, Json, Request, Secret, TlsConfig};
 use crate::{kv, path, retry, sys, token};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use secretum_crypto::SecretString;
@@ -423,6 +423,10 @@ impl Client {
             headers: shown,
             has_token: self.token.is_some(),
             socket: self.config.address.socket().map(Into::into),
+            tls: match self.config.address.url().scheme() {
+                "https" => self.config.tls.clone(),
+                _ => TlsConfig::default(),
+            },
             body: request.body.as_ref().map(|body| body.text.clone()),
             before: self.sent.as_ref().map_or_else(Vec::new, |sent| {
                 let sent = sent.0.lock().unwrap_or_else(PoisonError::into_inner);

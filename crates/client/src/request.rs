@@ -1,6 +1,6 @@
 //! [`Request`]: one request, as yet without server and token.
 
-use crate::ClientError;
+use crate::{ClientError, TlsConfig};
 use reqwest::Method;
 use serde::Serialize;
 
@@ -116,6 +116,9 @@ pub struct Outline {
     pub has_token: bool,
     /// The Unix socket it would have gone to.
     pub socket: Option<std::path::PathBuf>,
+    /// How the server's certificate would have been checked, and the client's own; all default without
+    /// TLS.
+    pub tls: TlsConfig,
     /// The body.
     pub body: Option<String>,
     /// What was sent before it, to look something up: method and URL of each.

@@ -25,7 +25,8 @@ pub(crate) fn report(error: &clap::Error, words: &[String], current: &Command) -
         kind => {
             let command = current.get_bin_name().unwrap_or_default();
             let help = format!("Run `{command} -help` for how to use it.");
-            console::note(&format!("{}\n\n{help}", sentence(error, current)));
+            console::failure(&sentence(error, current));
+            console::note(&format!("\n{help}"));
             if at_root && kind == ErrorKind::InvalidSubcommand {
                 NO_SUCH_COMMAND
             } else {

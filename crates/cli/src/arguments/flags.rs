@@ -67,8 +67,8 @@ pub(crate) struct Connection {
     /// Has no meaning here; taken so that scripts written for Vault go on working
     #[arg(long, hide = true)]
     pub(crate) policy_override: bool,
-    /// Has no meaning here: nothing is coloured
-    #[arg(long, hide = true)]
+    /// Colour nothing, on a terminal either [env: NO_COLOR, VAULT_CLI_NO_COLOR]
+    #[arg(long, help_heading = CONNECTION)]
     pub(crate) no_color: bool,
 }
 

@@ -1,7 +1,7 @@
 //! A request as a command line of `curl`, its token asked for and not shown.
 
 use crate::persona::Persona;
-use secretum_client::Outline;
+use secretum_client::{Outline, TlsConfig};
 
 /// The command line.
 pub(crate) fn command(outline: &Outline, persona: Persona) -> String {
@@ -15,6 +15,7 @@ pub(crate) fn command(outline: &Outline, persona: Persona) -> String {
             single_quoted(&socket.display().to_string())
         ));
     }
+    words.extend(tls(&outline.tls));
     for (name, value) in &outline.headers {
         words.push(format!("-H {}", single_quoted(&format!("{name}: {value}"))));
     }
@@ -29,6 +30,22 @@ pub(crate) fn command(outline: &Outline, persona: Persona) -> String {
     }
     words.push(single_quoted(&outline.url));
     words.join(" ")
+}
+
+/// How curl is told whom to trust and how to prove itself.
+fn tls(config: &TlsConfig) -> Vec<String> {
+    let files = [
+        ("--cacert", &config.ca_cert),
+        ("--capath", &config.ca_path),
+        ("--cert", &config.client_cert),
+        ("--key", &config.client_key),
+    ];
+    let named = files.into_iter().filter_map(|(flag, file)| {
+        let file = single_quoted(&file.as_ref()?.display().to_string());
+        Some(format!("{flag} {file}"))
+    });
+    let careless = config.skip_verify.then(|| "--insecure".to_owned());
+    named.chain(careless).collect()
 }
 
 /// A text that a shell takes as it is.
@@ -48,12 +65,17 @@ mod tests {
             headers: vec![("X-Vault-Request".to_owned(), "true".to_owned())],
             has_token: true,
             socket: None,
+            tls: TlsConfig {
+                ca_cert: Some("/etc/our ca.pem".into()),
+                skip_verify: true,
+                ..TlsConfig::default()
+            },
             body: Some(r#"{"a":"it's $HOME"}"#.to_owned()),
             before: Vec::new(),
         };
         assert_eq!(
             command(&outline, Persona::Vault),
-            r#"curl -X PUT -H 'X-Vault-Request: true' -H "X-Vault-Token: $(vault print token)" -d '{"a":"it'\''s $HOME"}' 'http://127.0.0.1:8200/v1/secret/a'"#
+            r#"curl -X PUT --cacert '/etc/our ca.pem' --insecure -H 'X-Vault-Request: true' -H "X-Vault-Token: $(vault print token)" -d '{"a":"it'\''s $HOME"}' 'http://127.0.0.1:8200/v1/secret/a'"#
         );
     }
 }

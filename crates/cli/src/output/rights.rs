@@ -147,6 +147,7 @@ fn percent_decoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use secretum_client::TlsConfig;
 
     fn right(method: &str, url: &str) -> String {
         let outline = Outline {
@@ -155,6 +156,7 @@ mod tests {
             headers: Vec::new(),
             has_token: true,
             socket: None,
+            tls: TlsConfig::default(),
             body: None,
             before: Vec::new(),
         };
@@ -218,6 +220,7 @@ mod tests {
             headers: Vec::new(),
             has_token: true,
             socket: None,
+            tls: TlsConfig::default(),
             body: None,
             before: (before.iter())
                 .map(|(method, url)| ((*method).to_owned(), at(url)))

@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &ServerArguments, environment: &Environment) -> Res
     if arguments.check {
         warnings
             .iter()
-            .for_each(|warning| console::note(&warning.to_string()));
+            .for_each(|warning| console::warning(&warning.to_string()));
         console::line(&config::describe(&config))?;
         return console::line("ok");
     }

@@ -321,7 +321,7 @@ pub(super) fn direct(
     let config = read(&file, backend, environment)?;
     let kms = create_resilient_kms(&config, environment, Observers::default())?;
     if matches!(config.backend, Backend::Local(_)) {
-        console::note("the key provider `local` is for development: its keys are not protected");
+        console::warning("the key provider `local` is for development: its keys are not protected");
     }
     let content = std::fs::read(&file).map_err(|error| output::failed("read", &file, &error))?;
     Ok(Opened {

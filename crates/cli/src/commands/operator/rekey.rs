@@ -156,7 +156,7 @@ impl Rekey {
         if self.verify {
             let warning = answer.get("warning").and_then(Json::as_str);
             if let Some(warning) = warning {
-                console::note(&format!("WARNING! {warning}"));
+                console::warning(&format!("WARNING! {warning}"));
             }
             return console::line(
                 "Rekey verification successful. The rekey operation is complete and the new keys are \
