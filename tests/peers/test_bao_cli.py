@@ -294,3 +294,22 @@ def test_path_help(cli):
 @pytest.mark.parametrize("arguments", [("kv", "put", "a/b"), ("read",), ("token", "revoke")])
 def test_missing_arguments(cli, arguments):
     assert cli(*arguments).expect(1).err.strip()
+
+
+def test_operator_members(cli):
+    heading, dashes, node = cli.ok("operator", "members").out.splitlines()
+    assert heading.startswith("Host Name  ") and dashes.startswith("---------  ")
+    address = cli.node.address
+    assert address in node and " true " in node
+    told = cli.ok("operator", "members", "-format=json").json
+    assert [(n["api_address"], n["active_node"]) for n in told["Nodes"]] == [(address, True)]
+    assert cli.as_token("hvs.unknown")("operator", "members").code == 2
+
+
+def test_version_history(cli, wire):
+    (version,) = wire.list("sys/version-history").expect(200).data["keys"]
+    heading, _, row = cli.ok("version-history").out.splitlines()[-3:]
+    assert heading.startswith("Version") and "Installation Time" in heading
+    assert row.startswith(f"{version}  ") and re.search(r"\d{4}-\d\d-\d\dT[\d:]{8}Z", row)
+    told = cli.ok("version-history", "-format=json").json
+    assert told["data"]["keys"] == [version]

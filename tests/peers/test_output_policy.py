@@ -146,6 +146,8 @@ COMMANDS = {
     "operator rekey -init": ["-key-shares=1", "-key-threshold=1"],
     "operator rekey -status": [],
     "operator rekey": lambda scene: [*scene.nonce("rekey/init"), scene.node.keys[0]],
+    "operator members": [],
+    "version-history": [],
     "operator step-down": [],
     "operator seal": [],
     "operator unseal -reset": [],

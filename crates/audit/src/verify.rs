@@ -128,7 +128,9 @@ pub enum What {
         seconds: u64,
     },
     /// A head that somebody kept is not there.
-    #[error("head {sequence}, which was kept elsewhere, is not in the log: its end was cut off, or it is another log")]
+    #[error(
+        "head {sequence}, which was kept elsewhere, is not in the log: its end was cut off, or it is another log"
+    )]
     HeadIsMissing {
         /// Its number.
         sequence: u64,

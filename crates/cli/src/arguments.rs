@@ -8,7 +8,7 @@ pub(crate) mod pgp_key;
 
 use crate::commands::{
     audit, auth, completion, generic, kms, kv, lease, login, operator, path_help, policy, print,
-    secrets, server, status, token, unwrap,
+    secrets, server, status, token, unwrap, version_history,
 };
 use clap::{ArgAction, Parser, Subcommand};
 
@@ -112,6 +112,7 @@ pub(crate) enum Command {
     )]
     Operator(operator::Command),
     PathHelp(path_help::PathHelp),
+    VersionHistory(version_history::VersionHistory),
     /// Prints what the command line uses
     #[command(
         subcommand,

@@ -19,6 +19,7 @@ pub(crate) mod server;
 pub(crate) mod status;
 pub(crate) mod token;
 pub(crate) mod unwrap;
+pub(crate) mod version_history;
 
 use crate::arguments::{Arguments, Command, fault, normal};
 use crate::failure::{self, Failure};
@@ -131,6 +132,7 @@ async fn dispatch(command: Command, persona: Persona) -> Result<(), Failure> {
         Command::Audit(command) => command.run().await,
         Command::Operator(command) => command.run().await,
         Command::PathHelp(command) => command.run().await,
+        Command::VersionHistory(command) => command.run().await,
         Command::Print(command) => command.run(),
         Command::Completion(command) => command.run(persona).await,
         // INVARIANT: `run` has taken these.

@@ -188,6 +188,8 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T, Fault>> + Send + 'static,
 {
-    let step = active.tasks.spawn(step(Arc::clone(active)).in_current_span());
+    let step = active
+        .tasks
+        .spawn(step(Arc::clone(active)).in_current_span());
     step.await.map_err(Fault::internal)?
 }

@@ -31,6 +31,7 @@ pub(crate) use revoke::{Force, How, end_with};
 
 use crate::active::Active;
 use crate::mounts::Mount;
+use crate::tidying::Tidying;
 use crate::{Core, CoreError};
 use expire::Failing;
 use place::Index;
@@ -38,7 +39,6 @@ use secretum_crypto::{ClockRef, HmacKey, RngRef};
 use secretum_engine::{Fault, ListPage, MountStorage};
 use secretum_storage::{Key, PageOf, Revision, Storage, StorageError};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use tokio::sync::Notify;
 
 /// How many leases one look brings.
@@ -57,7 +57,7 @@ pub(crate) struct Leases {
     /// Tells that something became due.
     due: Notify,
     failing: Failing,
-    is_tidying: AtomicBool,
+    pub(crate) tidying: Tidying,
 }
 
 impl Leases {
@@ -70,7 +70,7 @@ impl Leases {
             hash_key: HmacKey::new(core.barrier.derived_key("lease")?.expose()),
             due: Notify::new(),
             failing: Failing::default(),
-            is_tidying: AtomicBool::new(false),
+            tidying: Tidying::new("leases"),
         })
     }
 

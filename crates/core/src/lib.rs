@@ -36,6 +36,7 @@ mod policies;
 mod quotas;
 mod request;
 mod system;
+mod tidying;
 mod timers;
 mod tokens;
 mod turns;

@@ -33,6 +33,7 @@ pub(crate) use role::{Role, RoleType, Roles};
 
 use crate::cache::Cache;
 use crate::pipeline::{COMMIT_TRIES, contended};
+use crate::tidying::Tidying;
 use crate::turns::Turns;
 use crate::{Core, CoreError};
 use batch::BatchKey;
@@ -110,7 +111,7 @@ pub(crate) struct Tokens {
     id_key: HmacKey,
     accessor_key: HmacKey,
     batch: BatchKey,
-    tidying: tidy::Tidying,
+    pub(crate) tidying: Tidying,
     cache: Cache<Id, Arc<Token>>,
 }
 
@@ -124,7 +125,7 @@ impl Tokens {
             id_key: HmacKey::new(core.barrier.derived_key("token id")?.expose()),
             accessor_key: HmacKey::new(core.barrier.derived_key("token accessor")?.expose()),
             batch: BatchKey::new(core)?,
-            tidying: tidy::Tidying::default(),
+            tidying: Tidying::new("tokens"),
             cache: Cache::new(CACHED),
         })
     }

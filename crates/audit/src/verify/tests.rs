@@ -257,7 +257,9 @@ fn relayed(lines: &[String], prefix: &str) -> Vec<String> {
     let mut kept = vec!["Nov  1 12:00:00 host kernel: up".to_owned()];
     for (at, line) in lines.iter().enumerate() {
         // Neither has one length.
-        kept.push(format!("Nov  1 12:00:{at} host vault[{at}0]: {prefix}{line}"));
+        kept.push(format!(
+            "Nov  1 12:00:{at} host vault[{at}0]: {prefix}{line}"
+        ));
         kept.push("Nov  1 12:00:09 host cron[7]: {\"job\":1}".to_owned());
     }
     kept
@@ -280,11 +282,18 @@ fn a_log_that_others_kept_is_verified() {
     assert_eq!(report.told, []);
     assert_eq!((report.records, report.others), (9, 1 + lines.len() as u64));
     assert!(verify(&kept).findings > 0);
-    let first = first((kept.join("\n") + "\n").as_bytes(), &Layout::Relayed { prefix: String::new() });
+    let first = first(
+        (kept.join("\n") + "\n").as_bytes(),
+        &Layout::Relayed {
+            prefix: String::new(),
+        },
+    );
     assert_eq!(first.unwrap().unwrap().sequence, 0);
     for at in [1, 7, kept.len() - 4] {
         let mut altered = kept.clone();
-        altered[at] = altered[at].replace("number", "Number").replace("head", "Head");
+        altered[at] = altered[at]
+            .replace("number", "Number")
+            .replace("head", "Head");
         assert!(verify_relayed(&altered, "").findings > 0, "{at}");
         altered.remove(at);
         assert!(verify_relayed(&altered, "").findings > 0, "{at}");

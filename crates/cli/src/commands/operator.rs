@@ -2,6 +2,7 @@
 
 mod generate_root;
 mod init;
+mod members;
 mod rekey;
 mod share;
 
@@ -26,6 +27,7 @@ pub(crate) enum Command {
     Rekey(rekey::Rekey),
     GenerateRoot(generate_root::GenerateRoot),
     StepDown(StepDown),
+    Members(members::Members),
 }
 
 /// Gives one unseal key; when enough have been given, the vault opens.
@@ -89,6 +91,7 @@ impl Command {
             Self::Rekey(command) => command.run().await,
             Self::GenerateRoot(command) => command.run().await,
             Self::StepDown(command) => command.run().await,
+            Self::Members(command) => command.run().await,
         }
     }
 }

@@ -10,23 +10,12 @@ use crate::tokens::id_key;
 use secretum_engine::Fault;
 use secretum_storage::{Batch, Key, PageOf, Pages, Precondition, Revision, StorageError};
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
-
-/// After so many leases the log tells how far it is.
-const TOLD_EACH: u64 = 100_000;
 
 /// How many leases each mount has, by its accessor.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) all: u64,
     pub(crate) by_mount: BTreeMap<String, u64>,
-}
-
-/// What was found.
-#[derive(Debug, Default)]
-struct Found {
-    looked_at: u64,
-    mended: u64,
 }
 
 impl Leases {
@@ -77,23 +66,13 @@ impl Leases {
         Ok((found, false))
     }
 
-    /// Begins to tidy, unless it goes on already; whether it was begun.
-    pub(crate) fn begin_tidying(&self) -> bool {
-        !self.is_tidying.swap(true, Ordering::AcqRel)
-    }
-
-    /// Mends what leads to leases. What happens is told in the log.
+    /// Mends what leads to leases, in a round that was begun.
     pub(crate) async fn tidy(&self, active: &Active) {
-        tracing::info!("tidying of leases begins");
-        let mut found = Found::default();
-        match self.tidy_all(active, &mut found).await {
-            Ok(()) => tracing::info!(?found, "tidying of leases is done"),
-            Err(error) => tracing::warn!(%error, ?found, "tidying of leases was given up"),
-        }
-        self.is_tidying.store(false, Ordering::Release);
+        let tidied = self.tidy_all(active).await;
+        self.tidying.end(tidied);
     }
 
-    async fn tidy_all(&self, active: &Active, found: &mut Found) -> Result<(), Fault> {
+    async fn tidy_all(&self, active: &Active) -> Result<(), Fault> {
         let prefix = Key::try_from("sys/lease/")?;
         let mut pages = Pages::new(&*self.storage, prefix, PageOf::Entries, PAGE);
         while let Some(rows) = pages.next().await? {
@@ -104,15 +83,11 @@ impl Leases {
                 let (Some(place), Some(entry)) = (Place::of(&row.key), row.entry) else {
                     continue;
                 };
-                found.looked_at += 1;
                 let stored = Stored::read(&entry.value)?;
                 let mended = self
                     .tidy_one(active, &place, stored, entry.revision)
                     .await?;
-                found.mended += u64::from(mended);
-                if found.looked_at.is_multiple_of(TOLD_EACH) {
-                    tracing::info!(?found, "tidying of leases goes on");
-                }
+                self.tidying.count(mended);
             }
         }
         Ok(())

@@ -12,7 +12,6 @@ use secretum_engine::{Context, Fault, Handle, ListPage, Listing, Reply, ReplyLea
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tracing::Instrument;
 
 /// How many leases a list of irrevocable ones shows that does not ask for a number.
 const IRREVOCABLE_SHOWN: usize = 10_000;
@@ -468,16 +467,8 @@ impl Handle<Tidy> for Sys {
 
     async fn handle(&self, _: Tidy, context: &Context) -> Result<Reply<()>, Fault> {
         let active = Arc::clone(&System::of(context)?.active);
-        if !active.leases.begin_tidying() {
-            return Ok(Reply::empty()
-                .accepted()
-                .warn("Tidy operation already in progress."));
-        }
         let own = Arc::clone(&active);
-        active.spawn(async move { own.leases.tidy(&own).await }.in_current_span());
-        Ok(Reply::empty().accepted().warn(
-            "Tidy operation successfully started. Any information from the operation will be \
-             printed to the server's log.",
-        ))
+        let round = async move { own.leases.tidy(&own).await };
+        Ok(active.leases.tidying.begin_behind(&active, round))
     }
 }

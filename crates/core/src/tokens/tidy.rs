@@ -10,51 +10,25 @@ use super::{Tokens, id_key};
 use crate::active::Active;
 use secretum_engine::Fault;
 use secretum_storage::{Batch, Key, PageOf, Pages, Precondition, Row, StorageError};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How many records one look brings.
 const PAGE: usize = 256;
-
-/// After so many records the log tells how far it is.
-const TOLD_EACH: u64 = 100_000;
-
-/// Whether tidying goes on; one at a time.
-#[derive(Debug, Default)]
-pub(crate) struct Tidying(AtomicBool);
-
-/// What was found.
-#[derive(Debug, Default)]
-struct Found {
-    looked_at: u64,
-    removed: u64,
-}
 
 /// The records that name a token: where they stand.
 const FOLDERS: [&str; 3] = ["sys/token/accessor/", "sys/token/child/", "sys/expiry/"];
 
 impl Tokens {
-    /// Begins to tidy, unless it goes on already; whether it was begun.
-    pub(crate) fn begin_tidying(&self) -> bool {
-        !self.tidying.0.swap(true, Ordering::AcqRel)
-    }
-
-    /// Removes what leads to no token. What happens is told in the log.
+    /// Removes what leads to no token, in a round that was begun.
     pub(crate) async fn tidy(&self, active: &Active) {
-        tracing::info!("tidying of tokens begins");
-        let mut found = Found::default();
-        let tidied = self.tidy_all(active, &mut found).await;
+        let tidied = self.tidy_all(active).await;
         // A token that is gone may be left among the leases.
-        if active.leases.begin_tidying() {
+        if active.leases.tidying.begin() {
             active.leases.tidy(active).await;
         }
-        match tidied {
-            Ok(()) => tracing::info!(?found, "tidying of tokens is done"),
-            Err(error) => tracing::warn!(%error, ?found, "tidying of tokens was given up"),
-        }
-        self.tidying.0.store(false, Ordering::Release);
+        self.tidying.end(tidied);
     }
 
-    async fn tidy_all(&self, active: &Active, found: &mut Found) -> Result<(), Fault> {
+    async fn tidy_all(&self, active: &Active) -> Result<(), Fault> {
         for folder in FOLDERS {
             let prefix = Key::try_from(folder)?;
             let mut pages = Pages::new(&*active.storage, prefix, PageOf::Entries, PAGE);
@@ -63,11 +37,7 @@ impl Tokens {
                     return Ok(());
                 }
                 for row in rows {
-                    found.looked_at += 1;
-                    found.removed += u64::from(self.tidy_one(active, row).await?);
-                    if found.looked_at.is_multiple_of(TOLD_EACH) {
-                        tracing::info!(?found, "tidying of tokens goes on");
-                    }
+                    self.tidying.count(self.tidy_one(active, row).await?);
                 }
             }
         }
