@@ -377,6 +377,8 @@ def test_what_a_syslog_daemon_kept_is_verified(fresh, ours, rsyslog):
             node.stop()
             node.start()
             node.unseal()
+    # What comes while the daemon is away is lost: nothing is on its way any more behind a head.
+    until(lambda: '"type":"head"' in rsyslog.log.read_text().splitlines()[-1], "a head")
     rsyslog.stop()
     rsyslog.log.rename(kept)
     rsyslog.start()

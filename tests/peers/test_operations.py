@@ -67,7 +67,8 @@ def test_lines_of_what_a_request_began_have_its_id(tmp_path):
 
     def lines(text):
         lines = [line for line in node.log.read_text().splitlines() if line.startswith("{")]
-        return [line for line in map(json.loads, lines) if text in line["fields"]["message"]]
+        told = [json.loads(line) for line in lines]
+        return [line for line in told if line["fields"]["message"].startswith(text)]
 
     try:
         wire = node.wire()
@@ -82,12 +83,14 @@ def test_lines_of_what_a_request_began_have_its_id(tmp_path):
         until(lambda: lines("vault is sealed"), "the line that it is sealed")
         node.unseal()
         until(lambda: len(lines("vault is unsealed")) == 2, "the line that it is unsealed")
+        begun = ["a rekey begins", "the vault has new shares", "tidying of tokens"]
+        texts = [*begun, "tidying of leases", "vault is sealed", "vault is unsealed"]
+        told = [line for text in texts for line in lines(text)]
+        assert len(told) >= 9
+        for line in told:
+            assert len(line.get("span", {}).get("request_id", "")) == 36, line
     finally:
         node.stop()
-    told = ["vault is unsealed", "a rekey begins", "the vault has new shares", "tidying of tokens"]
-    for text in [*told, "tidying of leases", "vault is sealed"]:
-        for line in lines(text):
-            assert len(line["span"]["request_id"]) == 36, line
 
 
 @pytest.mark.parametrize("by", ["signal", "request"])

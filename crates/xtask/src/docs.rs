@@ -11,11 +11,14 @@ use std::process::Command;
 
 const API: &str = include_str!("docs/vault-api.txt");
 
+/// What the remark begins with of a path whose verbs are there, and not all that they do in Vault.
+const PARTLY: &str = "partly: ";
+
 const PAGE: &str = "docs/compatibility.md";
 
 const HEAD: &str = "\
 # Compatibility with Vault's API
-Every path of Vault's API, and whether this version serves it. Made by `cargo xtask docs` from the routes of the server; a test fails where it is not current. `*` stands for any name. Verbs: G read, W write (POST, PUT), P patch, D delete, L list, S scan.
+Every path of Vault's API, with those that OpenBao has besides, and whether this version serves it. Made by `cargo xtask docs` from the routes of the server; a test fails where it is not current. `*` stands for any name. Verbs: G read, W write (POST, PUT), P patch, D delete, L list, S scan.
 
 Where a path is served, it behaves as [OpenBao's](https://openbao.org/api-docs/) does, and as Vault's where the two agree, but for what its remark says. On purpose different everywhere: a path without a mount is refused like one without rights; unknown parameters make a warning; a page of a listing is stable and not alphabetical.
 ";
@@ -159,8 +162,13 @@ fn page(routes: &Routes) -> Result<String, Failure> {
         listed.insert(key);
         let missing: String = verbs.difference(&own).collect();
         all += 1;
-        served += u32::from(missing.is_empty());
+        let (lacks, remark) = match remark.strip_prefix(PARTLY) {
+            Some(remark) => (true, remark),
+            None => (false, remark),
+        };
+        served += u32::from(missing.is_empty() && !lacks);
         let here = match (missing.is_empty(), own.is_empty()) {
+            (true, _) if lacks => "partly".to_owned(),
             (true, _) => "yes".to_owned(),
             (false, true) => "no".to_owned(),
             (false, false) => format!("partly: without {missing}"),
@@ -206,9 +214,16 @@ mod tests {
 
     #[test]
     fn what_is_served_is_told_by_its_verbs() {
-        let routes = Routes::from([("sys/mounts".to_owned(), BTreeSet::from(['G']))]);
+        let routes = Routes::from([
+            ("sys/mounts".to_owned(), BTreeSet::from(['G'])),
+            ("sys/tools/hash".to_owned(), BTreeSet::from(['W'])),
+            ("sys/loggers".to_owned(), BTreeSet::from(['G', 'W'])),
+        ]);
         let page = page(&routes).unwrap();
         assert!(page.contains("| `sys/mounts` | G | yes |"));
+        assert!(page.contains("| `sys/tools/hash` | W | partly | without `sha3-224` |"));
+        assert!(page.contains("| `sys/loggers` | DGW | partly: without D |"));
+        assert!(page.contains("\n1 of "));
         assert!(page.contains("| `sys/audit` | G | no |"));
         assert_eq!(plain("sys/mounts/{path+}/tune"), "sys/mounts/*/tune");
     }

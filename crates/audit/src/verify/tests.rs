@@ -306,7 +306,7 @@ fn the_prefix_of_a_device_is_part_of_what_others_kept() {
     let sink = Log::default();
     let mut writer = Writer::new(Opened::elsewhere(sink.clone()), "@cee: ", signer(&clock));
     let mut lines = Lines::default();
-    lines.push(&[b"@cee: ", &*record(&clock, 0)].concat());
+    lines.push(&record(&clock, 0));
     writer.write(&lines).unwrap();
     writer.close();
     let text = String::from_utf8(sink.0.lock().clone()).unwrap();
