@@ -10,7 +10,8 @@ import time
 
 import pytest
 from hvac.exceptions import InvalidRequest
-from node import dev_node, only_secretum, until
+from node import IS_BAO, dev_node, only_secretum, until
+from test_metrics import prometheus, samples
 
 HMAC = re.compile(r"hmac-sha256:[0-9a-f]{64}")
 
@@ -122,7 +123,7 @@ def test_hvac_enables_a_socket(client, wire, kv1, name, listener, kind):
 
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
-def test_a_lost_peer_is_found_again(wire, kv1, listener, device, kind, tmp_path):
+def test_a_lost_peer_is_found_again(wire, kv1, name, listener, device, kind, tmp_path):
     peer = listener(kind)
     device("socket", address=peer.option(), socket_type=kind).expect(200, 204)
     wire.put(f"{kv1}/before", {"x": "1"}).expect(204)
@@ -134,6 +135,10 @@ def test_a_lost_peer_is_found_again(wire, kv1, listener, device, kind, tmp_path)
         wire.put(f"{kv1}/without", {"x": "1"}).expect(204)
     assert time.monotonic() - began < 5, "a lost peer holds nobody up"
     assert peer.records(f"{kv1}/without") == []
+    if not IS_BAO:
+        failures = samples(prometheus(wire))
+        assert failures[f'secretum_vault_audit_failures_total{{device="{name}/"}}'] > 0
+        assert failures['secretum_vault_audit_failures_total{device="file/"}'] == 0
     if kind == "unix":
         (tmp_path / "audit.sock").unlink()
     peer.again()

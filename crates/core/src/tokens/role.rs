@@ -352,5 +352,22 @@ mod tests {
         assert!(given(&open, "default").is_err());
         let without = limited.policies(&names("dev"), &[], true).unwrap();
         assert_eq!(without, Some(names("dev")));
+        let without = Role {
+            no_default_policy: true,
+            ..role("dev test", "", "")
+        };
+        assert_eq!(given(&without, "").unwrap(), some("dev test"));
+        let not_all = Role {
+            disallowed_policies_glob: names("prod-*"),
+            ..Role::default()
+        };
+        assert_eq!(given(&not_all, "dev").unwrap(), some("default dev"));
+        assert!(given(&not_all, "dev Prod-1").is_err());
+        // It has no rules, so that it says nothing of `default` either.
+        let no_rules = Role {
+            no_default_policy: true,
+            ..Role::default()
+        };
+        assert_eq!(given(&no_rules, "dev").unwrap(), None);
     }
 }

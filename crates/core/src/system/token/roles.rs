@@ -60,7 +60,8 @@ pub(super) struct WriteRole {
     period: Option<Seconds>,
     /// How often its tokens can be used; 0 for any number.
     token_num_uses: Option<u32>,
-    /// Whether its tokens go without the policy `default`.
+    /// Whether its tokens go without the policy `default`, where the role says which policies they may
+    /// have.
     token_no_default_policy: Option<bool>,
     /// The kind of its tokens: `service`, `batch`, `default-service` or `default-batch`.
     token_type: Option<RoleType>,
