@@ -208,7 +208,8 @@ pub(crate) fn read_whole(disk: &dyn Disk, path: &Path, bytes_max: usize) -> io::
     Ok(data)
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
     use rustix::fs::{CWD, FileType, Mode, mknodat};
