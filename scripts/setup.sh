@@ -160,6 +160,24 @@ need_cosmian() {
     rm -rf "$folder"
 }
 
+# What checks licences, sources and who uses what, by deny.toml.
+CARGO_DENY_VERSION=0.20.2
+CARGO_DENY=.peers/cargo-deny-$CARGO_DENY_VERSION/bin
+
+# Builds cargo-deny, and puts it where `cargo xtask verify` looks for it.
+need_cargo_deny() {
+    if [ ! -x "$CARGO_DENY/cargo-deny" ]; then
+        say "building cargo-deny $CARGO_DENY_VERSION into .peers, which takes some minutes"
+        local folder
+        folder="$(mktemp -d)"
+        env CARGO_TARGET_DIR="$folder" CARGO_PROFILE_RELEASE_LTO=off \
+            cargo install --quiet --locked --root "${CARGO_DENY%/bin}" \
+            "cargo-deny@$CARGO_DENY_VERSION" || fail "cargo could not build cargo-deny"
+        rm -rf "$folder"
+    fi
+    PATH="$PWD/$CARGO_DENY:$PATH"
+}
+
 # The server of RustyVault.
 RUSTYVAULT_VERSION=0.2.1
 RUSTYVAULT=.peers/rvault-$RUSTYVAULT_VERSION

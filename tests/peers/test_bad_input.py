@@ -41,6 +41,18 @@ def raw(wire, sent, timeout=15):
     return int(received.split(b" ", 2)[1]), received.partition(b"\r\n\r\n")[2]
 
 
+def send_and_end(wire, sent):
+    """Sends bytes, says that no more come, and waits until the server has ended the connection."""
+    with wire.socket(timeout=30) as stream:
+        stream.sendall(sent)
+        stream.shutdown(socket.SHUT_WR)
+        try:
+            while stream.recv(65536):
+                pass
+        except ConnectionError:
+            pass
+
+
 def content_length(head):
     for line in head.lower().split(b"\r\n"):
         if line.startswith(b"content-length:"):
@@ -150,17 +162,13 @@ def test_chunked_bodies_above_the_limit(node, wire, kv2):
 def test_broken_chunks(node, wire, kv2, tail):
     """The connection is shut for writing after the piece, as by a client that died."""
     head = request(node, f"PUT /v1/{kv2}/data/a HTTP/1.1", "Transfer-Encoding: chunked")
-    stream = wire.socket(timeout=5)
-    stream.sendall(head + tail)
-    stream.close()
+    send_and_end(wire, head + tail)
     wire.get(f"{kv2}/data/a").expect(404)
 
 
 def test_a_body_shorter_than_announced(node, wire, kv2):
     head = request(node, f"PUT /v1/{kv2}/data/a HTTP/1.1", "Content-Length: 100")
-    stream = wire.socket(timeout=5)
-    stream.sendall(head + b'{"data": {}}')
-    stream.close()
+    send_and_end(wire, head + b'{"data": {}}')
     wire.get(f"{kv2}/data/a").expect(404)
 
 

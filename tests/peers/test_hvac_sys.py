@@ -20,6 +20,8 @@ HEALTH_FIELDS = {
 }
 SEAL_FIELDS = {
     "type",
+    "build_date",
+    "commit_date",
     "initialized",
     "sealed",
     "t",
@@ -497,6 +499,20 @@ def test_openapi_is_valid_and_names_what_is_mounted(wire, kv2):
     assert any(path.startswith(f"/{kv2}/data/") for path in paths)
     assert {"get", "post", "delete"} <= paths["/sys/policies/acl/{name}"].keys()
     assert all("operationId" in paths["/auth/token/create"][verb] for verb in ("post",))
+
+
+def test_openapi_is_valid_whoever_asks(wire, kv2):
+    """Each sees the mounts that it may see, in a document that is whole."""
+    poor = wire.post("auth/token/create", {"policies": ["default"], "ttl": "5m"}).json["auth"]
+    for token in (poor["client_token"], ""):
+        for query in ("", "?generic_mount_paths=true", "?generic_mount_paths=false"):
+            answer = wire.call("GET", f"sys/internal/specs/openapi{query}", token=token)
+            if IS_BAO and answer.status == 403:
+                continue
+            document = answer.expect(200).json
+            if not IS_BAO:
+                validate(document)
+            assert not any(path.startswith(f"/{kv2}/") for path in document["paths"])
 
 
 def test_help(wire, kv2):

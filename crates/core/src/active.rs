@@ -12,6 +12,7 @@ use crate::mounts::Mounts;
 use crate::policies::Policies;
 use crate::policies::cedar::CedarPolicies;
 use crate::quotas::Quotas;
+use crate::timers::Timers;
 use crate::tokens::{Roles, Tokens};
 use crate::turns::Turns;
 use crate::{Core, CoreError, janitor, metrics, system};
@@ -38,6 +39,7 @@ pub(crate) struct Active {
     pub(crate) roles: Roles,
     pub(crate) cross_origin: CrossOrigin,
     pub(crate) leases: Leases,
+    pub(crate) timers: Timers,
     pub(crate) quotas: Quotas,
     pub(crate) activity: Activity,
     pub(crate) policies: Policies,
@@ -70,6 +72,7 @@ impl Active {
             mounts: Mounts::new(Arc::clone(&core), Arc::clone(&storage)),
             tokens: Tokens::new(&core, Arc::clone(&storage))?,
             leases: Leases::new(&core, Arc::clone(&storage))?,
+            timers: Timers::new(&core)?,
             activity: Activity::new(&core, Arc::clone(&storage))?,
             cross_origin: CrossOrigin::new(Arc::clone(&storage)),
             quotas: Quotas::new(Arc::clone(&storage), Arc::clone(&core.config.clock)),

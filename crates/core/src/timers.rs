@@ -1,15 +1,16 @@
 //! Timers: what engines want to be called for at a time.
 //!
-//! `sys/timer/<seconds, 16 hex digits>/<digest of the mount and the timer's name>` holds the mount and
-//! what its engine gave. It is committed with the request that set it, and goes with what the engine
+//! `sys/timer/<seconds, 16 hex digits>/<HMAC of the mount and the timer's name>` holds the mount and
+//! what its engine gave: names of timers tell names of secrets, and who has a copy of the storage could
+//! try some on a plain digest. It is committed with the request that set it, and goes with what the engine
 //! writes when it is called: a crash in between calls the engine again. Finding what is due costs one
 //! look at the first keys, however many there are; cancelling one costs no look.
 
-use crate::CoreError;
 use crate::active::Active;
 use crate::mounts::{Mount, record_key};
+use crate::{Core, CoreError};
 use bytes::Bytes;
-use secretum_crypto::{ClockRef, Timestamp, sha256};
+use secretum_crypto::{ClockRef, HmacKey, Timestamp};
 use secretum_engine::{Fault, TimerChange, TimerPlace, to_json, unreadable};
 use secretum_storage::{Batch, Key, PageOf, Precondition, StorageError};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,12 @@ const ROUND_PAGES: usize = 4;
 
 /// How often a call is made anew because a request won the race for a key; then it waits a round.
 const TRIES: usize = 4;
+
+/// Where timers are kept.
+#[derive(Debug)]
+pub(crate) struct Timers {
+    name_key: HmacKey,
+}
 
 /// Calls engines when their time has come.
 #[derive(Debug)]
@@ -48,35 +55,53 @@ struct Stored {
     data: Box<RawValue>,
 }
 
-/// The batch that sets and cancels timers of a mount's engine.
-///
-/// **Errors**: [`Fault::Internal`], [`Fault::Storage`].
-pub(crate) fn changes(mount: &Mount, changes: Vec<TimerChange>) -> Result<Batch, Fault> {
-    Ok(Changes::of(mount, changes)?.batch())
-}
+impl Timers {
+    /// The timers of an unsealed vault.
+    pub(crate) fn new(core: &Core) -> Result<Self, CoreError> {
+        let name_key = HmacKey::new(core.barrier.derived_key("timer")?.expose());
+        Ok(Self { name_key })
+    }
 
-impl Changes {
-    fn of(mount: &Mount, changes: Vec<TimerChange>) -> Result<Self, Fault> {
+    /// The batch that sets and cancels timers of a mount's engine.
+    ///
+    /// **Errors**: [`Fault::Internal`], [`Fault::Storage`].
+    pub(crate) fn changes(&self, mount: &Mount, wanted: Vec<TimerChange>) -> Result<Batch, Fault> {
+        Ok(self.of_keys(mount, wanted)?.batch())
+    }
+
+    fn of_keys(&self, mount: &Mount, wanted: Vec<TimerChange>) -> Result<Changes, Fault> {
         let uuid = &mount.record.uuid;
         let mut of_key = BTreeMap::new();
-        for change in changes {
+        for change in wanted {
             match change {
                 TimerChange::Set(timer) => {
                     let stored = Stored {
                         mount: uuid.clone(),
                         data: timer.data,
                     };
-                    of_key.insert(key(uuid, &timer.place)?, Some(to_json(&stored)?));
+                    of_key.insert(self.key(uuid, &timer.place)?, Some(to_json(&stored)?));
                 }
                 // One that is set anew at its place stays.
                 TimerChange::Cancel(place) => {
-                    of_key.entry(key(uuid, &place)?).or_default();
+                    of_key.entry(self.key(uuid, &place)?).or_default();
                 }
             }
         }
-        Ok(Self(of_key))
+        Ok(Changes(of_key))
     }
 
+    /// Where a timer of a mount is stored.
+    fn key(&self, mount: &str, place: &TimerPlace) -> Result<Key, Fault> {
+        // A part of a second counts whole: a call never comes before its time.
+        let nanos = Duration::from_nanos(999_999_999);
+        let seconds = place.at.plus(nanos).unix_seconds().max(0);
+        // Of one length, whatever the length of the name.
+        let id = (self.name_key).sign_hex(format!("{mount}/{}", place.name).as_bytes());
+        Ok(Key::try_from(format!("{PREFIX}{seconds:016x}/{id}"))?)
+    }
+}
+
+impl Changes {
     fn batch(self) -> Batch {
         let changes = self.0.into_iter();
         changes.fold(Batch::new(), |batch, (key, stored)| match stored {
@@ -145,7 +170,7 @@ impl Rounds {
             };
             let writes = mount.engine.due(&stored.data, self.clock.now()).await?;
             mount.check_writes(&writes.batch)?;
-            let mut changes = Changes::of(&mount, writes.timers)?;
+            let mut changes = active.timers.of_keys(&mount, writes.timers)?;
             let at = Precondition::At(entry.revision);
             let writes = match changes.0.remove(&key).flatten() {
                 Some(again) => writes.batch.put_if(key.clone(), at, again),
@@ -161,16 +186,6 @@ impl Rounds {
     }
 }
 
-/// Where a timer of a mount is stored.
-fn key(mount: &str, place: &TimerPlace) -> Result<Key, Fault> {
-    // A part of a second counts whole: a call never comes before its time.
-    let nanos = Duration::from_nanos(999_999_999);
-    let seconds = place.at.plus(nanos).unix_seconds().max(0);
-    // A digest, whatever the length of the name.
-    let id = hex::encode(sha256(format!("{mount}/{}", place.name).as_bytes()));
-    Ok(Key::try_from(format!("{PREFIX}{seconds:016x}/{id}"))?)
-}
-
 /// The key before which every timer is due.
 fn ends(now: Timestamp) -> Result<Key, CoreError> {
     let next = now.unix_seconds().max(0).saturating_add(1);
@@ -183,6 +198,9 @@ mod tests {
 
     #[test]
     fn a_timer_is_due_at_its_time_and_not_before() {
+        let timers = Timers {
+            name_key: HmacKey::new(b"key"),
+        };
         for (at_nanos, now_nanos, is_due) in [
             (5_000_000_000, 4_999_999_999, false),
             (5_000_000_000, 5_000_000_000, true),
@@ -195,7 +213,7 @@ mod tests {
                 at: Timestamp::from_unix_nanos(at_nanos),
                 name: "a".to_owned(),
             };
-            let key = key("mount", &place).unwrap();
+            let key = timers.key("mount", &place).unwrap();
             let end = ends(Timestamp::from_unix_nanos(now_nanos)).unwrap();
             assert_eq!(key < end, is_due, "{at_nanos} {now_nanos}");
         }

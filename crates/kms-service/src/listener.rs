@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -97,7 +96,8 @@ async fn connection(
     let Some(offer) = offer else {
         return exchange(stream, None, router, stop).await;
     };
-    let handshake = TlsAcceptor::from(offer.current()).accept(stream);
+    let handshakes = offer.current();
+    let handshake = handshakes.accept(stream);
     match tokio::time::timeout(HEAD_TIMEOUT, handshake).await {
         Ok(Ok(stream)) => {
             let certificates = stream.get_ref().1.peer_certificates();

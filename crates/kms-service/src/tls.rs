@@ -1,6 +1,7 @@
 //! TLS: what is offered to clients, and the files it is read from.
 //!
-//! TLS 1.2 and 1.3 by rustls and aws-lc-rs, HTTP/2 before HTTP/1.1.
+//! TLS 1.2 and 1.3 by rustls and aws-lc-rs, HTTP/2 before HTTP/1.1; the key agreement is that of
+//! [`Handshakes`].
 
 use crate::ServiceError;
 use parking_lot::RwLock;
@@ -10,6 +11,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use secretum_process::tls::Handshakes;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -31,7 +33,7 @@ pub(crate) struct TlsFiles {
 #[derive(Debug)]
 pub(crate) struct Offer {
     files: TlsFiles,
-    current: RwLock<Arc<ServerConfig>>,
+    current: RwLock<Handshakes>,
 }
 
 impl Offer {
@@ -39,7 +41,7 @@ impl Offer {
     ///
     /// **Errors**: [`ServiceError`], where one cannot be read or used.
     pub(crate) fn read(files: TlsFiles) -> Result<Self, ServiceError> {
-        let current = RwLock::new(server_config(&files)?);
+        let current = RwLock::new(handshakes(&files)?);
         Ok(Self { files, current })
     }
 
@@ -47,17 +49,17 @@ impl Offer {
     ///
     /// **Errors**: as of [`Self::read`].
     pub(crate) fn reload(&self) -> Result<(), ServiceError> {
-        let config = server_config(&self.files)?;
-        *self.current.write() = config;
+        let handshakes = handshakes(&self.files)?;
+        *self.current.write() = handshakes;
         Ok(())
     }
 
-    pub(crate) fn current(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.current.read())
+    pub(crate) fn current(&self) -> Handshakes {
+        self.current.read().clone()
     }
 }
 
-fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, ServiceError> {
+fn handshakes(files: &TlsFiles) -> Result<Handshakes, ServiceError> {
     let chain = certificates(&files.certificate)?;
     let key = private_key(&files.key)?;
     let refused = |source| ServiceError::Certificate {
@@ -66,14 +68,16 @@ fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, ServiceError> {
     };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier = client_verifier(files, &provider)?;
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(refused)?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(chain, key)
-        .map_err(refused)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Handshakes::prepare(|provider| {
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(refused)?
+            .with_client_cert_verifier(Arc::clone(&verifier))
+            .with_single_cert(chain.clone(), key.clone_key())
+            .map_err(refused)?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(config)
+    })
 }
 
 fn client_verifier(

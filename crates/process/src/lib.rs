@@ -1,11 +1,14 @@
-//! What a server does to its own process: [`hardening`] shuts what would let secrets out of it,
-//! [`Supervisor`] is told how it fares, [`log_lines()`] takes what it logs.
+//! What every server does, whatever it serves: [`hardening`] shuts what would let secrets out of its
+//! process, [`Supervisor`] is told how it fares, [`log_lines()`] takes what it logs, [`tls`] makes the
+//! handshake with its clients.
 //!
-//! Owns: core dumps, locked memory, sd_notify, the log's way to standard error. Must not know: what the process serves.
+//! Owns: core dumps, locked memory, sd_notify, the log's way to standard error, the key agreement of
+//! TLS. Must not know: what the process serves, and by which certificates.
 
 pub mod hardening;
 mod log_lines;
 mod supervisor;
+pub mod tls;
 
 pub use log_lines::{LOG_LINES_MAX, LogGuard, log_lines};
 pub use supervisor::Supervisor;

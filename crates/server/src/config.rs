@@ -31,6 +31,7 @@ mod stanza;
 mod storage;
 mod syntax;
 mod telemetry;
+mod template;
 mod tls;
 mod toml_tree;
 mod unix;

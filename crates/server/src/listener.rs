@@ -33,7 +33,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -205,7 +204,8 @@ impl<A: Answers> Host<A> {
             let service = request::Service::new(&self.answers, &connection, peer);
             return run.serve(stream, service, Negotiated::Nothing).await;
         };
-        let handshake = TlsAcceptor::from(offer.current()).accept(stream);
+        let handshakes = offer.current();
+        let handshake = handshakes.accept(stream);
         match tokio::time::timeout(self.limits.head_time, handshake).await {
             Ok(Ok(stream)) => {
                 let session = stream.get_ref().1;

@@ -1,7 +1,7 @@
 //! TLS: what is offered, and the certificates it is offered with.
 //!
-//! TLS 1.2 and 1.3 by rustls and aws-lc-rs, the hybrid X25519MLKEM768 preferred for key agreement,
-//! HTTP/2 before HTTP/1.1.
+//! TLS 1.2 and 1.3 by rustls and aws-lc-rs, HTTP/2 before HTTP/1.1; the key agreement is that of
+//! [`Handshakes`].
 
 use crate::ServerError;
 use parking_lot::RwLock;
@@ -11,6 +11,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use secretum_process::tls::Handshakes;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -54,7 +55,7 @@ pub enum Clients {
 /// What is offered to clients, which can be read anew while connections go on.
 #[derive(Debug)]
 pub struct Offer {
-    current: RwLock<(TlsFiles, Arc<ServerConfig>)>,
+    current: RwLock<(TlsFiles, Handshakes)>,
 }
 
 impl Offer {
@@ -62,8 +63,8 @@ impl Offer {
     ///
     /// **Errors**: [`ServerError::Read`], [`ServerError::Pem`], [`ServerError::Certificate`].
     pub fn read(files: TlsFiles) -> Result<Arc<Self>, ServerError> {
-        let config = server_config(&files)?;
-        let current = RwLock::new((files, config));
+        let handshakes = handshakes(&files)?;
+        let current = RwLock::new((files, handshakes));
         Ok(Arc::new(Self { current }))
     }
 
@@ -79,8 +80,8 @@ impl Offer {
     ///
     /// **Errors**: as of [`Self::read`]; all stays as it is.
     pub fn reload_from(&self, files: TlsFiles) -> Result<(), ServerError> {
-        let config = server_config(&files)?;
-        *self.current.write() = (files, config);
+        let handshakes = handshakes(&files)?;
+        *self.current.write() = (files, handshakes);
         Ok(())
     }
 
@@ -89,12 +90,12 @@ impl Offer {
         self.current.read().0.clone()
     }
 
-    pub(crate) fn current(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.current.read().1)
+    pub(crate) fn current(&self) -> Handshakes {
+        self.current.read().1.clone()
     }
 }
 
-fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, ServerError> {
+fn handshakes(files: &TlsFiles) -> Result<Handshakes, ServerError> {
     let chain = certificates(&files.certificate)?;
     let key = private_key(&files.key)?;
     let refused = |path: &Path, source| ServerError::Certificate {
@@ -108,14 +109,16 @@ fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, ServerError> {
     };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier = client_verifier(&files.clients, &provider)?;
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)
-        .map_err(|source| refused(&files.certificate, source))?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(chain, key)
-        .map_err(|source| refused(&files.certificate, source))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Handshakes::prepare(|provider| {
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .map_err(|source| refused(&files.certificate, source))?
+            .with_client_cert_verifier(Arc::clone(&verifier))
+            .with_single_cert(chain.clone(), key.clone_key())
+            .map_err(|source| refused(&files.certificate, source))?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(config)
+    })
 }
 
 fn client_verifier(

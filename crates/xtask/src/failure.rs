@@ -12,6 +12,9 @@ pub(crate) enum Failure {
     /// Rules of the house are broken; a line for each.
     #[error("{}", .0.join("\n"))]
     Findings(Vec<String>),
+    /// It was not done at all, for want of what it needs.
+    #[error("left out: {0}")]
+    LeftOut(String),
     /// A command ended with an error, which it printed itself.
     #[error("`{command}` failed ({status})")]
     Command { command: String, status: String },

@@ -86,6 +86,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
                 step.name,
                 began.elapsed().as_secs_f32()
             ),
+            Err(failure @ Failure::LeftOut(_)) => eprintln!("{:>14}  {failure}", step.name),
             Err(failure) => {
                 eprintln!("{:>14}  FAILED\n{failure}", step.name);
                 failed.push(step.name);

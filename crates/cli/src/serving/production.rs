@@ -101,15 +101,8 @@ async fn start(
     reload: impl Fn(&Server) -> Option<Vec<DeclaredDevice>>,
 ) -> Result<(), Failure> {
     let signals = watch_signals()?;
-    let storage = open(&config).await?;
-    let first = listeners.first().map(|listener| {
-        let scheme = if listener.tls.is_some() {
-            "https"
-        } else {
-            "http"
-        };
-        format!("{scheme}://{}", listener.endpoint)
-    });
+    let api_address = api_address(&config, &listeners);
+    let storage = open(&config, &api_address).await?;
     let mut core_config = core_config(storage, config.storage.type_name())?;
     core_config.node.configuration = config::sanitized(&config);
     core_config.default_lease_ttl = config.default_lease_ttl;
@@ -118,11 +111,7 @@ async fn start(
     core_config.declared_audits = config.audits;
     core_config.open_ceremonies = config.open_ceremonies;
     core_config.node.raw_storage_endpoint = config.raw_storage_endpoint;
-    core_config.api_address = config
-        .api_addr
-        .map(|url| url.to_string())
-        .or(first)
-        .unwrap_or_default();
+    core_config.api_address = api_address;
     core_config.cluster_address = config
         .cluster_addr
         .map(|url| url.to_string())
@@ -156,27 +145,37 @@ async fn start(
     served
 }
 
-async fn open(config: &Config) -> Result<Arc<dyn Storage>, Failure> {
+/// Where clients reach this node: at its first listener where nothing else is said.
+fn api_address(config: &Config, listeners: &[ListenerConfig]) -> String {
+    let first = listeners.first().map(|listener| {
+        let scheme = if listener.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}", listener.endpoint)
+    });
+    let configured = config.api_addr.as_ref().map(ToString::to_string);
+    configured.or(first).unwrap_or_default()
+}
+
+async fn open(config: &Config, api_address: &str) -> Result<Arc<dyn Storage>, Failure> {
     let settings = match &config.storage {
         config::Storage::Memory => return Ok(MemoryStorage::new()),
         config::Storage::Raft(settings) => settings,
     };
-    let storage = RaftStorage::open(raft_config(config, settings)).await;
+    let storage = RaftStorage::open(raft_config(config, settings, api_address)).await;
     Ok(storage.map_err(Failure::display)?)
 }
 
-fn raft_config(config: &Config, settings: &RaftSettings) -> RaftConfig {
+fn raft_config(config: &Config, settings: &RaftSettings, api_address: &str) -> RaftConfig {
     RaftConfig {
         node_id: settings.node_id.as_deref().map(node_id),
-        api_address: config
-            .api_addr
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
+        api_address: api_address.to_owned(),
         cluster_address: config
             .cluster_addr
             .as_ref()
-            .map(ToString::to_string)
+            .map(|url| url.address().to_string())
             .unwrap_or_default(),
         ..RaftConfig::new(&settings.path.value)
     }
@@ -227,7 +226,7 @@ fn resolve(settings: &Listener, address: &str) -> Result<SocketAddr, Failure> {
         .and_then(|mut found| found.next());
     found.ok_or_else(|| {
         Failure::local(format!(
-            "{}: `{address}` cannot be resolved",
+            "{}: `{address}` cannot be resolved; write an IP address, or a name that this machine knows",
             settings.place
         ))
     })

@@ -6,7 +6,7 @@ use crate::ceremonies::Confirmation;
 use crate::leases::{self, Leases, end_with};
 use crate::mounts::Mount;
 use crate::quotas::Room;
-use crate::{Outcome, system, timers};
+use crate::{Outcome, system};
 use secretum_engine::{
     Class, Context, Fault, Input, NewLease, RawReply, Recorded, ReplyLease, RowId, Shape, Verb,
 };
@@ -215,7 +215,7 @@ impl<'r> Flow<'r> {
         let writes = std::mem::take(&mut reply.writes);
         call.mount.check_writes(&writes)?;
         let changes = std::mem::take(&mut reply.timers);
-        let writes = writes.and(timers::changes(call.mount, changes)?);
+        let writes = writes.and(self.active.timers.changes(call.mount, changes)?);
         match reply.lease.take().map(|lease| *lease) {
             Some(ReplyLease::Wanted(lease)) => {
                 let leased = self.commit_leased(call, recording, &mut reply, (writes, lease));

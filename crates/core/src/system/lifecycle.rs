@@ -122,6 +122,7 @@ pub(crate) struct SealState {
     nonce: String,
     version: String,
     build_date: String,
+    commit_date: String,
     migration: bool,
     #[serde(skip_serializing_if = "String::is_empty")]
     cluster_name: String,
@@ -160,6 +161,9 @@ pub(crate) struct Leader {
 /// When this program was built is not recorded, so that builds can be repeated bit by bit.
 pub(super) const BUILD_DATE: &str = "";
 
+/// Nor is what it was built from: an archive of the source has no commit.
+const COMMIT_DATE: &str = "";
+
 fn seal_state(core: &Core, status: Status) -> SealState {
     let seal = status.seal;
     let (t, n) = seal
@@ -177,6 +181,7 @@ fn seal_state(core: &Core, status: Status) -> SealState {
         nonce: seal.nonce,
         version: VAULT_API_VERSION.to_owned(),
         build_date: BUILD_DATE.to_owned(),
+        commit_date: COMMIT_DATE.to_owned(),
         migration: false,
         cluster_name,
         cluster_id,

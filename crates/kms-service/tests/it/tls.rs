@@ -4,7 +4,14 @@ use rcgen::{
     KeyPair,
 };
 use reqwest::{Certificate, Client, Identity};
+use rustls::crypto::aws_lc_rs::{self, kx_group};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
+use rustls::{ClientConfig, NamedGroup, RootCertStore};
+use rustls_pki_types::ServerName;
 use serde_json::json;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// An authority, and what it signed.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -168,4 +175,45 @@ async fn grpc_has_the_certificates_of_http() {
         assert_eq!((told.as_deref(), message), (code, given), "{name}");
     }
     assert!(data_key(&url, &authority.client(None)).await.is_err());
+}
+
+/// What is agreed on with a client that lists these groups.
+async fn agreed(
+    service: &Running,
+    roots: &RootCertStore,
+    groups: &[&'static dyn SupportedKxGroup],
+) -> NamedGroup {
+    let provider = CryptoProvider {
+        kx_groups: groups.to_vec(),
+        ..aws_lc_rs::default_provider()
+    };
+    let config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_root_certificates(roots.clone())
+        .with_no_client_auth();
+    let stream = TcpStream::connect(&service.address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    let stream = connector.connect(name, stream).await.unwrap();
+    let session = stream.get_ref().1;
+    session.negotiated_key_exchange_group().unwrap().name()
+}
+
+#[tokio::test]
+async fn the_hybrid_key_agreement_is_taken_whatever_the_client_prefers() {
+    let authority = Authority::new();
+    let place = Place::local(TLS);
+    server_files(&place, &authority);
+    let service = place.start();
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.0.der().clone()).unwrap();
+    let (hybrid, classic) = (kx_group::X25519MLKEM768, kx_group::X25519);
+    for (groups, taken) in [
+        (&[hybrid, classic][..], NamedGroup::X25519MLKEM768),
+        (&[classic, hybrid], NamedGroup::X25519MLKEM768),
+        (&[classic], NamedGroup::X25519),
+    ] {
+        assert_eq!(agreed(&service, &roots, groups).await, taken);
+    }
 }

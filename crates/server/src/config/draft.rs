@@ -9,7 +9,7 @@ use super::stanza::{Stanza, StanzaReader};
 use super::storage::{self, StorageDraft};
 use super::{
     Config, LEASE_TTL_DEFAULT, LISTENERS_MAX, Listener, LogFormat, LogLevel, NodeUrl, Place,
-    Placed, Problem, Traces, telemetry, values,
+    Placed, Problem, Traces, telemetry, template, values,
 };
 use secretum_api::fields::short_duration;
 use secretum_core::{DeclaredDevice, OpenCeremonies};
@@ -66,12 +66,10 @@ impl Draft {
         for key in ["storage", "backend", "listener", "audit", "seal"] {
             section.knows(key);
         }
-        let url = |value: &Value| value.as_str().and_then(NodeUrl::parse);
-        later(&mut self.api_addr, section.take("api_addr", URL, url));
-        later(
-            &mut self.cluster_addr,
-            section.take("cluster_addr", URL, url),
-        );
+        let api_addr = section.take_filled("api_addr", URL, NodeUrl::parse);
+        later(&mut self.api_addr, api_addr);
+        let cluster_addr = section.take_filled("cluster_addr", URL, NodeUrl::parse);
+        later(&mut self.cluster_addr, cluster_addr);
         later(&mut self.cluster_name, section.text("cluster_name"));
         later(&mut self.disable_mlock, section.flag("disable_mlock"));
         let raw = section.flag("raw_storage_endpoint");
@@ -289,7 +287,7 @@ fn ceremonies(value: &Value) -> Option<OpenCeremonies> {
 fn check_folder(key: &'static str, folder: &Placed<PathBuf>, notices: &mut Notices) {
     let reason = match std::fs::metadata(&folder.value) {
         Ok(metadata) if metadata.is_dir() => return,
-        Ok(_) => "it is no folder".to_owned(),
+        Ok(_) => "it is no folder; make one there, or name another".to_owned(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             "there is no such folder; make it".to_owned()
         }
@@ -339,7 +337,7 @@ fn refuse_taken(listeners: &[Listener], notices: &mut Notices) {
 
 /// A setting of the environment, ours before Vault's.
 fn variable(environment: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<Placed<String>> {
-    ["SECRETUM_", "BAO_", "VAULT_"].iter().find_map(|prefix| {
+    ["SECRETUM_", "VAULT_", "BAO_"].iter().find_map(|prefix| {
         let name = format!("{prefix}{name}");
         let value = environment(&name).filter(|value| !value.is_empty())?;
         let place = Place::whole(Path::new(&name));
@@ -349,7 +347,8 @@ fn variable(environment: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<
 
 fn url_of(variable: Option<Placed<String>>, notices: &mut Notices) -> Option<Placed<NodeUrl>> {
     let Placed { value, place } = variable?;
-    if let Some(value) = NodeUrl::parse(&value) {
+    let filled = template::fill_in(&value).ok();
+    if let Some(value) = filled.as_deref().and_then(NodeUrl::parse) {
         return Some(Placed { value, place });
     }
     let problem = Problem::Variable {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::http::ForwardedFor;
 use crate::listener::{ProxyProtocol, SocketFile};
-use secretum_hcl::Value;
+use secretum_hcl::{Value, ValueKind};
 use std::fmt;
 use std::time::Duration;
 
@@ -169,10 +169,9 @@ impl ListenerDraft {
     }
 
     fn take(mut section: Section<'_, '_>, place: &Place) -> Option<Self> {
-        let parse = |value: &Value| value.as_str().and_then(Address::parse);
-        let address = section.take("address", ADDRESS, parse);
+        let address = section.take_filled("address", ADDRESS, Address::parse);
         let address_is_faulty = address.is_none() && section.has("address");
-        let cluster_address = section.take("cluster_address", ADDRESS, parse);
+        let cluster_address = section.take_filled("cluster_address", ADDRESS, Address::parse);
         let tls = tls::read(&mut section, place);
         let proxy_protocol = origin::proxy_protocol(&mut section);
         let forwarded_for = origin::forwarded_for(&mut section);
@@ -210,14 +209,14 @@ impl ListenerDraft {
     /// What listeners of every kind say.
     fn take_common(section: &mut Section<'_, '_>, listener: Listener) -> Self {
         section.knows("type");
-        let size = section.take("max_request_size", REQUEST_SIZE, request_size);
+        let size = request_size(section);
         let max_request_duration = section.duration("max_request_duration");
         let connections = section.take("max_connections", CONNECTIONS, connections);
         Self {
             listener: Listener {
                 max_connections: connections.map_or(CONNECTIONS_DEFAULT, |number| number.value),
                 http_times: HttpTimes::take(section),
-                max_request_size_bytes: size.map_or(REQUEST_BYTES_DEFAULT, |size| size.value),
+                max_request_size_bytes: size.unwrap_or(REQUEST_BYTES_DEFAULT),
                 unauthenticated_metrics: telemetry::unauthenticated_metrics(section),
                 ..listener
             },
@@ -244,12 +243,26 @@ fn default_address() -> Address {
     }
 }
 
-/// A number of bytes; 0 is the default, as in Vault.
-fn request_size(value: &Value) -> Option<u64> {
-    match values::whole_number(value)? {
-        0 => Some(REQUEST_BYTES_DEFAULT),
-        size => (size <= REQUEST_BYTES_MAX).then_some(size),
+/// A number of bytes; 0 is the default, as in Vault, and what is less stands for no limit there.
+fn request_size(section: &mut Section<'_, '_>) -> Option<u64> {
+    const KEY: &str = "max_request_size";
+    let has_no_limit = |value: &Value| match &value.kind {
+        ValueKind::Integer(number) => *number < 0,
+        ValueKind::String(text) => text.parse().is_ok_and(|number: i64| number < 0),
+        _ => false,
+    };
+    let size = section.take(KEY, REQUEST_SIZE, |value| {
+        match values::whole_number(value) {
+            Some(0) => Some(Some(REQUEST_BYTES_DEFAULT)),
+            Some(size) => (size <= REQUEST_BYTES_MAX).then_some(Some(size)),
+            None => has_no_limit(value).then_some(None),
+        }
+    })?;
+    if size.value.is_none() {
+        let taken = REQUEST_BYTES_MAX.to_string();
+        (section.notices).push(size.place, Problem::TakenAs { key: KEY, taken });
     }
+    Some(size.value.unwrap_or(REQUEST_BYTES_MAX))
 }
 
 /// A number of connections; 0 is the default.

@@ -21,10 +21,12 @@ pub enum Problem {
     #[error("it cannot be read: {0}")]
     Unreadable(String),
     /// A file that is longer than any may be.
-    #[error("the file is longer than {FILE_BYTES_MAX} bytes")]
+    #[error(
+        "the file is longer than {FILE_BYTES_MAX} bytes; divide it into several files of one folder"
+    )]
     FileTooLong,
     /// A file that is no text.
-    #[error("the file is not UTF-8")]
+    #[error("the file is not UTF-8; write it again as that")]
     NotUtf8,
     /// A `.json` file that holds something else.
     #[error(
@@ -52,8 +54,24 @@ pub enum Problem {
         /// What it is.
         found: String,
     },
-    /// A key that is none, but nearly one.
-    #[error("`{key}` is not known; write `{nearest}`")]
+    /// A template that cannot be filled in.
+    #[error("`{key}` has a template that cannot be filled in: {reason}")]
+    Template {
+        /// The key.
+        key: &'static str,
+        /// Why, and what can.
+        reason: String,
+    },
+    /// What Vault takes and this server takes as something else. A warning.
+    #[error("`{key}` is taken as `{taken}`, which is as far as this server goes")]
+    TakenAs {
+        /// The key.
+        key: &'static str,
+        /// What it is taken as.
+        taken: String,
+    },
+    /// A key that is none, but nearly one. A warning.
+    #[error("`{key}` is not known and has no effect; if `{nearest}` is meant, write that")]
     Misspelt {
         /// The key.
         key: String,
@@ -127,7 +145,7 @@ pub enum Problem {
         example: String,
     },
     /// More listeners than are served.
-    #[error("there are more than {LISTENERS_MAX} listeners")]
+    #[error("there are more than {LISTENERS_MAX} listeners; leave out the rest")]
     TooManyListeners,
     /// Two listeners on one address.
     #[error("the listener of {first} has the address `{address}` too; leave one out")]
@@ -237,6 +255,8 @@ impl Problem {
             | Self::UnservedSeal(_)
             | Self::StorageReplaced(_)
             | Self::Without(..)
+            | Self::TakenAs { .. }
+            | Self::Misspelt { .. }
             | Self::TlsDisabled(_) => Severity::Warning,
             _ => Severity::Error,
         }

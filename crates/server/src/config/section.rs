@@ -2,7 +2,7 @@
 
 use super::notice::Notices;
 use super::syntax::Syntax;
-use super::{DURATION_MAX, Place, Placed, Problem, names, values};
+use super::{DURATION_MAX, Place, Placed, Problem, names, template, values};
 use secretum_api::fields::short_duration;
 use secretum_hcl::{Body, Item, Position, Value, ValueKind};
 use std::path::{Path, PathBuf};
@@ -111,6 +111,24 @@ impl<'a, 'n> Section<'a, 'n> {
             found: values::shown(value),
             example: format!("`{key} {{ … }}`, or a table in TOML and JSON"),
         };
+        self.notices.push(self.source.place(value.at), problem);
+        None
+    }
+
+    /// What a key says with its templates filled in.
+    pub(crate) fn take_filled<T>(
+        &mut self,
+        key: &'static str,
+        expected: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<Placed<T>> {
+        let value = self.value(key)?;
+        let filled = value.as_str().map(template::fill_in);
+        let Some(Err(reason)) = filled else {
+            let filled = filled.and_then(Result::ok);
+            return self.take(key, expected, |_| filled.as_deref().and_then(parse));
+        };
+        let problem = Problem::Template { key, reason };
         self.notices.push(self.source.place(value.at), problem);
         None
     }

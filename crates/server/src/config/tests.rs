@@ -321,7 +321,41 @@ fn listeners_in_every_shape() {
 }
 
 #[test]
+fn what_is_taken_as_something_else_is_named() {
+    let listener = |lines: &str| {
+        let text = format!("{MEMORY}listener \"tcp\" {{\n tls_disable = true\n{lines}\n}}\n");
+        let (config, warnings) = load("a.hcl", &text).unwrap();
+        (config.listeners[0].clone(), warnings)
+    };
+    for number in ["-1", "\"-1\""] {
+        let (unlimited, warnings) = listener(&format!("max_request_size = {number}"));
+        assert_eq!(unlimited.max_request_size_bytes, REQUEST_BYTES_MAX);
+        assert_eq!(
+            warnings,
+            [
+                "a.hcl:4:20: warning: `max_request_size` is taken as `1073741824`, which is as far as this server goes"
+            ]
+        );
+    }
+    let (older, warnings) = listener("tls_min_version = \"tls10\"");
+    assert_eq!(older.tls, None);
+    assert!(
+        warnings[0].contains("`tls_min_version` is taken as `tls12`"),
+        "{warnings:?}"
+    );
+    let (on_loopback, warnings) = listener("address = \"{{ GetInterfaceIP \\\"lo\\\" }}:8200\"");
+    assert_eq!(on_loopback.address.to_string(), "127.0.0.1:8200");
+    assert_eq!(warnings, Vec::<String>::new());
+}
+
+#[test]
 fn what_has_no_effect_is_named() {
+    assert_eq!(
+        warnings_of("disable_mlok = true"),
+        [
+            "a.hcl:5:1: warning: `disable_mlok` is not known and has no effect; if `disable_mlock` is meant, write that"
+        ]
+    );
     assert_eq!(
         warnings_of(
             "telemetry {\n  statsd_address = \"x\"\n}\nnovelty \"x\" {\n  y = 1\n}\nodd = 1"

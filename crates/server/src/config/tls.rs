@@ -121,7 +121,7 @@ pub(crate) fn read(section: &mut Section<'_, '_>, place: &Place) -> Option<Optio
         disable: section.flag("tls_disable"),
         cert_file: section.path(CERT_FILE),
         key_file: section.path(KEY_FILE),
-        min_version: section.take("tls_min_version", VERSION, version),
+        min_version: min_version(section),
         max_version: section.take("tls_max_version", VERSION, version),
         client_ca_file: section.path(CLIENT_CA_FILE),
         require_client_cert: section.flag(REQUIRE_CLIENT_CERT),
@@ -223,6 +223,25 @@ impl Keys {
             client_certificates,
         })
     }
+}
+
+/// The oldest version, which is TLS 1.2 also where an older one is asked for.
+fn min_version(section: &mut Section<'_, '_>) -> Option<Placed<TlsVersion>> {
+    const KEY: &str = "tls_min_version";
+    let is_older = |value: &Value| matches!(value.as_str(), Some("tls10" | "tls11"));
+    let taken = section.take(KEY, VERSION, |value| match version(value) {
+        Some(version) => Some((version, false)),
+        None => is_older(value).then_some((TlsVersion::Tls12, true)),
+    })?;
+    let Placed { value, place } = taken;
+    let (version, was_older) = value;
+    if was_older {
+        let taken = version.name().to_owned();
+        let problem = Problem::TakenAs { key: KEY, taken };
+        section.notices.push(place.clone(), problem);
+    }
+    let value = version;
+    Some(Placed { value, place })
 }
 
 fn version(value: &Value) -> Option<TlsVersion> {

@@ -17,9 +17,8 @@ pub(crate) fn shown(value: &Value) -> String {
         ValueKind::Bool(yes) => format!("the flag `{yes}`"),
         ValueKind::Integer(number) => format!("the number `{number}`"),
         ValueKind::Float(number) => format!("the number `{number}`"),
-        // As Vault fills in where a network interface has the answer.
         ValueKind::String(text) if text.contains("{{") => format!(
-            "the template `{}`, as templates are not filled in: write what it stands for",
+            "the template `{}`, which is not filled in here: write what it stands for",
             shortened(text)
         ),
         ValueKind::String(text) => format!("`{}`", shortened(text)),

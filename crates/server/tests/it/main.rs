@@ -3,8 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, NamedGroup, ProtocolVersion, RootCertStore, SupportedProtocolVersion};
+mod both_shares;
+
+use rustls::crypto::aws_lc_rs::{self, kx_group};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
+use rustls::{
+    ClientConfig, HandshakeKind as Handshake, NamedGroup, ProtocolVersion, RootCertStore,
+    SupportedProtocolVersion,
+};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use secretum_server::tls::{self, Clients, Offer, TlsFiles, Versions};
@@ -74,8 +80,17 @@ impl Peer {
         versions: &[&'static SupportedProtocolVersion],
         protocols: &[&[u8]],
     ) -> std::io::Result<TlsStream<TcpStream>> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let provider = aws_lc_rs::default_provider();
+        self.connect_by(provider, versions, protocols).await
+    }
+
+    async fn connect_by(
+        &self,
+        provider: CryptoProvider,
+        versions: &[&'static SupportedProtocolVersion],
+        protocols: &[&[u8]],
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(self.roots.clone())
@@ -89,8 +104,41 @@ impl Peer {
     }
 }
 
+/// What is agreed on with a client that lists these groups.
+async fn agreed(peer: &Peer, groups: &[&'static dyn SupportedKxGroup]) -> (NamedGroup, Handshake) {
+    let provider = CryptoProvider {
+        kx_groups: groups.to_vec(),
+        ..aws_lc_rs::default_provider()
+    };
+    let stream = peer.connect_by(provider, TLS13, &[]).await.unwrap();
+    let session = stream.get_ref().1;
+    let group = session.negotiated_key_exchange_group().unwrap().name();
+    (group, session.handshake_kind().unwrap())
+}
+
 #[tokio::test]
-async fn the_hybrid_key_agreement_is_preferred() {
+async fn the_hybrid_key_agreement_is_taken_whatever_the_client_prefers() {
+    let (hybrid, classic) = (kx_group::X25519MLKEM768, kx_group::X25519);
+    let peer = Peer::start(Versions::Both).await;
+    let one_trip = (NamedGroup::X25519MLKEM768, Handshake::Full);
+    assert_eq!(agreed(&peer, &[hybrid, classic]).await, one_trip);
+    // It sent shares for both, that of the other group first.
+    let shares = &both_shares::X25519_FIRST;
+    assert_eq!(agreed(&peer, &[shares, hybrid]).await, one_trip);
+    // It sent none for the hybrid one.
+    let asked_again = (
+        NamedGroup::X25519MLKEM768,
+        Handshake::FullWithHelloRetryRequest,
+    );
+    assert_eq!(agreed(&peer, &[classic, hybrid]).await, asked_again);
+    let without = (NamedGroup::X25519, Handshake::Full);
+    assert_eq!(agreed(&peer, &[classic]).await, without);
+    let other = (NamedGroup::secp384r1, Handshake::Full);
+    assert_eq!(agreed(&peer, &[kx_group::SECP384R1, classic]).await, other);
+}
+
+#[tokio::test]
+async fn a_client_that_could_have_1_3_is_offered_it_with_the_hybrid_key_agreement() {
     let peer = Peer::start(Versions::Both).await;
     let stream = peer
         .connect(&[&rustls::version::TLS13, &rustls::version::TLS12])

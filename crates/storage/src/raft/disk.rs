@@ -207,3 +207,30 @@ pub(crate) fn read_whole(disk: &dyn Disk, path: &Path, bytes_max: usize) -> io::
     file.read_at(0, &mut data)?;
     Ok(data)
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    /// A crash of the process alone leaves what was not synced, and no test can cut the power of this
+    /// machine. What cannot be synced refuses it: so each of these asks the system, and says what it
+    /// answered.
+    #[test]
+    fn a_sync_reaches_the_system() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        let both_ends = File::options().read(true).write(true).open(&path).unwrap();
+        let pipe = SystemFile(both_ends);
+        let refused = |synced: io::Result<()>| synced.unwrap_err().kind();
+        assert_eq!(refused(pipe.sync()), io::ErrorKind::InvalidInput);
+        assert_eq!(refused(pipe.sync_all()), io::ErrorKind::InvalidInput);
+        let of_no_disk = Path::new("/proc");
+        assert_eq!(
+            refused(SystemDisk.sync_dir(of_no_disk)),
+            io::ErrorKind::InvalidInput
+        );
+    }
+}

@@ -54,11 +54,11 @@ pub(super) fn dependencies(workspace: &Workspace) -> Result<(), Failure> {
         .status()
         .is_ok_and(|status| status.success());
     if !installed {
-        eprintln!(
-            "{:>14}  cargo-deny is not installed: licences and sources are not checked",
-            ""
-        );
-        return Ok(());
+        return Err(Failure::LeftOut(
+            "cargo-deny, which checks licences, bans and sources, is not installed; `./test --all \
+             verify` installs it"
+                .to_owned(),
+        ));
     }
     let mut deny = Command::new("cargo-deny");
     deny.args(["--offline", "--locked", "--log-level", "error"])

@@ -26,8 +26,8 @@ fn faults_of_single_keys() {
             "a.hcl:5:12: `api_addr` must be a URL such as `https://vault.example.com:8200`, not `not an address`",
         ),
         (
-            "api_addr = \"http://{{ GetPrivateIP }}:8200\"",
-            "a.hcl:5:12: `api_addr` must be a URL such as `https://vault.example.com:8200`, not the template `http://{{ GetPrivateIP }}:8200`, as templates are not filled in: write what it stands for",
+            "api_addr = \"http://{{ GetAllInterfaces }}:8200\"",
+            "a.hcl:5:12: `api_addr` has a template that cannot be filled in: `GetAllInterfaces` is not known: `{{ GetPrivateIP }}`, `{{ GetPublicIP }}` and `{{ GetInterfaceIP \"eth0\" }}` are filled in",
         ),
         (
             "cluster_addr = 1",
@@ -54,10 +54,6 @@ fn faults_of_single_keys() {
             "a.hcl:5:19: the escape `\\\u{fffd}` is not known",
         ),
         (
-            "max_lease_tl = 1",
-            "a.hcl:5:1: `max_lease_tl` is not known; write `max_lease_ttl`",
-        ),
-        (
             "default_lease_ttl = \"2h\"\nmax_lease_ttl = \"1h\"",
             "a.hcl:6:17: `max_lease_ttl` (`1h`) is shorter than `default_lease_ttl` (`2h`); raise it, or lower the other",
         ),
@@ -67,7 +63,7 @@ fn faults_of_single_keys() {
         ),
         (
             "audit_directory = \"/dev/null\"",
-            "a.hcl:5:19: `audit_directory` cannot be `/dev/null`: it is no folder",
+            "a.hcl:5:19: `audit_directory` cannot be `/dev/null`: it is no folder; make one there, or name another",
         ),
     ] {
         assert_eq!(fault_of(line), [said]);
@@ -147,11 +143,6 @@ fn faults_of_storages() {
         ),
         (
             "a.hcl",
-            "storage \"raft\" {\n  path = \"x\"\n  node-id = \"n\"\n}",
-            "a.hcl:6:3: `node-id` is not known; write `node_id`",
-        ),
-        (
-            "a.hcl",
             "storage {\n  path = \"x\"\n}",
             "a.hcl:4:1: `storage` does not say its kind; write `storage \"raft\" { path = \"/var/lib/secretum\" }`",
         ),
@@ -168,7 +159,7 @@ fn faults_of_storages() {
         faults("a.hcl", &format!("{OPEN}stowage \"raft\" {{}}")),
         [
             "a.hcl: no storage is configured; add `storage \"raft\" { path = \"/var/lib/secretum\" }`",
-            "a.hcl:4:1: `stowage` is not known; write `storage`",
+            "a.hcl:4:1: warning: `stowage` is not known and has no effect; if `storage` is meant, write that",
         ]
     );
     assert_eq!(
@@ -219,10 +210,6 @@ fn faults_of_listeners() {
             "a.hcl:4:11: `address` must be a host and a port of at most 65535, such as `127.0.0.1:8200` or `[::]:8200`, not `127.0.0.1:99999`",
         ),
         (
-            "tls_disable = true\nmax_request_size = -1",
-            "a.hcl:4:20: `max_request_size` must be a number of bytes from 1 to 1073741824, not the number `-1`",
-        ),
-        (
             "tls_disable = true\nmax_request_size = 1073741825",
             "a.hcl:4:20: `max_request_size` must be a number of bytes from 1 to 1073741824, not the number `1073741825`",
         ),
@@ -237,11 +224,10 @@ fn faults_of_listeners() {
     ] {
         let found = listener_faults(lines);
         assert_eq!(found.first().unwrap(), said);
-        let misspelt = "a.hcl:3:1: `tls_disabel` is not known; write `tls_disable`";
-        assert_eq!(
-            found.len(),
-            1 + usize::from(found.iter().any(|one| one == misspelt))
-        );
+        let misspelt = "a.hcl:3:1: warning: `tls_disabel` is not known and has no effect; if `tls_disable` is meant, write that";
+        let expected = 1 + usize::from(lines.starts_with("tls_disabel "));
+        assert_eq!(found.len(), expected, "{found:?}");
+        assert!(expected == 1 || found.iter().any(|one| one == misspelt));
     }
 }
 
@@ -250,8 +236,12 @@ fn faults_of_tls() {
     let files = "tls_cert_file = \"DIR/cert.pem\"\ntls_key_file = \"DIR/key.pem\"\n";
     for (lines, said) in [
         (
-            "tls_min_version = \"tls10\"",
-            "a.hcl:5:19: `tls_min_version` must be `tls12` or `tls13`, not `tls10`",
+            "tls_min_version = \"tls9\"",
+            "a.hcl:5:19: `tls_min_version` must be `tls12` or `tls13`, not `tls9`",
+        ),
+        (
+            "tls_max_version = \"tls11\"",
+            "a.hcl:5:19: `tls_max_version` must be `tls12` or `tls13`, not `tls11`",
         ),
         (
             "tls_min_version = \"tls13\"\ntls_max_version = \"tls12\"",

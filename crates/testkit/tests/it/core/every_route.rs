@@ -91,6 +91,24 @@ async fn these_routes_are_public_and_no_others() {
     assert_eq!(public, PUBLIC);
 }
 
+/// Every path that does something says what, to who asks for help.
+#[tokio::test]
+async fn help_tells_of_every_route() {
+    let run = Run::new(SEED).await;
+    for route in &run.routes {
+        let template = route.path.trim_end_matches('/');
+        let segments = template.trim_start_matches('/').split('/');
+        let segments = segments.map(|segment| match segment.strip_prefix('{') {
+            Some(_) => "a1",
+            None => segment,
+        });
+        let path = segments.collect::<Vec<_>>().join("/");
+        let help = run.open.ask(Verb::Help, &path).await.expect(&path);
+        let text = help.data["help"].as_str().unwrap();
+        assert!(text.contains(template), "{path}: {text}");
+    }
+}
+
 /// How many requests ended how.
 #[derive(Debug, Default)]
 struct Tally {

@@ -2,6 +2,7 @@
 
 use crate::support::until;
 use crate::support::vault::Vault;
+use secretum_crypto::sha256;
 use secretum_engine::Verb;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -114,4 +115,29 @@ async fn one_that_cannot_be_read_holds_up_no_other() {
     .await;
     // It stays for an operator to see.
     assert_eq!(timers(&vault).await, 1);
+}
+
+#[tokio::test]
+async fn a_copy_of_the_storage_confirms_no_guess_of_a_name() {
+    let vault = Vault::open().await;
+    vault.write("secret/data/guessed", short()).await.unwrap();
+    let of_mounts = vault.storage.keys("mount/").await;
+    let uuid = of_mounts
+        .iter()
+        .find_map(|key| key.split('/').nth(1))
+        .unwrap();
+    let timers = vault.storage.keys(TIMERS).await;
+    assert_eq!(timers.len(), 1);
+    // All that is below the mount in its own words: whatever the engine calls its timers.
+    for name in [
+        "guessed",
+        "data/guessed",
+        "metadata/guessed",
+        "secret/guessed",
+    ] {
+        for guess in [name.to_owned(), format!("{uuid}/{name}")] {
+            let digest = hex::encode(sha256(guess.as_bytes()));
+            assert!(!timers[0].contains(&digest), "{guess}");
+        }
+    }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Faulty {
     commits: AtomicU64,
     /// The prefixes that were paged through.
     pages: Mutex<Vec<String>>,
+    /// How often a single key was read.
+    reads: AtomicU64,
     /// While set, nobody hears of changes.
     mute: watch::Sender<bool>,
     /// The next commit below this prefix is taken and not yet made.
@@ -48,6 +50,7 @@ impl Faulty {
             read_yields: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             pages: Mutex::default(),
+            reads: AtomicU64::new(0),
             mute: watch::Sender::new(false),
             hold_next: Mutex::default(),
             holds: Arc::new(watch::Sender::new(false)),
@@ -188,6 +191,11 @@ impl Faulty {
         pages.iter().filter(|own| *own == prefix).count()
     }
 
+    /// How often a single key was read so far.
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::SeqCst)
+    }
+
     /// Every key below a prefix, as it stands below the barrier.
     pub(crate) async fn keys(&self, prefix: &str) -> Vec<String> {
         let prefix = Key::try_from(prefix).unwrap();
@@ -213,6 +221,7 @@ impl Storage for Faulty {
         for _ in 0..self.read_yields.load(Ordering::SeqCst) {
             tokio::task::yield_now().await;
         }
+        self.reads.fetch_add(1, Ordering::SeqCst);
         self.inner.get(key).await
     }
 
