@@ -138,7 +138,7 @@ impl std::fmt::Debug for Core {
 }
 
 impl Core {
-    /// A sealed core; made inside of a runtime.
+    /// A sealed core.
     ///
     /// **Errors**: [`CoreError::Routes`] where the rows of a system engine are no table.
     pub fn new(mut config: CoreConfig) -> Result<Arc<Self>, CoreError> {
@@ -148,8 +148,7 @@ impl Core {
         let barrier = Barrier::new(storage, Arc::clone(&config.clock), Arc::clone(&config.rng));
         let token = system::token_engine()?;
         let table = system::table(config.open_ceremonies)?;
-        let leadership = config.storage.leadership();
-        let core = Arc::new_cyclic(|this| Self {
+        Ok(Arc::new_cyclic(|this| Self {
             system: system::engine(Weak::clone(this), table),
             token,
             metrics,
@@ -160,12 +159,7 @@ impl Core {
             in_flight: InFlight::default(),
             this: Weak::clone(this),
             config,
-        });
-        tokio::spawn(metrics::count_leader_changes(
-            Weak::clone(&core.this),
-            leadership,
-        ));
-        Ok(core)
+        }))
     }
 
     /// The kind of engine of this name.

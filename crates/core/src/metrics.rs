@@ -6,20 +6,17 @@
 //! as Vault have it.
 
 mod histogram;
-mod leadership;
 mod leases;
 mod process;
 mod report;
 
 pub use report::Report;
 
-pub(crate) use leadership::run as count_leader_changes;
 pub(crate) use leases::run as count_leases;
 
 use crate::Core;
 use crate::mounts::Mount;
 use histogram::Histogram;
-use leadership::LeaderChanges;
 use leases::LeaseCounts;
 use report::{Family, Kind, Sample};
 use secretum_engine::{Fault, Operation};
@@ -61,7 +58,6 @@ pub struct Metrics {
     auth_failures: Vec<AtomicU64>,
     commits: Histogram,
     leases: LeaseCounts,
-    leader_changes: LeaderChanges,
 }
 
 /// What a request counts as.
@@ -83,7 +79,6 @@ impl Metrics {
             auth_failures: (0..=kinds.len()).map(|_| AtomicU64::new(0)).collect(),
             commits: Histogram::default(),
             leases: LeaseCounts::default(),
-            leader_changes: LeaderChanges::default(),
             kinds,
         }
     }
@@ -240,7 +235,7 @@ impl Core {
                 "1 while the vault is sealed or not initialized, 0 while it serves.",
                 sealed,
             ),
-            metrics.leader_changes.family(),
+            leader_changes(self),
         ];
         if let Some(active) = &active {
             families.extend(metrics.leases.families());
@@ -249,6 +244,18 @@ impl Core {
         families.extend(process::families());
         families
     }
+}
+
+fn leader_changes(core: &Core) -> Family {
+    // No counter by its type: that would have to end in `_total`.
+    let mut family = Family::new(
+        "secretum_vault_raft_leader_changes",
+        "How often this node began or ceased to lead since it started.",
+        Kind::Gauge,
+    );
+    let changes = core.config.storage.leadership().borrow().changes;
+    family.samples.push(Sample::whole(changes));
+    family
 }
 
 fn audit_failures(active: &crate::active::Active) -> Family {

@@ -119,8 +119,36 @@ pub enum Leadership {
     Follower,
 }
 
-/// Watches [`Leadership`]; holds its newest value.
-pub type LeadershipWatch = tokio::sync::watch::Receiver<Leadership>;
+/// Whether a node leads, and how often that changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeadershipState {
+    /// Whether it leads.
+    pub now: Leadership,
+    /// How often it began or ceased to lead since it was opened, also where it did both at once. To lead
+    /// from the start is the first change.
+    pub changes: u64,
+}
+
+impl LeadershipState {
+    /// That of a node which was just opened.
+    pub(crate) const fn follower() -> Self {
+        Self {
+            now: Leadership::Follower,
+            changes: 0,
+        }
+    }
+
+    /// It stands so now; whether that is a change.
+    pub(crate) fn change(&mut self, now: Leadership) -> bool {
+        let is_change = self.now != now;
+        self.now = now;
+        self.changes += u64::from(is_change);
+        is_change
+    }
+}
+
+/// Watches a [`LeadershipState`]; holds its newest value.
+pub type LeadershipWatch = tokio::sync::watch::Receiver<LeadershipState>;
 
 /// An ordered, transactional key-value store.
 #[async_trait]

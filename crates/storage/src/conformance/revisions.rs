@@ -51,8 +51,12 @@ async fn a_read_point_covers_every_answered_commit(storage: Shared) -> Outcome {
 }
 
 async fn the_only_node_leads(storage: Shared) -> Outcome {
-    let leads = *storage.leadership().borrow();
-    expect_eq!(leads, Leadership::Leader);
+    let mut watch = storage.leadership();
+    let state = *watch.borrow_and_update();
+    expect_eq!((state.now, state.changes), (Leadership::Leader, 1));
+    storage.close().await?;
+    let state = *watch.borrow_and_update();
+    expect_eq!((state.now, state.changes), (Leadership::Follower, 2));
     Ok(())
 }
 

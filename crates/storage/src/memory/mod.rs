@@ -5,8 +5,8 @@
 use crate::feed::ChangeLog;
 use crate::page::{self, Ordered, Query};
 use crate::{
-    Batch, Change, ChangeFeed, Changed, Entry, Key, Leadership, LeadershipWatch, Page, PageOf,
-    Result, Revision, Storage, StorageError,
+    Batch, Change, ChangeFeed, Changed, Entry, Key, Leadership, LeadershipState, LeadershipWatch,
+    Page, PageOf, Result, Revision, Storage, StorageError,
 };
 use async_trait::async_trait;
 use parking_lot::RwLock;
@@ -20,7 +20,7 @@ use tokio::sync::watch;
 pub struct MemoryStorage {
     state: RwLock<State>,
     changes: ChangeLog,
-    leadership: watch::Sender<Leadership>,
+    leadership: watch::Sender<LeadershipState>,
 }
 
 #[derive(Debug, Default)]
@@ -33,10 +33,12 @@ struct State {
 impl MemoryStorage {
     /// An empty storage.
     pub fn new() -> Arc<Self> {
+        let mut leads = LeadershipState::follower();
+        leads.change(Leadership::Leader);
         Arc::new(Self {
             state: RwLock::default(),
             changes: ChangeLog::new(Revision(0)),
-            leadership: watch::Sender::new(Leadership::Leader),
+            leadership: watch::Sender::new(leads),
         })
     }
 
@@ -155,7 +157,8 @@ impl Storage for MemoryStorage {
         state.closed = true;
         state.map.clear();
         drop(state);
-        self.leadership.send_replace(Leadership::Follower);
+        self.leadership
+            .send_if_modified(|state| state.change(Leadership::Follower));
         self.changes.close();
         Ok(())
     }

@@ -24,6 +24,7 @@ pub mod disk;
 mod failure;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod leading;
 mod log;
 mod network;
 mod node;
@@ -38,12 +39,13 @@ pub use types::NodeRecord;
 
 use crate::page::{self, Query};
 use crate::{
-    Batch, ChangeFeed, Entry, Key, Leadership, LeadershipWatch, Page, PageOf, Result, Revision,
-    Storage, StorageError,
+    Batch, ChangeFeed, Entry, Key, LeadershipWatch, Page, PageOf, Result, Revision, Storage,
+    StorageError,
 };
 use async_trait::async_trait;
 use directory::Identity;
 use failure::Failure;
+use leading::Leading;
 use log::Log;
 use node::Standing;
 use openraft::ReadPolicy;
@@ -53,7 +55,7 @@ use state::{Machine, SnapshotData, StateHandle};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use types::{Outcome, Proposal, TypeConfig};
 use uuid::Uuid;
@@ -69,7 +71,7 @@ pub struct RaftStorage {
     state: Arc<StateHandle>,
     standing: Arc<Standing>,
     failure: Failure,
-    leadership: watch::Sender<Leadership>,
+    leading: Arc<Leading>,
     in_flight: Semaphore,
     in_flight_bytes_max: u32,
     closed: AtomicBool,
@@ -242,7 +244,7 @@ impl Storage for RaftStorage {
     }
 
     fn leadership(&self) -> LeadershipWatch {
-        self.leadership.subscribe()
+        self.leading.watch()
     }
 
     async fn close(&self) -> Result<()> {
@@ -258,7 +260,7 @@ impl Storage for RaftStorage {
         let closed = self.state.close().await;
         self.log.close();
         self.state.visible.changes.close();
-        self.leadership.send_replace(Leadership::Follower);
+        self.leading.ended();
         ended.map_err(|error| StorageError::Stopped {
             reason: error.to_string(),
         })?;

@@ -4,13 +4,14 @@ use super::config::RaftConfig;
 use super::directory::{Directory, Identity};
 use super::disk::Disk;
 use super::failure::{Failure, corrupt, explain};
+use super::leading::Leading;
 use super::log::{Log, LogConfig, LogStore};
 use super::network::NoNetwork;
 use super::node::Standing;
 use super::state::{Checkpoints, Machine, Position, StateConfig, StateHandle, StateSetting};
 use super::types::{LogId, NodeRecord, TypeConfig};
 use super::{Raft, RaftStorage};
-use crate::{Leadership, Result, StorageError};
+use crate::{Result, StorageError};
 use openraft::metrics::RaftMetrics;
 use openraft::{ChangeMembers, ServerState, SnapshotPolicy};
 use parking_lot::Mutex;
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 /// How often a leader says that it is there, in milliseconds; others wait some times as long.
@@ -170,7 +171,9 @@ async fn start(config: &RaftConfig, parts: Parts) -> Result<Arc<RaftStorage>> {
         failure,
     } = parts;
     let identity = directory.identity;
+    let leading = Arc::new(Leading::new(identity.node));
     let log_store = LogStore {
+        leading: Arc::clone(&leading),
         log: Arc::clone(&log),
         standing: Arc::clone(&standing),
         state: Arc::clone(&state),
@@ -196,7 +199,7 @@ async fn start(config: &RaftConfig, parts: Parts) -> Result<Arc<RaftStorage>> {
         state,
         standing,
         failure,
-        leadership: watch::Sender::new(Leadership::Follower),
+        leading,
         in_flight: Semaphore::new(config.in_flight_bytes_max as usize),
         in_flight_bytes_max: config.in_flight_bytes_max,
         closed: AtomicBool::new(false),
@@ -288,46 +291,35 @@ async fn settle(config: &RaftConfig, storage: &RaftStorage) -> Result<()> {
     Ok(())
 }
 
-fn borrow(raft: &Raft) -> RaftMetrics<TypeConfig> {
-    use openraft::async_runtime::watch::WatchReceiver;
-    raft.metrics().borrow_watched().clone()
-}
-
 /// Starts what goes on beside requests; each ends with Raft.
 fn spawn_tasks(config: &RaftConfig, storage: &RaftStorage) {
+    storage.leading.opened();
     let follow = tokio::spawn(follow_leadership(
         storage.raft.clone(),
-        storage.leadership.clone(),
+        Arc::clone(&storage.leading),
     ));
     let purge = tokio::spawn(purge(
         storage.raft.clone(),
         Arc::clone(&storage.log),
         config.log_keep_bytes,
     ));
-    let lead = match borrow(&storage.raft).state {
-        ServerState::Leader => Leadership::Leader,
-        _ => Leadership::Follower,
-    };
-    storage.leadership.send_replace(lead);
     storage
         .tasks
         .lock()
         .extend([follow.abort_handle(), purge.abort_handle()]);
 }
 
-async fn follow_leadership(raft: Raft, leadership: watch::Sender<Leadership>) {
+async fn follow_leadership(raft: Raft, leading: Arc<Leading>) {
     use openraft::async_runtime::watch::WatchReceiver;
     let mut metrics = raft.server_metrics();
     loop {
-        let leads = metrics.borrow_watched().state == ServerState::Leader;
-        let now = if leads {
-            Leadership::Leader
-        } else {
-            Leadership::Follower
+        let (vote, leads) = {
+            let seen = metrics.borrow_watched();
+            (seen.vote, seen.state == ServerState::Leader)
         };
-        leadership.send_if_modified(|known| std::mem::replace(known, now) != now);
+        leading.seen(&vote, leads);
         if metrics.changed().await.is_err() {
-            leadership.send_replace(Leadership::Follower);
+            leading.ended();
             return;
         }
     }

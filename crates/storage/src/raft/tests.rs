@@ -1,6 +1,11 @@
 use super::disk::{Disk, Open, SystemDisk};
 use super::state::{Snapshot, SnapshotData, SnapshotFile};
+use super::types::{LeaderId, Vote};
 use super::*;
+use crate::Leadership;
+use openraft::ServerState;
+use openraft::metrics::RaftMetrics;
+use openraft::raft::VoteRequest;
 use std::path::Path;
 
 fn key(text: &str) -> Key {
@@ -83,6 +88,52 @@ async fn a_node_that_joins_is_brought_up_by_a_snapshot() {
     ));
     joiner.close().await.unwrap();
     leader.close().await.unwrap();
+}
+
+/// It votes for another node, which does not win, and is elected again.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_leadership_that_nobody_saw_are_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage = RaftStorage::open(RaftConfig::new(directory.path()))
+        .await
+        .unwrap();
+    let mut watch = storage.leadership();
+    assert_eq!(watch.borrow_and_update().changes, 1);
+    let leads_behind = async |term: u64| {
+        let settled = move |metrics: &RaftMetrics<TypeConfig>| {
+            metrics.state == ServerState::Leader
+                && metrics.current_term > term
+                && metrics.last_applied.map(|applied| applied.index) >= metrics.last_log_index
+        };
+        storage
+            .raft
+            .wait(None)
+            .metrics(settled, "lead")
+            .await
+            .unwrap()
+    };
+    let mut metrics = leads_behind(0).await;
+    for _ in 0..5 {
+        let leader_id = LeaderId {
+            term: metrics.current_term + 1,
+            node_id: 9,
+        };
+        let asked = VoteRequest {
+            vote: Vote {
+                leader_id,
+                committed: false,
+            },
+            last_log_id: metrics.last_applied,
+            leadership_transfer: true,
+        };
+        storage.raft.vote(asked).await.unwrap();
+        storage.raft.trigger().elect(false).await.unwrap();
+        metrics = leads_behind(metrics.current_term + 1).await;
+    }
+    let state = *watch.borrow_and_update();
+    assert_eq!((state.now, state.changes), (Leadership::Leader, 11));
+    storage.close().await.unwrap();
+    assert_eq!(watch.borrow().changes, 12);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 use super::super::types::{LogEntry, LogId, TypeConfig, Vote};
 use super::{Log, Record, Waiting};
+use crate::raft::leading::Leading;
 use crate::raft::node::Standing;
 use crate::raft::state::StateHandle;
 use openraft::storage::{IOFlushed, RaftLogReader, RaftLogStorage};
@@ -17,6 +18,7 @@ use tokio::sync::oneshot;
 pub(crate) struct LogStore {
     pub(crate) log: Arc<Log>,
     pub(crate) standing: Arc<Standing>,
+    pub(crate) leading: Arc<Leading>,
     pub(crate) state: Arc<StateHandle>,
 }
 
@@ -67,7 +69,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             .write_and_wait([Record::Vote(*vote)], Waiting::Other(sender))?;
         receiver
             .await
-            .map_err(|_| io::Error::other("the log is closed"))?
+            .map_err(|_| io::Error::other("the log is closed"))??;
+        self.leading.voted(vote);
+        Ok(())
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
