@@ -78,13 +78,21 @@ impl Policy {
 
     /// The policy for a caller. A rule whose values are not all there, or hold `*` or `+`, is left out.
     pub fn instantiate(self: &Arc<Self>, values: &TemplateValues) -> Arc<Self> {
+        self.filled(|selector| values.select(selector))
+    }
+
+    /// The policy with what there is for each selector.
+    pub(crate) fn filled<'v>(
+        self: &Arc<Self>,
+        value_of: impl Fn(&str) -> Option<&'v str>,
+    ) -> Arc<Self> {
         if !self.is_templated() {
             return Arc::clone(self);
         }
         let filled = |rule: &Rule| {
             let mut rule = rule.clone();
             if rule.pattern.is_none() {
-                let path = template::fill(&rule.path, values)?;
+                let path = template::fill(&rule.path, &value_of)?;
                 rule.pattern = Some(Pattern::parse(&path).ok()?);
             }
             Some(rule)

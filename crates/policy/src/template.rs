@@ -58,13 +58,13 @@ pub(crate) fn is_templated(path: &str) -> Option<bool> {
     (!before.contains("}}") && parts.all(closed)).then(|| path.contains("{{"))
 }
 
-/// The path with its values; `None` when one of them is not there or may not be put in.
-pub(crate) fn fill(path: &str, values: &TemplateValues) -> Option<String> {
+/// The path with the values of its selectors; `None` when one of them is not there or may not be put in.
+pub(crate) fn fill<'v>(path: &str, value_of: impl Fn(&str) -> Option<&'v str>) -> Option<String> {
     let mut parts = path.split("{{");
     let mut filled = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (selector, rest) = part.split_once("}}")?;
-        let value = values.select(selector.trim())?;
+        let value = value_of(selector.trim())?;
         if value.is_empty() || value.contains(['*', '+']) {
             return None;
         }
@@ -75,7 +75,7 @@ pub(crate) fn fill(path: &str, values: &TemplateValues) -> Option<String> {
 }
 
 impl TemplateValues {
-    fn select(&self, selector: &str) -> Option<&str> {
+    pub(crate) fn select(&self, selector: &str) -> Option<&str> {
         let selector = selector.strip_prefix("identity.")?;
         // A group is one the entity is in: without an entity there is none.
         let entity = self.entity.as_ref()?;

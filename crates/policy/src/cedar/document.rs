@@ -243,17 +243,17 @@ enum Word {
 
 impl Scan {
     fn step(&mut self, byte: u8) -> Option<CedarProblem> {
+        if self.within == Within::Comment {
+            if byte == b'\n' {
+                self.within = Within::Code;
+            }
+            return None;
+        }
         self.statement_bytes += 1;
         if self.statement_bytes > STATEMENT_BYTES_MAX {
             return Some(CedarProblem::StatementTooLong);
         }
         match &mut self.within {
-            Within::Comment => {
-                if byte == b'\n' {
-                    self.within = Within::Code;
-                }
-                return None;
-            }
             Within::Text { escaped } => {
                 match byte {
                     _ if *escaped => *escaped = false,
@@ -267,7 +267,7 @@ impl Scan {
                 self.within = Within::Comment;
                 return None;
             }
-            Within::Slash | Within::Code => {}
+            Within::Slash | Within::Code | Within::Comment => {}
         }
         self.code(byte)
     }

@@ -7,7 +7,8 @@
 //!
 //! What is made is held against the policy on generated requests (see [`proof`]) before it is handed
 //! out. What cannot be said in Cedar is named: [`translate`] then hands out nothing, and [`translate_rest`]
-//! all else, which permits nothing where a rule that was left out may decide.
+//! all else, which permits nothing where a rule that was left out may decide. Where that takes too many
+//! words, the places are taken together with what is between them, which is told, too.
 //!
 //! An action of an engine's own (`generate`, `sign`…) is no verb: a rule for the verb permits it in HCL,
 //! and a statement for the verb does not in Cedar.
@@ -16,12 +17,15 @@ mod area;
 mod matcher;
 mod proof;
 
-use super::{CedarError, Document};
+use super::{CedarError, CedarProblem, Document};
 use crate::{Capability, CapabilitySet, Policy, PolicyError, Rule};
-use area::Area;
+use area::{Area, Areas};
 use matcher::{Kind, Matcher};
 use secretum_hcl::Position;
 use std::fmt::Write as _;
+
+/// The most characters of a path that a comment shows.
+const SHOWN_CHARS_MAX: usize = 120;
 
 /// A policy in Cedar.
 #[derive(Debug, Clone)]
@@ -115,9 +119,7 @@ pub fn translate_rest(name: &str, hcl: &str) -> Result<Translation, TranslateErr
     let Some(areas) = areas.filter(|_| is_useful) else {
         return Err(TranslateError::Unsayable(left_out));
     };
-    let mut text: String = left_out.iter().map(comment).collect();
-    text.push_str(&rest(name, &rules, &areas));
-    let document = Document::read(name, &text)?;
+    let (text, document, areas) = written(name, &rules, &left_out, &Areas::new(areas))?;
     let requests = proof::compare(policy, document, &areas)?;
     Ok(Translation {
         text,
@@ -126,15 +128,75 @@ pub fn translate_rest(name: &str, hcl: &str) -> Result<Translation, TranslateErr
     })
 }
 
-/// What is said of a rule that is left out. Its path may hold anything, and stays on its line.
-fn comment(unsayable: &Unsayable) -> String {
-    let told = listed(std::slice::from_ref(unsayable));
-    let told: String = told.chars().filter(|c| !c.is_control()).collect();
-    format!("// Left out, {told}\n")
+/// The document of these rules, and where it permits nothing: in the areas, and around them where it
+/// would be too long otherwise.
+fn written(
+    name: &str,
+    rules: &[Rule],
+    left_out: &[Unsayable],
+    needed: &Areas,
+) -> Result<(String, Document, Areas), TranslateError> {
+    let mut areas = needed.clone();
+    loop {
+        let mut text = comments(left_out, areas.besides(needed));
+        text.push_str(&rest(name, rules, &areas));
+        let error = match Document::read(name, &text) {
+            Ok(document) => return Ok((text, document, areas)),
+            Err(error) => error,
+        };
+        let is_long = matches!(
+            error.problem,
+            CedarProblem::StatementTooLong | CedarProblem::TextTooLong
+        );
+        match areas.widened().filter(|_| is_long) {
+            Some(wider) => areas = wider,
+            None => return Err(error.into()),
+        }
+    }
+}
+
+/// What is said of the rules that are left out, and of other paths where nothing is permitted.
+fn comments<'a>(left_out: &[Unsayable], wide: impl Iterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    let mut reasons: Vec<&str> = Vec::new();
+    for unsayable in left_out {
+        if !reasons.contains(&unsayable.why) {
+            reasons.push(unsayable.why);
+        }
+    }
+    // Writing to a string does not fail.
+    for why in reasons {
+        let _ = writeln!(text, "// Left out: {why}");
+        for Unsayable { at, path, .. } in left_out.iter().filter(|one| one.why == why) {
+            let (path, line, column) = (shown(path), at.line, at.column);
+            let _ = writeln!(
+                text,
+                "//   line {line}, column {column}: the rule of `{path}`"
+            );
+        }
+    }
+    for start in wide {
+        let start = shown(start);
+        let _ = writeln!(
+            text,
+            "// To be short, nothing is permitted at all paths that begin with `{start}`"
+        );
+    }
+    text
+}
+
+/// A path in a comment. It may hold anything, and stays on its line.
+fn shown(path: &str) -> String {
+    let mut chars = path.chars().filter(|c| !c.is_control());
+    let mut shown: String = chars.by_ref().take(SHOWN_CHARS_MAX).collect();
+    if chars.next().is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// The statements of these rules, which permit nothing in the areas.
-fn rest(name: &str, rules: &[Rule], areas: &[Area]) -> String {
+fn rest(name: &str, rules: &[Rule], areas: &Areas) -> String {
     let mut text = String::new();
     for kind in [Kind::Plain, Kind::Folder] {
         let matchers = matcher::ordered(rules, kind);
@@ -208,13 +270,12 @@ fn verbs(kind: Kind) -> &'static [Capability] {
 struct Place<'p> {
     name: &'p str,
     kind: Kind,
-    areas: &'p [Area],
+    areas: &'p Areas,
 }
 
 /// What a rule says of a kind of request.
 fn statements(place: &Place<'_>, matcher: &Matcher, before: &[Matcher]) -> String {
     let Place { name, kind, areas } = *place;
-    let outside: Vec<String> = areas.iter().map(Area::condition).collect();
     let mut text = String::new();
     if matcher.capabilities.denies() {
         // Actions of an engine's own are denied, too, so it is said which are not meant.
@@ -228,6 +289,9 @@ fn statements(place: &Place<'_>, matcher: &Matcher, before: &[Matcher]) -> Strin
         write_statement(&mut text, ("forbid", name, "action"), matcher, &conditions);
         return text;
     }
+    let Some(outside) = areas.conditions(matcher, kind) else {
+        return text;
+    };
     let granted: CapabilitySet = verbs(kind)
         .iter()
         .copied()
@@ -246,9 +310,11 @@ fn statements(place: &Place<'_>, matcher: &Matcher, before: &[Matcher]) -> Strin
     let sudo = CapabilitySet::NONE.with(Capability::Sudo);
     if matcher.capabilities.contains(Capability::Sudo) {
         let mut conditions = matcher.less(before, |other| other.has_sudo());
-        if kind == Kind::Plain {
-            conditions.push("!(resource.path like \"*/\")".to_owned());
-        }
+        // `sudo` is asked for beside either kind of request: the path tells which rules look at it.
+        conditions.push(match kind {
+            Kind::Plain => "!(resource.path like \"*/\")".to_owned(),
+            Kind::Folder => "resource.path like \"*/\"".to_owned(),
+        });
         conditions.extend(outside);
         write_statement(
             &mut text,

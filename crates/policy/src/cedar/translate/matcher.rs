@@ -85,6 +85,33 @@ impl Matcher {
         self.max_wrapping = least(self.max_wrapping, rule.max_wrapping_ttl);
     }
 
+    /// Whether it matches this path.
+    pub(super) fn matches(&self, path: &str) -> bool {
+        match self.with_slash {
+            true => {
+                let without = path.strip_suffix('/');
+                without.is_some_and(|path| self.pattern.matches(path))
+            }
+            false => self.pattern.matches(path),
+        }
+    }
+
+    /// Whether it matches one path and no other.
+    pub(super) fn is_exact(&self) -> bool {
+        self.pattern.is_exact()
+    }
+
+    /// Whether every path that it matches begins so, as far as it is certain.
+    pub(super) fn begins_with(&self, start: &str) -> bool {
+        self.fixed().0.starts_with(start)
+    }
+
+    /// Whether some path that it matches may begin so; says no only where none can.
+    pub(super) fn may_begin_with(&self, start: &str) -> bool {
+        let (text, whole) = self.fixed();
+        text.starts_with(start) || !whole && start.starts_with(&text)
+    }
+
     fn can_end_in_slash(&self) -> bool {
         let stem = self.pattern.stem();
         self.with_slash || self.pattern.is_glob() || stem.ends_with('/') || stem.ends_with("/+")
@@ -173,21 +200,23 @@ impl Matcher {
         format!("resource.path like \"{pattern}\" && !(resource.path like \"{more}*\")")
     }
 
+    /// What every path that it matches begins with, and whether that is the whole path.
+    fn fixed(&self) -> (String, bool) {
+        let stem = self.pattern.stem();
+        let slash = if self.with_slash { "/" } else { "" };
+        if self.pattern.is_exact() {
+            return (format!("{stem}{slash}"), true);
+        }
+        let end = match self.pattern.has_wildcards() {
+            true => stem.find('+').unwrap_or(stem.len()),
+            false => stem.len(),
+        };
+        (stem.get(..end).unwrap_or_default().to_owned(), false)
+    }
+
     /// Whether some path may match both; says no only where none can.
     fn may_meet(&self, other: &Self) -> bool {
-        let fixed = |matcher: &Self| -> (String, bool) {
-            let stem = matcher.pattern.stem();
-            let slash = if matcher.with_slash { "/" } else { "" };
-            if matcher.pattern.is_exact() {
-                return (format!("{stem}{slash}"), true);
-            }
-            let end = match matcher.pattern.has_wildcards() {
-                true => stem.find('+').unwrap_or(stem.len()),
-                false => stem.len(),
-            };
-            (stem.get(..end).unwrap_or_default().to_owned(), false)
-        };
-        match (fixed(self), fixed(other)) {
+        match (self.fixed(), other.fixed()) {
             ((one, true), (other, true)) => one == other,
             ((path, true), (start, false)) | ((start, false), (path, true)) => {
                 path.starts_with(&start)

@@ -1,14 +1,17 @@
 //! Holds a translation against its policy, on requests that are generated from both.
 //!
 //! Every path that a rule speaks of is asked for with every verb, and so are its neighbours: with
-//! other segments in the place of wildcards, with more behind, with less. Times are those before, at and
-//! after each end of a rule, lives of wrapping those at each bound.
+//! other segments in the place of wildcards, with more behind, with less. Rules with templates are filled
+//! with names, new ones and those that other rules speak of. Times are those before, at and after each end
+//! of a rule, lives of wrapping those at each bound.
 
 use super::TranslateError;
-use super::area::Area;
+use super::area::Areas;
+use super::matcher::Kind;
 use crate::cedar::{
     Action, Ask, Caller, Cedar, Circumstances, Document, Resource, Verdict, Wanted,
 };
+use crate::pattern::Pattern;
 use crate::{AccessRequest, Acl, Operation, Policy, Rule};
 use secretum_crypto::Timestamp;
 use std::collections::BTreeSet;
@@ -28,6 +31,12 @@ const OPERATIONS: [Operation; 7] = [
 /// The most paths that are asked for.
 const PATHS_MAX: usize = 4_000;
 
+/// The most paths around rules with templates, for each value that stands in.
+const FILLED_PATHS_MAX: usize = 1_000;
+
+/// How many segments of rules stand in for values of templates.
+const STAND_INS_KNOWN: usize = 2;
+
 /// The most segments that stand in for a wildcard.
 const SEGMENTS_MAX: usize = 12;
 
@@ -38,7 +47,7 @@ struct Bench<'a> {
     policy: Arc<Policy>,
     cedar: Cedar,
     caller: Caller,
-    left_out: &'a [Area],
+    left_out: &'a Areas,
 }
 
 /// Holds a document against a policy; returns on how many requests. In the areas of rules that were left
@@ -48,7 +57,7 @@ struct Bench<'a> {
 pub(super) fn compare(
     policy: Policy,
     document: Document,
-    left_out: &[Area],
+    left_out: &Areas,
 ) -> Result<usize, TranslateError> {
     let differs = |_| TranslateError::Differs {
         operation: "",
@@ -63,23 +72,54 @@ pub(super) fn compare(
     };
     bench.cedar.put(document);
     let rules = bench.policy.rules();
-    let (paths, wraps) = (paths(rules), wraps(rules));
-    let mut compared = 0;
-    for now in moments(rules) {
-        let acl = Acl::at(&[Arc::clone(&bench.policy)], now);
-        for path in &paths {
-            for operation in OPERATIONS {
-                for wrap_ttl in &wraps {
-                    bench.check(&acl, (path, operation), now, *wrap_ttl)?;
-                    compared += 1;
-                }
-            }
-        }
+    let mut compared = bench.compare(&bench.policy, &paths(rules, |_| true, PATHS_MAX))?;
+    // Rules with templates match nothing before they are filled, and then they may match anything.
+    for value in stand_ins(rules) {
+        let filled = bench.policy.filled(|_| Some(value));
+        let paths = paths(filled.rules(), is_templated, FILLED_PATHS_MAX);
+        compared += bench.compare(&filled, &paths)?;
     }
     Ok(compared)
 }
 
+fn is_templated(rule: &Rule) -> bool {
+    rule.path.contains("{{")
+}
+
+/// What stands in for the values of templates: new names, one of several segments, and some that rules
+/// name.
+fn stand_ins(rules: &[Rule]) -> Vec<&str> {
+    if !rules.iter().any(is_templated) {
+        return Vec::new();
+    }
+    let known = segments(rules).into_iter().take(STAND_INS_KNOWN);
+    ["x", "x/y"].into_iter().chain(known).collect()
+}
+
 impl Bench<'_> {
+    /// Holds the document against the policy on requests for these paths; returns on how many.
+    fn compare(
+        &self,
+        policy: &Arc<Policy>,
+        paths: &BTreeSet<String>,
+    ) -> Result<usize, TranslateError> {
+        let rules = policy.rules();
+        let wraps = wraps(rules);
+        let mut compared = 0;
+        for now in moments(rules) {
+            let acl = Acl::at(&[Arc::clone(policy)], now);
+            for path in paths {
+                for operation in OPERATIONS {
+                    for wrap_ttl in &wraps {
+                        self.check(&acl, (path, operation), now, *wrap_ttl)?;
+                        compared += 1;
+                    }
+                }
+            }
+        }
+        Ok(compared)
+    }
+
     fn check(
         &self,
         acl: &Acl,
@@ -104,7 +144,11 @@ impl Bench<'_> {
             let verdict = self.ask(path, operation.lists(), action, around);
             verdict.ok_or_else(differs)
         };
-        if self.left_out.iter().any(|area| area.contains(path)) {
+        let kind = match operation.lists() {
+            true => Kind::Folder,
+            false => Kind::Plain,
+        };
+        if self.left_out.contain(path, kind) {
             let permits = |verdict| matches!(verdict, Verdict::Permitted(_));
             let permitted = permits(ask(operation.capability().name())?) || permits(ask("sudo")?);
             return if permitted { Err(differs()) } else { Ok(()) };
@@ -156,40 +200,55 @@ impl Bench<'_> {
     }
 }
 
-/// The paths of all rules, and their neighbours.
-fn paths(rules: &[Rule]) -> BTreeSet<String> {
-    let patterns = || rules.iter().filter_map(|rule| rule.pattern.as_ref());
-    let written = patterns().flat_map(|pattern| pattern.stem().split('/'));
-    let known: BTreeSet<&str> = written.filter(|segment| !segment.is_empty()).collect();
-    let mut segments: Vec<&str> = vec!["x", "*"];
-    segments.extend(
-        known
-            .into_iter()
-            .filter(|one| *one != "+")
-            .take(SEGMENTS_MAX),
-    );
+/// The segments that the rules name.
+fn segments(rules: &[Rule]) -> BTreeSet<&str> {
+    let patterns = rules.iter().filter_map(|rule| rule.pattern.as_ref());
+    let written = patterns.flat_map(|pattern| pattern.stem().split('/'));
+    let is_name = |segment: &&str| !segment.is_empty() && !segment.contains('+');
+    written.filter(is_name).collect()
+}
+
+/// The paths of these rules, and their neighbours: of every rule the nearest first.
+fn paths(rules: &[Rule], of: fn(&Rule) -> bool, most: usize) -> BTreeSet<String> {
+    let known = segments(rules).into_iter().take(SEGMENTS_MAX);
+    let segments: Vec<&str> = ["x", "*"].into_iter().chain(known).collect();
+    let patterns = rules
+        .iter()
+        .filter(|rule| of(rule))
+        .filter_map(|rule| rule.pattern.as_ref());
+    let mut around: Vec<_> = patterns
+        .map(|pattern| {
+            let filled = filled(pattern, &segments).into_iter();
+            let near = filled.clone().flat_map(|path| neighbours(&path, &segments));
+            filled.chain(near)
+        })
+        .collect();
     let mut paths = BTreeSet::new();
-    for pattern in patterns() {
-        let stem = pattern.stem();
-        let filled = segments
-            .iter()
-            .map(|segment| match pattern.has_wildcards() {
-                true => {
-                    let parts = stem.split('/');
-                    let parts = parts.map(|part| if part == "+" { *segment } else { part });
-                    parts.collect::<Vec<_>>().join("/")
-                }
-                false => stem.to_owned(),
-            });
-        for path in filled.collect::<BTreeSet<_>>() {
-            paths.extend(neighbours(&path, &segments));
-        }
-        if paths.len() > PATHS_MAX {
-            break;
-        }
+    while !around.is_empty() && paths.len() < most {
+        around.retain_mut(|more| {
+            let path = more.next();
+            let is_one =
+                |path: &String| !path.is_empty() && !path.starts_with('/') && !path.contains("//");
+            let is_more = path.is_some();
+            paths.extend(path.filter(is_one).filter(|_| paths.len() < most));
+            is_more
+        });
     }
-    paths.retain(|path| !path.is_empty() && !path.starts_with('/') && !path.contains("//"));
-    paths.into_iter().take(PATHS_MAX).collect()
+    paths
+}
+
+/// The path of a pattern, with each of these segments in the place of its wildcards.
+fn filled(pattern: &Pattern, segments: &[&str]) -> Vec<String> {
+    let stem = pattern.stem();
+    if !pattern.has_wildcards() {
+        return vec![stem.to_owned()];
+    }
+    let with = |segment: &&str| {
+        let parts = stem.split('/');
+        let parts = parts.map(|part| if part == "+" { *segment } else { part });
+        parts.collect::<Vec<_>>().join("/")
+    };
+    segments.iter().map(with).collect()
 }
 
 fn neighbours(path: &str, segments: &[&str]) -> Vec<String> {
@@ -249,11 +308,13 @@ fn wraps(rules: &[Rule]) -> Vec<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::area::Area;
     use super::*;
 
     fn compared(hcl: &str, cedar: &str) -> Result<usize, TranslateError> {
         let document = Document::read("app", cedar).unwrap();
-        compare(Policy::parse("app", hcl).unwrap(), document, &[])
+        let none = Areas::default();
+        compare(Policy::parse("app", hcl).unwrap(), document, &none)
     }
 
     fn check(hcl: &str, changes: &[(&str, &str)]) {
@@ -266,26 +327,60 @@ mod tests {
         }
     }
 
-    #[test]
-    fn nothing_may_be_permitted_where_a_rule_was_left_out() {
-        let hcl = r#"path "a/*" { capabilities = ["read"] }
-            path "a/b" { capabilities = ["read"] pagination_limit = 5 }"#;
+    /// Whether a document that permits more, in the place of what it says of an area, is found out.
+    fn check_area(hcl: &str, area: Area, said: &str) {
         let made = crate::cedar::translate::translate_rest("app", hcl).unwrap();
-        let area = Area::Exactly("a/b".to_owned());
+        let areas = Areas::new(vec![area]);
         let compared = |text: &str| {
             let (policy, document) = (Policy::parse("app", hcl), Document::read("app", text));
-            compare(
-                policy.unwrap(),
-                document.unwrap(),
-                std::slice::from_ref(&area),
-            )
+            compare(policy.unwrap(), document.unwrap(), &areas)
         };
         assert!(compared(&made.text).is_ok());
-        let more = made.text.replace("!(resource.path == \"a/b\")", "true");
-        assert!(matches!(
-            compared(&more),
-            Err(TranslateError::Differs { .. })
-        ));
+        assert!(made.text.contains(said), "{said}: {}", made.text);
+        let more = made.text.replace(said, "true");
+        let differs = matches!(compared(&more), Err(TranslateError::Differs { .. }));
+        assert!(differs, "{said}");
+    }
+
+    #[test]
+    fn nothing_may_be_permitted_where_a_rule_was_left_out() {
+        let limited = r#"path "a/*" { capabilities = ["read"] }
+            path "a/b" { capabilities = ["read"] pagination_limit = 5 }"#;
+        let area = Area::Exactly("a/b".to_owned());
+        check_area(limited, area, "!(resource.path == \"a/b\")");
+        let templated = r#"path "a/*" { capabilities = ["read"] }
+            path "a/own/{{identity.entity.id}}/x" { capabilities = ["update"] }"#;
+        let area = Area::From("a/own/".to_owned());
+        check_area(templated, area, "!(resource.path like \"a/own/*\")");
+    }
+
+    #[test]
+    fn a_template_that_reaches_beyond_its_area_is_found() {
+        let said = r#"path "a/*" { capabilities = ["read"] }"#;
+        let left_out = r#"path "a/b/{{identity.entity.name}}" { capabilities = ["update"] }"#;
+        let text = crate::cedar::translate::translate("app", said)
+            .unwrap()
+            .text;
+        let compared = |hcl: &str, start: &str| {
+            let (policy, document) = (Policy::parse("app", hcl), Document::read("app", &text));
+            let areas = Areas::new(vec![Area::From(start.to_owned())]);
+            compare(policy.unwrap(), document.unwrap(), &areas)
+        };
+        assert!(compared(said, "z/").is_ok());
+        let differs = compared(&format!("{said} {left_out}"), "z/");
+        assert!(matches!(differs, Err(TranslateError::Differs { .. })));
+    }
+
+    #[test]
+    fn every_rule_is_asked_for_though_there_are_many() {
+        let rule = |n: usize| format!("path \"s/{n:04}/+/x\" {{ capabilities = [\"read\"] }}\n");
+        let hcl: String = (0..600).map(rule).collect();
+        let policy = Policy::parse("app", &hcl).unwrap();
+        let paths = paths(policy.rules(), |_| true, PATHS_MAX);
+        assert_eq!(paths.len(), PATHS_MAX);
+        for n in 0..600 {
+            assert!(paths.contains(&format!("s/{n:04}/x/x")), "{n}");
+        }
     }
 
     #[test]
