@@ -18,7 +18,7 @@ use crate::turns::Turns;
 use crate::{Core, CoreError, janitor, metrics, system};
 use parking_lot::Mutex;
 use secretum_engine::Fault;
-use secretum_storage::{Batch, Change, Revision, Step, Storage, StorageError};
+use secretum_storage::{Batch, Change, Key, Precondition, Revision, Step, Storage, StorageError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -153,6 +153,18 @@ impl Active {
     pub(crate) async fn read_point(&self) -> Result<(), StorageError> {
         let revision = self.storage.read_point().await?;
         self.followed.reach(revision).await
+    }
+
+    /// Begins a change of what this node holds in memory: from here on that is looked at as it is, and what
+    /// is made of it, with what comes back, fails to commit where another change of the same guard was
+    /// committed meanwhile.
+    pub(crate) async fn begin_change(&self, guard: &'static str) -> Result<Batch, StorageError> {
+        let guard = Key::try_from(guard)?;
+        let seen = self.storage.get(&guard).await?;
+        let expect = seen.map_or(Precondition::Absent, |seen| Precondition::At(seen.revision));
+        // The storage tells of a change before the tables have followed it.
+        self.read_point().await?;
+        Ok(Batch::new().put_if(guard, expect, Vec::new()))
     }
 
     /// Begins a request: from here on sealing waits for it, until what comes back is dropped.

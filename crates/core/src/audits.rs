@@ -110,11 +110,7 @@ impl Audits {
         mut record: AuditRecord,
     ) -> Result<(Batch, Vec<&'static str>), Fault> {
         // Two additions at once know nothing of each other: the later one begins again.
-        let guard = Key::try_from(ADDITIONS)?;
-        let seen = self.storage.get(&guard).await?;
-        let expect = seen.map_or(Precondition::Absent, |seen| Precondition::At(seen.revision));
-        // The broker knows every device that was added before.
-        active.read_point().await?;
+        let change = active.begin_change(ADDITIONS).await?;
         if self.records().await?.len() >= DEVICES_MAX {
             return Err(Fault::invalid(format!(
                 "there are {DEVICES_MAX} audit devices already"
@@ -130,11 +126,7 @@ impl Audits {
             return Err(Fault::invalid("path already in use"));
         }
         Device::try_open(&options).await.map_err(wrong)?;
-        let batch = Batch::new().put_if(guard, expect, Vec::new()).put_if(
-            place,
-            Precondition::Absent,
-            to_json(&record)?,
-        );
+        let batch = change.put_if(place, Precondition::Absent, to_json(&record)?);
         Ok((batch, options.warnings()))
     }
 

@@ -24,9 +24,7 @@ use crate::life::Lives;
 use crate::{Core, CoreError, limits, system};
 use parking_lot::RwLock;
 use secretum_crypto::{Rng, random_bytes, random_uuid};
-use secretum_engine::{
-    Class, Fault, MountStorage, Mounted, Record, Setup, expect, to_json, unreadable,
-};
+use secretum_engine::{Class, Fault, MountStorage, Mounted, Setup, to_json, unreadable};
 use secretum_storage::{Batch, Key, PageOf, Pages, Precondition, Storage, StorageError};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -198,15 +196,7 @@ impl Mounts {
     /// Begins a change of the table: from here on it is looked at as it is, and what is made of it
     /// fails to commit where it changes meanwhile.
     pub(crate) async fn begin_change(&self, active: &Active) -> Result<Change, Fault> {
-        let key = Key::try_from("sys/mounts")?;
-        let record = self.storage.get(&key).await?.map(|entry| Record {
-            value: entry.value,
-            revision: entry.revision,
-        });
-        // The storage tells of a change before the table has followed it.
-        active.read_point().await?;
-        let expect: Precondition = expect(record.as_ref());
-        Ok(Change(Batch::new().put_if(key, expect, Vec::new())))
+        Ok(Change(active.begin_change("sys/mounts").await?))
     }
 
     /// Checks a new mount, and gives what must be committed to have it.

@@ -19,7 +19,7 @@ use lease_count::LeaseCount;
 use parking_lot::RwLock;
 use rate_limit::RateLimit;
 use secretum_crypto::ClockRef;
-use secretum_engine::{Fault, LIST_PAGE, RateFacts, Record, expect, to_json, unreadable};
+use secretum_engine::{Fault, LIST_PAGE, RateFacts, to_json, unreadable};
 use secretum_storage::{Batch, Key, PageOf, Pages, Storage, StorageError};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -279,8 +279,8 @@ impl Quotas {
     /// value makes no sense.
     pub(crate) async fn prepare(
         &self,
-        kind: Kind,
-        name: &str,
+        active: &Active,
+        (kind, name): (Kind, &str),
         record: &QuotaRecord,
     ) -> Result<Batch, Fault> {
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
@@ -293,11 +293,7 @@ impl Quotas {
             },
         )?;
         record.limit.check()?;
-        let guard = Key::try_from(WRITES)?;
-        let seen = self.storage.get(&guard).await?.map(|entry| Record {
-            value: entry.value,
-            revision: entry.revision,
-        });
+        let change = active.begin_change(WRITES).await?;
         let table = self.table();
         let of_kind = || table.records.iter().filter(|((own, _), _)| *own == kind);
         let same = of_kind().find(|((_, other), own)| other != name && own.is_of_same(record));
@@ -309,9 +305,7 @@ impl Quotas {
         check(of_kind().count() < QUOTAS_MAX, || {
             format!("there are at most {QUOTAS_MAX} quotas of a kind")
         })?;
-        Ok(Batch::new()
-            .put_if(guard, expect(seen.as_ref()), Vec::new())
-            .put(key(kind, name)?, to_json(record)?))
+        Ok(change.put(key(kind, name)?, to_json(record)?))
     }
 
     /// What must be committed to lose a quota.

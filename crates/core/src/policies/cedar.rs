@@ -15,18 +15,22 @@ use std::sync::Arc;
 /// The folder of Cedar policies of the root namespace.
 const FOLDER: &str = "sys/policy/root/cedar/";
 
+/// A record that each write of a document puts, so that two at once collide: each was checked without the
+/// other.
+pub(crate) const WRITES: &str = "sys/cedar-writes";
+
 /// The Cedar policies of a vault.
 #[derive(Debug)]
 pub(crate) struct CedarPolicies {
     storage: Arc<dyn Storage>,
-    in_force: Cedar,
+    in_force: Arc<Cedar>,
 }
 
 impl CedarPolicies {
     pub(crate) fn new(storage: Arc<dyn Storage>) -> Self {
         Self {
             storage,
-            in_force: Cedar::default(),
+            in_force: Arc::default(),
         }
     }
 
@@ -67,20 +71,24 @@ impl CedarPolicies {
         Ok(names)
     }
 
-    /// What must be committed to have a policy, and what is odd about it.
+    /// What must be committed to have a policy, and what is odd about it. A change of [`WRITES`] must have
+    /// begun.
     ///
     /// **Errors**: [`Fault::Invalid`] with line and column where the text is none.
-    pub(crate) fn prepare(&self, name: &str, text: &str) -> Result<(Batch, Vec<String>), Fault> {
-        let failed = |error: &dyn std::fmt::Display| {
-            Fault::invalid(format!("failed to parse Cedar policy: {error}"))
-        };
+    pub(crate) async fn prepare(
+        &self,
+        name: &str,
+        text: String,
+    ) -> Result<(Batch, Vec<String>), Fault> {
         check_name(name)?;
-        let document = Document::read(name, text).map_err(|error| failed(&error))?;
-        self.in_force
-            .check(&document)
-            .map_err(|problem| failed(&problem))?;
-        let warnings = document.warnings().to_vec();
-        Ok((Batch::new().put(key(name)?, text.to_owned()), warnings))
+        let (in_force, own_name) = (Arc::clone(&self.in_force), name.to_owned());
+        // It takes its time, of a long document and of many others, and nobody else's.
+        let checked = tokio::task::spawn_blocking(move || {
+            let warnings = check(&in_force, &own_name, &text)?;
+            Ok::<_, Fault>((text, warnings))
+        });
+        let (text, warnings) = checked.await.map_err(Fault::internal)??;
+        Ok((Batch::new().put(key(name)?, text), warnings))
     }
 
     /// What must be committed to lose a policy.
@@ -130,6 +138,18 @@ impl CedarPolicies {
         }
         Ok(())
     }
+}
+
+/// What is odd about a document.
+fn check(in_force: &Cedar, name: &str, text: &str) -> Result<Vec<String>, Fault> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Fault::invalid(format!("failed to parse Cedar policy: {error}"))
+    };
+    let document = Document::read(name, text).map_err(|error| failed(&error))?;
+    in_force
+        .check(&document)
+        .map_err(|problem| failed(&problem))?;
+    Ok(document.warnings().to_vec())
 }
 
 fn key(name: &str) -> Result<Key, StorageError> {
@@ -215,9 +235,9 @@ mod tests {
         assert_eq!(policies.in_force.overload(), Some(5_400));
         let more = "permit (principal == Token::\"a\", action, resource);";
         assert!(matches!(
-            policies.prepare("more", more),
+            policies.prepare("more", more.to_owned()).await,
             Err(Fault::Invalid(told)) if told.contains("one request could then meet 5401")
         ));
-        policies.prepare("many-0", more).unwrap();
+        policies.prepare("many-0", more.to_owned()).await.unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use super::policies::{PolicyText, as_text};
 use super::{Sys, System};
-use crate::policies::cedar::CedarPolicies;
+use crate::policies::cedar::{CedarPolicies, WRITES};
 use schemars::JsonSchema;
 use secretum_engine::{Context, Fault, Handle, Listing, Reply};
 use serde::Deserialize;
@@ -66,9 +66,11 @@ impl Handle<WriteCedar> for Sys {
 
     async fn handle(&self, request: WriteCedar, context: &Context) -> Result<Reply<()>, Fault> {
         let text = as_text(request.policy)?;
-        let policies = &System::of(context)?.active.cedar;
-        let (batch, warnings) = policies.prepare(&request.name.to_lowercase(), &text)?;
-        let reply = Reply::wrote(batch);
+        let active = &System::of(context)?.active;
+        let change = active.begin_change(WRITES).await?;
+        let name = request.name.to_lowercase();
+        let (batch, warnings) = active.cedar.prepare(&name, text).await?;
+        let reply = Reply::wrote(change.and(batch));
         Ok(warnings.into_iter().fold(reply, Reply::warn))
     }
 }

@@ -185,7 +185,7 @@ async fn write(
         limit,
     };
     Ok(Reply::wrote(
-        active.quotas.prepare(kind, name, &record).await?,
+        active.quotas.prepare(active, (kind, name), &record).await?,
     ))
 }
 

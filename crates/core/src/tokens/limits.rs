@@ -22,7 +22,7 @@ const META_VALUE_BYTES_MAX: usize = 512;
 const META_BYTES_MAX: usize = 8_192;
 
 /// The most policies.
-const POLICIES_MAX: usize = 256;
+const POLICIES_MAX: usize = secretum_policy::cedar::ROLES_MAX;
 
 /// The longest name of a policy, in bytes.
 const POLICY_NAME_BYTES_MAX: usize = crate::policies::NAME_BYTES_MAX;

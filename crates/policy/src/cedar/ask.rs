@@ -3,7 +3,7 @@
 use super::contexts::{Around, Contexts};
 use super::parameters;
 use super::reads::Reads;
-use super::statement::{ANYBODY, Head, ResourceKey, Statement, principal_key, type_key};
+use super::statement::{ANYBODY, Head, Statement, principal_key, type_key};
 use super::vocabulary::{Vocabulary, entity};
 use super::{Action, CedarProblem};
 use crate::Parameters;
@@ -112,11 +112,6 @@ impl<'a> Resource<'a> {
     pub fn id(&self) -> &str {
         &self.id
     }
-
-    /// The id, and each prefix that ends before a slash.
-    pub(super) fn with_prefixes(&self) -> impl Iterator<Item = &str> {
-        with_prefixes(&self.id)
-    }
 }
 
 /// An id, and each prefix that ends before a slash.
@@ -192,14 +187,10 @@ impl Ask<'_> {
         let action = self.action.entry()?;
         let secret = &vocabulary.types.secret;
         let resource = entity(secret, &self.resource.id);
-        let above = self.resource.with_prefixes();
-        let named = |id: &&str| {
-            let mut heads = heads.clone();
-            reads.hierarchy
-                || heads.any(
-                    |head| matches!(&head.resource, ResourceKey::Within(named) if **named == **id),
-                )
-        };
+        let above = with_prefixes(&self.resource.id);
+        // Each of them is the resource or above it, so its length tells which.
+        let lengths: HashSet<usize> = heads.clone().filter_map(Head::within_bytes).collect();
+        let named = |id: &&str| reads.hierarchy || lengths.contains(&id.len());
         let above = above.filter(|id| *id != self.resource.id).filter(named);
         let parents: Vec<EntityUid> = above.map(|id| entity(secret, id)).collect();
         let attributes = [

@@ -1,7 +1,7 @@
 //! What can be wrong with a Cedar document.
 
 use super::{
-    DEPTH_MAX, EVALUATED_MAX, ID_BYTES_MAX, STATEMENT_BYTES_MAX, STATEMENTS_ALIKE_MAX,
+    DEPTH_MAX, EVALUATED_MAX, ID_BYTES_MAX, ROLES_MAX, STATEMENT_BYTES_MAX, STATEMENTS_ALIKE_MAX,
     STATEMENTS_MAX, TEXT_BYTES_MAX, TOTAL_TEXT_BYTES_MAX,
 };
 use secretum_hcl::Position;
@@ -70,8 +70,9 @@ pub enum CedarProblem {
     },
     /// All documents together have too many statements for one request.
     #[error(
-        "one request could then meet {statements} statements of all documents, and {EVALUATED_MAX} is the \
-         most; name more principals, actions and resources in their heads"
+        "one request could then meet {statements} statements of all documents, of a token with the \
+         {ROLES_MAX} policies that most of them name, and {EVALUATED_MAX} is the most; name more \
+         principals, actions and resources in their heads"
     )]
     TooManyTogether {
         /// How many.

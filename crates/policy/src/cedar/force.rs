@@ -2,16 +2,14 @@
 
 use super::ask::Asked;
 use super::contexts::Contexts;
-use super::heads::{HeadPlace, Heads};
-use super::load;
+use super::heads::Heads;
+use super::load::{Loads, Since};
 use super::prepared::Prepared;
 use super::statement::Statement;
-use super::{
-    Ask, Caller, CedarProblem, Document, EVALUATED_MAX, STATEMENTS_ALIKE_MAX, TOTAL_TEXT_BYTES_MAX,
-};
+use super::{Ask, Caller, CedarProblem, Document, EVALUATED_MAX, TOTAL_TEXT_BYTES_MAX};
 use cedar_policy::{Authorizer, Effect};
 use parking_lot::RwLock;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,7 +25,7 @@ pub struct Cedar {
 
 #[derive(Debug, Default)]
 struct Documents {
-    by_name: HashMap<Arc<str>, Document>,
+    by_name: HashMap<Arc<str>, Arc<Document>>,
     text_bytes: usize,
     /// Documents that were stored and cannot be read, and why.
     unreadable: BTreeMap<String, String>,
@@ -92,7 +90,7 @@ impl Cedar {
     pub fn put(&self, document: Document) {
         let mut documents = self.documents.write();
         documents.remove(&document.name);
-        documents.insert(document);
+        documents.insert(Arc::new(document));
         self.any.store(true, Ordering::Relaxed);
     }
 
@@ -125,32 +123,39 @@ impl Cedar {
 
     /// Whether a document can come in force beside the others.
     ///
+    /// Its cost grows with the length of all documents; decisions go on meanwhile. What comes in force
+    /// meanwhile is not seen: who puts documents in force sees to it that nothing does.
+    ///
     /// **Errors**: [`CedarProblem::TotalTooLong`], [`CedarProblem::TakenId`],
     /// [`CedarProblem::TooManyAlike`], [`CedarProblem::TooManyTogether`].
     pub fn check(&self, document: &Document) -> Result<(), CedarProblem> {
-        let documents = self.documents.read();
-        let old = documents.by_name.get(&document.name);
-        let others = documents.text_bytes - old.map_or(0, |old| old.text_bytes);
-        if others + document.text_bytes > TOTAL_TEXT_BYTES_MAX {
-            return Err(CedarProblem::TotalTooLong);
+        let all = {
+            let documents = self.documents.read();
+            documents.check_texts(document)?;
+            documents.all()
+        };
+        let old = |name: &str| match name == &*document.name {
+            true => Since::Before,
+            false => Since::Always,
+        };
+        let there = all.iter().flat_map(|one| of(one, old(&one.name)));
+        let loads = Loads::new(there.chain(of(document, Since::After)));
+        if let Some(id) = loads.too_many_alike() {
+            let id = id.to_owned();
+            return Err(CedarProblem::TooManyAlike { id });
         }
-        for statement in &document.statements {
-            let owner = documents.ids.get(&statement.id);
-            if let Some(owner) = owner.filter(|owner| **owner != document.name) {
-                return Err(CedarProblem::TakenId {
-                    id: statement.id.to_string(),
-                    document: owner.to_string(),
-                });
-            }
+        match loads.worsened() {
+            Some(statements) => Err(CedarProblem::TooManyTogether { statements }),
+            None => Ok(()),
         }
-        documents.check_alike(document)?;
-        documents.check_together(document)
     }
 
     /// How many statements one request could meet, where that is more than is evaluated: it is then
-    /// refused. Who has many roles may meet more.
+    /// refused.
     pub fn overload(&self) -> Option<usize> {
-        let statements = self.documents.read().heaviest(None);
+        let all = self.documents.read().all();
+        let all = all.iter().flat_map(|one| of(one, Since::Always));
+        let statements = Loads::new(all).heaviest();
         (statements > EVALUATED_MAX).then_some(statements)
     }
 
@@ -240,6 +245,12 @@ impl Cedar {
     }
 }
 
+/// The statements of a document, and since when they are in force.
+fn of(document: &Document, since: Since) -> impl Iterator<Item = (&Statement, Since)> {
+    let statements = document.statements.iter();
+    statements.map(move |statement| (&**statement, since))
+}
+
 /// What came of the evaluation of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
@@ -249,7 +260,7 @@ enum Outcome {
 }
 
 impl Documents {
-    fn insert(&mut self, document: Document) {
+    fn insert(&mut self, document: Arc<Document>) {
         for statement in &document.statements {
             self.heads(statement.effect).insert(statement);
             let owner = Arc::clone(&document.name);
@@ -274,49 +285,28 @@ impl Documents {
         }
     }
 
-    /// Whether there would be too many statements at one place with those of this document.
-    fn check_alike(&self, document: &Document) -> Result<(), CedarProblem> {
+    /// All documents. Nothing is done with them while the others wait.
+    fn all(&self) -> Vec<Arc<Document>> {
+        self.by_name.values().cloned().collect()
+    }
+
+    /// Whether there is room for a document's text, and its ids are free.
+    fn check_texts(&self, document: &Document) -> Result<(), CedarProblem> {
         let old = self.by_name.get(&document.name);
-        let old = old.into_iter().flat_map(|old| &old.statements);
-        let gone: HashSet<u64> = old.map(|statement| statement.serial).collect();
-        let mut added: HashMap<_, (usize, &Statement)> = HashMap::new();
+        let others = self.text_bytes - old.map_or(0, |old| old.text_bytes);
+        if others + document.text_bytes > TOTAL_TEXT_BYTES_MAX {
+            return Err(CedarProblem::TotalTooLong);
+        }
         for statement in &document.statements {
-            let forbids = statement.effect == Effect::Forbid;
-            for place in HeadPlace::all(&statement.head) {
-                added.entry((forbids, place)).or_insert((0, statement)).0 += 1;
-            }
-        }
-        for ((forbids, place), (count, statement)) in added {
-            let heads = if forbids {
-                &self.forbids
-            } else {
-                &self.permits
-            };
-            if heads.standing_at(&place, &gone) + count > STATEMENTS_ALIKE_MAX {
-                let id = statement.id.to_string();
-                return Err(CedarProblem::TooManyAlike { id });
+            let owner = self.ids.get(&statement.id);
+            if let Some(owner) = owner.filter(|owner| **owner != document.name) {
+                return Err(CedarProblem::TakenId {
+                    id: statement.id.to_string(),
+                    document: owner.to_string(),
+                });
             }
         }
         Ok(())
-    }
-
-    /// Whether one request could meet too many statements with this document. One that leaves it at what
-    /// it is, or less, may come: that is how it is mended.
-    fn check_together(&self, document: &Document) -> Result<(), CedarProblem> {
-        let statements = self.heaviest(Some(document));
-        if statements > EVALUATED_MAX && statements > self.heaviest(None) {
-            return Err(CedarProblem::TooManyTogether { statements });
-        }
-        Ok(())
-    }
-
-    /// The most statements that a request could meet, with a document in the place of one of its name.
-    fn heaviest(&self, new: Option<&Document>) -> usize {
-        let replaced = new.map(|new| &new.name);
-        let kept = self.by_name.values();
-        let kept = kept.filter(|document| Some(&document.name) != replaced);
-        let all = kept.chain(new).flat_map(|document| &document.statements);
-        load::heaviest(all.map(|statement| &statement.head))
     }
 
     fn heads(&mut self, effect: Effect) -> &mut Heads {
@@ -338,225 +328,4 @@ impl Documents {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::{Action, Circumstances, PREPARED_MAX, Resource};
-    use super::*;
-    use secretum_crypto::Timestamp;
-    use std::time::Duration;
-
-    fn document(name: &str, text: &str) -> Document {
-        Document::read(name, text).unwrap()
-    }
-
-    fn decide(cedar: &Cedar, role: &str, path: &str) -> Result<Verdict, Undecided> {
-        let caller = Caller::new(None, "accessor", &[role.to_owned()], &[]).unwrap();
-        let ask = Ask {
-            caller: &caller,
-            action: Action::named("read").unwrap(),
-            resource: &Resource::new("secret/", path, path, "kv"),
-            around: Circumstances {
-                ttl: Duration::from_secs(60),
-                time: Timestamp::from_unix_seconds(1_800_000_000),
-                ip: None,
-                mfa: false,
-                wrap_ttl: Duration::ZERO,
-                parameters: None,
-            },
-        };
-        cedar.decide(&ask, Wanted::Both)
-    }
-
-    #[test]
-    fn a_document_takes_the_place_of_one_of_its_name_and_leaves_nothing_behind() {
-        let cedar = Cedar::default();
-        assert!(cedar.is_empty());
-        let text = |role: &str| {
-            format!(
-                "permit (principal in Role::\"{role}\", action in [Action::\"view\", Action::\"use\"],
-                         resource in Secret::\"secret/a\");
-                 forbid (principal is Token, action, resource == Secret::\"secret/a/no\");
-                 permit (principal, action == Action::\"fly\", resource);"
-            )
-        };
-        // The last statement can match nothing, and was stored by a version that knew the action.
-        let stored = |role| Document::read_stored("d", &text(role)).unwrap();
-        cedar.put(stored("one"));
-        let permitted = Ok(Verdict::Permitted("d#1".into()));
-        assert_eq!(decide(&cedar, "one", "a/b"), permitted);
-        assert_eq!(
-            decide(&cedar, "one", "a/no"),
-            Ok(Verdict::Forbidden("d#2".into()))
-        );
-        cedar.put(stored("two"));
-        assert_eq!(decide(&cedar, "one", "a/b"), Ok(Verdict::Silent));
-        assert_eq!(decide(&cedar, "two", "a/b"), permitted);
-        cedar.remove("d");
-        assert!(cedar.is_empty());
-        assert_eq!(decide(&cedar, "two", "a/b"), Ok(Verdict::Silent));
-        let left = cedar.documents.read();
-        assert!(left.forbids.is_empty() && left.permits.is_empty() && left.ids.is_empty());
-        assert_eq!(left.text_bytes, 0);
-    }
-
-    #[test]
-    fn a_document_that_cannot_be_read_decides_nothing_until_it_is_gone() {
-        let cedar = Cedar::default();
-        cedar.put(document("good", "permit (principal, action, resource);"));
-        cedar.put_unreadable("bad", "no Cedar".to_owned());
-        let error = decide(&cedar, "any", "a").unwrap_err();
-        assert!(matches!(error, Undecided::Unreadable { name, .. } if name == "bad"));
-        cedar.put(document("bad", "permit (principal, action, resource);"));
-        assert!(decide(&cedar, "any", "a").is_ok());
-        cedar.put_unreadable("bad", "no Cedar".to_owned());
-        cedar.retain(&["good".to_owned()]);
-        assert!(decide(&cedar, "any", "a").is_ok());
-    }
-
-    #[test]
-    fn ids_and_bytes_are_shared_by_all_documents() {
-        let cedar = Cedar::default();
-        let mine = "@id(\"mine\") permit (principal, action, resource);";
-        cedar.put(document("one", mine));
-        let two = document("two", mine);
-        let taken = CedarProblem::TakenId {
-            id: "mine".to_owned(),
-            document: "one".to_owned(),
-        };
-        assert_eq!(cedar.check(&two), Err(taken));
-        assert_eq!(cedar.check(&document("one", mine)), Ok(()));
-        let mut large = document("three", "permit (principal, action, resource);");
-        large.text_bytes = TOTAL_TEXT_BYTES_MAX - mine.len();
-        assert_eq!(cedar.check(&large), Ok(()));
-        large.text_bytes += 1;
-        assert_eq!(cedar.check(&large), Err(CedarProblem::TotalTooLong));
-    }
-
-    #[test]
-    fn what_one_decision_evaluates_has_its_limit() {
-        let cedar = Cedar::default();
-        let alike =
-            |count: usize| "permit (principal, action, resource) when { false };".repeat(count);
-        let half = STATEMENTS_ALIKE_MAX / 2;
-        cedar.put(document("one", &alike(half)));
-        assert_eq!(cedar.check(&document("two", &alike(half))), Ok(()));
-        // One that is written anew makes room for itself.
-        assert_eq!(cedar.check(&document("one", &alike(2 * half))), Ok(()));
-        let refused = cedar.check(&document("two", &alike(half + 1)));
-        assert!(matches!(refused, Err(CedarProblem::TooManyAlike { .. })));
-        // Those of other heads do not count.
-        let other = "permit (principal in Role::\"r\", action, resource) when { false };";
-        assert_eq!(
-            cedar.check(&document("two", &other.repeat(2 * half))),
-            Ok(())
-        );
-        for at in 1..EVALUATED_MAX / half {
-            cedar.put(document(&format!("d{at}"), &alike(half)));
-        }
-        assert_eq!(decide(&cedar, "any", "a"), Ok(Verdict::Silent));
-        cedar.put(document("last", &alike(half)));
-        let statements = EVALUATED_MAX + half;
-        assert_eq!(
-            decide(&cedar, "any", "a"),
-            Err(Undecided::TooMany { statements })
-        );
-    }
-
-    #[test]
-    fn what_one_request_could_meet_is_known_when_it_is_written() {
-        let cedar = Cedar::default();
-        let many = |effect: &str, head: &str| {
-            format!("{effect} ({head}) when {{ false }};").repeat(STATEMENTS_ALIKE_MAX)
-        };
-        let anywhere = "principal, action, resource";
-        let within = "principal, action, resource in Secret::\"secret/a\"";
-        let reads = "principal, action == Action::\"read\", resource";
-        for (name, effect, head) in [
-            ("one", "forbid", anywhere),
-            ("two", "permit", anywhere),
-            ("three", "forbid", within),
-            ("four", "permit", reads),
-        ] {
-            let document = document(name, &many(effect, head));
-            assert_eq!(cedar.check(&document), Ok(()), "{name}");
-            cedar.put(document);
-        }
-        let role = |name: &str| format!("principal in Role::\"{name}\", action, resource");
-        let fits = document("five", &many("permit", &role("r")));
-        assert_eq!(cedar.check(&fits), Ok(()));
-        cedar.put(fits);
-        assert_eq!(cedar.overload(), None);
-        // What only others meet does not count, and what is not below each other neither.
-        let beside = "principal, action, resource in Secret::\"secret/b\"";
-        for head in [&role("s"), beside] {
-            assert_eq!(cedar.check(&document("six", &many("permit", head))), Ok(()));
-        }
-        let one = |head: &str| document("six", &format!("permit ({head});"));
-        let statements = EVALUATED_MAX + 1;
-        let exact = "principal, action == Action::\"read\", resource == Secret::\"secret/a/b\"";
-        let lists = role("r").replace("action,", "action == Action::\"list\",");
-        for head in [&lists, exact] {
-            let refused = cedar.check(&one(head));
-            assert_eq!(refused, Err(CedarProblem::TooManyTogether { statements }));
-        }
-        // What was in force already can be made less, and not more.
-        cedar.put(one(exact));
-        assert_eq!(cedar.overload(), Some(statements));
-        assert_eq!(cedar.check(&one(exact)), Ok(()));
-        let less = document("two", "permit (principal, action, resource);");
-        assert_eq!(cedar.check(&less), Ok(()));
-        let more = document("six", &format!("permit ({exact});").repeat(2));
-        let statements = EVALUATED_MAX + 2;
-        assert_eq!(
-            cedar.check(&more),
-            Err(CedarProblem::TooManyTogether { statements })
-        );
-    }
-
-    #[test]
-    fn no_more_is_prepared_than_the_bound() {
-        let cedar = Cedar::default();
-        for at in 0..PREPARED_MAX / 100 + 10 {
-            let text: String = (0..100)
-                .map(|n| format!("permit (principal in Role::\"{at}-{n}\", action, resource);"))
-                .collect();
-            cedar.put(Document::read_stored(&format!("d{at}"), &text).unwrap());
-            for n in 0..100 {
-                let role = format!("{at}-{n}");
-                let id = format!("d{at}#{}", n + 1);
-                let expected = Ok(Verdict::Permitted(id.as_str().into()));
-                assert_eq!(decide(&cedar, &role, "a"), expected);
-            }
-        }
-        let held = cedar.prepared.len();
-        assert!((PREPARED_MAX / 2..=PREPARED_MAX).contains(&held), "{held}");
-    }
-
-    #[test]
-    fn a_mount_is_seen_by_who_may_do_something_below() {
-        let cedar = Cedar::default();
-        let text = "permit (principal in Role::\"deep\", action, resource in Secret::\"kv/a/b\");
-            permit (principal in Role::\"above\", action, resource in Secret::\"team\");
-            permit (principal in Role::\"like\", action, resource == Secret::\"kv-2/a\");
-            permit (principal in Role::\"all\", action, resource);
-            forbid (principal in Role::\"none\", action, resource);";
-        cedar.put(document("d", text));
-        for (role, mount, seen) in [
-            ("deep", "kv/", true),
-            ("deep", "kv-2/", false),
-            ("deep", "team/kv/", false),
-            ("above", "team/kv/", true),
-            ("above", "teams/", false),
-            ("like", "kv-2/", true),
-            ("like", "kv/", false),
-            ("all", "kv/", true),
-            ("none", "kv/", false),
-        ] {
-            let caller = Caller::new(None, "accessor", &[role.to_owned()], &[]).unwrap();
-            assert_eq!(
-                cedar.may_permit_below(&caller, mount),
-                seen,
-                "{role} {mount}"
-            );
-        }
-    }
-}
+mod tests;

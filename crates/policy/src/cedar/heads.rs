@@ -4,9 +4,10 @@
 //! Then by resource: everything, the id, and each prefix of it. Then by action.
 
 use super::Action;
-use super::ask::Ask;
+use super::ask::{Ask, with_prefixes};
 use super::statement::{Head, ResourceKey, Statement};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -22,28 +23,10 @@ struct ByResource {
     anywhere: ByAction,
     exactly: HashMap<Box<str>, ByAction>,
     within: HashMap<Box<str>, ByAction>,
+    /// How many names of `within` have so many bytes: no other prefix of a resource is looked up.
+    lengths: HashMap<usize, usize>,
     /// How many statements name each id.
     named: BTreeMap<Box<str>, usize>,
-}
-
-/// Where a statement stands: all that stand there are evaluated together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct HeadPlace<'h> {
-    principal: &'h str,
-    resource: &'h ResourceKey,
-    /// `None` is any.
-    action: Option<Action>,
-}
-
-impl<'h> HeadPlace<'h> {
-    /// Every place of a head.
-    pub(super) fn all(head: &'h Head) -> impl Iterator<Item = Self> {
-        keys(head).into_iter().map(|action| Self {
-            principal: &head.principal,
-            resource: &head.resource,
-            action,
-        })
-    }
 }
 
 /// By action; `None` is any.
@@ -84,17 +67,6 @@ impl Heads {
         }
     }
 
-    /// How many statements stand at a place, those of these serial numbers left out.
-    pub(super) fn standing_at(&self, place: &HeadPlace<'_>, left_out: &HashSet<u64>) -> usize {
-        let found = self.by_principal.get(place.principal);
-        let found = found.and_then(|found| found.place(place.resource));
-        let standing = found.and_then(|found| found.0.get(&place.action));
-        let others = standing.into_iter().flatten();
-        others
-            .filter(|other| !left_out.contains(&other.serial))
-            .count()
-    }
-
     /// Adds the statements whose head can match.
     pub(super) fn candidates(&self, ask: &Ask<'_>, into: &mut Vec<Arc<Statement>>) {
         if self.is_empty() {
@@ -112,10 +84,8 @@ impl Heads {
             if let Some(place) = found.exactly.get(id) {
                 place.of(ask.action, into);
             }
-            for above in ask.resource.with_prefixes() {
-                if let Some(place) = found.within.get(above) {
-                    place.of(ask.action, into);
-                }
+            for place in found.above(id) {
+                place.of(ask.action, into);
             }
         }
     }
@@ -128,22 +98,18 @@ impl Heads {
 }
 
 impl ByResource {
-    /// Where statements of this resource stand.
-    fn place(&self, key: &ResourceKey) -> Option<&ByAction> {
-        match key {
-            ResourceKey::Anywhere => Some(&self.anywhere),
-            ResourceKey::Exactly(id) => self.exactly.get(id),
-            ResourceKey::Within(id) => self.within.get(id),
-            ResourceKey::Nothing => None,
-        }
-    }
-
     /// Where statements of this resource stand, made if it is not there.
     fn place_made(&mut self, key: &ResourceKey) -> Option<&mut ByAction> {
         match key {
             ResourceKey::Anywhere => Some(&mut self.anywhere),
             ResourceKey::Exactly(id) => Some(self.exactly.entry(id.clone()).or_default()),
-            ResourceKey::Within(id) => Some(self.within.entry(id.clone()).or_default()),
+            ResourceKey::Within(id) => Some(match self.within.entry(id.clone()) {
+                Entry::Occupied(place) => place.into_mut(),
+                Entry::Vacant(place) => {
+                    *self.lengths.entry(id.len()).or_default() += 1;
+                    place.insert(ByAction::default())
+                }
+            }),
             ResourceKey::Nothing => None,
         }
     }
@@ -161,6 +127,14 @@ impl ByResource {
         let removed = place.remove(statement);
         if place.0.is_empty() {
             places.remove(id);
+            if matches!(statement.head.resource, ResourceKey::Within(_))
+                && let Some(names) = self.lengths.get_mut(&id.len())
+            {
+                *names -= 1;
+                if *names == 0 {
+                    self.lengths.remove(&id.len());
+                }
+            }
         }
         if removed && let Some(count) = self.named.get_mut(id) {
             *count -= 1;
@@ -173,6 +147,12 @@ impl ByResource {
 
     fn is_empty(&self) -> bool {
         self.anywhere.0.is_empty() && self.named.is_empty()
+    }
+
+    /// What is said of a resource by the names that it is below, and by its own.
+    fn above(&self, id: &str) -> impl Iterator<Item = &ByAction> {
+        let prefixes = with_prefixes(id).filter(|above| self.lengths.contains_key(&above.len()));
+        prefixes.filter_map(|above| self.within.get(above))
     }
 
     fn any_below(&self, id: &str) -> bool {
@@ -189,7 +169,7 @@ impl ByResource {
             names.next().is_some_and(|(name, _)| below(name))
         };
         !self.anywhere.0.is_empty()
-            || super::ask::with_prefixes(id).any(|above| self.within.contains_key(above))
+            || self.above(id).next().is_some()
             || first(from)
             || first(from_slash)
     }
@@ -225,7 +205,8 @@ impl ByAction {
     }
 }
 
-fn keys(head: &Head) -> Vec<Option<Action>> {
+/// The actions of a head; `None` is any.
+pub(super) fn keys(head: &Head) -> Vec<Option<Action>> {
     match &head.actions {
         None => vec![None],
         Some(actions) => actions.iter().copied().map(Some).collect(),

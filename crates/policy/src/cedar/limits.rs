@@ -16,7 +16,10 @@ pub const STATEMENTS_ALIKE_MAX: usize = 1_000;
 /// The most statements that one decision evaluates. Where the heads of more can match, nothing is decided.
 pub const EVALUATED_MAX: usize = 5_000;
 
-/// The most bytes of a statement, comments in it included.
+/// The most roles of a caller, and the most groups, that are counted on when a document is written.
+pub const ROLES_MAX: usize = 256;
+
+/// The most bytes of a statement, comments left out.
 pub const STATEMENT_BYTES_MAX: usize = 16 << 10;
 
 /// How deep brackets may stand in each other, and how often a statement may say `if`.

@@ -1,7 +1,7 @@
 //! [`Statement`]: one `permit` or `forbid`, with what its head says.
 
 use super::reads::Reads;
-use super::vocabulary::Vocabulary;
+use super::vocabulary::{Types, Vocabulary};
 use super::{Action, CedarProblem};
 use cedar_policy::{
     ActionConstraint, Effect, EntityTypeName, EntityUid, Policy, PrincipalConstraint,
@@ -33,9 +33,48 @@ pub(super) struct Statement {
 pub(super) struct Head {
     /// See [`principal_key`].
     pub(super) principal: Box<str>,
+    /// Of whom that is a key.
+    pub(super) whom: Whom,
     /// `None` for any.
     pub(super) actions: Option<Vec<Action>>,
     pub(super) resource: ResourceKey,
+}
+
+/// Which callers have a key of the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// All.
+    Anybody,
+    /// All of a type, of which a caller has one.
+    Every(CallerType),
+    /// The one caller of this type and a name.
+    One(CallerType),
+    /// Those with a policy of a name; a caller may have many.
+    Role,
+    /// Those in a group; a caller may be in many.
+    Group,
+    /// None.
+    Nobody,
+}
+
+/// What a caller can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CallerType {
+    User,
+    Service,
+    Token,
+}
+
+impl CallerType {
+    fn named(types: &Types, name: &EntityTypeName) -> Option<Self> {
+        let all = [
+            (&types.user, Self::User),
+            (&types.service, Self::Service),
+            (&types.token, Self::Token),
+        ];
+        let found = all.into_iter().find(|(own, _)| *own == name);
+        found.map(|(_, kind)| kind)
+    }
 }
 
 /// Which resources a head means.
@@ -87,15 +126,19 @@ impl Head {
         !no_action && self.resource != ResourceKey::Nothing
     }
 
+    /// The length of the name of which it means everything below.
+    pub(super) fn within_bytes(&self) -> Option<usize> {
+        match &self.resource {
+            ResourceKey::Within(id) => Some(id.len()),
+            _ => None,
+        }
+    }
+
     fn of(policy: &Policy, vocabulary: &Vocabulary) -> Self {
+        let (principal, whom) = principal(&policy.principal_constraint(), &vocabulary.types);
         Self {
-            principal: match policy.principal_constraint() {
-                PrincipalConstraint::Any => ANYBODY.into(),
-                PrincipalConstraint::Is(kind) => type_key(&kind),
-                PrincipalConstraint::Eq(entity)
-                | PrincipalConstraint::In(entity)
-                | PrincipalConstraint::IsIn(_, entity) => principal_key(&entity),
-            },
+            principal,
+            whom,
             actions: match policy.action_constraint() {
                 ActionConstraint::Any => None,
                 ActionConstraint::Eq(action) => Some(means(vocabulary, &[action])),
@@ -110,6 +153,27 @@ impl Head {
                     secret(vocabulary, &entity).map_or(ResourceKey::Nothing, ResourceKey::Within)
                 }
             },
+        }
+    }
+}
+
+/// The key of a head's principal, and of whom it is one.
+fn principal(constraint: &PrincipalConstraint, types: &Types) -> (Box<str>, Whom) {
+    let of_type = |name, whom: fn(CallerType) -> Whom| {
+        CallerType::named(types, name).map_or(Whom::Nobody, whom)
+    };
+    match constraint {
+        PrincipalConstraint::Any => (ANYBODY.into(), Whom::Anybody),
+        PrincipalConstraint::Is(name) => (type_key(name), of_type(name, Whom::Every)),
+        PrincipalConstraint::Eq(entity)
+        | PrincipalConstraint::In(entity)
+        | PrincipalConstraint::IsIn(_, entity) => {
+            let whom = match entity.type_name() {
+                name if *name == types.role => Whom::Role,
+                name if *name == types.group => Whom::Group,
+                name => of_type(name, Whom::One),
+            };
+            (principal_key(entity), whom)
         }
     }
 }
