@@ -216,3 +216,14 @@ def test_clients_are_counted(wire, token_with):
     assert len(year["months"]) == 12 and year["total"]["clients"] >= month["clients"]
     assert year["by_namespace"][0]["mounts"][0]["mount_path"] == "auth/token/"
     assert wire.get("sys/internal/counters/config").data["enabled"] == "default-enabled"
+
+
+def test_nobody_is_locked_before_logins_have_users(wire):
+    everybody = wire.get("sys/locked-users").expect(200).data
+    root = {"namespace_id": "root", "namespace_path": "", "counts": 0, "mount_accessors": []}
+    assert everybody == {"by_namespace": [root], "total": 0}
+    of_mount = wire.get("sys/locked-users?mount_accessor=none").expect(200).data
+    nobody = {"mount_accessor": "none", "counts": 0, "alias_identifiers": None}
+    assert of_mount["by_namespace"][0]["mount_accessors"] == [nobody]
+    wire.put("sys/locked-users/none/unlock/somebody").expect(204)
+    wire.get("sys/locked-users", token="").expect(403)

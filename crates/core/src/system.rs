@@ -31,6 +31,7 @@ mod internal;
 mod keys;
 mod leases;
 mod lifecycle;
+mod locked_users;
 mod metrics;
 mod mounts;
 pub(crate) mod node;
@@ -292,6 +293,12 @@ fn node_rows(routes: Routes<Sys>) -> Routes<Sys> {
         .on::<node::ReadLogger>(Verb::Read, "loggers/{name}", Access::Token)
         .on::<node::WriteLogger>(Verb::Write, "loggers/{name}", Access::Token)
         .on::<node::ResetLogger>(Verb::Delete, "loggers/{name}", Access::Token)
+        .on::<locked_users::ReadLocked>(Verb::Read, "locked-users", Access::Token)
+        .on::<locked_users::Unlock>(
+            Verb::Write,
+            "locked-users/{mount_accessor}/unlock/{alias_identifier}",
+            Access::Token,
+        )
         .on::<node::ReadHost>(Verb::Read, "host-info", Access::Token)
         .on::<node::ListVersions>(Verb::List, "version-history", Access::Token)
         .on::<raw::ReadRaw>(Verb::Read, "raw/{path+}", Access::Sudo)

@@ -40,7 +40,7 @@ pub(crate) struct ReadUiMount {
     path: String,
 }
 
-/// Tells what the policies of the caller's token come to together.
+/// Tells what the HCL policies of the caller's token come to together.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct ReadResultantAcl {}
 
@@ -85,6 +85,11 @@ pub(crate) struct UiMount {
     #[serde(flatten)]
     info: MountInfo,
 }
+
+/// What is said of rights by paths where Cedar has a say: its statements add up, one by one, under
+/// circumstances, and name secrets, which are not the paths of the API.
+const BESIDES_CEDAR: &str = "Cedar policies are in force: what they permit is not among these paths, and what \
+                             they forbid is; sys/capabilities-self tells of a path";
 
 impl Handle<ReadOpenApi> for Sys {
     type Data = OpenApi;
@@ -147,7 +152,11 @@ impl Handle<ReadResultantAcl> for Sys {
                 RulePath::Glob(path) => all.glob_paths.insert(path.clone(), rights),
             };
         }
-        Ok(Reply::data(all))
+        let reply = Reply::data(all);
+        if system.active.cedar.is_empty() {
+            return Ok(reply);
+        }
+        Ok(reply.warn(BESIDES_CEDAR))
     }
 }
 
