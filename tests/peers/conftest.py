@@ -20,7 +20,7 @@ import needles
 import pytest
 from command import CLIENTS, Cli
 from disk import SmallDisk, allow_mounts
-from kms_node import Transit
+from kms_node import KmsService, Transit
 from kms_scene import answering, kms, serve  # noqa: F401 (fixtures)
 from node import IS_BAO, Node, dev_node, production_node, until
 
@@ -83,12 +83,15 @@ def pytest_sessionfinish():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def told_to_nobody():
-    """At the end of the run, nothing that any server handed out is in what any of them wrote."""
+def told_to_nobody(tmp_path_factory):
+    """At the end of the run, nothing that any server handed out is in what any of them wrote, refused or
+    counted."""
     yield
     if IS_BAO:
         return
-    places = [place for node in Node.every if not node.is_raw for place in node.places()]
+    nodes = [node for node in Node.every if not node.is_raw] + KmsService.every
+    places = [place for node in nodes for place in node.places()]
+    places.append(needles.write_kept(tmp_path_factory.mktemp("told") / "errors-and-metrics"))
     told = needles.told_in(places)
     assert told == [], f"{len(needles.all_of_them())} texts were looked for in {len(places)} places"
 
@@ -107,6 +110,10 @@ def node(tmp_path_factory, certificates):
     device = {"type": "file", "options": {"file_path": str(node.audit_log)}}
     node.wire().put("sys/audit/file", device).expect(204)
     yield node
+    if not IS_BAO:
+        for form in ["prometheus", ""]:
+            path = f"sys/metrics?format={form}"
+            needles.keep(path, node.wire().get(path).expect(200).body)
     node.stop()
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 
+import needles
 from node import secretum_binary
 
 LEFT_OUT = ("BAO_", "VAULT_", "SECRETUM_", "KMS_", "XDG_", "PROVISIONING_", "COSMIAN_")
@@ -66,6 +67,7 @@ class KmsCommand:
             cwd=self.home,
             env=self.environment(**environment),
         )
+        needles.learn(done.stdout)
         return Run(done.returncode, done.stdout, done.stderr.decode())
 
     def ok(self, *arguments, **more):

@@ -1,10 +1,12 @@
 """A `kms-service` process under test; `KMS_SERVICE_BIN` names the binary."""
 
+import contextlib
 import os
 import re
 import subprocess
 from pathlib import Path
 
+import needles
 import requests
 from node import bao_binary, free_port, until
 
@@ -21,15 +23,25 @@ def kms_service_binary():
 class KmsService:
     """A service in a folder of its own, on a free port, logging into a file there."""
 
+    every = []  # every service that was started
+
     def __init__(self, directory, kms, service=""):
         self.directory = directory
-        self.log = directory / "service.log"
+        self.starts = 0
+        self.session = requests.Session()
+        # Else a variable of the environment goes before what a test says.
+        self.session.trust_env = False
+        self.session.hooks["response"].append(self._answered)
         text = f'[kms]\nenvironment = "dev"\n{kms}\n[service]\naddress = "127.0.0.1:0"\n{service}'
         (directory / "kms.toml").write_text(text)
         self.process = None
         self.url = None
 
     def start(self, scheme="http"):
+        self.starts += 1
+        self.log = self.directory / f"service-{self.starts}.log"
+        KmsService.every.append(self)
+        needles.learn_files(self.directory)
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [kms_service_binary(), "--config", "kms.toml"],
@@ -51,11 +63,33 @@ class KmsService:
         found = re.search(r"serving gRPC grpc=(\S+)", self.log.read_text())
         return found.group(1)
 
+    def _answered(self, answer, **_):
+        """Keeps what an answer hands out; a refusal is something that it wrote."""
+        if answer.ok:
+            needles.learn(answer.content)
+        else:
+            with (self.directory / "refusals").open("ab") as refusals:
+                refusals.write(answer.content + b"\n")
+
+    def _keep_metrics(self):
+        """What it tells of itself, to who may ask; with certificates alone, not even that."""
+        with contextlib.suppress(requests.RequestException):
+            answer = self.session.get(f"{self.url}/metrics", verify=False, timeout=30)
+            (self.directory / f"metrics-{self.starts}").write_bytes(answer.content)
+
+    def places(self):
+        """All that it wrote, and what it answered without handing anything out."""
+        names = ["service-*.log", "metrics-*", "refusals", "audit*", "data-keys", "rotation"]
+        return [place for name in names for place in self.directory.glob(name)]
+
     def stop(self):
         """Ends it as an operator would, and gives its exit code."""
         if self.process and self.process.poll() is None:
+            if self.url:
+                self._keep_metrics()
             self.process.terminate()
             self.process.wait(timeout=40)
+            needles.learn_files(self.directory)
         return self.process and self.process.returncode
 
 

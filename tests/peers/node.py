@@ -136,6 +136,13 @@ def hcl(document):
     return "\n".join(lines) + "\n"
 
 
+def _answered(answer, **_):
+    if answer.ok:
+        needles.learn(answer.content)
+    else:
+        needles.keep(f"{answer.request.method} {answer.request.path_url}", answer.content)
+
+
 class Node:
     """One server process, its keys and its root token."""
 
@@ -183,7 +190,7 @@ class Node:
     def hvac(self, token=None):
         token = self.root_token if token is None else token
         session = requests.Session()
-        session.hooks["response"].append(lambda answer, **_: needles.learn(answer.content))
+        session.hooks["response"].append(_answered)
         session.verify = str(self.cafile) if self.cafile else True
         return hvac.Client(url=self.address, token=token, verify=session.verify, session=session)
 

@@ -47,7 +47,7 @@ def serve(tmp_path):
 
 
 def call(service, operation, **body):
-    return requests.post(f"{service.url}/api/v1/kms/{operation}", json=body, timeout=30)
+    return service.session.post(f"{service.url}/api/v1/kms/{operation}", json=body, timeout=30)
 
 
 def ok(service, operation, **body):
@@ -180,9 +180,7 @@ def test_tls_tokens_and_rights(serve, certificates):
         'rights = [{ operations = ["encrypt", "status"], keys = ["default"] }]\n',
         scheme="https",
     )
-    session = requests.Session()
-    # Else a variable of the environment goes before the authority that is named here.
-    session.trust_env = False
+    session = service.session
     session.verify = str(certificates.ca)
     url = f"{service.url}/api/v1/kms"
     body = {"plaintext": text64(SECRET)}

@@ -90,7 +90,10 @@ class Wire:
             connection.request(method, "/v1/" + path, body=body, headers=sent)
             response = connection.getresponse()
             answer = Answer(response.status, response.headers, response.read())
-            needles.learn(answer.body)
+            if answer.status < 400:
+                needles.learn(answer.body)
+            else:
+                needles.keep(f"{method} {path}", answer.body)
             return answer
         finally:
             connection.close()
