@@ -182,6 +182,7 @@ mod tests {
                 "namespace",
                 "header",
                 "ca-cert",
+                "agent-address",
                 "no-color",
             ] {
                 assert!(has(name), "{words} has no -{name}");
