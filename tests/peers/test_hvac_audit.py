@@ -6,7 +6,7 @@ import signal
 
 import pytest
 from hvac.exceptions import InvalidRequest
-from node import only_secretum, production_node, until
+from node import IS_BAO, only_secretum, production_node, until
 
 HMAC = re.compile(r"hmac-sha256:[0-9a-f]{64}")
 
@@ -195,6 +195,9 @@ def test_no_device_no_answer(tmp_path, certificates, small_disk):
             assert answer.status == 500 and answer.errors and b'"x"' not in answer.body
         assert wire.get("kv/before", token="hvs.unknown").status in (403, 500)
         wire.get("sys/health").expect(200)
+        if not IS_BAO:
+            line = next(line for line in node.log.read_text().splitlines() if "only.log" in line)
+            assert "No space left on device" in line and "free some space there" in line
         disk.free()
         until(lambda: wire.get("kv/before").status == 200, "service once records are possible")
         wire.get("kv/after").expect(404)

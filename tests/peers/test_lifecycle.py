@@ -133,20 +133,26 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path, certificates,
     node = production_node(tmp_path, certificates)
     disk = small_disk(tmp_path / "data", 96 << 20)
     wire = node.start().initialize(1, 1).unseal().wire()
-    acknowledged, refused = [], 0
+    acknowledged, refused = [], []
     disk.fill()
     for n in range(400):
         try:
-            status = wire.put(f"cubbyhole/{n}", {"x": "v" * 100_000}).status
+            answer = wire.put(f"cubbyhole/{n}", {"x": "v" * 100_000})
         except OSError:
             break
-        assert status == 204 or status >= 500
-        if status == 204:
+        assert answer.status == 204 or answer.status >= 500
+        if answer.status == 204:
             acknowledged.append(n)
-        refused += status >= 500
-        if refused > 3:
+        else:
+            refused.append(answer)
+        if len(refused) > 3:
             break
     assert refused or node.process.poll() is not None, "400 writes went to a full disk"
+    if not IS_BAO:
+        assert refused[0].status == 507
+        assert "the server has no space left" in refused[0].errors[0]
+        said = [line for line in node.log.read_text().splitlines() if str(disk.directory) in line]
+        assert any("free some space, then restart the server" in line for line in said), said
     node.kill()
     disk.free()
     node.start().unseal()

@@ -87,6 +87,21 @@ def test_dev_mode_chooses_a_token_by_itself(tmp_path):
     node.stop()
 
 
+@only_secretum("OpenBao has other names for the files")
+def test_dev_mode_leaves_its_certificate_where_it_is_told(tmp_path):
+    folder, port = tmp_path / "tls", free_port()
+    folder.mkdir()
+    address = f"127.0.0.1:{port}"
+    flags = ["-dev-tls", f"-dev-tls-cert-dir={folder}", f"-dev-listen-address={address}"]
+    # Vault's, which has no effect here, and says so
+    flags.append("-log-file=/nowhere/log")
+    node = Node(tmp_path, flags, f"https://{address}", str(folder / "certificate.pem"))
+    node.start().wire("").get("sys/health").expect(200)
+    assert (folder / "key.pem").stat().st_mode & 0o077 == 0
+    assert "the log goes to standard error and not to `/nowhere/log`" in node.log.read_text()
+    node.stop()
+
+
 def test_dev_mode_keeps_nothing(tmp_path):
     for _ in range(2):
         node = dev_node(tmp_path).start()

@@ -34,8 +34,22 @@ pub use record::{
     ResponsePart, Subject,
 };
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// What to do about a file that cannot be written, behind the system's words.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            "; free some space there, and it goes on"
+        }
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            "; check the mount and the permissions"
+        }
+        _ => "",
+    }
+}
 
 /// Why a record could not be written.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -57,7 +71,7 @@ pub enum AuditError {
         device: String,
     },
     /// The device's file cannot be written.
-    #[error("the audit file `{}` cannot be written: {source}", path.display())]
+    #[error("the audit file `{}` cannot be written: {source}{}", path.display(), advice(source))]
     File {
         /// The file.
         path: PathBuf,

@@ -183,6 +183,7 @@ mod tests {
                 "namespace",
                 "header",
                 "ca-cert",
+                "agent-address",
                 "no-color",
             ] {
                 assert!(has(name), "{words} has no -{name}");

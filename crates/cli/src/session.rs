@@ -105,8 +105,11 @@ impl Session {
 
 /// The settings of the environment, and over them those of the flags.
 fn configure(flags: &Connection, environment: &Environment) -> Result<ClientConfig, Failure> {
-    let mut config = match &flags.address {
-        // A bad address in the environment does not matter when a flag names another one.
+    let given = flags.agent_address.clone().or(flags.address.clone());
+    // An agent in the environment stands before the server that is named there.
+    let agent = || environment.get("AGENT_ADDR").map(|(_, address)| address);
+    let mut config = match given.or_else(agent) {
+        // A bad address of the server in the environment does not matter where another one is asked.
         Some(address) => {
             let mut config = ClientConfig::from_environment(environment)
                 .or_else(|_| address.parse().map(ClientConfig::new))?;
@@ -203,6 +206,29 @@ mod tests {
         .unwrap();
         assert_eq!(config.address.to_string(), "http://flag:1");
         assert_eq!(config.namespace.as_deref(), Some("flag"));
+    }
+
+    #[test]
+    fn an_agent_is_asked_before_the_server() {
+        let asked = |flags: &Connection, variables: &[(&str, &str)]| {
+            let environment = Environment::of(variables.iter().copied());
+            configure(flags, &environment).unwrap().address.to_string()
+        };
+        let server = ("VAULT_ADDR", "http://server:1");
+        let agent = ("VAULT_AGENT_ADDR", "http://agent:2");
+        let none = Connection::default();
+        assert_eq!(asked(&none, &[server]), "http://server:1");
+        assert_eq!(asked(&none, &[server, agent]), "http://agent:2");
+        let address = Connection {
+            address: Some("http://flag:3".to_owned()),
+            ..Connection::default()
+        };
+        assert_eq!(asked(&address, &[server, agent]), "http://flag:3");
+        let both = Connection {
+            agent_address: Some("http://flag:4".to_owned()),
+            ..address
+        };
+        assert_eq!(asked(&both, &[server, agent]), "http://flag:4");
     }
 
     #[test]

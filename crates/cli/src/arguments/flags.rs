@@ -27,6 +27,10 @@ pub(crate) struct Connection {
     /// https://127.0.0.1:8200]
     #[arg(long, value_name = "URL", help_heading = CONNECTION)]
     pub(crate) address: Option<String>,
+    /// Address of an agent or proxy that stands before the server, to be asked instead [env:
+    /// VAULT_AGENT_ADDR]
+    #[arg(long, value_name = "URL", help_heading = CONNECTION)]
+    pub(crate) agent_address: Option<String>,
     /// File with the certificates (PEM) of the authorities to trust [env: VAULT_CACERT]
     #[arg(long, value_name = "FILE", help_heading = CONNECTION)]
     pub(crate) ca_cert: Option<PathBuf>,

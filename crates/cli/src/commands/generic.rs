@@ -100,6 +100,24 @@ struct Query {
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct List {
+    #[command(flatten)]
+    listing: Listing,
+}
+
+/// Lists the names below a path and all its folders, where the path can do that
+///
+///   scan secret/metadata
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Scan {
+    #[command(flatten)]
+    listing: Listing,
+}
+
+/// What is listed, and how much of it.
+#[derive(Args)]
+#[group(skip)]
+struct Listing {
     /// Path of the API
     path: String,
     /// Show what is told of each name
@@ -111,18 +129,6 @@ pub(crate) struct List {
     /// Show this many names
     #[arg(long, value_name = "COUNT")]
     limit: Option<u64>,
-    #[command(flatten)]
-    connection: Connection,
-}
-
-/// Lists the names below a path and all its folders, where the path can do that
-///
-///   scan secret/metadata
-#[derive(Args)]
-#[command(verbatim_doc_comment)]
-pub(crate) struct Scan {
-    /// Path of the API
-    path: String,
     #[command(flatten)]
     connection: Connection,
 }
@@ -211,9 +217,25 @@ impl Delete {
 
 impl List {
     pub(crate) async fn run(self) -> Result<(), Failure> {
+        self.listing
+            .run(|path| Request::list(path), "listing")
+            .await
+    }
+}
+
+impl Scan {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        self.listing
+            .run(|path| Request::scan(path), "scanning")
+            .await
+    }
+}
+
+impl Listing {
+    async fn run(self, request: fn(&str) -> Request, doing: &str) -> Result<(), Failure> {
         let path = flags::path(&self.path)?;
         let session = Session::open(&self.connection)?;
-        let mut request = Request::list(&path);
+        let mut request = request(&path);
         if let Some(after) = &self.after {
             request = request.query("after", after);
         }
@@ -224,21 +246,8 @@ impl List {
             .client
             .find(request)
             .await
-            .during(|| format!("listing {path}"))?;
+            .during(|| format!("{doing} {path}"))?;
         show_listing(found, &session, &path, self.detailed)
-    }
-}
-
-impl Scan {
-    pub(crate) async fn run(self) -> Result<(), Failure> {
-        let path = flags::path(&self.path)?;
-        let session = Session::open(&self.connection)?;
-        let found = session
-            .client
-            .scan(&path)
-            .await
-            .during(|| format!("scanning {path}"))?;
-        show_listing(found, &session, &path, false)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `server`: runs a server.
 
 use crate::failure::Failure;
+use crate::output::console;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use secretum_client::{Environment, SecretString};
@@ -44,12 +45,37 @@ pub(crate) struct Server {
     /// A development server, with TLS
     #[arg(long, help_heading = "Development")]
     dev_tls: bool,
+    /// Folder for the certificate and the key of a development server with TLS; one that goes with it
+    /// where none is given
+    #[arg(long, value_name = "FOLDER", help_heading = "Development")]
+    dev_tls_cert_dir: Option<PathBuf>,
     /// Do not store the first token of a development server in ~/.vault-token
     #[arg(long, help_heading = "Development")]
     dev_no_store_token: bool,
     /// End the process when the vault's core stops; it always does
     #[arg(long, hide = true)]
     exit_on_core_shutdown: bool,
+    #[command(flatten)]
+    log_file: LogFile,
+}
+
+/// Vault's log file, and when it begins another one. The log goes to standard error here, where the
+/// supervisor keeps it.
+#[derive(Args)]
+#[group(skip)]
+struct LogFile {
+    /// Has no meaning here, and a note says so
+    #[arg(long, hide = true)]
+    log_file: Option<PathBuf>,
+    /// Has no meaning here
+    #[arg(long, hide = true)]
+    log_rotate_bytes: Option<String>,
+    /// Has no meaning here
+    #[arg(long, hide = true)]
+    log_rotate_duration: Option<String>,
+    /// Has no meaning here
+    #[arg(long, hide = true)]
+    log_rotate_max_files: Option<String>,
 }
 
 /// How a server is to run.
@@ -76,6 +102,8 @@ pub(crate) struct DevArguments {
     pub(crate) listen_address: String,
     /// Whether it makes itself a certificate.
     pub(crate) tls: bool,
+    /// Where its certificate goes; to a folder for this run alone where there is none.
+    pub(crate) tls_folder: Option<PathBuf>,
     /// Whether the first token is stored for the client commands.
     pub(crate) store_token: bool,
 }
@@ -85,6 +113,13 @@ impl Server {
     ///
     /// **Errors**: which variable cannot be read.
     pub(crate) fn arguments(self, environment: &Environment) -> Result<ServerArguments, Failure> {
+        if let Some(file) = &self.log_file.log_file {
+            console::note(&format!(
+                "the log goes to standard error and not to `{}`: redirect it, or let the supervisor \
+                 of the service keep it",
+                file.display()
+            ));
+        }
         let text = |given: Option<String>, setting: &str| {
             given.or_else(|| environment.get(setting).map(|(_, text)| text))
         };
@@ -93,6 +128,7 @@ impl Server {
             root_token: text(self.dev_root_token_id, "DEV_ROOT_TOKEN_ID").map(SecretString::new),
             listen_address: listen_address.unwrap_or_else(|| DEV_LISTEN_ADDRESS.to_owned()),
             tls: self.dev_tls,
+            tls_folder: self.dev_tls_cert_dir,
             store_token: !self.dev_no_store_token,
         };
         Ok(ServerArguments {

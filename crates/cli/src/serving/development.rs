@@ -11,8 +11,11 @@ use secretum_core::Core;
 use secretum_server::config::LogFormat;
 use secretum_server::{Limits, ListenerConfig, Server, tls};
 use secretum_storage::memory::MemoryStorage;
+use std::fs::File;
+use std::io::Write as _;
 use std::net::ToSocketAddrs;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Runs it until it is told to end.
@@ -23,7 +26,7 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
     let level = arguments.log_level.unwrap_or_default().name();
     let _log = start_logging(level, arguments.log_format == Some(LogFormat::Json));
     let certificate = if dev.tls {
-        Some(Certificate::make()?)
+        Some(Certificate::make(dev.tls_folder.as_deref())?)
     } else {
         None
     };
@@ -106,29 +109,53 @@ fn data_encoding(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
-/// A certificate made for this run, in a folder that goes with it.
+/// A certificate made for this run.
 struct Certificate {
-    folder: tempfile::TempDir,
+    /// Goes with it, where no other folder is wanted.
+    _own: Option<tempfile::TempDir>,
     file: PathBuf,
+    key: PathBuf,
 }
 
 impl Certificate {
-    fn make() -> Result<Self, Failure> {
-        let folder = tempfile::tempdir().map_err(Failure::display)?;
+    fn make(wanted: Option<&Path>) -> Result<Self, Failure> {
+        let own = match wanted {
+            Some(_) => None,
+            None => Some(tempfile::tempdir().map_err(Failure::display)?),
+        };
+        let folder = (own.as_ref().map(tempfile::TempDir::path)).or(wanted);
+        let folder = folder.unwrap_or(Path::new("."));
         let (certificate, key) = tls::development_certificate().map_err(Failure::display)?;
-        let file = folder.path().join("certificate.pem");
-        std::fs::write(&file, certificate).map_err(Failure::display)?;
-        std::fs::write(folder.path().join("key.pem"), key).map_err(Failure::display)?;
-        Ok(Self { folder, file })
+        let (file, key_file) = (folder.join("certificate.pem"), folder.join("key.pem"));
+        write(&file, &certificate, 0o644)?;
+        write(&key_file, &key, 0o600)?;
+        Ok(Self {
+            _own: own,
+            file,
+            key: key_file,
+        })
     }
 
     fn offer(&self) -> Result<Arc<tls::Offer>, Failure> {
         let files = tls::TlsFiles {
             certificate: self.file.clone(),
-            key: self.folder.path().join("key.pem"),
+            key: self.key.clone(),
             versions: tls::Versions::default(),
             clients: tls::Clients::default(),
         };
         tls::Offer::read(files).map_err(Failure::display)
     }
+}
+
+/// Writes a file that its mode lets others read, or not; one that is there is written over.
+fn write(file: &Path, text: &str, mode: u32) -> Result<(), Failure> {
+    let failed = |error| Failure::local(format!("cannot write `{}`: {error}", file.display()));
+    let opened = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(file);
+    let mut opened = opened.map_err(failed)?;
+    opened.write_all(text.as_bytes()).map_err(failed)
 }

@@ -49,6 +49,7 @@ async fn found(given: &Given, is_kv: bool) -> Option<Vec<String>> {
     };
     let connection = Connection {
         address: flag("address"),
+        agent_address: flag("agent-address"),
         namespace: flag("namespace").or_else(|| flag("ns")),
         ca_cert: flag("ca-cert").map(Into::into),
         non_interactive: true,

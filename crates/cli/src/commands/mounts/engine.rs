@@ -30,6 +30,9 @@ pub(crate) struct Enable<E: Engine> {
     /// Where to mount it; at its kind's name where none is given
     #[arg(long)]
     path: Option<String>,
+    /// Kind of it, where TYPE is the word `plugin`, as older scripts have it
+    #[arg(long, value_name = "TYPE")]
+    plugin_name: Option<String>,
     #[command(flatten)]
     own: E::Enabling,
     /// Keep it in this cluster
@@ -74,7 +77,11 @@ impl<E: Engine> Enable<E> {
                 external_entropy_access: self.external_entropy_access,
             })
         };
-        super::enable::<E>(&self.connection, &self.kind, self.path.as_deref(), new).await
+        let kind = match (self.kind.trim(), &self.plugin_name) {
+            ("plugin", Some(name)) => name,
+            _ => &self.kind,
+        };
+        super::enable::<E>(&self.connection, kind, self.path.as_deref(), new).await
     }
 }
 
