@@ -39,6 +39,7 @@ mod context;
 mod data_key;
 mod envelope;
 mod error;
+mod flights;
 mod key;
 pub mod key_file;
 #[cfg(any(feature = "cosmian", feature = "kmip"))]
