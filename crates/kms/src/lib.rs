@@ -52,12 +52,7 @@ mod resilience;
 pub mod rotation;
 mod service;
 pub mod stream;
-#[cfg(any(
-    feature = "aws",
-    feature = "azure",
-    feature = "gcp",
-    feature = "rustyvault"
-))]
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp", feature = "vault"))]
 #[cfg(test)]
 mod test_answers;
 #[cfg(any(feature = "cosmian", feature = "kmip", feature = "vault"))]

@@ -32,10 +32,14 @@ use secretum_crypto::{SecretBytes, SecretString, Timestamp};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Its name in ciphertexts and configurations.
 pub const NAME: &str = "vault";
+
+/// How long a request may take, with the login before it, where nothing else is said.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most bytes that go to the engine itself; more is encrypted here, under a data key.
 const WRAP_BYTES_MAX: usize = 64 << 10;
@@ -54,7 +58,8 @@ pub struct VaultProvider {
 impl VaultProvider {
     /// Keys of the transit engine at `mount`. Nothing is sent yet.
     ///
-    /// The client tries nothing twice: that is left to [`crate::RetryKms`].
+    /// The client tries nothing twice: that is left to [`crate::RetryKms`]. A request ends after the
+    /// timeout of `config`, with the login before it; after [`TIMEOUT`] where that is zero.
     ///
     /// **Errors**: [`KmsError::Refused`], where a certificate or a setting cannot be used.
     pub fn new(config: ClientConfig, auth: VaultAuth, mount: &str) -> Result<Self> {
@@ -226,6 +231,10 @@ pub(super) fn session(
 ) -> Result<Arc<Session>> {
     config.retries_max = 0;
     config.token = None;
+    if config.timeout.is_zero() {
+        config.timeout = TIMEOUT;
+    }
+    let timeout = config.timeout;
     if let Some(key) = &config.tls.client_key {
         // The client itself would take one that others may read.
         files::read_private(key)?;
@@ -234,7 +243,7 @@ pub(super) fn session(
         provider: dialect.provider(),
         reason: error.to_string(),
     })?;
-    Ok(Session::new(client, dialect, auth))
+    Ok(Session::new(client, dialect, auth, timeout))
 }
 
 #[async_trait]
