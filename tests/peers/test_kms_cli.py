@@ -193,8 +193,16 @@ def test_a_service_with_tls_tokens_and_certificates(kms, serve, certificates):
     where = [f"-service={service.url}", f"-ca-cert={certificates.ca}"]
     token = {"KMS_SERVICE_TOKEN": "token-of-app"}
     made = kms.ok("encrypt", *where, stdin=SECRET, **token)
-    (kms.home / "token").write_text("token-of-app\n")
+    kms.secret("token", "token-of-app\n")
     kms.ok("encrypt", *where, "-token-file=token", stdin=SECRET)
+    for name, flags in (
+        ("token", ["-token-file=token"]),
+        ("client.key", ["-client-cert=client.pem", "-client-key=client.key"]),
+    ):
+        (kms.home / name).chmod(0o644)
+        told = kms.refused("encrypt", *where, *flags, code=1, stdin=SECRET)
+        assert f"chmod 600 {name}" in told and "0644" in told
+        (kms.home / name).chmod(0o600)
     assert "-token-file" in kms.refused("encrypt", *where, stdin=SECRET)
     assert "give" in kms.refused("decrypt", *where, stdin=made, **token)
     wrong = kms.refused("encrypt", *where, stdin=SECRET, KMS_SERVICE_TOKEN="token-of-nobody")
