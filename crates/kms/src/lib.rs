@@ -62,6 +62,7 @@ mod test_certificates;
 #[cfg(test)]
 mod test_keys;
 #[cfg(any(
+    feature = "age",
     feature = "aws",
     feature = "azure",
     feature = "gcp",

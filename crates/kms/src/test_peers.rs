@@ -33,7 +33,8 @@ pub(crate) fn peer_of_all(variable: &str) -> Option<PathBuf> {
     Some(program.into())
 }
 
-fn found(variable: &str) {
+/// Notes that a test ran against this peer: a variable, or a program that is where all programs are.
+pub(crate) fn found(variable: &str) {
     if let Some(file) = std::env::var_os(FOUND) {
         note(Path::new(&file), variable);
     }
