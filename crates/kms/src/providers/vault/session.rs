@@ -1,7 +1,7 @@
 //! [`Session`]: a token that is valid, and requests with it.
 
 use super::auth::VaultAuth;
-use super::wire::{Dialect, Envelope, Grant, HealthAnswer, LookedUp};
+use super::wire::{Asked, Dialect, Envelope, Grant, HealthAnswer, LookedUp};
 use crate::flights::Flights;
 use crate::{KmsError, Result};
 use futures::FutureExt;
@@ -144,7 +144,7 @@ impl Session {
     pub(super) async fn ask<T: DeserializeOwned>(
         self: &Arc<Self>,
         request: Request,
-        body: &Value,
+        body: &(impl Serialize + Sync),
     ) -> Result<T> {
         let request = request.json(body).map_err(|error| self.fault(error))?;
         let answer = self.send(request).await?;
@@ -154,7 +154,11 @@ impl Session {
     }
 
     /// Has something done.
-    pub(super) async fn order(self: &Arc<Self>, request: Request, body: &Value) -> Result<()> {
+    pub(super) async fn order(
+        self: &Arc<Self>,
+        request: Request,
+        body: &(impl Serialize + Sync),
+    ) -> Result<()> {
         let taken = self.give(request, body).await?;
         taken.then_some(()).ok_or_else(|| self.dialect.no_engine())
     }
@@ -363,7 +367,7 @@ impl Session {
         if old.renewable && self.dialect.renews() {
             let request = Request::post("auth/token/renew-self");
             let request = request
-                .json(&serde_json::json!({}))
+                .json(&Asked::default())
                 .map_err(|error| self.fault(error))?;
             match self.attempt(request, &old.text).await {
                 Ok(Some(body)) => return self.granted(&body),

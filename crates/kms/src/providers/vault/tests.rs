@@ -7,6 +7,7 @@ mod logins;
 use super::*;
 use crate::conformance::{self, Harness, Subject};
 use crate::{DataKeySpec, KeyManagementService, ProviderKms};
+use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
