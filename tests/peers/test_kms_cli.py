@@ -452,6 +452,26 @@ def at_terminal(kms, *arguments):
     return process.wait(timeout=60), seen.decode()
 
 
+def test_big_files_have_a_bar_at_a_terminal(kms):
+    for name, size, has_bar in (("big", 65 << 20, True), ("small", 63 << 20, False)):
+        with open(kms.home / name, "wb") as file:
+            file.truncate(size)
+        code, seen = at_terminal(kms, "encrypt-file", name)
+        assert code == 0 and (" left" in seen) == has_bar, seen
+        assert f"{size} bytes encrypted" in seen
+    code, seen = at_terminal(kms, "decrypt-file", "-out=back", "big.kms")
+    assert code == 0 and " left" in seen
+    # Nobody looks at a bar in a file.
+    assert " left" not in kms("encrypt-file", "-force", "big").err
+
+
+def test_flags_have_two_hyphens_and_long_names_too(kms):
+    assert kms.ok("encrypt", "--context", "env=prod", "--output", "made", stdin=SECRET) == b""
+    kms.ok("decrypt", "--context=env=prod", "--in", "made", "--output=opened")
+    assert (kms.home / "opened").read_bytes() == SECRET
+    kms.refused("decrypt", "--in", "made")
+
+
 def test_keys_are_shown_on_a_terminal_only_where_that_is_asked_for(kms):
     code, seen = at_terminal(kms, "generate-key")
     assert code == 1 and "-show-plaintext" in seen and "ciphertext" not in seen
