@@ -120,7 +120,19 @@ def test_age_opens_a_plain_one_and_the_other_way_round(kms):
     assert "-native" in kms.refused("decrypt", code=1, stdin=theirs)
     bound = kms.refused("encrypt", "-native", "-context=a=1", code=1, stdin=SECRET)
     assert "leave out -native" in bound
-    assert kms.ok("decrypt", stdin=kms.ok("encrypt", stdin=SECRET)) == SECRET
+    whole = kms.ok("encrypt", stdin=SECRET)
+    assert kms.ok("decrypt", stdin=whole) == SECRET
+    # Without its head `age` opens it too; for that no configuration is wanted.
+    (kms.home / "kms.toml").unlink()
+    (kms.home / "note.enc").write_bytes(whole)
+    kms.ok("export", "-native", "-in=note.enc", "-out=note.age")
+    for taken in ((kms.home / "note.age").read_bytes(), kms.ok("export", "-native", stdin=whole)):
+        assert age("-d", "-i", str(kms.home / "private.txt"), stdin=taken) == SECRET
+    assert "-native" in kms.refused("export", code=1, stdin=whole)
+    assert "no ciphertext" in kms.refused("export", "-native", code=1, stdin=theirs)
+    kms.configure(AGE)
+    bound = kms.ok("encrypt", "-context=a=1", stdin=SECRET)
+    assert "`kms decrypt`" in kms.refused("export", "-native", code=1, stdin=bound)
 
 
 def whole_life(kms, *where, **environment):
