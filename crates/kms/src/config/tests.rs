@@ -494,11 +494,13 @@ fn a_backend_is_read_by_its_name() {
 #[test]
 fn settings_tell_whether_they_are_of_an_engine() {
     let text = "[kms]\nenvironment = \"dev\"\ndev_backend = \"vault\"\n\
-                [kms.vault]\naddress = \"http://127.0.0.1:8200/\"\nmount = \"team/transit/\"\ntoken = \"t\"\n";
+                [kms.vault]\naddress = \"http://127.0.0.1:8200/\"\nmount = \"team/transit/\"\ntoken = \"t\"\n\
+                timeout = \"3s\"\n";
     let config = KmsConfig::parse(Path::new("kms.toml"), text, &Environment::of([])).unwrap();
     let Backend::Vault(settings) = config.backend else {
         unreachable!("it names vault");
     };
+    assert_eq!(settings.timeout, Duration::from_secs(3));
     assert!(settings.are_of("http://127.0.0.1:8200", "team/transit"));
     for (address, mount) in [
         ("http://127.0.0.1:8201", "team/transit"),
