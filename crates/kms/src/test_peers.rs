@@ -12,6 +12,7 @@ const FOUND: &str = "SECRETUM_PEERS_FOUND";
 
 /// The program that this variable names. `None` where peers are to be left out; a test that finds none
 /// otherwise fails, for one that passes without its peer tells nothing.
+#[allow(dead_code, reason = "age and ssh-keygen are found without a variable")]
 pub(crate) fn peer(variable: &str) -> Option<PathBuf> {
     let program = named(
         variable,
