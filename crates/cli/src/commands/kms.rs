@@ -10,6 +10,7 @@
 mod connection;
 mod data_key;
 mod encrypt;
+mod export;
 mod file;
 mod form;
 mod health;
@@ -34,6 +35,7 @@ pub(crate) enum Command {
     EncryptFile(file::EncryptFile),
     DecryptFile(file::DecryptFile),
     ReEncrypt(re_encrypt::ReEncrypt),
+    Export(export::Export),
     CreateKey(health::CreateKey),
     Rotate(health::Rotate),
     Status(health::Status),
@@ -51,6 +53,7 @@ impl Command {
             Self::EncryptFile(command) => command.run().await,
             Self::DecryptFile(command) => command.run().await,
             Self::ReEncrypt(command) => command.run().await,
+            Self::Export(command) => command.run().await,
             Self::CreateKey(command) => command.run().await,
             Self::Rotate(command) => command.run().await,
             Self::Status(command) => command.run().await,
