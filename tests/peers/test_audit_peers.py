@@ -155,13 +155,14 @@ def test_a_peer_that_takes_nothing_holds_nobody_up(wire, kv1, device):
         address = "%s:%d" % deaf.getsockname()
         # Longer than any request may take: who waited for this device would be seen.
         device("socket", address=address, write_timeout="60s").expect(200, 204)
-        slowest = 0
+        times = []
         for _ in range(100):
             began = time.monotonic()
             body = {str(number): number for number in range(5000)}
             wire.put(f"{kv1}/much", body).expect(204)
-            slowest = max(slowest, time.monotonic() - began)
-        assert slowest < 4, "the other device took each record at once"
+            times.append(time.monotonic() - began)
+        # Who waited would wait for 5 seconds, in each request from the one that filled the buffers.
+        assert sorted(times)[-3] < 4, "the other device took each record at once"
 
 
 def test_nobody_at_the_address(wire, name):

@@ -141,23 +141,26 @@ def test_no_connection_is_dropped_while_certificates_change(start, tmp_path):
                         connection.close()
             except OSError as error:
                 failed.append(error)
+                return
         kept.close()
 
-    askers = [threading.Thread(target=ask) for _ in range(4)]
+    askers = [threading.Thread(target=ask, daemon=True) for _ in range(4)]
     for asker in askers:
         asker.start()
-    for turn in range(20):
-        before = len(answered)
-        for name, content in (new if turn % 2 == 0 else old).items():
-            # As renewals are put in place: whole.
-            fresh = tmp_path / "fresh"
-            fresh.write_bytes(content)
-            fresh.replace(getattr(files, name))
-        node.process.send_signal(signal.SIGHUP)
-        until(lambda: len(answered) > before + 20 or failed, "answers")
-    stop.set()
-    for asker in askers:
-        asker.join()
+    try:
+        for turn in range(20):
+            before = len(answered)
+            for name, content in (new if turn % 2 == 0 else old).items():
+                # As renewals are put in place: whole.
+                fresh = tmp_path / "fresh"
+                fresh.write_bytes(content)
+                fresh.replace(getattr(files, name))
+            node.process.send_signal(signal.SIGHUP)
+            until(lambda: len(answered) > before + 20 or failed, "answers")
+    finally:
+        stop.set()
+        for asker in askers:
+            asker.join()
     assert not failed
     assert set(answered) == {b"HTTP/1.1 501 Not Implemented"}
 

@@ -198,6 +198,8 @@ pub(crate) struct Flow<'r> {
     identity: Result<Identity, Fault>,
     operation: Operation,
     granted: Option<Finding>,
+    /// Whether the caller has `sudo`, too, for rows that ask.
+    has_sudo: bool,
 }
 
 impl<'r> Flow<'r> {
@@ -207,6 +209,7 @@ impl<'r> Flow<'r> {
             identity: Err(Fault::Denied),
             operation: request.verb.operation(),
             granted: None,
+            has_sudo: false,
             active,
             request,
         }
@@ -277,6 +280,7 @@ impl<'r> Flow<'r> {
         let mut context = self.context(&route);
         self.authorize(&route, &context).await?;
         context.operation = self.operation;
+        context.has_sudo = self.has_sudo;
         Ok((route, context))
     }
 
@@ -327,6 +331,7 @@ impl<'r> Flow<'r> {
                 .as_ref()
                 .ok()
                 .map(|identity| Arc::clone(&identity.token.caller)),
+            has_sudo: false,
             remote_address: self.request.remote_address,
             clock: Arc::clone(&core.config.clock),
             rng: Arc::clone(&core.config.rng),

@@ -30,6 +30,8 @@ pub struct Context {
     pub mount_path: Arc<str>,
     /// Who asks; `None` on public routes.
     pub caller: Option<Arc<Caller>>,
+    /// Whether the caller has `sudo` on the path, for rows that ask; `false` for every other.
+    pub has_sudo: bool,
     /// Where the request came from.
     pub remote_address: Option<IpAddr>,
     /// The time.

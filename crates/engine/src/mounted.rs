@@ -31,6 +31,8 @@ pub struct RowFacts {
     pub upsert: bool,
     /// Whether it does something on other paths than its own.
     pub touches: bool,
+    /// Whether it does more for who has `sudo` on its path.
+    pub asks_sudo: bool,
 }
 
 /// Where a row stands.
@@ -166,6 +168,7 @@ impl<E: Engine> Mounted for MountedEngine<E> {
             whole_body: row.whole_body,
             upsert: row.exists.is_some(),
             touches: row.touches.is_some(),
+            asks_sudo: row.asks_sudo,
         })
     }
 

@@ -44,6 +44,7 @@ pub struct Row<E> {
     pub(crate) handle: HandleFn<E>,
     pub(crate) exists: Option<ExistsFn<E>>,
     pub(crate) touches: Option<TouchesFn>,
+    pub(crate) asks_sudo: bool,
 }
 
 /// The rows of an engine, in the order that help shows them.
@@ -84,6 +85,7 @@ impl<E: Engine> Routes<E> {
             handle: call::<E, R>,
             exists: None,
             touches: None,
+            asks_sudo: false,
         });
         self
     }
@@ -108,6 +110,14 @@ impl<E: Engine> Routes<E> {
         R: DeserializeOwned + 'static,
     {
         self.amend(|row| row.touches = Some(touches::<E, R>));
+        self
+    }
+
+    /// The newest row does more for who has `sudo` on its path: [`Context::has_sudo`](crate::Context)
+    /// says whether.
+    #[must_use]
+    pub fn asking_sudo(mut self) -> Self {
+        self.amend(|row| row.asks_sudo = true);
         self
     }
 

@@ -161,6 +161,7 @@ pub(crate) fn context() -> Context {
         operation: Verb::Write.operation(),
         mount_path: Arc::from("mount/"),
         caller: None,
+        has_sudo: false,
         remote_address: None,
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),

@@ -103,7 +103,7 @@ impl Acl {
     }
 
     /// How many nodes of the index of rules with `+` a decision could have to look at, where that is more
-    /// than [`VISITED_MAX`]: it then permits nothing.
+    /// than [`VISITED_MAX`]: it then forbids everything.
     pub fn overload(&self) -> Option<usize> {
         Some(self.segments.most_visited()).filter(|visited| *visited > VISITED_MAX)
     }
@@ -118,8 +118,11 @@ impl Acl {
         if self.root {
             return root_decision();
         }
+        if self.overload().is_some() {
+            return without_rule(Refusal::Overload);
+        }
         let Some(entry) = self.entry(request.path, request.operation.lists()) else {
-            return no_rule();
+            return without_rule(Refusal::NoRule);
         };
         let refusal = entry.refuses(request);
         Decision {
@@ -150,6 +153,9 @@ impl Acl {
 
     /// The capabilities over a path; of root, none.
     pub fn capability_set(&self, path: &str) -> CapabilitySet {
+        if self.overload().is_some() {
+            return CapabilitySet::NONE.with(Capability::Deny);
+        }
         let entry = self.entry(path, Operation::List.lists());
         entry.map_or(CapabilitySet::NONE, |entry| entry.capabilities)
     }
@@ -172,18 +178,17 @@ impl Acl {
                 .get(at)
                 .is_some_and(|e| e.capabilities.grants())
         };
-        self.root
-            || any_begins(&self.granting, mount_prefix)
+        if self.root || self.overload().is_some() {
+            return self.root;
+        }
+        any_begins(&self.granting, mount_prefix)
             || self.granting.contains_key(mount) && self.exact.contains_key(mount)
             || self.prefixes.longest(mount_prefix).is_some_and(grants)
-            || self.overload().is_none() && self.segments.any_below(mount, &grants)
+            || self.segments.any_below(mount, &grants)
     }
 
     /// The entry that decides over a path.
     fn entry(&self, path: &str, lists: bool) -> Option<&Entry> {
-        if self.overload().is_some() {
-            return None;
-        }
         let path = path.trim_start_matches('/');
         let trimmed = path.strip_suffix('/').filter(|_| lists);
         let exact = |path: &str| self.exact.get(path).and_then(|at| self.entries.get(*at));
@@ -228,14 +233,14 @@ fn root_decision() -> Decision {
     }
 }
 
-fn no_rule() -> Decision {
+fn without_rule(refusal: Refusal) -> Decision {
     Decision {
         allowed: false,
         sudo: false,
         root: false,
         deciding: None,
         capabilities: CapabilitySet::NONE,
-        refusal: Some(Refusal::NoRule),
+        refusal: Some(refusal),
         page_limit: None,
         mfa_methods: Vec::new(),
     }

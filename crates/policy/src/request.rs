@@ -89,6 +89,8 @@ pub enum Refusal {
     NoRule,
     /// The rule denies: nothing can permit this.
     Denied,
+    /// The rules with `+` are too many to look at: nothing can permit this, since one of them may deny.
+    Overload,
     /// The rule does not have the capability.
     Capability(Capability),
     /// The answer must be wrapped for another time, or wrapped at all.
@@ -124,6 +126,6 @@ pub struct Decision {
 impl Decision {
     /// Whether it is forbidden, so that nothing else may permit it.
     pub fn forbids(&self) -> bool {
-        self.refusal == Some(Refusal::Denied)
+        matches!(self.refusal, Some(Refusal::Denied | Refusal::Overload))
     }
 }

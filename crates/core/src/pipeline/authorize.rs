@@ -100,7 +100,7 @@ impl<'r> Flow<'r> {
         Ok(())
     }
 
-    fn decide(&self, route: &Route<'r>, access: Access) -> Result<Finding, Fault> {
+    fn decide(&mut self, route: &Route<'r>, access: Access) -> Result<Finding, Fault> {
         let identity = self.identity.as_ref().map_err(|_| Fault::Denied)?;
         let body = self.request.body.as_deref().map(Body::new).transpose();
         let body = match body {
@@ -124,7 +124,19 @@ impl<'r> Flow<'r> {
             sudo: access == Access::Sudo,
             address: self.request.remote_address,
         };
-        question.decide(self.active)
+        let found = question.decide(self.active)?;
+        if found.allowed && self.asks_sudo(route) {
+            self.has_sudo = question.has_sudo(self.active)?;
+        }
+        Ok(found)
+    }
+
+    fn asks_sudo(&self, route: &Route<'r>) -> bool {
+        let facts = match (route, &self.mount) {
+            (Route::Row { row, .. }, Some((mount, _))) => mount.engine.facts(*row),
+            _ => None,
+        };
+        facts.is_some_and(|facts| facts.asks_sudo)
     }
 
     /// The Cedar action of the row, where it is not its verb's.

@@ -1,4 +1,5 @@
-//! `sys/policies/check`: whether a token may do something, and which policy says so.
+//! `sys/policies/check`: whether a token may do something, on the path and on others that the request
+//! touches, and which policy says so.
 
 use super::{Sys, System};
 use crate::decision::{Finding, Place, Question};
@@ -212,8 +213,11 @@ impl<'a> Imagined<'a> {
         let mut found = question.decide(&system.active)?;
         found.allowed &= self.access() != Access::Root || found.root;
         let mut checked = self.told(&found);
-        checked.touches = self.check_touches(system, ask.parameters.as_ref(), &by)?;
-        checked.allowed &= checked.touches.iter().all(|touch| touch.allowed);
+        // What is refused at its own path touches no other.
+        if checked.allowed {
+            checked.touches = self.check_touches(system, ask.parameters.as_ref(), &by)?;
+            checked.allowed = checked.touches.iter().all(|touch| touch.allowed);
+        }
         Ok(checked)
     }
 

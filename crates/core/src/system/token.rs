@@ -29,8 +29,11 @@ impl Engine for TokenEngine {
     fn routes() -> Routes<Self> {
         Routes::new()
             .on::<Create>(Verb::Write, "create", Access::Token)
+            .asking_sudo()
             .on::<CreateOrphan>(Verb::Write, "create-orphan", Access::Token)
+            .asking_sudo()
             .on::<CreateByRole>(Verb::Write, "create/{role_name}", Access::Token)
+            .asking_sudo()
             .on::<ListRoles>(Verb::List, "roles", Access::Token)
             .on::<ReadRole>(Verb::Read, "roles/{name}", Access::Token)
             .upsert::<WriteRole>("roles/{name}", Access::Token)

@@ -195,6 +195,7 @@ fn context(ask: &Ask) -> Context {
         operation: ask.row.verb.operation(),
         mount_path: Arc::from("conformance/"),
         caller: None,
+        has_sudo: false,
         remote_address: None,
         clock: Arc::new(TestClock::default()),
         rng: Arc::new(SystemRng),

@@ -118,6 +118,7 @@ impl Mount {
             operation: ask.verb.operation(),
             mount_path: Arc::from("test/"),
             caller: None,
+            has_sudo: false,
             remote_address: None,
             clock: Arc::clone(&self.clock) as _,
             rng: Arc::new(SystemRng),

@@ -257,7 +257,8 @@ enum Word {
 impl Scan {
     fn step(&mut self, byte: u8) -> Option<CedarProblem> {
         if self.within == Within::Comment {
-            if byte == b'\n' {
+            // As Cedar has it: a carriage return ends a comment, too.
+            if matches!(byte, b'\n' | b'\r') {
                 self.within = Within::Code;
             }
             return None;
@@ -364,6 +365,10 @@ mod tests {
             "// {brackets}\npermit (principal, action, resource) when {{ \"{brackets}\\\"(\" == \"\" }};"
         );
         assert!(Document::read("d", &text).is_ok());
+        let behind = format!("//\r{}", nested(DEPTH_MAX + 1));
+        assert_eq!(problem(&behind), CedarProblem::TooDeep);
+        let behind = format!("//\r{}", statement(STATEMENT_BYTES_MAX + 1));
+        assert_eq!(problem(&behind), CedarProblem::StatementTooLong);
         let ifs = |count: usize| {
             let start = "if true then true else ".repeat(count);
             format!("permit (principal, action, resource) when {{ {start} \"if if\" == \"iff\" }};")

@@ -1,8 +1,6 @@
 //! Creating tokens.
 
 use super::{System, TokenEngine};
-use crate::decision::Question;
-use crate::identity::Identity;
 use crate::life::{Life, Lives};
 use crate::limits::check_life;
 use crate::system::wrapping;
@@ -11,7 +9,6 @@ use schemars::JsonSchema;
 use secretum_api::fields::{CommaList, KeyValues, Seconds};
 use secretum_crypto::SecretString;
 use secretum_engine::{Context, Fault, Handle, Reply};
-use secretum_policy::{AccessRequest, Operation};
 use serde::Deserialize;
 
 /// The most uses that a token may be limited to.
@@ -102,7 +99,8 @@ async fn create(context: &Context, wanted: Wanted, way: Way) -> Result<Reply<()>
     let identity = system.identity()?;
     let caller = &identity.token;
     let path = way.path();
-    let privileged = has_sudo(&system, identity, &path, context)?;
+    // Who has it may give away what it has not itself.
+    let privileged = context.has_sudo;
     check_maker(caller)?;
     wanted.check(privileged)?;
     let ruled = match way.role() {
@@ -150,32 +148,6 @@ async fn create(context: &Context, wanted: Wanted, way: Way) -> Result<Reply<()>
     warnings.extend(issued.warning);
     let reply = Reply::issued(issued.auth).with_writes(issued.writes);
     Ok(warnings.into_iter().fold(reply, Reply::warn))
-}
-
-/// Whether a caller has `sudo` on the path that it creates a token by, and so may give away what it has
-/// not itself.
-fn has_sudo(
-    system: &System,
-    identity: &Identity,
-    path: &str,
-    context: &Context,
-) -> Result<bool, Fault> {
-    let mount = system.active.mounts.find(path);
-    let question = Question {
-        acl: &identity.acl,
-        token: &identity.token,
-        mount: mount.as_ref().map(|(mount, rest)| (&**mount, *rest)),
-        request: AccessRequest {
-            path,
-            operation: Operation::Update,
-            parameters: None,
-            wrap_ttl: None,
-        },
-        action: None,
-        sudo: true,
-        address: context.remote_address,
-    };
-    question.has_sudo(&system.active)
 }
 
 /// Refuses a caller that may not have children.

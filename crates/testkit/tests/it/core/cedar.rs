@@ -219,6 +219,14 @@ async fn a_maker_of_tokens_has_sudo_from_either_language() {
             }
         }
     }
+    // What is around the request counts, as for rows that need sudo.
+    let long = "forbid (principal, action == Action::\"sudo\", resource) when { context.ttl > duration(\"30m\") };";
+    let token = token_under(&vault, &hcl(sudo, ""), long).await;
+    for (ttl, taken) in [("10m", true), ("1h", false)] {
+        let body = json!({"no_parent": true, "ttl": ttl});
+        let made = vault.write_as(&token, "auth/token/create", body).await;
+        assert_eq!(made.is_ok(), taken, "{made:?}");
+    }
     // A rule that asks for a second factor gives nothing, so the verb comes from Cedar here.
     let verb = "permit (principal in Role::\"app\", action == Action::\"update\", resource in Secret::\"auth/token/create\");";
     let token = token_under(&vault, &hcl(sudo, second_factor), verb).await;

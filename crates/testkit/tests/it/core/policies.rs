@@ -163,23 +163,49 @@ async fn parameters_of_body_and_query_are_looked_at() {
     read(Some("why")).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_policy_of_too_many_alternatives_is_refused() {
-    let vault = Vault::open().await;
-    let rules = (0..1_u32 << 13).map(|bits| {
+/// A rule for each path of so many segments that are `+` or `a`, and this end.
+fn alternatives(levels: u32, last: &str) -> String {
+    let rules = (0..1_u32 << levels).map(|bits| {
         let segment = |at: u32| if bits >> at & 1 == 0 { "+" } else { "a" };
-        let segments: Vec<_> = (0..13).map(segment).chain(["b"]).collect();
+        let segments: Vec<_> = (0..levels).map(segment).chain([last]).collect();
         format!(
             "path \"{}\" {{ capabilities = [\"read\"] }}\n",
             segments.join("/")
         )
     });
-    let text: String = rules.collect();
-    let refused = vault
-        .write("sys/policies/acl/bomb", json!({"policy": text}))
-        .await;
+    rules.collect()
+}
+
+#[tokio::test]
+async fn a_policy_of_too_many_alternatives_is_refused() {
+    let vault = Vault::open().await;
+    let body = json!({"policy": alternatives(13, "b")});
+    let refused = vault.write("sys/policies/acl/bomb", body).await;
     let Err(Fault::Invalid(told)) = refused else {
         panic!("{refused:?}");
     };
     assert!(told.contains("24573 places"), "{told}");
+}
+
+/// Who adds a policy to a token's takes no `deny` away from it.
+#[tokio::test]
+async fn policies_that_are_too_much_together_give_nothing_and_cedar_neither() {
+    let vault = Vault::open().await;
+    vault.policy("own", READ).await;
+    vault.policy("one", &alternatives(12, "b")).await;
+    vault.policy("two", &alternatives(12, "b/+/c/d")).await;
+    vault
+        .cedar("all", "permit (principal, action, resource);")
+        .await;
+    for (policies, may) in [
+        (vec!["own", "one"], true),
+        (vec!["own", "one", "two"], false),
+    ] {
+        let settings = json!({"policies": policies, "no_default_policy": true});
+        let token = vault.token_of(&vault.root, settings).await.client_token;
+        assert_eq!(may_read(&vault, &token).await, may, "{policies:?}");
+        let asked = json!({"token": token, "paths": ["probe/token"]});
+        let told = vault.write("sys/capabilities", asked).await.unwrap().data;
+        assert_eq!(told["capabilities"] == json!(["deny"]), !may, "{told}");
+    }
 }

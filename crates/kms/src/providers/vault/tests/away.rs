@@ -57,7 +57,14 @@ async fn a_server_that_was_away_for_longer_than_a_token_lives_serves_again() {
         assert_eq!(refused.kind(), "timeout", "{refused}");
     }
     bao.signal(Signal::CONT);
-    let opened = kms.decrypt(&made, &none).await.unwrap();
+    // What asks first may find it busy with what waited meanwhile.
+    let until = Instant::now() + Duration::from_secs(60);
+    let opened = loop {
+        match kms.decrypt(&made, &none).await {
+            Err(refused) if refused.kind() == "timeout" && Instant::now() < until => {}
+            answer => break answer.unwrap(),
+        }
+    };
     assert_eq!(opened.expose(), b"x");
     assert!(provider.session.held_token().unwrap() != before);
 }
@@ -76,18 +83,18 @@ async fn a_token_serves_while_its_renewal_fails_for_a_moment() {
     let passes = Request::post("auth/token/renew-self").json(&json!({}));
     let _ = bao.root().send(passes.unwrap()).await;
 
-    let made = json!({ "policies": ["app"], "ttl": "8s", "explicit_max_ttl": "60s" });
+    let made = json!({ "policies": ["app"], "ttl": "14s", "explicit_max_ttl": "60s" });
     let made = bao.write("auth/token/create", made).await;
     let text = made["auth"]["client_token"].as_str().unwrap();
     let kms = bao.kms(token(text));
     let encrypt = async || kms.encrypt(&id("k"), b"x", &context("")).await;
     let (began, second) = (Instant::now(), Duration::from_secs(1));
-    while began.elapsed() < 5 * second {
+    while began.elapsed() < 9 * second {
         encrypt().await.unwrap();
         tokio::time::sleep(second / 5).await;
     }
     bao.root().delete(quota).await.unwrap();
-    while began.elapsed() < 11 * second {
+    while began.elapsed() < 18 * second {
         encrypt().await.unwrap();
         tokio::time::sleep(second / 5).await;
     }
