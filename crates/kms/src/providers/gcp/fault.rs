@@ -3,8 +3,8 @@
 use super::super::cloud::Cloud;
 use super::NAME;
 use super::name::Resource;
-use crate::error::{causes, is_no_http, shown};
-use crate::tls::{rustls_fault, tls_error};
+use crate::error::{causes, shown};
+use crate::tls::https_fault;
 use crate::{Cause, KeyId, KeyVersion, KmsError};
 use google_cloud_gax::error::rpc::{Code, Status};
 use google_cloud_gax::error::{CredentialsError, Error as GcpError};
@@ -131,11 +131,8 @@ fn of_service(status: &Status, retry_after: Option<Duration>) -> Fault {
 
 /// What went wrong before an answer: credentials, TLS, the network.
 fn of_way(error: GcpError) -> KmsError {
-    if let Some(fault) = rustls_fault(&error) {
-        return tls_error(NAME, fault);
-    }
-    if is_no_http(&error) {
-        return CLOUD.bad("it is none of HTTP");
+    if let Some(fault) = https_fault(NAME, &error) {
+        return fault;
     }
     let innermost = causes(&error).last().map(ToString::to_string);
     let reason = shown(&innermost.unwrap_or_default());

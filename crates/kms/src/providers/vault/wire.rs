@@ -2,7 +2,7 @@
 
 use super::NAME;
 use crate::error::is_no_http;
-use crate::tls::{rustls_fault, tls_error};
+use crate::tls::fault_of;
 use crate::{Cause, KmsError, Result};
 use secretum_client::{ApiError, ClientError, Request};
 use secretum_crypto::SecretString;
@@ -183,8 +183,8 @@ impl Dialect {
     /// What an error of the client means.
     pub(crate) fn fault(self, error: ClientError) -> KmsError {
         let provider = self.provider();
-        if let Some(fault) = rustls_fault(&error) {
-            return tls_error(provider, fault);
+        if let Some(fault) = fault_of(provider, &error) {
+            return fault;
         }
         let reason = one_line(&error.to_string());
         if is_no_http(&error) {
