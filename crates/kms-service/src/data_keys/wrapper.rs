@@ -142,6 +142,9 @@ impl Wrapper {
 fn is_lasting(error: &KmsError) -> bool {
     matches!(
         error,
-        KmsError::KeyNotFound { .. } | KmsError::NotMade { .. } | KmsError::Refused { .. }
+        KmsError::KeyNotFound { .. }
+            | KmsError::NotMade { .. }
+            | KmsError::NotConfigured { .. }
+            | KmsError::Refused { .. }
     )
 }

@@ -301,9 +301,12 @@ mod clouds {
         let uri = format!(
             "kms://gcp?projectID=p&location=global&keyRing=r&endpoint={url}&anonymous=true"
         );
-        let missing = format!("{uri}&keyName=gone&use_existing_kek=false");
-        a_missing_key_is_told(&missing, "make it there");
+        a_missing_key_is_told(&format!("{uri}&keyName=gone"), "has no key `gone`");
+        let elsewhere = uri.replace("keyRing=r", "keyRing=gone");
+        let missing = format!("{elsewhere}&keyName=kek&use_existing_kek=false");
+        a_missing_key_is_told(&missing, "a key ring that is there");
         one_identifier_has_one_key(&format!("{uri}&keyName=k")).await;
+        one_identifier_has_one_key(&format!("{uri}&keyName=kek&use_existing_kek=false")).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -328,5 +331,6 @@ mod clouds {
         let missing = format!("{uri}&keyName=gone");
         a_missing_key_is_told(&missing, "has no key `gone`");
         one_identifier_has_one_key(&format!("{uri}&keyName=k")).await;
+        one_identifier_has_one_key(&format!("{uri}&keyName=kek&use_existing_kek=false")).await;
     }
 }

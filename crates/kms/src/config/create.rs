@@ -59,7 +59,10 @@ pub fn create_provider(
             Arc::new(crate::CosmianProvider::new(server, Arc::clone(&rng))?)
         }
         #[cfg(feature = "gcp")]
-        Backend::Gcp(settings) => Arc::new(crate::GcpProvider::new(settings.as_ref().clone())),
+        Backend::Gcp(settings) => {
+            let clock = Arc::clone(&observers.clock);
+            Arc::new(crate::GcpProvider::new(settings.as_ref().clone(), clock))
+        }
         #[cfg(feature = "kmip")]
         Backend::Kmip(server) => {
             let server = server.as_ref().clone();

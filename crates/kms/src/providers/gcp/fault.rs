@@ -21,6 +21,8 @@ pub(super) const CLOUD: Cloud = Cloud {
 pub(super) enum Fault {
     /// There is no such key.
     NotFound,
+    /// There is such a key already.
+    Exists,
     /// The key, or its version, is out of use.
     Disabled,
     /// The service does not take what it was given. It says no more of a ciphertext that does not open.
@@ -35,6 +37,7 @@ impl Fault {
         let (provider, key) = (NAME, key.clone());
         match self {
             Self::NotFound => KmsError::KeyNotFound { provider, key },
+            Self::Exists => KmsError::KeyExists { provider, key },
             Self::Disabled => KmsError::KeyDisabled { provider, key },
             Self::Invalid(reason) => KmsError::Refused { provider, reason },
             Self::Other(error) => error,
@@ -75,7 +78,7 @@ impl Fault {
                 provider: NAME,
                 reason,
             },
-            Self::Disabled => CLOUD.bad("it speaks of a key, and none was named"),
+            Self::Disabled | Self::Exists => CLOUD.bad("it speaks of a key, and none was named"),
         }
     }
 }
@@ -110,6 +113,7 @@ fn of_service(status: &Status, retry_after: Option<Duration>) -> Fault {
     let reason = format!("{}: {}", status.code.name(), shown(&status.message));
     Fault::Other(match status.code {
         Code::NotFound => return Fault::NotFound,
+        Code::AlreadyExists => return Fault::Exists,
         Code::FailedPrecondition => return Fault::Disabled,
         Code::InvalidArgument | Code::OutOfRange => return Fault::Invalid(reason),
         Code::PermissionDenied => KmsError::AccessDenied { provider, reason },
