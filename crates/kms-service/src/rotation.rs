@@ -77,7 +77,7 @@ impl Schedule {
                 lost = lease.keep() => return tell_lost(&lost),
                 outcome = self.rotate(&manager, key) => {
                     if let Err(error) = outcome {
-                        tracing::error!(%error, "a scheduled rotation stopped");
+                        error.tell();
                     }
                 }
             }
