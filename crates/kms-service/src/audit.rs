@@ -13,14 +13,32 @@ use std::sync::Arc;
 const KEY_BYTES: usize = 32;
 
 /// The devices of the configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AuditConfig {
     /// The file with the key that signs their heads; it is made where there is none.
     pub(crate) key: PathBuf,
     pub(crate) devices: Vec<DeviceOptions>,
 }
 
+/// How the places begin that a command writes to, beside those of a service.
+const COMMAND: &str = "data-keys-";
+
 impl AuditConfig {
+    /// The same for a command, which may run beside the service: a device of the service is the service's
+    /// alone, so that its chain is one.
+    fn of_command(&self) -> Self {
+        let devices = self.devices.iter().cloned();
+        Self {
+            key: self.key.clone(),
+            devices: devices.map(|device| device.beside(COMMAND)).collect(),
+        }
+    }
+
+    /// Whether one of them writes on the output of the program.
+    pub(crate) fn is_on_stdout(&self) -> bool {
+        self.devices.iter().any(DeviceOptions::is_stdout)
+    }
+
     /// Whether every device could write now.
     ///
     /// **Errors**: [`ServiceError::Audit`], [`ServiceError::Kms`] for a key that cannot be used.
@@ -36,7 +54,7 @@ impl AuditConfig {
 }
 
 /// Where audit records go.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct AuditLog {
     devices: Vec<Arc<Device>>,
 }
@@ -46,10 +64,30 @@ impl AuditLog {
     ///
     /// **Errors**: [`ServiceError::Audit`], [`ServiceError::Kms`] for a key that cannot be used.
     pub(crate) async fn open(config: &AuditConfig) -> Result<Self, ServiceError> {
+        let mut log = Self::default();
+        log.add(config).await?;
+        Ok(log)
+    }
+
+    /// Opens the devices of a command: those of each of these configurations, and one that several name once.
+    ///
+    /// **Errors**: as of [`Self::open`].
+    pub(crate) async fn of_command(configs: &[&AuditConfig]) -> Result<Self, ServiceError> {
+        let mut log = Self::default();
+        let mut known: Vec<DeviceOptions> = Vec::new();
+        for config in configs {
+            let mut config = config.of_command();
+            config.devices.retain(|device| !known.contains(device));
+            log.add(&config).await?;
+            known.extend(config.devices);
+        }
+        Ok(log)
+    }
+
+    async fn add(&mut self, config: &AuditConfig) -> Result<(), ServiceError> {
         let key = read_or_make_key(&config.key)?;
-        let mut devices: Vec<Arc<Device>> = Vec::new();
         for (number, options) in config.devices.iter().enumerate() {
-            if devices.iter().any(|other| other.excludes(options)) {
+            if self.devices.iter().any(|other| other.excludes(options)) {
                 return Err(ServiceError::AuditTwice { number: number + 1 });
             }
             Device::try_open(options).await?;
@@ -66,9 +104,9 @@ impl AuditLog {
                 public_key = hex::encode(device.public_key()),
                 "auditing"
             );
-            devices.push(Arc::new(device));
+            self.devices.push(Arc::new(device));
         }
-        Ok(Self { devices })
+        Ok(())
     }
 
     /// A sink for each device; the log where there is none.

@@ -6,6 +6,7 @@ use crate::audit::AuditLog;
 use crate::callers::Callers;
 use crate::config::{self, GrpcConfig, ServiceConfig};
 use crate::data_keys::place::Place;
+use crate::data_keys::recorded::Recorder;
 use crate::data_keys::storage::Storage;
 use crate::data_keys::wrapper::Wrapper;
 use crate::data_keys::{DataKeys, External, Source};
@@ -25,6 +26,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+/// Who looks at keys when the service starts, in audit records.
+const CALLER: &str = "kms-service";
 
 /// Everything that can be wrong before listening was looked at.
 #[derive(Debug)]
@@ -51,7 +55,7 @@ struct PreparedGrpc {
 }
 
 /// Data keys that are wrapped and kept: by what, and where.
-pub(crate) type Kept = (Arc<Wrapper>, Arc<Storage>);
+type Kept = (Arc<Wrapper>, Arc<Storage>);
 
 impl Prepared {
     /// Opens the keys and reads the certificates of a configuration.
@@ -102,30 +106,28 @@ impl Prepared {
 
     /// The key service whose keys are rotated: the one that wraps data keys, where one does.
     fn rotating(&self, kept: Option<&Wrapper>) -> ResilientKms {
-        let external = self.grpc.as_ref().and_then(|grpc| grpc.external.as_ref());
-        let wrapper = kept.or(external.map(|(wrapper, _)| wrapper.as_ref()));
-        match wrapper {
+        match kept.or(self.wrapper().map(Arc::as_ref)) {
             Some(wrapper) => wrapper.for_caller(rotation::CALLER),
             None => self.kms.for_caller(rotation::CALLER),
         }
     }
 
+    /// What wraps the data keys that are kept, where some are.
+    pub(crate) fn wrapper(&self) -> Option<&Arc<Wrapper>> {
+        let external = self.grpc.as_ref()?.external.as_ref()?;
+        Some(&external.0)
+    }
+
     /// Opens the storage of data keys, where they are kept.
     ///
     /// **Errors**: [`ServiceError::Storage`].
-    pub(crate) fn open_kept(&self) -> Result<Option<Kept>, ServiceError> {
+    fn open_kept(&self) -> Result<Option<Kept>, ServiceError> {
         let external = self.grpc.as_ref().and_then(|grpc| grpc.external.as_ref());
         let Some((wrapper, place)) = external else {
             return Ok(None);
         };
         let storage = Arc::new(Storage::open(place)?);
         Ok(Some((Arc::clone(wrapper), storage)))
-    }
-
-    /// Where the data keys are kept.
-    pub(crate) fn place(&self) -> Option<&Place> {
-        let external = self.grpc.as_ref()?.external.as_ref()?;
-        Some(external.1.as_ref())
     }
 
     /// What is rotated by schedule, where something is.
@@ -146,6 +148,7 @@ impl Prepared {
         let wrapper = kept.map(|(wrapper, _)| wrapper.as_ref());
         Ok(Some(Schedule {
             kms: Arc::new(self.rotating(wrapper)),
+            sinks: self.audit.sinks(),
             storage,
             keys,
             every: rotation.every,
@@ -269,7 +272,7 @@ impl PreparedGrpc {
         let data_keys = match (self.config.data_keys, kept) {
             (Some(Source::Cluster(master)), _) => Some(DataKeys::Cluster(master)),
             (_, Some((wrapper, storage))) => {
-                wrapper.check().await?;
+                wrapper.check(CALLER).await?;
                 Some(DataKeys::External(Box::new(External::new(
                     wrapper, storage,
                 ))))
@@ -281,8 +284,10 @@ impl PreparedGrpc {
             local: self.config.local.map(grpc::local_caller),
             sops: self.sops,
             data_keys: data_keys.map(Arc::new),
-            sinks,
-            clock: Observers::default().clock,
+            recorder: Recorder {
+                sinks,
+                clock: Observers::default().clock,
+            },
         };
         Ok((socket, grpc::router(Arc::new(grpc))))
     }

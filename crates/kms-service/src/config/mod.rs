@@ -59,6 +59,7 @@ pub(crate) use grpc::{GrpcAddress, GrpcConfig};
 use crate::audit::AuditConfig;
 use crate::callers::{Caller, Proof};
 use crate::data_keys::Source;
+use crate::data_keys::place::Place;
 use crate::tls::TlsFiles;
 use secretum_kms::config::{ConfigFault, KmsConfigError, Stage};
 use secretum_kms::{Environment, KmsConfig};
@@ -84,6 +85,16 @@ pub struct ServiceConfig {
     pub limits: Limits,
     /// How the log looks.
     pub log: Log,
+}
+
+impl ServiceConfig {
+    /// Where wrapped data keys are kept, where they are.
+    pub(crate) fn kept_place(&self) -> Option<&Place> {
+        match self.grpc.as_ref()?.data_keys.as_ref()? {
+            Source::External { storage, .. } => Some(storage),
+            Source::Cluster(_) => None,
+        }
+    }
 }
 
 /// What is not exceeded.

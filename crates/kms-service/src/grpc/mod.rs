@@ -21,10 +21,9 @@ pub(crate) use sops::SopsKeys;
 use crate::api::Api;
 use crate::callers::Caller;
 use crate::data_keys::DataKeys;
+use crate::data_keys::recorded::Recorder;
 use crate::rights::{Operation, Rights};
 use axum::Router;
-use secretum_crypto::ClockRef;
-use secretum_kms::KmsAuditSink;
 use std::sync::Arc;
 use tonic::{Request, Status};
 use wire::key_service_server::KeyServiceServer;
@@ -42,8 +41,7 @@ pub(crate) struct Grpc {
     pub(crate) local: Option<Arc<Caller>>,
     pub(crate) sops: Option<SopsKeys>,
     pub(crate) data_keys: Option<Arc<DataKeys>>,
-    pub(crate) sinks: Vec<Arc<dyn KmsAuditSink>>,
-    pub(crate) clock: ClockRef,
+    pub(crate) recorder: Recorder,
 }
 
 /// Who shows nothing, with these rights.

@@ -1,15 +1,15 @@
 use crate::running::{Place, Running, answer};
-use secretum_audit::verify::Verifier;
+use secretum_audit::verify::{Report, Verifier};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-const AUDIT: &str = "[service.audit]\nkey_path = \"audit.key\"\n\
+pub(crate) const AUDIT: &str = "[service.audit]\nkey_path = \"audit.key\"\n\
      [[service.audit.devices]]\ntype = \"file\"\noptions = { file_path = \"${HOME}/audit.log\" }\n";
 
 /// The records of a log, without its heads.
-fn records(file: &Path) -> Vec<Value> {
+pub(crate) fn records(file: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(file).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
     lines
@@ -17,10 +17,17 @@ fn records(file: &Path) -> Vec<Value> {
         .collect()
 }
 
-fn public_key(service: &mut Running) -> Vec<u8> {
+pub(crate) fn public_key(service: &mut Running) -> Vec<u8> {
     let line = service.wait_for_log("public_key=");
     let (_, key) = line.split_once("public_key=").unwrap();
     hex::decode(key.trim().trim_matches('"')).unwrap()
+}
+
+/// What a verifier says of a log.
+pub(crate) fn verified(key: &[u8], bytes: &[u8]) -> Report {
+    let mut verifier = Verifier::new(vec![key.to_vec()]);
+    verifier.read("log", bytes, |_| ()).unwrap();
+    verifier.finish()
 }
 
 #[tokio::test]
@@ -57,17 +64,12 @@ async fn a_log_is_signed_and_goes_on_over_a_restart() {
     assert_eq!(records(&log)[0]["context_keys"], json!(["tenant"]));
     let bytes = std::fs::read(&log).unwrap();
     assert!(!String::from_utf8_lossy(&bytes).contains("planted-value"));
-    let check = |bytes: &[u8]| {
-        let mut verifier = Verifier::new(vec![key.clone()]);
-        verifier.read("log", bytes, |_| ()).unwrap();
-        verifier.finish()
-    };
-    let report = check(&bytes);
+    let report = verified(&key, &bytes);
     assert!(report.told.is_empty() && report.is_closed, "{report:?}");
     let changed = String::from_utf8(bytes)
         .unwrap()
         .replacen("\"ok\"", "\"no\"", 1);
-    assert!(!check(changed.as_bytes()).told.is_empty());
+    assert!(!verified(&key, changed.as_bytes()).told.is_empty());
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ mod peer_s3;
 #[path = "../../../kms/src/test_peers.rs"]
 mod peers;
 mod process;
+mod recorded;
 mod rotation;
 mod running;
 mod sops;

@@ -1,7 +1,10 @@
 //! [`AuditedKms`]: a record of every call, and its numbers.
 
 use super::{Call, KmsMetrics, Wrapper};
-use crate::{EncryptionContext, KeyManagementService, KmsError, KmsOperation, Result};
+use crate::{
+    EncryptionContext, KeyId, KeyInfo, KeyManagementService, KmsError, KmsOperation, Provider,
+    Result,
+};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use secretum_crypto::{ClockRef, Timestamp};
@@ -156,6 +159,15 @@ impl AuditedKms {
             // It is refused anyway.
             tracing::error!(%error, "the record of a refusal was not taken");
         }
+    }
+
+    /// Has a provider make a key, which services do not do by themselves, and records that.
+    ///
+    /// **Errors**: as [`Provider::create`]; [`KmsError::Audit`], where the key was made and no sink took the
+    /// record.
+    pub async fn create_key(&self, maker: &dyn Provider, key: &KeyId) -> Result<KeyInfo> {
+        let call = Call::of(KmsOperation::CreateKey).key(key);
+        self.around(call, || maker.create(key)).await
     }
 
     fn event(

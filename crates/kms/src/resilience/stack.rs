@@ -5,7 +5,7 @@ use super::{
     KmsAuditSink, KmsCacheConfig, KmsMetrics, RateLimitConfig, RateLimitKms, RetryConfig, RetryKms,
     TimeoutKms, Wrapper,
 };
-use crate::{KeyManagementService, KmsOperation, Result};
+use crate::{KeyId, KeyInfo, KeyManagementService, KmsOperation, Provider, Result};
 use futures::future::BoxFuture;
 use secretum_crypto::{ClockRef, RngRef, SystemClock, SystemRng};
 use std::sync::Arc;
@@ -165,6 +165,14 @@ impl ResilientKms {
         outcome: &'static str,
     ) {
         self.outermost.record_refusal(operation, key, outcome).await;
+    }
+
+    /// Has a provider make a key, and records it as every call. None of the wrappers but the audit stands
+    /// around it: a key is not made twice.
+    ///
+    /// **Errors**: as [`AuditedKms::create_key`].
+    pub async fn create_key(&self, maker: &dyn Provider, key: &KeyId) -> Result<KeyInfo> {
+        self.outermost.create_key(maker, key).await
     }
 
     /// What the cache did, where there is one.
