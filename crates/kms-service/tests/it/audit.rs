@@ -143,4 +143,8 @@ async fn what_no_device_takes_is_withheld() {
     assert!(status.is_server_error(), "{told}");
     assert_eq!(told["error"]["code"], "audit");
     assert!(told.get("ciphertext").is_none(), "{told}");
+    let refused = service.refused("rotate", json!({})).await;
+    assert_eq!(refused, (500, "audit".to_owned()));
+    let keys = std::fs::read_to_string(service.place.path("keys.txt")).unwrap();
+    assert!(!keys.contains("default:2:"), "{keys}");
 }

@@ -18,6 +18,9 @@ use tracing::Instrument;
 /// The outcome of a call whose caller went away before it ended.
 const CANCELLED: &str = "cancelled";
 
+/// What stands in the place of an outcome before a call that cannot be taken back.
+const BEGUN: &str = "begun";
+
 /// One call: who, what, which key, how it ended. Never a plaintext, a ciphertext or the value of a
 /// context.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,7 +42,7 @@ pub struct KmsAuditEvent {
     #[serde(flatten)]
     pub from: Option<AuditedOrigin>,
     /// `ok`, `cancelled`, the kind of the error ([`KmsError::kind`]), or the word of who refused the
-    /// caller.
+    /// caller; `begun` in a record of its own before a key is made or rotated.
     pub outcome: &'static str,
     /// How long it took.
     #[serde(rename = "duration_us", serialize_with = "microseconds")]
@@ -107,7 +110,8 @@ pub struct SinkError(pub String);
 pub trait KmsAuditSink: Send + Sync + fmt::Debug {
     /// Takes a record; returns when it is as safe as the sink makes it.
     ///
-    /// **Errors**: [`SinkError`]. Where no sink takes a record, the result of the call is withheld.
+    /// **Errors**: [`SinkError`]. Where no sink takes a record, the result of the call is withheld; a key is
+    /// neither made nor rotated.
     async fn record(&self, event: &KmsAuditEvent) -> std::result::Result<(), SinkError>;
 }
 
@@ -163,8 +167,7 @@ impl AuditedKms {
 
     /// Has a provider make a key, which services do not do by themselves, and records that.
     ///
-    /// **Errors**: as [`Provider::create`]; [`KmsError::Audit`], where the key was made and no sink took the
-    /// record.
+    /// **Errors**: as [`Provider::create`]; [`KmsError::Audit`].
     pub async fn create_key(&self, maker: &dyn Provider, key: &KeyId) -> Result<KeyInfo> {
         let call = Call::of(KmsOperation::CreateKey).key(key);
         self.around(call, || maker.create(key)).await
@@ -217,6 +220,24 @@ struct Record {
 }
 
 impl Record {
+    /// Has it recorded that a call begins which cannot be taken back, so that none is made unrecorded.
+    ///
+    /// **Errors**: [`KmsError::Audit`]; the call is over then.
+    async fn announce(&mut self) -> Result<()> {
+        let Some(event) = &self.event else {
+            return Ok(());
+        };
+        let begun = KmsAuditEvent {
+            outcome: BEGUN,
+            ..event.clone()
+        };
+        let taken = begun.hand_to(&self.sinks).await;
+        if let Err(error) = &taken {
+            self.close(error.kind());
+        }
+        taken
+    }
+
     fn close(&mut self, outcome: &'static str) -> Option<KmsAuditEvent> {
         let mut event = self.event.take()?;
         event.outcome = outcome;
@@ -253,6 +274,9 @@ impl Wrapper for AuditedKms {
         A: Fn() -> BoxFuture<'a, Result<T>> + Send + Sync,
     {
         let mut record = self.begin(call);
+        if !call.operation.is_repeatable() {
+            record.announce().await?;
+        }
         let span = tracing::info_span!(
             "kms",
             operation = call.operation.name(),
