@@ -15,7 +15,7 @@ pub(super) async fn metrics(
     State(api): State<Arc<Api>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    api.admit(&request, Operation::Status).await?;
+    api.admit(&request, Operation::Status)?;
     let provider = api.kms.capabilities().provider;
     let mut all = vec![(provider, api.kms.metrics().snapshot())];
     let others = api.other_metrics.iter();

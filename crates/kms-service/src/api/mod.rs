@@ -22,6 +22,7 @@ mod unread;
 use crate::callers::{Caller, Callers, PeerNames};
 use crate::config::Limits;
 use crate::rights::Operation;
+use crate::trail::Trail;
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::{get, post};
@@ -112,25 +113,16 @@ impl Api {
         *self.grpc_answers.lock().entry((method, code)).or_default() += 1;
     }
 
-    /// Who asks, where they may do such a thing at all; a refusal is recorded.
-    fn admit(
-        &self,
-        request: &Request,
-        operation: Operation,
-    ) -> impl Future<Output = Result<Arc<Caller>, ApiError>> + Send + use<'_> {
-        let found = self.identify(request);
-        async move {
-            match found {
-                Ok(caller) if caller.rights.permit_any(operation) => Ok(caller),
-                Ok(caller) => Err(self.refuse(&caller, operation, None).await),
-                Err(stranger) => {
-                    let kms = &self.kms;
-                    kms.record_refusal(operation.audited(), None, stranger.code)
-                        .await;
-                    Err(stranger)
-                }
-            }
+    /// Who asks, where they may do such a thing at all.
+    fn admit(&self, request: &Request, operation: Operation) -> Result<Arc<Caller>, ApiError> {
+        let trail = Trail::of(request.extensions());
+        trail.operation(operation);
+        let caller = self.identify(request)?;
+        trail.caller(&caller);
+        if caller.rights.permit_any(operation) {
+            return Ok(caller);
         }
+        Err(ApiError::forbidden(&caller, operation, None))
     }
 
     fn identify(&self, request: &Request) -> Result<Arc<Caller>, ApiError> {
@@ -141,26 +133,6 @@ impl Api {
         let peer = request.extensions().get::<PeerNames>();
         let header = header.map(|header| header.as_bytes());
         Ok(self.callers().identify(header, peer)?)
-    }
-
-    /// Records that a caller may not do this, and tells so.
-    async fn refuse(&self, caller: &Caller, operation: Operation, key: Option<&str>) -> ApiError {
-        let refusal = ApiError::forbidden(caller, operation, key);
-        self.record_refusal(&caller.name, operation, key, refusal.code)
-            .await;
-        refusal
-    }
-
-    /// Records that this caller was refused.
-    pub(crate) async fn record_refusal(
-        &self,
-        caller: &str,
-        operation: Operation,
-        key: Option<&str>,
-        outcome: &'static str,
-    ) {
-        let kms = self.kms.for_caller(caller);
-        kms.record_refusal(operation.audited(), key, outcome).await;
     }
 
     /// A place among the operations at once.

@@ -20,7 +20,7 @@ pub(super) async fn status(
     State(api): State<Arc<Api>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let caller = api.admit(&request, Operation::Status).await?;
+    let caller = api.admit(&request, Operation::Status)?;
     let _place = api.place()?;
     let kms = api.kms.for_caller(&caller.name);
     let capabilities = kms.capabilities();

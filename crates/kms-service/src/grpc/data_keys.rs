@@ -7,6 +7,7 @@ use super::{Grpc, caller, check, status};
 use crate::callers::Caller;
 use crate::data_keys::{DataKeyError, check_id};
 use crate::rights::Operation;
+use crate::trail::Trail;
 use bytes::Bytes;
 use secretum_crypto::SecretBytes;
 use secretum_kms::KmsOperation;
@@ -27,9 +28,12 @@ impl Api for Service {
     ) -> Result<Response<GetDataKeyResponse>, Status> {
         let caller = caller(&request)?;
         let place = request.extensions().get::<Place>().cloned();
+        let trail = Trail::of(request.extensions());
         let asked = request.into_inner();
         check_id(&asked.data_key_id).map_err(|error| status::data_key(&error))?;
-        check(&self.0, &caller, Operation::DataKey, &asked.data_key_id).await?;
+        check(&trail, &caller, Operation::DataKey, &asked.data_key_id)?;
+        // It is recorded where it is done.
+        trail.is_asked();
         let grpc = Arc::clone(&self.0);
         // It goes on where the caller goes away: what was made is kept, and recorded.
         let work = async move {

@@ -37,6 +37,7 @@ mod peer_versitygw;
 mod peers;
 mod process;
 mod recorded;
+mod refusals;
 mod rotation;
 mod running;
 mod sops;
