@@ -1,6 +1,7 @@
 //! [`AuditLog`]: records on the audit devices that the vault has, too, chained and signed; or in the log.
 
 use crate::ServiceError;
+use crate::log::{LogRecords, Logging};
 use async_trait::async_trait;
 use futures::future::join_all;
 use secretum_audit::{AuditError, Device, DeviceConfig, DeviceOptions};
@@ -57,22 +58,37 @@ impl AuditConfig {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AuditLog {
     devices: Vec<Arc<Device>>,
+    log: Option<Arc<LogRecords>>,
 }
 
 impl AuditLog {
-    /// Opens the devices, and tells the public halves of their keys.
+    /// Opens the devices, and tells the public halves of their keys; the log where none are configured.
     ///
-    /// **Errors**: [`ServiceError::Audit`], [`ServiceError::Kms`] for a key that cannot be used.
-    pub(crate) async fn open(config: &AuditConfig) -> Result<Self, ServiceError> {
-        let mut log = Self::default();
-        log.add(config).await?;
-        Ok(log)
+    /// **Errors**: [`ServiceError::Audit`], [`ServiceError::Kms`] for a key that cannot be used,
+    /// [`ServiceError::System`].
+    pub(crate) async fn open(
+        config: Option<&AuditConfig>,
+        logging: &Logging,
+    ) -> Result<Self, ServiceError> {
+        let mut audit = Self::default();
+        match config {
+            Some(config) => audit.add(config).await?,
+            None => audit.log = Some(Arc::new(logging.records().map_err(ServiceError::System)?)),
+        }
+        Ok(audit)
     }
 
-    /// Opens the devices of a command: those of each of these configurations, and one that several name once.
+    /// Opens the devices of a command: those of each of these configurations, and one that several name once;
+    /// the log where there are none.
     ///
     /// **Errors**: as of [`Self::open`].
-    pub(crate) async fn of_command(configs: &[&AuditConfig]) -> Result<Self, ServiceError> {
+    pub(crate) async fn of_command(
+        configs: &[&AuditConfig],
+        logging: &Logging,
+    ) -> Result<Self, ServiceError> {
+        if configs.is_empty() {
+            return Self::open(None, logging).await;
+        }
         let mut log = Self::default();
         let mut known: Vec<DeviceOptions> = Vec::new();
         for config in configs {
@@ -111,13 +127,14 @@ impl AuditLog {
 
     /// A sink for each device; the log where there is none.
     pub(crate) fn sinks(&self) -> Vec<Arc<dyn KmsAuditSink>> {
-        if self.devices.is_empty() {
-            return vec![Arc::new(LogSink)];
+        let mut sinks: Vec<Arc<dyn KmsAuditSink>> = Vec::new();
+        if let Some(log) = &self.log {
+            sinks.push(Arc::clone(log) as _);
         }
-        let sinks = self.devices.iter().cloned();
+        for device in &self.devices {
+            sinks.push(Arc::new(DeviceSink(Arc::clone(device))));
+        }
         sinks
-            .map(|device| Arc::new(DeviceSink(device)) as Arc<dyn KmsAuditSink>)
-            .collect()
     }
 
     /// Opens files anew that were moved away.
@@ -176,18 +193,5 @@ impl KmsAuditSink for DeviceSink {
             .map_err(refused)?
             .await
             .map_err(refused)
-    }
-}
-
-/// Writes records to the log, as one field in JSON.
-#[derive(Debug)]
-struct LogSink;
-
-#[async_trait]
-impl KmsAuditSink for LogSink {
-    async fn record(&self, event: &KmsAuditEvent) -> Result<(), SinkError> {
-        let record = serde_json::to_string(event).map_err(|error| SinkError(error.to_string()))?;
-        tracing::info!(target: "kms_audit", record, "audit");
-        Ok(())
     }
 }

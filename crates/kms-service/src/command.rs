@@ -75,7 +75,7 @@ fn run(arguments: &Arguments) -> Result<(), ServiceError> {
         None => secretum_kms::config::find(&environment)?,
     };
     let (kms, service) = config::load(&file, &environment)?;
-    let _log = log::start(&service.log);
+    let logging = log::start(&service.log);
     hardening::forbid_core_dumps();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -84,12 +84,11 @@ fn run(arguments: &Arguments) -> Result<(), ServiceError> {
     runtime.block_on(async {
         hardening::outlive_file_size_limit();
         if let Some(Command::DataKeys(task)) = &arguments.command {
-            return rewrapping::run(&file, (kms, service), task).await;
+            return rewrapping::run(&file, (kms, service), task, &logging).await;
         }
         let audit = match &service.audit {
             Some(audit) if arguments.check => audit.check().await.map(|()| AuditLog::default())?,
-            Some(audit) => AuditLog::open(audit).await?,
-            None => AuditLog::default(),
+            audit => AuditLog::open(audit.as_ref(), &logging).await?,
         };
         let prepared = Prepared::new(&file, &kms, service, audit)?;
         if arguments.check {

@@ -12,6 +12,7 @@ use crate::data_keys::place::Place;
 use crate::data_keys::recorded::Recorder;
 use crate::data_keys::storage::Storage;
 use crate::data_keys::wrapper::Wrapper;
+use crate::log::Logging;
 use crate::rotation::give_up;
 use crate::rotation::lease::Lease;
 use crate::service::Prepared;
@@ -78,6 +79,7 @@ pub(crate) async fn run(
     file: &Path,
     (kms, service): (KmsConfig, ServiceConfig),
     task: &Task,
+    logging: &Logging,
 ) -> Result<(), ServiceError> {
     let file = file.to_owned();
     let own = Configured { file, kms, service };
@@ -97,7 +99,7 @@ pub(crate) async fn run(
         .filter_map(|one| one.service.audit.as_ref())
         .collect();
     let telling = Telling::beside(&audits);
-    let outcome = match AuditLog::of_command(&audits).await {
+    let outcome = match AuditLog::of_command(&audits, logging).await {
         Ok(audit) => {
             let work = Work {
                 task,

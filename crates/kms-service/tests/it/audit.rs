@@ -1,9 +1,13 @@
-use crate::running::{Place, Running, answer};
+use crate::running::{DEADLINE, Place, Running, answer};
 use secretum_audit::verify::{Report, Verifier};
 use serde_json::{Value, json};
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 pub(crate) const AUDIT: &str = "[service.audit]\nkey_path = \"audit.key\"\n\
      [[service.audit.devices]]\ntype = \"file\"\noptions = { file_path = \"${HOME}/audit.log\" }\n";
@@ -84,6 +88,106 @@ async fn moved_files_are_followed() {
     service.ok("rotate", json!({})).await;
     assert_eq!(records(&moved)[0]["operation"], "encrypt");
     assert_eq!(records(&log).last().unwrap()["operation"], "rotate_key");
+}
+
+/// A service whose log is not read until it is asked for.
+struct Unread {
+    process: Child,
+    url: String,
+    _place: Place,
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Unread {
+    async fn start(settings: &str, filter: Option<&str>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        drop(listener);
+        let place = Place::local(settings);
+        let text = std::fs::read_to_string(place.path("kms.toml")).unwrap();
+        place.write("kms.toml", &text.replace("127.0.0.1:0", &address));
+        let mut command = place.command();
+        command.envs(filter.map(|filter| ("RUST_LOG", filter)));
+        let process = command.stderr(Stdio::piped()).spawn().unwrap();
+        let began = Instant::now();
+        while TcpStream::connect(&address).is_err() {
+            assert!(began.elapsed() < DEADLINE, "it does not listen");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Self {
+            process,
+            url: format!("http://{address}/api/v1/kms/encrypt"),
+            _place: place,
+        }
+    }
+
+    async fn encrypt(&self) -> (u16, Value) {
+        let body = json!({ "plaintext": "aGk=", "context": {"tenant": "planted-value"} });
+        let request = reqwest::Client::new().post(&self.url);
+        let request = request.header("content-type", "application/json");
+        let (status, told) = answer(request.body(body.to_string())).await;
+        (status.as_u16(), told)
+    }
+
+    /// Ends it; what it wrote.
+    fn log(mut self) -> String {
+        self.process.kill().unwrap();
+        let mut log = String::new();
+        let mut pipe = self.process.stderr.take().unwrap();
+        pipe.read_to_string(&mut log).unwrap();
+        log
+    }
+}
+
+/// How many records of encryptions stand in a log.
+fn encryptions(log: &str) -> usize {
+    assert!(!log.contains("planted"), "{log}");
+    let wanted = "\\\"operation\\\":\\\"encrypt\\\"";
+    log.lines().filter(|line| line.contains(wanted)).count()
+}
+
+/// No level and no filter of the log leaves them out.
+#[tokio::test]
+async fn without_devices_records_stand_in_the_log_at_every_level() {
+    for (settings, filter) in [
+        ("log_level = \"warn\"\n", None),
+        ("log_level = \"error\"\nlog_format = \"json\"\n", None),
+        ("", Some("off")),
+        ("", Some("info,kms_audit=off")),
+    ] {
+        let service = Unread::start(settings, filter).await;
+        assert_eq!(service.encrypt().await.0, 200);
+        let log = service.log();
+        assert_eq!(encryptions(&log), 1, "{settings}{filter:?}: {log}");
+    }
+}
+
+/// Where nobody reads the log, nothing is given out that does not stand there.
+#[tokio::test]
+async fn what_the_log_does_not_take_is_withheld() {
+    let service = Unread::start("log_level = \"warn\"\n", None).await;
+    let mut given = 0;
+    let refused = loop {
+        match service.encrypt().await {
+            (200, _) => given += 1,
+            refused => break refused,
+        }
+        assert!(given < 10_000, "the log takes everything");
+    };
+    assert_eq!(
+        (refused.0, &refused.1["error"]["code"]),
+        (500, &json!("audit"))
+    );
+    assert!(refused.1.get("ciphertext").is_none());
+    assert_eq!(service.encrypt().await.0, 500);
+    let recorded = encryptions(&service.log());
+    assert!(given > 10 && recorded >= given, "{recorded} of {given}");
 }
 
 #[test]
