@@ -1,7 +1,7 @@
 //! The command line of `kms-service`.
 
 use crate::ServiceError;
-use crate::audit::AuditLog;
+use crate::audit;
 use crate::config;
 use crate::log;
 use crate::rewrapping::{self, Task};
@@ -9,6 +9,7 @@ use crate::service::Prepared;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use secretum_kms::Environment;
+use secretum_kms_audit::AuditLog;
 use secretum_process::hardening;
 use std::ffi::OsString;
 use std::io::Write;
@@ -87,8 +88,10 @@ fn run(arguments: &Arguments) -> Result<(), ServiceError> {
             return rewrapping::run(&file, (kms, service), task, &logging).await;
         }
         let audit = match &service.audit {
-            Some(audit) if arguments.check => audit.check().await.map(|()| AuditLog::default())?,
-            audit => AuditLog::open(audit.as_ref(), &logging).await?,
+            Some(config) if arguments.check => {
+                config.check().await.map(|()| AuditLog::default())?
+            }
+            config => audit::of_service(config.as_ref(), &logging).await?,
         };
         let prepared = Prepared::new(&file, &kms, service, audit)?;
         if arguments.check {

@@ -2,8 +2,6 @@
 
 mod records;
 
-pub(crate) use records::LogRecords;
-
 use crate::config::Log;
 use secretum_process::{LogGuard, LogOut, NonBlocking};
 use std::cell::RefCell;

@@ -5,7 +5,7 @@
 //! their own.
 
 use crate::ServiceError;
-use crate::audit::{AuditConfig, AuditLog};
+use crate::audit;
 use crate::config::{self, ServiceConfig};
 use crate::data_keys::kept::KeptKeys;
 use crate::data_keys::place::Place;
@@ -20,6 +20,7 @@ use clap::Subcommand;
 use secretum_crypto::{ClockRef, SystemClock};
 use secretum_kms::rotation::{DataKeyMove, MoveProgress, RotationProgress};
 use secretum_kms::{Environment, KeyRotationManager, KmsConfig};
+use secretum_kms_audit::{AuditConfig, AuditLog};
 use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -99,7 +100,7 @@ pub(crate) async fn run(
         .filter_map(|one| one.service.audit.as_ref())
         .collect();
     let telling = Telling::beside(&audits);
-    let outcome = match AuditLog::of_command(&audits, logging).await {
+    let outcome = match audit::of_command(&audits, logging).await {
         Ok(audit) => {
             let work = Work {
                 task,
@@ -232,7 +233,7 @@ enum Telling {
 impl Telling {
     /// Stdout, unless audit records go there.
     fn beside(audits: &[&AuditConfig]) -> Self {
-        match audits.iter().any(|audit| audit.is_on_stdout()) {
+        match audits.iter().any(|audit| audit.on_stdout().is_some()) {
             true => Self::Stderr,
             false => Self::Stdout,
         }

@@ -2,7 +2,6 @@
 
 use crate::ServiceError;
 use crate::api::{self, Api};
-use crate::audit::AuditLog;
 use crate::callers::Callers;
 use crate::config::{self, GrpcConfig, ServiceConfig};
 use crate::data_keys::place::Place;
@@ -21,6 +20,7 @@ use secretum_kms::{
     Environment, KeyId, KeyManagementService, KmsAuditSink, KmsConfig, KmsMetrics, Observers,
     Provider, ProviderKms, ResilientKms,
 };
+use secretum_kms_audit::AuditLog;
 use secretum_process::Supervisor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
