@@ -1,6 +1,6 @@
 //! [`AuditedKms`]: a record of every call, and its numbers.
 
-use super::{Call, KmsMetrics, Wrapper};
+use super::{Call, KmsMetrics, Observers, Wrapper};
 use crate::{
     EncryptionContext, KeyId, KeyInfo, KeyManagementService, KmsError, KmsOperation, Provider,
     Result,
@@ -211,6 +211,33 @@ impl AuditedKms {
     }
 }
 
+/// Follows a call that no service makes by itself, as [`AuditedKms`] does those of a service.
+pub(crate) async fn recorded<T>(
+    observers: &Observers,
+    provider: &'static str,
+    (operation, key): (KmsOperation, Option<&KeyId>),
+    call: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let event = KmsAuditEvent {
+        timestamp: observers.clock.now(),
+        caller: observers.caller.clone(),
+        operation,
+        provider,
+        key: key.map(|key| key.as_str().to_owned()),
+        context_keys: Vec::new(),
+        from: None,
+        outcome: CANCELLED,
+        duration: Duration::ZERO,
+    };
+    let record = Record {
+        event: Some(event),
+        began: Instant::now(),
+        sinks: observers.sinks.clone().into(),
+        metrics: Arc::clone(&observers.metrics),
+    };
+    record.follow(call).await
+}
+
 /// The record of a call under way. One that is dropped before its end is recorded as cancelled.
 struct Record {
     event: Option<KmsAuditEvent>,
@@ -220,11 +247,26 @@ struct Record {
 }
 
 impl Record {
+    /// Waits for the end of the call, and records it.
+    async fn follow<T>(mut self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        self.announce().await?;
+        let outcome = call.await;
+        let told = match &outcome {
+            Ok(_) => "ok",
+            Err(error) => error.kind(),
+        };
+        if let Some(event) = self.close(told) {
+            event.hand_to(&self.sinks).await?;
+        }
+        outcome
+    }
+
     /// Has it recorded that a call begins which cannot be taken back, so that none is made unrecorded.
     ///
     /// **Errors**: [`KmsError::Audit`]; the call is over then.
     async fn announce(&mut self) -> Result<()> {
-        let Some(event) = &self.event else {
+        let lasting = self.event.as_ref();
+        let Some(event) = lasting.filter(|event| !event.operation.is_repeatable()) else {
             return Ok(());
         };
         let begun = KmsAuditEvent {
@@ -273,24 +315,13 @@ impl Wrapper for AuditedKms {
         T: Send + 'a,
         A: Fn() -> BoxFuture<'a, Result<T>> + Send + Sync,
     {
-        let mut record = self.begin(call);
-        if !call.operation.is_repeatable() {
-            record.announce().await?;
-        }
         let span = tracing::info_span!(
             "kms",
             operation = call.operation.name(),
             provider = self.inner.capabilities().provider,
             key = call.key.map(|key| key.as_str()),
         );
-        let outcome = attempt().instrument(span).await;
-        let told = match &outcome {
-            Ok(_) => "ok",
-            Err(error) => error.kind(),
-        };
-        if let Some(event) = record.close(told) {
-            event.hand_to(&self.sinks).await?;
-        }
-        outcome
+        let attempt = attempt().instrument(span);
+        self.begin(call).follow(attempt).await
     }
 }

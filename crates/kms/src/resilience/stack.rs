@@ -84,6 +84,8 @@ impl ResilientKmsConfig {
 pub struct Observers {
     /// They take the audit records.
     pub sinks: Vec<Arc<dyn KmsAuditSink>>,
+    /// Who asks, where nobody is named by [`ResilientKms::for_caller`].
+    pub caller: Option<String>,
     /// They count calls.
     pub metrics: Arc<KmsMetrics>,
     /// The time of the records.
@@ -97,6 +99,7 @@ impl Default for Observers {
     fn default() -> Self {
         Self {
             sinks: Vec::new(),
+            caller: None,
             metrics: Arc::new(KmsMetrics::new()),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
@@ -139,8 +142,12 @@ impl ResilientKms {
         }
         let metrics = observers.metrics;
         let (sinks, clock) = (observers.sinks, observers.clock);
+        let mut outermost = AuditedKms::new(top, sinks, Arc::clone(&metrics), clock);
+        if let Some(caller) = observers.caller {
+            outermost = outermost.for_caller(&caller);
+        }
         Self {
-            outermost: AuditedKms::new(top, sinks, Arc::clone(&metrics), clock),
+            outermost,
             cache,
             breaker,
             retry,

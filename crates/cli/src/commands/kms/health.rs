@@ -79,7 +79,15 @@ impl Status {
         let opened = self.connection.open()?;
         let status = match &opened.route {
             Route::Service(remote) => object(remote.status().await?),
-            Route::Direct { file, .. } => status(&opened, file).await,
+            Route::Direct {
+                file, audit_key, ..
+            } => {
+                let mut status = status(&opened, file).await;
+                if let Some(key) = audit_key {
+                    status.insert("audit_public_key", key.as_str());
+                }
+                status
+            }
         };
         show(&status, &style)
     }
