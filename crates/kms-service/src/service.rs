@@ -1,7 +1,7 @@
 //! The service: its parts put together, its signals, its end.
 
 use crate::ServiceError;
-use crate::api::{self, Api};
+use crate::api::{self, Api, Served};
 use crate::callers::Callers;
 use crate::config::{self, GrpcConfig, ServiceConfig};
 use crate::data_keys::place::Place;
@@ -42,6 +42,7 @@ pub(crate) struct Prepared {
     offer: Option<Arc<Offer>>,
     grpc: Option<PreparedGrpc>,
     other_metrics: Vec<(&'static str, Arc<KmsMetrics>)>,
+    others: Vec<Served>,
     audit: AuditLog,
 }
 
@@ -89,6 +90,7 @@ impl Prepared {
             offer: offer.map(Arc::new),
             grpc: None,
             other_metrics: Vec::new(),
+            others: Vec::new(),
             audit,
         };
         if let Some(grpc) = prepared.config.grpc.clone() {
@@ -189,6 +191,11 @@ impl Prepared {
             _ => None,
         };
         self.other_metrics = counted.into_iter().skip(1).collect();
+        let of_sops = sops.iter().flat_map(SopsKeys::services);
+        self.others = of_sops.map(|kms| ("sops", kms.clone())).collect();
+        let of_data_keys = external.as_ref().and_then(|(wrapper, _)| wrapper.other());
+        self.others
+            .extend(of_data_keys.map(|kms| ("data-keys", kms.clone())));
         self.grpc = Some(PreparedGrpc {
             config,
             sops,
@@ -214,7 +221,7 @@ impl Prepared {
             is_open,
             self.config.limits,
         );
-        let api = Arc::new(api.with_metrics(self.other_metrics));
+        let api = Arc::new(api.with_others(self.other_metrics, self.others));
         if is_open {
             tracing::warn!("whoever can reach this address may do everything with every key");
         }

@@ -41,6 +41,9 @@ const BODIES_BYTES_MAX: usize = 256 << 20;
 /// What is counted of bodies: 1 KiB, so that a permit's number stays small.
 const BODY_UNIT_BYTES: usize = 1024;
 
+/// A key service, and what is served by it.
+pub(crate) type Served = (&'static str, ResilientKms);
+
 /// What requests need.
 #[derive(Debug)]
 pub(crate) struct Api {
@@ -55,6 +58,7 @@ pub(crate) struct Api {
     answers: Mutex<BTreeMap<u16, u64>>,
     grpc_answers: Mutex<BTreeMap<(&'static str, i32), u64>>,
     other_metrics: Vec<(&'static str, Arc<KmsMetrics>)>,
+    others: Vec<Served>,
     health: tokio::sync::Mutex<Option<(Instant, secretum_kms::Result<Health>)>>,
 }
 
@@ -79,6 +83,7 @@ impl Api {
             answers: Mutex::new(BTreeMap::new()),
             grpc_answers: Mutex::new(BTreeMap::new()),
             other_metrics: Vec::new(),
+            others: Vec::new(),
             health: tokio::sync::Mutex::new(None),
         }
     }
@@ -88,10 +93,15 @@ impl Api {
         *self.callers.write() = Arc::new(callers);
     }
 
-    /// Tells the numbers of other providers, too.
-    pub(crate) fn with_metrics(self, others: Vec<(&'static str, Arc<KmsMetrics>)>) -> Self {
+    /// Tells the numbers of other key services, too: counts by the provider, the rest by what they serve.
+    pub(crate) fn with_others(
+        self,
+        other_metrics: Vec<(&'static str, Arc<KmsMetrics>)>,
+        others: Vec<Served>,
+    ) -> Self {
         Self {
-            other_metrics: others,
+            other_metrics,
+            others,
             ..self
         }
     }

@@ -19,6 +19,8 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Wrapper {
     kms: ResilientKms,
     key: KeyId,
+    /// Whether it is that of `[kms]`.
+    is_configured: bool,
     /// Makes the key where it is missing, if that is asked for.
     maker: Option<Arc<dyn Provider>>,
     /// Held while it is made, so that many who miss it make one.
@@ -59,6 +61,7 @@ impl Wrapper {
         Ok(Self {
             kms,
             key,
+            is_configured: matches!(wrapping.source, KeySource::Configured(_)),
             maker,
             making: Mutex::new(()),
         })
@@ -67,6 +70,11 @@ impl Wrapper {
     /// The key-encryption key.
     pub(crate) fn key(&self) -> &KeyId {
         &self.key
+    }
+
+    /// The key service, where it is another one than that of `[kms]`.
+    pub(crate) fn other(&self) -> Option<&ResilientKms> {
+        (!self.is_configured).then_some(&self.kms)
     }
 
     /// The key service, asked for a caller.

@@ -131,6 +131,12 @@ impl SopsKeys {
         Ok(keys)
     }
 
+    /// The providers that are served.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &ResilientKms> {
+        let vault = self.vault.iter().map(|(_, kms)| kms);
+        self.age.iter().chain(vault).chain(self.clouds.services())
+    }
+
     /// The provider and the key that a key of SOPS means.
     fn find(&self, key: Option<Key>) -> Result<(&ResilientKms, Asked), Status> {
         let key = key.and_then(|key| key.key_type);
