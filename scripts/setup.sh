@@ -119,16 +119,7 @@ KUSTOMIZE=.peers/kustomize-$KUSTOMIZE_VERSION
 
 # Builds kustomize, in a version that Go 1.19 is enough for.
 need_kustomize() {
-    [ ! -x "$KUSTOMIZE" ] || return 0
-    local folder
-    need_command go golang-go
-    folder="$(mktemp -d)"
-    say "building kustomize $KUSTOMIZE_VERSION into .peers"
-    env GOBIN="$folder" go install "sigs.k8s.io/kustomize/kustomize/v5@v$KUSTOMIZE_VERSION" ||
-        fail "go could not build kustomize $KUSTOMIZE_VERSION"
-    mkdir -p .peers
-    mv "$folder/kustomize" "$KUSTOMIZE"
-    rm -rf "$folder"
+    need_go_command kustomize sigs.k8s.io/kustomize/kustomize/v5 "$KUSTOMIZE_VERSION" 1.19
 }
 
 # The server of Cosmian KMS, for tests only: its licence, BUSL-1.1, permits no use in production.
@@ -212,6 +203,38 @@ need_azurite() {
     mkdir -p "$AZURITE"
     npm install --silent --no-fund --no-audit --prefix "$AZURITE" "azurite@$AZURITE_VERSION" ||
         fail "npm could not install azurite@$AZURITE_VERSION"
+}
+
+# versitygw, which speaks as S3 over a folder.
+VERSITYGW_VERSION=1.8.0
+VERSITYGW=.peers/versitygw-$VERSITYGW_VERSION
+
+# fake-gcs-server, which plays Google Cloud Storage.
+FAKE_GCS_VERSION=1.56.1
+FAKE_GCS=.peers/fake-gcs-server-$FAKE_GCS_VERSION
+
+# Builds a command of Go into .peers: its name, its package, its version, and the Go that it needs.
+need_go_command() {
+    local binary=".peers/$1-$3" folder
+    [ ! -x "$binary" ] || return 0
+    need_command go golang-go
+    folder="$(mktemp -d)"
+    say "building $1 $3 into .peers"
+    env GOBIN="$folder" go install "$2@v$3" ||
+        fail "go could not build $1 $3; Go $4 or newer must be there"
+    mkdir -p .peers
+    mv "$folder/$1" "$binary"
+    rm -rf "$folder"
+}
+
+# Builds versitygw.
+need_versitygw() {
+    need_go_command versitygw github.com/versity/versitygw/cmd/versitygw "$VERSITYGW_VERSION" 1.25
+}
+
+# Builds fake-gcs-server.
+need_fake_gcs() {
+    need_go_command fake-gcs-server github.com/fsouza/fake-gcs-server "$FAKE_GCS_VERSION" 1.26
 }
 
 # Where cargo puts what it builds.

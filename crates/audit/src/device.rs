@@ -10,7 +10,7 @@ use crate::sink::{Opened, Place};
 use crate::writer::Writer;
 use futures::FutureExt;
 use secretum_crypto::ClockRef;
-use secretum_crypto::ed25519::PUBLIC_KEY_BYTES;
+use secretum_crypto::ed25519::{PUBLIC_KEY_BYTES, SigningKey};
 use serde::Serialize;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -53,10 +53,7 @@ impl Device {
     pub async fn open(config: DeviceConfig<'_>) -> Result<Self, AuditError> {
         let DeviceOptions { target, form, .. } = config.options;
         let opened = patiently(&target, Target::open).await?;
-        let key = signing_key(config.hmac_key).map_err(|error| {
-            AuditError::Option(format!("there is no key for its heads: {error}"))
-        })?;
-        let signer = Signer::new(key, config.clock);
+        let signer = Signer::new(head_key(config.hmac_key)?, config.clock);
         Self::on(
             config.path,
             Form::new(config.hmac_key, form),
@@ -141,6 +138,13 @@ impl Device {
         &self.public_key
     }
 
+    /// The same, of a device with this HMAC key, without opening one.
+    ///
+    /// **Errors**: [`AuditError::Option`] for a key that cannot be used.
+    pub fn public_key_of(hmac_key: &[u8]) -> Result<[u8; PUBLIC_KEY_BYTES], AuditError> {
+        Ok(head_key(hmac_key)?.public_key())
+    }
+
     /// A text as this device shows it.
     pub fn hash(&self, text: &str) -> String {
         format!("hmac-sha256:{}", self.form.key.sign_hex(text.as_bytes()))
@@ -187,6 +191,12 @@ impl Device {
     pub(crate) fn send(&self, line: &[u8]) -> Result<Sent, AuditError> {
         self.queue.put(line).map(Sent)
     }
+}
+
+/// What signs the heads of a device with this HMAC key.
+fn head_key(hmac_key: &[u8]) -> Result<SigningKey, AuditError> {
+    signing_key(hmac_key)
+        .map_err(|error| AuditError::Option(format!("there is no key for its heads: {error}")))
 }
 
 /// Opens a target, once its file is free. A peer may keep a thread waiting, but not this.

@@ -4,6 +4,7 @@ pub(crate) mod sink;
 
 use crate::AuditError;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -78,6 +79,16 @@ impl FileOptions {
                 sets_mode: true,
             }),
             _ => refuse("mode must be octal, at most 0666, and without execute bits".to_owned()),
+        }
+    }
+
+    /// A file whose name begins with `mark`, in the same folder.
+    pub(crate) fn beside(self, mark: &str) -> Self {
+        let mut name = OsString::from(mark);
+        name.push(self.path.file_name().unwrap_or_default());
+        Self {
+            path: self.path.with_file_name(name),
+            ..self
         }
     }
 

@@ -102,6 +102,23 @@ impl DeviceOptions {
         raw.into_iter().chain(lossy).collect()
     }
 
+    /// The same for a program that runs beside the owner of the device: what tells the two apart begins with
+    /// `mark`, the name of the file or the tag. A socket has a connection of its own.
+    #[must_use]
+    pub fn beside(self, mark: &str) -> Self {
+        let target = match self.target {
+            Target::File(options) => Target::File(options.beside(mark)),
+            Target::Syslog(options) => Target::Syslog(options.beside(mark)),
+            other => other,
+        };
+        Self { target, ..self }
+    }
+
+    /// Whether it writes on the output of its program.
+    pub fn is_stdout(&self) -> bool {
+        matches!(self.target, Target::Stdout)
+    }
+
     /// Whether nothing is asked of the place when the device is enabled.
     pub(crate) fn skips_test(&self) -> bool {
         self.skip_test
@@ -322,6 +339,29 @@ mod tests {
             (nothing.target.clone(), nothing.warnings().len()),
             (Target::Discard, 2)
         );
+    }
+
+    #[test]
+    fn who_writes_beside_a_device_writes_elsewhere() {
+        let beside = |kind, options: &[_]| read(kind, options).unwrap().beside("own-");
+        let file = beside(
+            "file",
+            &[("file_path", "/var/log/kms.log"), ("mode", "0640")],
+        );
+        let wanted = [("file_path", "/var/log/own-kms.log"), ("mode", "0640")];
+        assert_eq!(file, read("file", &wanted).unwrap());
+        let tag = |text| [("tag", text)];
+        let syslog = beside("syslog", &tag("kms"));
+        assert_eq!(syslog, read("syslog", &tag("own-kms")).unwrap());
+        // A tag has its longest.
+        let (long, cut) = ("t".repeat(32), format!("own-{}", "t".repeat(28)));
+        let long = beside("syslog", &tag(&long));
+        assert_eq!(long, read("syslog", &tag(&cut)).unwrap());
+        for (kind, option) in [("socket", ("address", "h:1")), ("file", ("path", "stdout"))] {
+            let options = read(kind, &[option]).unwrap();
+            assert_eq!(options.clone().beside("own-"), options);
+            assert_eq!(options.is_stdout(), kind == "file");
+        }
     }
 
     #[test]

@@ -1,155 +1,39 @@
-//! [`AuditLog`]: records on the audit devices that the vault has, too, chained and signed; or in the log.
+//! Where audit records of this program go: to devices, or to the log.
 
 use crate::ServiceError;
-use async_trait::async_trait;
-use futures::future::join_all;
-use secretum_audit::{AuditError, Device, DeviceConfig, DeviceOptions};
-use secretum_crypto::{SecretBytes, SecretString, SystemClock, SystemRng, random_secret};
-use secretum_kms::{KmsAuditEvent, KmsAuditSink, KmsError, SinkError, key_file};
-use std::path::{Path, PathBuf};
+use crate::log::Logging;
+use secretum_kms_audit::{AuditConfig, AuditLog};
 use std::sync::Arc;
 
-/// Bytes of the key that signs the heads of logs.
-const KEY_BYTES: usize = 32;
+/// How the places begin that a command writes to. It may run beside the service, whose devices are the service's
+/// alone, so that their chains are one each.
+const COMMAND: &str = "data-keys-";
 
-/// The devices of the configuration.
-#[derive(Debug, Clone)]
-pub(crate) struct AuditConfig {
-    /// The file with the key that signs their heads; it is made where there is none.
-    pub(crate) key: PathBuf,
-    pub(crate) devices: Vec<DeviceOptions>,
+/// The devices of the service; the log where none are configured.
+///
+/// **Errors**: [`ServiceError::Audit`], [`ServiceError::System`].
+pub(crate) async fn of_service(
+    config: Option<&AuditConfig>,
+    logging: &Logging,
+) -> Result<AuditLog, ServiceError> {
+    open(config.cloned().as_slice(), logging).await
 }
 
-impl AuditConfig {
-    /// Whether every device could write now.
-    ///
-    /// **Errors**: [`ServiceError::Audit`], [`ServiceError::Kms`] for a key that cannot be used.
-    pub(crate) async fn check(&self) -> Result<(), ServiceError> {
-        if self.key.exists() {
-            read_key(&self.key)?;
-        }
-        for options in &self.devices {
-            Device::try_open(options).await?;
-        }
-        Ok(())
-    }
+/// Devices beside those of services with these configurations; the log where none are configured.
+///
+/// **Errors**: as of [`of_service`].
+pub(crate) async fn of_command(
+    configs: &[&AuditConfig],
+    logging: &Logging,
+) -> Result<AuditLog, ServiceError> {
+    let configs = configs.iter().map(|config| config.beside(COMMAND));
+    open(&configs.collect::<Vec<_>>(), logging).await
 }
 
-/// Where audit records go.
-#[derive(Debug, Default)]
-pub(crate) struct AuditLog {
-    devices: Vec<Arc<Device>>,
-}
-
-impl AuditLog {
-    /// Opens the devices, and tells the public halves of their keys.
-    ///
-    /// **Errors**: [`ServiceError::Audit`], [`ServiceError::Kms`] for a key that cannot be used.
-    pub(crate) async fn open(config: &AuditConfig) -> Result<Self, ServiceError> {
-        let key = read_or_make_key(&config.key)?;
-        let mut devices: Vec<Arc<Device>> = Vec::new();
-        for (number, options) in config.devices.iter().enumerate() {
-            if devices.iter().any(|other| other.excludes(options)) {
-                return Err(ServiceError::AuditTwice { number: number + 1 });
-            }
-            Device::try_open(options).await?;
-            let name = format!("device {}", number + 1);
-            let opening = Device::open(DeviceConfig {
-                path: &name,
-                hmac_key: key.expose(),
-                options: options.clone(),
-                clock: Arc::new(SystemClock),
-            });
-            let device = opening.await?;
-            tracing::info!(
-                device = device.path(),
-                public_key = hex::encode(device.public_key()),
-                "auditing"
-            );
-            devices.push(Arc::new(device));
-        }
-        Ok(Self { devices })
+async fn open(configs: &[AuditConfig], logging: &Logging) -> Result<AuditLog, ServiceError> {
+    if configs.is_empty() {
+        let records = logging.records().map_err(ServiceError::System)?;
+        return Ok(AuditLog::to(Arc::new(records)));
     }
-
-    /// A sink for each device; the log where there is none.
-    pub(crate) fn sinks(&self) -> Vec<Arc<dyn KmsAuditSink>> {
-        if self.devices.is_empty() {
-            return vec![Arc::new(LogSink)];
-        }
-        let sinks = self.devices.iter().cloned();
-        sinks
-            .map(|device| Arc::new(DeviceSink(device)) as Arc<dyn KmsAuditSink>)
-            .collect()
-    }
-
-    /// Opens files anew that were moved away.
-    pub(crate) async fn reopen(&self) {
-        for device in &self.devices {
-            if let Err(error) = device.reopen().await {
-                tracing::error!(%error, device = device.path(), "an audit device goes on as it was");
-            }
-        }
-    }
-
-    /// Waits until everything is written that was accepted.
-    pub(crate) async fn close(&self) {
-        let ended = join_all(self.devices.iter().map(|device| async {
-            device.close();
-            device.ended().await
-        }));
-        if ended.await.contains(&false) {
-            tracing::error!("an audit device did not end in time");
-        }
-    }
-}
-
-fn read_or_make_key(path: &Path) -> Result<SecretBytes, ServiceError> {
-    if !path.exists() {
-        let key = random_secret(&SystemRng, KEY_BYTES).map_err(KmsError::from)?;
-        key_file::create(path, &SecretString::new(hex::encode(key.expose())))?;
-    }
-    read_key(path)
-}
-
-fn read_key(path: &Path) -> Result<SecretBytes, ServiceError> {
-    let text = key_file::read(path)?;
-    let key = hex::decode(text.expose().trim()).map(SecretBytes::new).ok();
-    let key = key.filter(|key| key.expose().len() == KEY_BYTES);
-    key.ok_or_else(|| {
-        ServiceError::Kms(KmsError::FileContent {
-            path: path.to_owned(),
-            reason: format!(
-                "it is to be {KEY_BYTES} bytes in hex digits; name a file that is not there, and it is made"
-            ),
-        })
-    })
-}
-
-/// Writes records to a device.
-#[derive(Debug)]
-struct DeviceSink(Arc<Device>);
-
-#[async_trait]
-impl KmsAuditSink for DeviceSink {
-    async fn record(&self, event: &KmsAuditEvent) -> Result<(), SinkError> {
-        let refused = |error: AuditError| SinkError(error.to_string());
-        self.0
-            .record(event)
-            .map_err(refused)?
-            .await
-            .map_err(refused)
-    }
-}
-
-/// Writes records to the log, as one field in JSON.
-#[derive(Debug)]
-struct LogSink;
-
-#[async_trait]
-impl KmsAuditSink for LogSink {
-    async fn record(&self, event: &KmsAuditEvent) -> Result<(), SinkError> {
-        let record = serde_json::to_string(event).map_err(|error| SinkError(error.to_string()))?;
-        tracing::info!(target: "kms_audit", record, "audit");
-        Ok(())
-    }
+    Ok(AuditLog::open(configs).await?)
 }

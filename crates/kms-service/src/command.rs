@@ -1,7 +1,7 @@
 //! The command line of `kms-service`.
 
 use crate::ServiceError;
-use crate::audit::AuditLog;
+use crate::audit;
 use crate::config;
 use crate::log;
 use crate::rewrapping::{self, Task};
@@ -9,6 +9,7 @@ use crate::service::Prepared;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use secretum_kms::Environment;
+use secretum_kms_audit::AuditLog;
 use secretum_process::hardening;
 use std::ffi::OsString;
 use std::io::Write;
@@ -75,7 +76,7 @@ fn run(arguments: &Arguments) -> Result<(), ServiceError> {
         None => secretum_kms::config::find(&environment)?,
     };
     let (kms, service) = config::load(&file, &environment)?;
-    let _log = log::start(&service.log);
+    let logging = log::start(&service.log);
     hardening::forbid_core_dumps();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -84,12 +85,13 @@ fn run(arguments: &Arguments) -> Result<(), ServiceError> {
     runtime.block_on(async {
         hardening::outlive_file_size_limit();
         if let Some(Command::DataKeys(task)) = &arguments.command {
-            return rewrapping::run(&file, (kms, service), task).await;
+            return rewrapping::run(&file, (kms, service), task, &logging).await;
         }
         let audit = match &service.audit {
-            Some(audit) if arguments.check => audit.check().await.map(|()| AuditLog::default())?,
-            Some(audit) => AuditLog::open(audit).await?,
-            None => AuditLog::default(),
+            Some(config) if arguments.check => {
+                config.check().await.map(|()| AuditLog::default())?
+            }
+            config => audit::of_service(config.as_ref(), &logging).await?,
         };
         let prepared = Prepared::new(&file, &kms, service, audit)?;
         if arguments.check {

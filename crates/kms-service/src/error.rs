@@ -1,11 +1,11 @@
 //! [`ServiceError`]: why the service does not start.
 
 use crate::data_keys::storage::StorageError;
-use secretum_audit::AuditError;
 use secretum_crypto::Timestamp;
 use secretum_kms::KmsError;
 use secretum_kms::config::{ConfigNotFound, KmsConfigError};
 use secretum_kms::rotation::{MoveError, RotationError};
+use secretum_kms_audit::AuditLogError;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -69,13 +69,7 @@ pub enum ServiceError {
     },
     /// An audit device cannot be used.
     #[error(transparent)]
-    Audit(#[from] AuditError),
-    /// Two audit devices get into each other's way.
-    #[error("audit device {number} writes where one before it does; give it a place of its own")]
-    AuditTwice {
-        /// Which one, from 1.
-        number: usize,
-    },
+    Audit(#[from] AuditLogError),
     /// The storage of data keys cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),

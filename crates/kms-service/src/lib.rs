@@ -4,7 +4,8 @@
 //! key, and [`callers`] who is asking; [`tls`] makes handshakes, [`listener`] accepts connections and
 //! ends them; [`api`] turns a request into a call of [`secretum_kms::KeyManagementService`] and its
 //! result into an answer, [`grpc`] does so for the key service of SOPS and for [`data_keys`], on a
-//! [`socket`] of its own. [`rotation`] rotates keys by schedule, [`rewrapping`] wraps data keys anew by hand. [`audit`] is where records of operations go. [`service`] wires them,
+//! [`socket`] of its own. [`rotation`] rotates keys by schedule, [`rewrapping`] wraps data keys anew by hand. [`audit`] is where records of operations go, [`trail`] what is recorded of those that are
+//! refused. [`service`] wires them,
 //! [`command`] is the command line, [`log`] what is logged.
 //!
 //! Must not know: how a provider does its work, and the vault.
@@ -31,6 +32,7 @@ mod rotation;
 mod service;
 mod socket;
 mod tls;
+mod trail;
 
 pub use command::main;
 pub use data_keys::storage::StorageError;

@@ -1,7 +1,11 @@
-//! The log on standard error: what is written, and what never is.
+//! The log on standard error: what is written, what never is, and [`records`], which are always.
+
+mod records;
 
 use crate::config::Log;
-use secretum_process::{LogGuard, log_lines};
+use secretum_process::{LogGuard, LogOut, NonBlocking};
+use std::cell::RefCell;
+use std::io::{self, Write};
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -12,11 +16,36 @@ use tracing_subscriber::{EnvFilter, filter};
 /// base64, and tokens.
 const CLOUDS: [&str; 5] = ["aws_", "azure_", "gaxi", "google_cloud_", "typespec"];
 
+/// The target of audit records.
+const AUDIT: &str = "kms_audit";
+
+/// They are written at every level.
+const AUDIT_LEVEL: &str = "kms_audit=info";
+
+thread_local! {
+    /// The line of an audit record that this thread has the log make.
+    static RECORD: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A log that was started.
+#[derive(Debug)]
+#[must_use = "lines are lost once it is dropped"]
+pub(crate) struct Logging {
+    out: LogOut,
+    _guard: LogGuard,
+}
+
 /// Logs to standard error until what comes back is dropped. RUST_LOG goes before the configured level;
-/// neither opens what is secret.
-pub(crate) fn start(log: &Log) -> LogGuard {
-    let (out, guard) = log_lines();
+/// neither opens what is secret, nor shuts audit records out.
+pub(crate) fn start(log: &Log) -> Logging {
+    let to = LogOut::stderr();
+    let (lines, guard) = to.lines();
+    let out = Lines(lines);
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| configured(log));
+    let filter = match AUDIT_LEVEL.parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
     // It can only fail where another log was started, which then goes on.
     let _ = match log.json {
         true => {
@@ -29,7 +58,53 @@ pub(crate) fn start(log: &Log) -> LogGuard {
         }
         false => text(filter, out).try_init(),
     };
-    guard
+    Logging {
+        out: to,
+        _guard: guard,
+    }
+}
+
+/// A record as the log has its lines; nothing where none was started.
+fn line(record: &str) -> Vec<u8> {
+    RECORD.take();
+    tracing::info!(target: AUDIT, record, "audit");
+    RECORD.take()
+}
+
+/// Takes lines for the log; those of audit records go back to who writes them.
+struct Lines(NonBlocking);
+
+enum Line {
+    OfLog(NonBlocking),
+    OfRecord,
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line::OfLog(self.0.clone())
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line {
+        match metadata.target() {
+            AUDIT => Line::OfRecord,
+            _ => self.make_writer(),
+        }
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::OfLog(lines) => lines.write(bytes),
+            Self::OfRecord => RECORD.with_borrow_mut(|record| record.write(bytes)),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn configured(log: &Log) -> EnvFilter {

@@ -9,11 +9,12 @@
 pub(crate) mod lease;
 
 use crate::data_keys::kept::KeptKeys;
+use crate::data_keys::recorded::Recorder;
 use crate::data_keys::storage::{Storage, StorageError};
 use lease::Lease;
 use secretum_crypto::{ClockRef, SystemClock};
 use secretum_kms::rotation::{RotationError, RotationProgress};
-use secretum_kms::{KeyId, KeyManagementService, KeyRotationManager};
+use secretum_kms::{KeyId, KeyManagementService, KeyRotationManager, KmsAuditSink};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,7 @@ const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Schedule {
     pub(crate) kms: Arc<dyn KeyManagementService>,
+    pub(crate) sinks: Vec<Arc<dyn KmsAuditSink>>,
     pub(crate) storage: Arc<Storage>,
     pub(crate) keys: Vec<KeyId>,
     pub(crate) every: Duration,
@@ -56,9 +58,13 @@ impl Schedule {
     }
 
     async fn round(&self, clock: &ClockRef, lease: &mut Lease) {
-        let kept = Arc::new(KeptKeys::new(Arc::clone(&self.storage)));
+        let recorder = Recorder {
+            sinks: self.sinks.clone(),
+            clock: Arc::clone(clock),
+        };
+        let kept = KeptKeys::new(Arc::clone(&self.storage), recorder, CALLER);
         let kms = Arc::clone(&self.kms);
-        let manager = KeyRotationManager::new(kms, kept, Arc::clone(clock));
+        let manager = KeyRotationManager::new(kms, Arc::new(kept), Arc::clone(clock));
         for key in &self.keys {
             match manager.is_due(key, self.every).await {
                 Ok(false) => continue,
@@ -77,7 +83,7 @@ impl Schedule {
                 lost = lease.keep() => return tell_lost(&lost),
                 outcome = self.rotate(&manager, key) => {
                     if let Err(error) = outcome {
-                        tracing::error!(%error, "a scheduled rotation stopped");
+                        error.tell();
                     }
                 }
             }

@@ -1,11 +1,11 @@
 //! The service: its parts put together, its signals, its end.
 
 use crate::ServiceError;
-use crate::api::{self, Api};
-use crate::audit::AuditLog;
+use crate::api::{self, Api, Served};
 use crate::callers::Callers;
 use crate::config::{self, GrpcConfig, ServiceConfig};
 use crate::data_keys::place::Place;
+use crate::data_keys::recorded::Recorder;
 use crate::data_keys::storage::Storage;
 use crate::data_keys::wrapper::Wrapper;
 use crate::data_keys::{DataKeys, External, Source};
@@ -20,11 +20,15 @@ use secretum_kms::{
     Environment, KeyId, KeyManagementService, KmsAuditSink, KmsConfig, KmsMetrics, Observers,
     Provider, ProviderKms, ResilientKms,
 };
+use secretum_kms_audit::AuditLog;
 use secretum_process::Supervisor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+/// Who looks at keys when the service starts, in audit records.
+const CALLER: &str = "kms-service";
 
 /// Everything that can be wrong before listening was looked at.
 #[derive(Debug)]
@@ -38,6 +42,7 @@ pub(crate) struct Prepared {
     offer: Option<Arc<Offer>>,
     grpc: Option<PreparedGrpc>,
     other_metrics: Vec<(&'static str, Arc<KmsMetrics>)>,
+    others: Vec<Served>,
     audit: AuditLog,
 }
 
@@ -51,7 +56,7 @@ struct PreparedGrpc {
 }
 
 /// Data keys that are wrapped and kept: by what, and where.
-pub(crate) type Kept = (Arc<Wrapper>, Arc<Storage>);
+type Kept = (Arc<Wrapper>, Arc<Storage>);
 
 impl Prepared {
     /// Opens the keys and reads the certificates of a configuration.
@@ -85,6 +90,7 @@ impl Prepared {
             offer: offer.map(Arc::new),
             grpc: None,
             other_metrics: Vec::new(),
+            others: Vec::new(),
             audit,
         };
         if let Some(grpc) = prepared.config.grpc.clone() {
@@ -102,30 +108,28 @@ impl Prepared {
 
     /// The key service whose keys are rotated: the one that wraps data keys, where one does.
     fn rotating(&self, kept: Option<&Wrapper>) -> ResilientKms {
-        let external = self.grpc.as_ref().and_then(|grpc| grpc.external.as_ref());
-        let wrapper = kept.or(external.map(|(wrapper, _)| wrapper.as_ref()));
-        match wrapper {
+        match kept.or(self.wrapper().map(Arc::as_ref)) {
             Some(wrapper) => wrapper.for_caller(rotation::CALLER),
             None => self.kms.for_caller(rotation::CALLER),
         }
     }
 
+    /// What wraps the data keys that are kept, where some are.
+    pub(crate) fn wrapper(&self) -> Option<&Arc<Wrapper>> {
+        let external = self.grpc.as_ref()?.external.as_ref()?;
+        Some(&external.0)
+    }
+
     /// Opens the storage of data keys, where they are kept.
     ///
     /// **Errors**: [`ServiceError::Storage`].
-    pub(crate) fn open_kept(&self) -> Result<Option<Kept>, ServiceError> {
+    fn open_kept(&self) -> Result<Option<Kept>, ServiceError> {
         let external = self.grpc.as_ref().and_then(|grpc| grpc.external.as_ref());
         let Some((wrapper, place)) = external else {
             return Ok(None);
         };
         let storage = Arc::new(Storage::open(place)?);
         Ok(Some((Arc::clone(wrapper), storage)))
-    }
-
-    /// Where the data keys are kept.
-    pub(crate) fn place(&self) -> Option<&Place> {
-        let external = self.grpc.as_ref()?.external.as_ref()?;
-        Some(external.1.as_ref())
     }
 
     /// What is rotated by schedule, where something is.
@@ -146,6 +150,7 @@ impl Prepared {
         let wrapper = kept.map(|(wrapper, _)| wrapper.as_ref());
         Ok(Some(Schedule {
             kms: Arc::new(self.rotating(wrapper)),
+            sinks: self.audit.sinks(),
             storage,
             keys,
             every: rotation.every,
@@ -186,6 +191,11 @@ impl Prepared {
             _ => None,
         };
         self.other_metrics = counted.into_iter().skip(1).collect();
+        let of_sops = sops.iter().flat_map(SopsKeys::services);
+        self.others = of_sops.map(|kms| ("sops", kms.clone())).collect();
+        let of_data_keys = external.as_ref().and_then(|(wrapper, _)| wrapper.other());
+        self.others
+            .extend(of_data_keys.map(|kms| ("data-keys", kms.clone())));
         self.grpc = Some(PreparedGrpc {
             config,
             sops,
@@ -211,7 +221,7 @@ impl Prepared {
             is_open,
             self.config.limits,
         );
-        let api = Arc::new(api.with_metrics(self.other_metrics));
+        let api = Arc::new(api.with_others(self.other_metrics, self.others));
         if is_open {
             tracing::warn!("whoever can reach this address may do everything with every key");
         }
@@ -269,7 +279,7 @@ impl PreparedGrpc {
         let data_keys = match (self.config.data_keys, kept) {
             (Some(Source::Cluster(master)), _) => Some(DataKeys::Cluster(master)),
             (_, Some((wrapper, storage))) => {
-                wrapper.check().await?;
+                wrapper.check(CALLER).await?;
                 Some(DataKeys::External(Box::new(External::new(
                     wrapper, storage,
                 ))))
@@ -281,8 +291,10 @@ impl PreparedGrpc {
             local: self.config.local.map(grpc::local_caller),
             sops: self.sops,
             data_keys: data_keys.map(Arc::new),
-            sinks,
-            clock: Observers::default().clock,
+            recorder: Recorder {
+                sinks,
+                clock: Observers::default().clock,
+            },
         };
         Ok((socket, grpc::router(Arc::new(grpc))))
     }

@@ -20,6 +20,8 @@ pub enum KmsOperation {
     ReEncrypt,
     /// Adding a version to a key.
     RotateKey,
+    /// Making a key.
+    CreateKey,
     /// Describing a key.
     KeyInfo,
     /// Listing keys.
@@ -30,7 +32,7 @@ pub enum KmsOperation {
 
 impl KmsOperation {
     /// Every operation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Encrypt,
         Self::Decrypt,
         Self::GenerateDataKey,
@@ -38,6 +40,7 @@ impl KmsOperation {
         Self::DecryptDataKey,
         Self::ReEncrypt,
         Self::RotateKey,
+        Self::CreateKey,
         Self::KeyInfo,
         Self::ListKeys,
         Self::HealthCheck,
@@ -53,15 +56,17 @@ impl KmsOperation {
             Self::DecryptDataKey => "decrypt_data_key",
             Self::ReEncrypt => "re_encrypt",
             Self::RotateKey => "rotate_key",
+            Self::CreateKey => "create_key",
             Self::KeyInfo => "key_info",
             Self::ListKeys => "list_keys",
             Self::HealthCheck => "health_check",
         }
     }
 
-    /// Whether doing it twice does no harm. A second rotation would add a second version.
+    /// Whether doing it twice does no harm. A second rotation would add a second version, and of a key that is
+    /// made twice it is not told who made it.
     pub fn is_repeatable(self) -> bool {
-        self != Self::RotateKey
+        !matches!(self, Self::RotateKey | Self::CreateKey)
     }
 }
 
@@ -75,6 +80,7 @@ impl fmt::Display for KmsOperation {
             Self::DecryptDataKey => "decrypt a data key",
             Self::ReEncrypt => "re-encrypt",
             Self::RotateKey => "rotate a key",
+            Self::CreateKey => "make a key",
             Self::KeyInfo => "describe a key",
             Self::ListKeys => "list its keys",
             Self::HealthCheck => "check its health",

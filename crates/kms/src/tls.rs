@@ -4,8 +4,29 @@ use crate::KmsError;
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 use std::error::Error as StdError;
 
+/// What an error of TLS among the causes of an error means, where there is one.
+pub(crate) fn fault_of(
+    provider: &'static str,
+    error: &(dyn StdError + 'static),
+) -> Option<KmsError> {
+    rustls_fault(error).map(|fault| tls_error(provider, fault))
+}
+
+/// What keeps a key service from being spoken with over HTTPS: TLS, or that it is something else.
+#[cfg(any(feature = "aws", feature = "cosmian", feature = "gcp"))]
+pub(crate) fn https_fault(
+    provider: &'static str,
+    error: &(dyn StdError + 'static),
+) -> Option<KmsError> {
+    let no_http = || KmsError::BadAnswer {
+        provider,
+        reason: "it is none of HTTP".to_owned(),
+    };
+    fault_of(provider, error).or_else(|| crate::error::is_no_http(error).then(no_http))
+}
+
 /// The error of rustls among the causes of an error.
-pub(crate) fn rustls_fault<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a TlsError> {
+fn rustls_fault<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a TlsError> {
     let mut cause = Some(error);
     while let Some(current) = cause {
         if let Some(found) = current.downcast_ref() {
@@ -22,7 +43,7 @@ pub(crate) fn rustls_fault<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'
 }
 
 /// What an error of TLS means.
-pub(crate) fn tls_error(provider: &'static str, fault: &TlsError) -> KmsError {
+fn tls_error(provider: &'static str, fault: &TlsError) -> KmsError {
     let untrusted = |reason: String| KmsError::Untrusted { provider, reason };
     let credentials = |reason: &str| KmsError::Credentials {
         provider,

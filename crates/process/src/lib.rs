@@ -10,5 +10,6 @@ mod log_lines;
 mod supervisor;
 pub mod tls;
 
-pub use log_lines::{LOG_LINES_MAX, LogGuard, log_lines};
+pub use log_lines::{LOG_LINES_MAX, LogGuard, LogOut, log_lines};
 pub use supervisor::Supervisor;
+pub use tracing_appender::non_blocking::NonBlocking;

@@ -1,8 +1,12 @@
-//! [`log_lines()`]: lines of the log, written to standard error by a thread of its own.
+//! [`log_lines()`]: lines of the log, written to standard error by a thread of its own. [`LogOut`]: lines among
+//! them that may not be lost.
 
+use std::fmt;
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 
@@ -36,14 +40,60 @@ impl Drop for LogGuard {
 /// Where the log writes its lines, and what is held until the process ends. Whoever logs never waits for
 /// who reads standard error: where [`LOG_LINES_MAX`] lines wait, more are dropped.
 pub fn log_lines() -> (NonBlocking, LogGuard) {
-    // Not by the standard library's way, which is locked while a write waits: who panics would wait too.
-    match std::io::stderr().as_fd().try_clone_to_owned() {
-        Ok(own) => lines_to(File::from(own)),
-        Err(_) => lines_to(std::io::stderr()),
+    LogOut::stderr().lines()
+}
+
+/// The log's way to standard error. What is written by it at once stands whole among the lines of the log, and
+/// waits for who reads it.
+#[derive(Clone)]
+pub struct LogOut(Arc<Mutex<Box<dyn Write + Send>>>);
+
+impl LogOut {
+    /// A way of its own.
+    pub fn stderr() -> Self {
+        // Not by the standard library's way, which is locked while a write waits: who panics would wait too.
+        match std::io::stderr().as_fd().try_clone_to_owned() {
+            Ok(own) => Self::to(File::from(own)),
+            Err(_) => Self::to(std::io::stderr()),
+        }
+    }
+
+    fn to(out: impl Write + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(Box::new(out))))
+    }
+
+    /// As [`log_lines()`], by this way.
+    pub fn lines(&self) -> (NonBlocking, LogGuard) {
+        lines_to(self.clone())
+    }
+
+    fn out(&self) -> MutexGuard<'_, Box<dyn Write + Send>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn lines_to(out: impl std::io::Write + Send + 'static) -> (NonBlocking, LogGuard) {
+impl Write for LogOut {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.out().write(bytes)
+    }
+
+    /// Nobody else writes until all of it is written.
+    fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.out().write_all(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out().flush()
+    }
+}
+
+impl fmt::Debug for LogOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LogOut")
+    }
+}
+
+fn lines_to(out: impl Write + Send + 'static) -> (NonBlocking, LogGuard) {
     let (lines, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(LOG_LINES_MAX)
         .lossy(true)
@@ -55,7 +105,37 @@ fn lines_to(out: impl std::io::Write + Send + 'static) -> (NonBlocking, LogGuard
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read, Write};
+    use std::io::Read;
+
+    #[test]
+    fn what_is_written_at_once_stands_whole() {
+        let (mut reader, pipe) = std::io::pipe().unwrap();
+        let reading = std::thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).map(|_| text)
+        });
+        let out = LogOut::to(pipe);
+        // More than a pipe takes at once, and than it takes without putting others between.
+        let long = |byte: u8| [vec![byte; 100_000], vec![b'\n']].concat();
+        let writing: Vec<_> = [b'a', b'b']
+            .into_iter()
+            .map(|byte| {
+                let mut out = out.clone();
+                std::thread::spawn(move || {
+                    (0..20).for_each(|_| out.write_all(&long(byte)).unwrap())
+                })
+            })
+            .collect();
+        drop(out);
+        for writing in writing {
+            writing.join().unwrap();
+        }
+        let text = reading.join().unwrap().unwrap();
+        let whole = |line: &str| {
+            line.len() == 100_000 && line.bytes().all(|byte| line.as_bytes()[0] == byte)
+        };
+        assert!(text.lines().count() == 40 && text.lines().all(whole));
+    }
 
     #[test]
     fn nobody_waits_for_a_full_pipe() {

@@ -69,6 +69,15 @@ impl SyslogOptions {
         })
     }
 
+    /// The same with a tag that begins with `mark`, and is cut off where it is too long.
+    pub(crate) fn beside(self, mark: &str) -> Self {
+        let tag = mark.chars().chain(self.tag.chars());
+        Self {
+            tag: tag.take(TAG_BYTES_MAX).collect(),
+            ..self
+        }
+    }
+
     pub(crate) fn address(&self) -> &str {
         &self.address
     }

@@ -2,11 +2,12 @@
 //!
 //! [`connection`] turns flags and environment into a service, either one behind the same trait:
 //! `kms.toml` opened here, or [`remote`], which speaks to a `kms-service`. The commands stand above
-//! that trait and know neither. [`pipe`] is where bytes come from and go to, [`output`] writes a file
+//! that trait and know neither. [`audit`] has what is done here recorded. [`pipe`] is where bytes come from and go to, [`output`] writes a file
 //! whole or not at all, [`form`] tells what a file is by its beginning.
 //!
 //! Must not know: how a key service does its work, and the vault.
 
+mod audit;
 mod connection;
 mod data_key;
 mod encrypt;

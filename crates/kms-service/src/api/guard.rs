@@ -1,8 +1,9 @@
 //! What goes around every request: its id, its time limit, its line in the log, and its count.
 
 use super::Api;
-use super::error::ApiError;
+use super::error::{ApiError, Code};
 use super::unread::Unread;
+use crate::trail::Trail;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -25,12 +26,17 @@ pub(super) async fn guard(State(api): State<Arc<Api>>, request: Request, next: N
     let span = tracing::info_span!("request", id = %id);
     // Who waits for a word before sending the body does not send it.
     let sends = !request.headers().contains_key(EXPECT);
-    let (unread, request) = Unread::of(request);
+    let (unread, mut request) = Unread::of(request);
+    let trail = Trail::begin(request.extensions_mut());
     let run = tokio::time::timeout(api.limits.timeout, next.run(request));
     let mut response = match run.instrument(span.clone()).await {
         Ok(response) => response,
         Err(_) => ApiError::timeout(api.limits.timeout).into_response(),
     };
+    let refused = response.extensions().get::<Code>().copied();
+    if let Some(Code(code)) = refused {
+        trail.record(&api.kms, code).instrument(span.clone()).await;
+    }
     let status = response.status();
     if sends && !status.is_success() {
         unread.clear_away().await;

@@ -6,7 +6,7 @@ use crate::rights::Operation;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
-use secretum_kms::{CircuitState, KeyManagementService, KmsMetricsSnapshot};
+use secretum_kms::{CircuitState, KeyManagementService, KmsMetricsSnapshot, ResilientKms};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(super) async fn metrics(
     State(api): State<Arc<Api>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    api.admit(&request, Operation::Status).await?;
+    api.admit(&request, Operation::Status)?;
     let provider = api.kms.capabilities().provider;
     let mut all = vec![(provider, api.kms.metrics().snapshot())];
     let others = api.other_metrics.iter();
@@ -25,14 +25,7 @@ pub(super) async fn metrics(
         .map(|(name, snapshot)| (*name, snapshot))
         .collect();
     let mut text = KmsMetricsSnapshot::all_to_prometheus(&all);
-    for (name, kind, help, value) in numbers(&api) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "# HELP secretum_kms_{name} {help}\n# TYPE secretum_kms_{name} {kind}\n\
-             secretum_kms_{name} {value}"
-        );
-    }
+    numbers(&api, &mut text);
     answers(&api, &mut text);
     grpc_answers(&api, &mut text);
     let kind = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
@@ -42,20 +35,47 @@ pub(super) async fn metrics(
 /// A number's name, kind, meaning and value.
 type Number = (&'static str, &'static str, &'static str, u64);
 
-fn numbers(api: &Api) -> Vec<Number> {
-    let (gauge, counter) = ("gauge", "counter");
+/// The numbers of every key service, those of one name together.
+fn numbers(api: &Api, text: &mut String) {
+    let mut lines: Vec<(String, Vec<String>)> = Vec::new();
+    let own = ("http", api.kms.clone());
+    for (serves, kms) in std::iter::once(&own).chain(&api.others) {
+        let provider = kms.capabilities().provider;
+        for (name, kind, help, value) in of_service(kms) {
+            let head = head(name, kind, help);
+            let line = format!(
+                "secretum_kms_{name}{{provider=\"{provider}\",serves=\"{serves}\"}} {value}"
+            );
+            match lines.iter_mut().find(|(known, _)| *known == head) {
+                Some((_, lines)) => lines.push(line),
+                None => lines.push((head, vec![line])),
+            }
+        }
+    }
     let uptime = api.began.elapsed().as_secs();
-    let retries = api.kms.retries();
-    let mut numbers = vec![
-        ("uptime_seconds", gauge, "Since the start.", uptime),
-        (
-            "retries_total",
-            counter,
-            "Tries after the first of a call.",
-            retries,
-        ),
-    ];
-    if let Some(stats) = api.kms.cache_stats() {
+    lines.push((
+        head("uptime_seconds", "gauge", "Since the start."),
+        vec![format!("secretum_kms_uptime_seconds {uptime}")],
+    ));
+    for (head, lines) in lines {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{head}\n{}", lines.join("\n"));
+    }
+}
+
+fn head(name: &str, kind: &str, help: &str) -> String {
+    format!("# HELP secretum_kms_{name} {help}\n# TYPE secretum_kms_{name} {kind}")
+}
+
+fn of_service(kms: &ResilientKms) -> Vec<Number> {
+    let (gauge, counter) = ("gauge", "counter");
+    let mut numbers = vec![(
+        "retries_total",
+        counter,
+        "Tries after the first of a call.",
+        kms.retries(),
+    )];
+    if let Some(stats) = kms.cache_stats() {
         let entries = u64::try_from(stats.entries).unwrap_or(u64::MAX);
         numbers.extend([
             ("cache_entries", gauge, "Data keys that are kept.", entries),
@@ -91,7 +111,7 @@ fn numbers(api: &Api) -> Vec<Number> {
             ),
         ]);
     }
-    if let Some(state) = api.kms.circuit_state() {
+    if let Some(state) = kms.circuit_state() {
         let number = match state {
             CircuitState::Closed => 0,
             CircuitState::HalfOpen => 1,

@@ -22,6 +22,7 @@ mod unread;
 use crate::callers::{Caller, Callers, PeerNames};
 use crate::config::Limits;
 use crate::rights::Operation;
+use crate::trail::Trail;
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::{get, post};
@@ -40,6 +41,9 @@ const BODIES_BYTES_MAX: usize = 256 << 20;
 /// What is counted of bodies: 1 KiB, so that a permit's number stays small.
 const BODY_UNIT_BYTES: usize = 1024;
 
+/// A key service, and what is served by it.
+pub(crate) type Served = (&'static str, ResilientKms);
+
 /// What requests need.
 #[derive(Debug)]
 pub(crate) struct Api {
@@ -54,6 +58,7 @@ pub(crate) struct Api {
     answers: Mutex<BTreeMap<u16, u64>>,
     grpc_answers: Mutex<BTreeMap<(&'static str, i32), u64>>,
     other_metrics: Vec<(&'static str, Arc<KmsMetrics>)>,
+    others: Vec<Served>,
     health: tokio::sync::Mutex<Option<(Instant, secretum_kms::Result<Health>)>>,
 }
 
@@ -78,6 +83,7 @@ impl Api {
             answers: Mutex::new(BTreeMap::new()),
             grpc_answers: Mutex::new(BTreeMap::new()),
             other_metrics: Vec::new(),
+            others: Vec::new(),
             health: tokio::sync::Mutex::new(None),
         }
     }
@@ -87,10 +93,15 @@ impl Api {
         *self.callers.write() = Arc::new(callers);
     }
 
-    /// Tells the numbers of other providers, too.
-    pub(crate) fn with_metrics(self, others: Vec<(&'static str, Arc<KmsMetrics>)>) -> Self {
+    /// Tells the numbers of other key services, too: counts by the provider, the rest by what they serve.
+    pub(crate) fn with_others(
+        self,
+        other_metrics: Vec<(&'static str, Arc<KmsMetrics>)>,
+        others: Vec<Served>,
+    ) -> Self {
         Self {
-            other_metrics: others,
+            other_metrics,
+            others,
             ..self
         }
     }
@@ -112,25 +123,16 @@ impl Api {
         *self.grpc_answers.lock().entry((method, code)).or_default() += 1;
     }
 
-    /// Who asks, where they may do such a thing at all; a refusal is recorded.
-    fn admit(
-        &self,
-        request: &Request,
-        operation: Operation,
-    ) -> impl Future<Output = Result<Arc<Caller>, ApiError>> + Send + use<'_> {
-        let found = self.identify(request);
-        async move {
-            match found {
-                Ok(caller) if caller.rights.permit_any(operation) => Ok(caller),
-                Ok(caller) => Err(self.refuse(&caller, operation, None).await),
-                Err(stranger) => {
-                    let kms = &self.kms;
-                    kms.record_refusal(operation.audited(), None, stranger.code)
-                        .await;
-                    Err(stranger)
-                }
-            }
+    /// Who asks, where they may do such a thing at all.
+    fn admit(&self, request: &Request, operation: Operation) -> Result<Arc<Caller>, ApiError> {
+        let trail = Trail::of(request.extensions());
+        trail.operation(operation);
+        let caller = self.identify(request)?;
+        trail.caller(&caller);
+        if caller.rights.permit_any(operation) {
+            return Ok(caller);
         }
+        Err(ApiError::forbidden(&caller, operation, None))
     }
 
     fn identify(&self, request: &Request) -> Result<Arc<Caller>, ApiError> {
@@ -141,26 +143,6 @@ impl Api {
         let peer = request.extensions().get::<PeerNames>();
         let header = header.map(|header| header.as_bytes());
         Ok(self.callers().identify(header, peer)?)
-    }
-
-    /// Records that a caller may not do this, and tells so.
-    async fn refuse(&self, caller: &Caller, operation: Operation, key: Option<&str>) -> ApiError {
-        let refusal = ApiError::forbidden(caller, operation, key);
-        self.record_refusal(&caller.name, operation, key, refusal.code)
-            .await;
-        refusal
-    }
-
-    /// Records that this caller was refused.
-    pub(crate) async fn record_refusal(
-        &self,
-        caller: &str,
-        operation: Operation,
-        key: Option<&str>,
-        outcome: &'static str,
-    ) {
-        let kms = self.kms.for_caller(caller);
-        kms.record_refusal(operation.audited(), key, outcome).await;
     }
 
     /// A place among the operations at once.

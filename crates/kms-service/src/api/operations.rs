@@ -7,6 +7,7 @@ use super::error::ApiError;
 use super::fields::Fields;
 use crate::callers::Caller;
 use crate::rights::Operation;
+use crate::trail::Trail;
 use axum::extract::{Request, State};
 use secretum_kms::{Ciphertext, KeyId, KeyManagementService, ResilientKms};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ type Outcome = Result<Answer, ApiError>;
 struct Asked {
     api: Arc<Api>,
     caller: Arc<Caller>,
+    trail: Trail,
     kms: ResilientKms,
     body: Body,
     _place: OwnedSemaphorePermit,
@@ -25,13 +27,15 @@ struct Asked {
 
 impl Asked {
     async fn read(api: Arc<Api>, request: Request, operation: Operation) -> Result<Self, ApiError> {
-        let caller = api.admit(&request, operation).await?;
+        let caller = api.admit(&request, operation)?;
+        let trail = Trail::of(request.extensions());
         let place = api.place()?;
         let body = body::read(&api, request).await?;
         Ok(Self {
             kms: api.kms.for_caller(&caller.name),
             api,
             caller,
+            trail,
             body,
             _place: place,
         })
@@ -41,30 +45,37 @@ impl Asked {
         Fields::read(&self.body.bytes, known)
     }
 
-    async fn check(&self, operation: Operation, key: &KeyId) -> Result<(), ApiError> {
+    fn check(&self, operation: Operation, key: &KeyId) -> Result<(), ApiError> {
         let key = key.as_str();
+        self.trail.key(key);
         if self.caller.rights.permit(operation, key) {
             return Ok(());
         }
-        Err(self.api.refuse(&self.caller, operation, Some(key)).await)
+        Err(ApiError::forbidden(&self.caller, operation, Some(key)))
+    }
+
+    /// The key service, which is asked now.
+    fn kms(&self) -> &ResilientKms {
+        self.trail.is_asked();
+        &self.kms
     }
 
     /// The key that is named, or the configured one.
-    async fn key(&self, fields: &Fields<'_>, operation: Operation) -> Result<KeyId, ApiError> {
+    fn key(&self, fields: &Fields<'_>, operation: Operation) -> Result<KeyId, ApiError> {
         let key = fields.key("key_id")?;
         let key = key.unwrap_or_else(|| self.api.default_key.clone());
-        self.check(operation, &key).await?;
+        self.check(operation, &key)?;
         Ok(key)
     }
 
     /// The ciphertext, whose key is the one that is named where one is.
-    async fn ciphertext(
+    fn ciphertext(
         &self,
         fields: &Fields<'_>,
         operation: Operation,
     ) -> Result<Ciphertext, ApiError> {
         let ciphertext = fields.ciphertext()?;
-        self.check(operation, ciphertext.key()).await?;
+        self.check(operation, ciphertext.key())?;
         match fields.key("key_id")? {
             Some(key) if key != *ciphertext.key() => Err(ApiError::bad(
                 "other_key",
@@ -82,11 +93,11 @@ pub(super) async fn encrypt(State(api): State<Arc<Api>>, request: Request) -> Ou
     let operation = Operation::Encrypt;
     let asked = Asked::read(api, request, operation).await?;
     let fields = asked.fields(&["plaintext", "context", "key_id"])?;
-    let key = asked.key(&fields, operation).await?;
+    let key = asked.key(&fields, operation)?;
     let context = fields.context("context")?.unwrap_or_default();
     let plaintext = fields.plaintext()?;
     let made = asked
-        .kms
+        .kms()
         .encrypt(&key, plaintext.expose(), &context)
         .await?;
     Ok(Answer::default().ciphertext(&made))
@@ -96,9 +107,9 @@ pub(super) async fn decrypt(State(api): State<Arc<Api>>, request: Request) -> Ou
     let operation = Operation::Decrypt;
     let asked = Asked::read(api, request, operation).await?;
     let fields = asked.fields(&["ciphertext", "context", "key_id"])?;
-    let ciphertext = asked.ciphertext(&fields, operation).await?;
+    let ciphertext = asked.ciphertext(&fields, operation)?;
     let context = fields.context("context")?.unwrap_or_default();
-    let plaintext = asked.kms.decrypt(&ciphertext, &context).await?;
+    let plaintext = asked.kms().decrypt(&ciphertext, &context).await?;
     let answer = Answer::default().plaintext(&plaintext);
     Ok(answer.with("key_id", ciphertext.key().as_str()))
 }
@@ -107,18 +118,18 @@ pub(super) async fn generate_key(State(api): State<Arc<Api>>, request: Request) 
     let operation = Operation::GenerateKey;
     let asked = Asked::read(api, request, operation).await?;
     let fields = asked.fields(&["key_spec", "context", "key_id", "without_plaintext"])?;
-    let key = asked.key(&fields, operation).await?;
+    let key = asked.key(&fields, operation)?;
     let spec = fields.key_spec()?;
     let context = fields.context("context")?.unwrap_or_default();
     let answer = Answer::default().with("key_spec", spec.to_string());
     if fields.switch("without_plaintext")? {
-        let kms = &asked.kms;
+        let kms = asked.kms();
         let wrapped = kms
             .generate_data_key_without_plaintext(&key, spec, &context)
             .await?;
         return Ok(answer.ciphertext(&wrapped));
     }
-    let made = asked.kms.generate_data_key(&key, spec, &context).await?;
+    let made = asked.kms().generate_data_key(&key, spec, &context).await?;
     Ok(answer.plaintext(&made.plaintext).ciphertext(&made.wrapped))
 }
 
@@ -126,9 +137,9 @@ pub(super) async fn decrypt_key(State(api): State<Arc<Api>>, request: Request) -
     let operation = Operation::DecryptKey;
     let asked = Asked::read(api, request, operation).await?;
     let fields = asked.fields(&["ciphertext", "context", "key_id"])?;
-    let wrapped = asked.ciphertext(&fields, operation).await?;
+    let wrapped = asked.ciphertext(&fields, operation)?;
     let context = fields.context("context")?.unwrap_or_default();
-    let plaintext = asked.kms.decrypt_data_key(&wrapped, &context).await?;
+    let plaintext = asked.kms().decrypt_data_key(&wrapped, &context).await?;
     let answer = Answer::default().plaintext(&plaintext);
     Ok(answer.with("key_id", wrapped.key().as_str()))
 }
@@ -145,16 +156,16 @@ pub(super) async fn re_encrypt(State(api): State<Arc<Api>>, request: Request) ->
         "new_context",
     ];
     let fields = asked.fields(&known)?;
-    let old = asked.ciphertext(&fields, operation).await?;
+    let old = asked.ciphertext(&fields, operation)?;
     let new_key = fields
         .key("new_key_id")?
         .unwrap_or_else(|| old.key().clone());
-    asked.check(operation, &new_key).await?;
+    asked.check(operation, &new_key)?;
     let context = fields.context("context")?.unwrap_or_default();
     let new_context = fields
         .context("new_context")?
         .unwrap_or_else(|| context.clone());
-    let kms = &asked.kms;
+    let kms = asked.kms();
     let made = kms
         .re_encrypt(&old, &context, &new_key, &new_context)
         .await?;
@@ -165,8 +176,8 @@ pub(super) async fn rotate(State(api): State<Arc<Api>>, request: Request) -> Out
     let operation = Operation::Rotate;
     let asked = Asked::read(api, request, operation).await?;
     let fields = asked.fields(&["key_id"])?;
-    let key = asked.key(&fields, operation).await?;
-    let info = asked.kms.rotate_key(&key).await?;
+    let key = asked.key(&fields, operation)?;
+    let info = asked.kms().rotate_key(&key).await?;
     Ok(Answer::default()
         .with("key_id", info.key.as_str())
         .with("key_version", info.version.as_str())

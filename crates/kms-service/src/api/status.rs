@@ -1,13 +1,15 @@
 //! Status and health.
 
-use super::Api;
 use super::answer::{open_json, or_null};
 use super::error::ApiError;
+use super::{Api, Served};
 use crate::rights::Operation;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
-use secretum_kms::{CircuitState, Health, KeyManagementService, KmsError, SuppliedBy};
+use secretum_kms::{
+    CircuitState, Health, KeyManagementService, KmsError, ResilientKms, SuppliedBy,
+};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +22,7 @@ pub(super) async fn status(
     State(api): State<Arc<Api>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let caller = api.admit(&request, Operation::Status).await?;
+    let caller = api.admit(&request, Operation::Status)?;
     let _place = api.place()?;
     let kms = api.kms.for_caller(&caller.name);
     let capabilities = kms.capabilities();
@@ -41,14 +43,15 @@ pub(super) async fn status(
             "re_encryption": by(capabilities.re_encryption),
         },
         "operations": operations(&api),
-        "cache": cache(&api),
-        "circuit_breaker": or_null(api.kms.circuit_state().map(circuit_name)),
+        "cache": cache(&api.kms),
+        "circuit_breaker": circuit(&api.kms),
         "retries": api.kms.retries(),
+        "others": api.others.iter().map(other).collect::<Vec<_>>(),
     });
     Ok(open_json(&status))
 }
 
-async fn key(api: &Api, kms: &secretum_kms::ResilientKms) -> Value {
+async fn key(api: &Api, kms: &ResilientKms) -> Value {
     let id = api.default_key.as_str();
     match kms.key_info(&api.default_key).await {
         Ok(info) => json!({
@@ -74,8 +77,23 @@ fn operations(api: &Api) -> Value {
     Value::Object(counted.collect::<Map<_, _>>())
 }
 
-fn cache(api: &Api) -> Value {
-    or_null(api.kms.cache_stats().map(|stats| {
+/// A key service that is asked over gRPC alone.
+fn other((serves, kms): &Served) -> Value {
+    json!({
+        "serves": serves,
+        "backend": kms.capabilities().provider,
+        "cache": cache(kms),
+        "circuit_breaker": circuit(kms),
+        "retries": kms.retries(),
+    })
+}
+
+fn circuit(kms: &ResilientKms) -> Value {
+    or_null(kms.circuit_state().map(circuit_name))
+}
+
+fn cache(kms: &ResilientKms) -> Value {
+    or_null(kms.cache_stats().map(|stats| {
         json!({
             "entries": stats.entries,
             "hits": stats.hits,
@@ -87,7 +105,7 @@ fn cache(api: &Api) -> Value {
     }))
 }
 
-pub(super) fn circuit_name(state: CircuitState) -> &'static str {
+fn circuit_name(state: CircuitState) -> &'static str {
     match state {
         CircuitState::Closed => "closed",
         CircuitState::Open => "open",

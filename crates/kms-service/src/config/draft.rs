@@ -1,6 +1,5 @@
 //! From the table `[service]` to a [`ServiceConfig`].
 
-use super::audit::AuditDraft;
 use super::grpc::{DataKeysDraft, Drafts, GrpcDraft, SopsDraft, Surroundings};
 use super::{CALLERS_MAX, Limits, Log, ServiceConfig};
 use crate::callers::{Caller, CertificateName, Proof};
@@ -8,7 +7,9 @@ use crate::rights::{KeyPattern, Operation, Rights, Rule};
 use crate::tls::TlsFiles;
 use secretum_kms::Environment;
 use secretum_kms::config::{ConfigFault, Stage, duration};
+use secretum_kms_audit::AuditConfig;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
@@ -45,7 +46,9 @@ struct Draft {
     grpc: Option<Spanned<GrpcDraft>>,
     sops: Option<Spanned<SopsDraft>>,
     data_keys: Option<Spanned<DataKeysDraft>>,
-    audit: Option<Spanned<AuditDraft>>,
+    /// Whoever audits reads it.
+    #[expect(dead_code, reason = "it may be there")]
+    audit: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -73,11 +76,6 @@ pub(super) struct Grant {
     keys: Vec<Text>,
 }
 
-pub(super) fn fault(line: Option<usize>, message: String) -> ConfigFault {
-    let message = message.replace(['\n', '\r'], " ");
-    ConfigFault { line, message }
-}
-
 /// `stage` is that of the key service.
 pub(super) fn read(
     text: &str,
@@ -94,7 +92,13 @@ pub(super) fn read(
         Ok(file) => {
             let at = file.service.as_ref().map_or(0..0, Spanned::span);
             let draft = file.service.map(Spanned::into_inner).unwrap_or_default();
-            Some(reader.service(draft, at))
+            let audit = AuditConfig::read(text, environment);
+            let audit = audit.unwrap_or_else(|faults| {
+                reader.faults.extend(faults);
+                None
+            });
+            let service = reader.service(draft, at);
+            Some(ServiceConfig { audit, ..service })
         }
         Err(error) => {
             reader.fault(error.span().unwrap_or_default(), error.message());
@@ -124,9 +128,8 @@ impl Reader<'_> {
     }
 
     pub(super) fn fault(&mut self, at: Range<usize>, message: impl Into<String>) {
-        let before = self.text.as_bytes().get(..at.start).unwrap_or_default();
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        self.faults.push(fault(Some(line), message.into()));
+        let fault = ConfigFault::at(self.text, at.start, &message.into());
+        self.faults.push(fault);
     }
 
     fn service(&mut self, draft: Draft, at: Range<usize>) -> ServiceConfig {
@@ -170,7 +173,7 @@ impl Reader<'_> {
             address,
             tls,
             grpc: self.grpc(drafts, around),
-            audit: draft.audit.and_then(|draft| self.audit(draft)),
+            audit: None,
             callers,
             limits,
             log,

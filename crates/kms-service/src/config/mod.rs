@@ -46,7 +46,6 @@
 //! Owns: what may be written there, and what is refused as unsafe: to listen beyond loopback without
 //! a way to know callers, or without TLS.
 
-mod audit;
 mod draft;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
@@ -56,12 +55,13 @@ mod tests;
 
 pub(crate) use grpc::{GrpcAddress, GrpcConfig};
 
-use crate::audit::AuditConfig;
 use crate::callers::{Caller, Proof};
 use crate::data_keys::Source;
+use crate::data_keys::place::Place;
 use crate::tls::TlsFiles;
 use secretum_kms::config::{ConfigFault, KmsConfigError, Stage};
 use secretum_kms::{Environment, KmsConfig};
+use secretum_kms_audit::AuditConfig;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -84,6 +84,16 @@ pub struct ServiceConfig {
     pub limits: Limits,
     /// How the log looks.
     pub log: Log,
+}
+
+impl ServiceConfig {
+    /// Where wrapped data keys are kept, where they are.
+    pub(crate) fn kept_place(&self) -> Option<&Place> {
+        match self.grpc.as_ref()?.data_keys.as_ref()? {
+            Source::External { storage, .. } => Some(storage),
+            Source::Cluster(_) => None,
+        }
+    }
 }
 
 /// What is not exceeded.
@@ -134,7 +144,7 @@ pub fn load(
         (Ok(_), Err(error)) => {
             return Err(KmsConfigError {
                 file: file.to_owned(),
-                faults: vec![draft::fault(None, format!("cannot be read: {error}"))],
+                faults: vec![ConfigFault::of_file(&format!("cannot be read: {error}"))],
             });
         }
     };
@@ -157,7 +167,10 @@ fn rotation_fault(kms: &KmsConfig, service: &ServiceConfig) -> Option<ConfigFaul
         }
         _ => return None,
     };
-    Some(draft::fault(Some(rotation.line), message.to_owned()))
+    Some(ConfigFault {
+        line: Some(rotation.line),
+        message: message.to_owned(),
+    })
 }
 
 fn parse_service(

@@ -55,17 +55,21 @@ pub(super) fn azure(place: &Place) -> Result<Arc<dyn ObjectStore>> {
 /// A bucket of Google Cloud Storage. The project is not needed: names of buckets are unique.
 #[cfg(feature = "storage-gcp")]
 pub(super) fn gcp(place: &Place) -> Result<Arc<dyn ObjectStore>> {
+    use object_store::ClientOptions;
     use object_store::gcp::GoogleCloudStorageBuilder;
     let bucket = place.value("bucket").unwrap_or_default();
     let mut builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket);
     if let Some(path) = place.value("credentialsPath") {
         builder = builder.with_service_account_path(path);
     }
+    if let Some(endpoint) = place.value("endpoint") {
+        let plain = ClientOptions::new().with_allow_http(is_plain(endpoint));
+        builder = builder.with_base_url(endpoint).with_client_options(plain);
+    }
     Ok(Arc::new(builder.build()?))
 }
 
 /// Whether an endpoint is reached without TLS, which is said by its own text.
-#[cfg(any(feature = "storage-aws", feature = "storage-azure"))]
 fn is_plain(endpoint: &str) -> bool {
     endpoint.starts_with("http://")
 }

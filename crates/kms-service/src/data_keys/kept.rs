@@ -3,15 +3,17 @@
 //! A data key is known by the digest of its identifier, as its record is named. What is written down of
 //! rotations stands in the same storage, below `rotation/`, so that every server sees it.
 
+use super::External;
 use super::context;
 use super::record::Record;
+use super::recorded::Recorder;
 use super::storage::{Storage, StorageError, Written, digest};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use secretum_kms::rotation::{
     DataKeyStore, FAILURES_TOLD_MAX, RotationState, StoreError, StoredDataKey,
 };
-use secretum_kms::{Ciphertext, KeyId};
+use secretum_kms::{Ciphertext, KeyId, KmsOperation};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -26,6 +28,8 @@ pub(crate) struct KeptKeys {
     /// The states as they were read or written last.
     states: Mutex<HashMap<KeyId, Vec<u8>>>,
     damaged: Mutex<Damaged>,
+    recorder: Recorder,
+    caller: &'static str,
 }
 
 /// Records that are no wrapped data keys.
@@ -46,12 +50,15 @@ struct Ahead {
 }
 
 impl KeptKeys {
-    pub(crate) fn new(storage: Arc<Storage>) -> Self {
+    /// `caller` is who changes them, in audit records.
+    pub(crate) fn new(storage: Arc<Storage>, recorder: Recorder, caller: &'static str) -> Self {
         Self {
             storage,
             ahead: Mutex::default(),
             states: Mutex::default(),
             damaged: Mutex::default(),
+            recorder,
+            caller,
         }
     }
 
@@ -145,6 +152,8 @@ impl DataKeyStore for KeptKeys {
         Ok(page)
     }
 
+    /// What was replaced is recorded by its identifier. Of what nobody records, the service that opened it
+    /// gave nothing, and nothing comes here.
     async fn replace(
         &self,
         id: &str,
@@ -163,8 +172,19 @@ impl DataKeyStore for KeptKeys {
             id: stands.id,
             wrapped: new.clone(),
         };
+        let begun = self.recorder.begin();
         let replaced = self.storage.replace(&name, &bytes, new.to_bytes()).await;
-        replaced.map_err(told)
+        let outcome = match &replaced {
+            Ok(true) => "ok",
+            Ok(false) => return Ok(false),
+            Err(_) => "storage",
+        };
+        let id = (External::NAME, new.id.as_deref().unwrap_or(id));
+        let done = (self.caller, KmsOperation::ReEncrypt);
+        let recorded = begun.end(done, id, outcome).await;
+        let replaced = replaced.map_err(told)?;
+        recorded.map_err(|error| StoreError(error.to_string()))?;
+        Ok(replaced)
     }
 
     async fn load(&self, key: &KeyId) -> Result<Option<RotationState>, StoreError> {
@@ -218,6 +238,7 @@ fn told(error: StorageError) -> StoreError {
 mod tests {
     use super::super::storage::tests::in_folder;
     use super::*;
+    use secretum_crypto::SystemClock;
 
     #[tokio::test]
     async fn every_damaged_record_is_counted_once() {
@@ -228,7 +249,11 @@ mod tests {
             let name = storage.name(&number.to_string());
             storage.create(&name, b"damaged".to_vec()).await.unwrap();
         }
-        let kept = KeptKeys::new(storage);
+        let recorder = Recorder {
+            sinks: Vec::new(),
+            clock: Arc::new(SystemClock),
+        };
+        let kept = KeptKeys::new(storage, recorder, "a test");
         for _ in 0..2 {
             assert!(kept.page(None, 10).await.unwrap().is_empty());
             assert_eq!(kept.damaged_count(), all as u64);

@@ -6,6 +6,7 @@
 //! - [`place`] reads what is configured by URIs and tables;
 //! - [`storage`] keeps wrapped keys, `replacing` changes what is kept, [`record`] is its form;
 //! - [`kept`] is the way through all of them, for rotations;
+//! - [`recorded`] is audit records by identifiers;
 //! - `cloud` is the storages of the clouds;
 //! - [`wrapping`] reads which key service wraps;
 //! - [`wrapper`] is that key service, and its key.
@@ -19,6 +20,7 @@ mod cloud;
 pub(crate) mod kept;
 pub(crate) mod place;
 mod record;
+pub(crate) mod recorded;
 mod replacing;
 pub(crate) mod storage;
 pub(crate) mod wrapper;
@@ -146,7 +148,7 @@ impl DataKeys {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Cluster(_) => "cluster-kms",
-            Self::External(_) => "data-keys",
+            Self::External(_) => External::NAME,
         }
     }
 }
@@ -191,6 +193,9 @@ pub(crate) fn context(id: &str) -> Result<EncryptionContext, KmsError> {
 }
 
 impl External {
+    /// The name in audit records.
+    const NAME: &str = "data-keys";
+
     pub(crate) fn new(wrapper: Arc<Wrapper>, storage: Arc<Storage>) -> Self {
         Self {
             wrapper,

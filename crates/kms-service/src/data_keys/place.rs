@@ -161,7 +161,7 @@ pub(crate) const STORAGE: Scheme = Scheme {
         Kind {
             name: "gcp",
             required: &["bucket"],
-            optional: &["projectID", "credentialsPath", "prefix"],
+            optional: &["projectID", "credentialsPath", "endpoint", "prefix"],
         },
         Kind {
             name: "no-store",

@@ -19,6 +19,8 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Wrapper {
     kms: ResilientKms,
     key: KeyId,
+    /// Whether it is that of `[kms]`.
+    is_configured: bool,
     /// Makes the key where it is missing, if that is asked for.
     maker: Option<Arc<dyn Provider>>,
     /// Held while it is made, so that many who miss it make one.
@@ -59,6 +61,7 @@ impl Wrapper {
         Ok(Self {
             kms,
             key,
+            is_configured: matches!(wrapping.source, KeySource::Configured(_)),
             maker,
             making: Mutex::new(()),
         })
@@ -69,6 +72,11 @@ impl Wrapper {
         &self.key
     }
 
+    /// The key service, where it is another one than that of `[kms]`.
+    pub(crate) fn other(&self) -> Option<&ResilientKms> {
+        (!self.is_configured).then_some(&self.kms)
+    }
+
     /// The key service, asked for a caller.
     pub(crate) fn for_caller(&self, caller: &str) -> ResilientKms {
         self.kms.for_caller(caller)
@@ -77,13 +85,14 @@ impl Wrapper {
     /// Whether the key-encryption key is there, or could be made. A key service that does not answer yet
     /// is no fault: it is asked again with the first data key.
     ///
-    /// **Errors**: [`KmsError::KeyNotFound`]; where it is to be made [`KmsError::NotMade`] and
-    /// [`KmsError::Refused`].
-    pub(crate) async fn check(&self) -> Result<(), KmsError> {
+    /// **Errors**: [`KmsError::KeyNotFound`]; where it is to be made [`KmsError::NotMade`],
+    /// [`KmsError::NotConfigured`] and [`KmsError::Refused`].
+    pub(crate) async fn check(&self, caller: &str) -> Result<(), KmsError> {
+        let kms = self.for_caller(caller);
         let asked = async {
-            match self.kms.key_info(&self.key).await {
+            match kms.key_info(&self.key).await {
                 Err(missing @ KmsError::KeyNotFound { .. }) => {
-                    let made = self.make(missing).await;
+                    let made = self.make(&kms, missing).await;
                     made.map_err(|error| (is_lasting(&error), error))
                 }
                 outcome => outcome.map(drop).map_err(|error| (false, error)),
@@ -110,7 +119,7 @@ impl Wrapper {
         context: &EncryptionContext,
     ) -> Result<DataEncryptionKey, KmsError> {
         match kms.generate_data_key(&self.key, spec, context).await {
-            Err(error @ KmsError::KeyNotFound { .. }) => self.make(error).await?,
+            Err(error @ KmsError::KeyNotFound { .. }) => self.make(kms, error).await?,
             outcome => return outcome,
         }
         kms.generate_data_key(&self.key, spec, context).await
@@ -118,16 +127,16 @@ impl Wrapper {
 
     /// Makes the key-encryption key where that is asked for, unless it is there by now. Where two servers
     /// make one at once, each data key names the one that it is wrapped by.
-    async fn make(&self, missing: KmsError) -> Result<(), KmsError> {
+    async fn make(&self, kms: &ResilientKms, missing: KmsError) -> Result<(), KmsError> {
         let Some(maker) = &self.maker else {
             return Err(missing);
         };
         let _one = self.making.lock().await;
-        match maker.describe(&self.key).await {
+        match kms.key_info(&self.key).await {
             Err(KmsError::KeyNotFound { .. }) => {}
             outcome => return outcome.map(drop),
         }
-        match maker.create(&self.key).await {
+        match kms.create_key(maker.as_ref(), &self.key).await {
             Ok(made) => {
                 tracing::info!(key = %self.key, version = %made.version, "made the key-encryption key");
                 Ok(())
@@ -142,6 +151,9 @@ impl Wrapper {
 fn is_lasting(error: &KmsError) -> bool {
     matches!(
         error,
-        KmsError::KeyNotFound { .. } | KmsError::NotMade { .. } | KmsError::Refused { .. }
+        KmsError::KeyNotFound { .. }
+            | KmsError::NotMade { .. }
+            | KmsError::NotConfigured { .. }
+            | KmsError::Refused { .. }
     )
 }

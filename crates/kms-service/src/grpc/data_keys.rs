@@ -7,11 +7,11 @@ use super::{Grpc, caller, check, status};
 use crate::callers::Caller;
 use crate::data_keys::{DataKeyError, check_id};
 use crate::rights::Operation;
+use crate::trail::Trail;
 use bytes::Bytes;
 use secretum_crypto::SecretBytes;
-use secretum_kms::{KmsAuditEvent, KmsOperation};
+use secretum_kms::KmsOperation;
 use std::sync::Arc;
-use std::time::Instant;
 use tonic::{Request, Response, Status};
 use tracing::Instrument;
 use zeroize::Zeroizing;
@@ -28,9 +28,12 @@ impl Api for Service {
     ) -> Result<Response<GetDataKeyResponse>, Status> {
         let caller = caller(&request)?;
         let place = request.extensions().get::<Place>().cloned();
+        let trail = Trail::of(request.extensions());
         let asked = request.into_inner();
         check_id(&asked.data_key_id).map_err(|error| status::data_key(&error))?;
-        check(&self.0, &caller, Operation::DataKey, &asked.data_key_id).await?;
+        check(&trail, &caller, Operation::DataKey, &asked.data_key_id)?;
+        // It is recorded where it is done.
+        trail.is_asked();
         let grpc = Arc::clone(&self.0);
         // It goes on where the caller goes away: what was made is kept, and recorded.
         let work = async move {
@@ -52,22 +55,13 @@ async fn key(
     let Some(keys) = &grpc.data_keys else {
         return Err(Status::unimplemented("data keys are not served here"));
     };
-    let timestamp = grpc.clock.now();
-    let began = Instant::now();
+    let begun = grpc.recorder.begin();
     let len = usize::try_from(asked.length).unwrap_or(usize::MAX);
     let outcome = keys.key(&caller.name, &asked.data_key_id, len).await;
-    let event = KmsAuditEvent {
-        timestamp,
-        caller: Some(caller.name.clone()),
-        operation: KmsOperation::GenerateDataKey,
-        provider: keys.name(),
-        key: Some(asked.data_key_id),
-        context_keys: Vec::new(),
-        from: None,
-        outcome: told(&outcome),
-        duration: began.elapsed(),
-    };
-    event.hand_to(&grpc.sinks).await.map_err(|error| {
+    let asked_for = (caller.name.as_str(), KmsOperation::GenerateDataKey);
+    let id = (keys.name(), asked.data_key_id.as_str());
+    let recorded = begun.end(asked_for, id, told(&outcome)).await;
+    recorded.map_err(|error| {
         tracing::error!(%error, "the key is withheld");
         Status::internal("the audit record was not taken, so the result is withheld")
     })?;

@@ -5,6 +5,7 @@ use super::Grpc;
 use super::status;
 use crate::callers::{Caller, PeerNames, Stranger};
 use crate::rights::Operation;
+use crate::trail::Trail;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -46,10 +47,14 @@ pub(super) async fn guard(
     let path = request.uri().path();
     let known = METHODS.into_iter().find(|method| *method == path);
     let method = known.unwrap_or("other");
+    let trail = Trail::begin(request.extensions_mut());
+    if let Some(known) = known {
+        trail.operation(operation(known));
+    }
     let span = tracing::info_span!("call", id = %id);
     let limit = grpc.api.limits().timeout;
     let run = async {
-        let _place = match admit(&grpc, &mut request).await {
+        let _place = match admit(&grpc, &mut request, &trail) {
             Ok(place) => place,
             Err(refused) => return refused.into_http(),
         };
@@ -60,6 +65,10 @@ pub(super) async fn guard(
     };
     let response = run.instrument(span.clone()).await;
     let code = status::code(&response);
+    if code != 0 {
+        let recording = trail.record(grpc.api.kms(), status::word(code));
+        recording.instrument(span.clone()).await;
+    }
     span.in_scope(|| {
         tracing::info!(
             method,
@@ -80,18 +89,12 @@ fn is_grpc(request: &Request) -> bool {
 }
 
 /// Finds out who asks, tells the service, and takes a place.
-async fn admit(grpc: &Grpc, request: &mut Request) -> Result<Place, Status> {
-    let caller = match identify(grpc, request) {
-        Ok(caller) => caller,
-        Err(stranger) => {
-            let asked = operation(request.uri().path()).audited();
-            grpc.api
-                .kms()
-                .record_refusal(asked, None, stranger.code())
-                .await;
-            return Err(status::stranger(stranger));
-        }
-    };
+fn admit(grpc: &Grpc, request: &mut Request, trail: &Trail) -> Result<Place, Status> {
+    let caller = identify(grpc, request).map_err(|stranger| {
+        trail.refusal(stranger.code());
+        status::stranger(stranger)
+    })?;
+    trail.caller(&caller);
     request.extensions_mut().insert(caller);
     let place = grpc.api.try_place().ok_or_else(|| {
         Status::resource_exhausted("there are too many operations at once; try again in a second")

@@ -21,10 +21,10 @@ pub(crate) use sops::SopsKeys;
 use crate::api::Api;
 use crate::callers::Caller;
 use crate::data_keys::DataKeys;
+use crate::data_keys::recorded::Recorder;
 use crate::rights::{Operation, Rights};
+use crate::trail::Trail;
 use axum::Router;
-use secretum_crypto::ClockRef;
-use secretum_kms::KmsAuditSink;
 use std::sync::Arc;
 use tonic::{Request, Status};
 use wire::key_service_server::KeyServiceServer;
@@ -42,8 +42,7 @@ pub(crate) struct Grpc {
     pub(crate) local: Option<Arc<Caller>>,
     pub(crate) sops: Option<SopsKeys>,
     pub(crate) data_keys: Option<Arc<DataKeys>>,
-    pub(crate) sinks: Vec<Arc<dyn KmsAuditSink>>,
-    pub(crate) clock: ClockRef,
+    pub(crate) recorder: Recorder,
 }
 
 /// Who shows nothing, with these rights.
@@ -77,19 +76,13 @@ fn caller<T>(request: &Request<T>) -> Result<Arc<Caller>, Status> {
         .ok_or_else(|| Status::unauthenticated("nobody in particular asks"))
 }
 
-/// Whether the caller may do this with this key; a refusal is recorded.
-async fn check(
-    grpc: &Grpc,
-    caller: &Caller,
-    operation: Operation,
-    key: &str,
-) -> Result<(), Status> {
+/// Whether the caller may do this with this key.
+fn check(trail: &Trail, caller: &Caller, operation: Operation, key: &str) -> Result<(), Status> {
+    trail.key(key);
     if caller.rights.permit(operation, key) {
         return Ok(());
     }
-    grpc.api
-        .record_refusal(&caller.name, operation, Some(key), "forbidden")
-        .await;
+    trail.refusal("forbidden");
     Err(Status::permission_denied(format!(
         "`{}` may not {operation} with the key `{key}`; give it the right in the configuration of the \
          service",

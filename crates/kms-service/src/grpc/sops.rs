@@ -18,6 +18,7 @@ use super::{Grpc, caller, check, status};
 use crate::ServiceError;
 use crate::callers::Caller;
 use crate::rights::Operation;
+use crate::trail::Trail;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
@@ -130,6 +131,12 @@ impl SopsKeys {
         Ok(keys)
     }
 
+    /// The providers that are served.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &ResilientKms> {
+        let vault = self.vault.iter().map(|(_, kms)| kms);
+        self.age.iter().chain(vault).chain(self.clouds.services())
+    }
+
     /// The provider and the key that a key of SOPS means.
     fn find(&self, key: Option<Key>) -> Result<(&ResilientKms, Asked), Status> {
         let key = key.and_then(|key| key.key_type);
@@ -177,21 +184,39 @@ fn not_configured(provider: &str) -> Status {
     ))
 }
 
+/// How a key is named, wherever it is, where that could be a key.
+fn name(key: &KeyType) -> Option<&str> {
+    let name = match key {
+        KeyType::AgeKey(key) => &key.recipient,
+        KeyType::VaultKey(key) => &key.key_name,
+        KeyType::KmsKey(key) => &key.arn,
+        KeyType::GcpKmsKey(key) => &key.resource_id,
+        KeyType::AzureKeyvaultKey(key) => &key.name,
+        KeyType::PgpKey(key) => &key.fingerprint,
+        KeyType::HckmsKey(key) => &key.key_id,
+    };
+    KeyId::new(name.as_str()).is_ok().then_some(name)
+}
+
 /// The service.
 #[derive(Debug)]
 pub(super) struct Service(pub(super) Arc<Grpc>);
 
 impl Service {
-    async fn find(
+    fn find(
         &self,
         key: Option<Key>,
-        caller: &Caller,
+        (caller, trail): (&Caller, &Trail),
         operation: Operation,
     ) -> Result<(ResilientKms, Asked), Status> {
         let keys = self.0.sops.as_ref();
         let keys = keys.ok_or_else(|| Status::unimplemented("SOPS is not served here"))?;
+        let named = key.as_ref().and_then(|key| name(key.key_type.as_ref()?));
+        if let Some(named) = named {
+            trail.key(named);
+        }
         let (kms, asked) = keys.find(key)?;
-        check(&self.0, caller, operation, asked.named.as_str()).await?;
+        check(trail, caller, operation, asked.named.as_str())?;
         Ok((kms.for_caller(&caller.name), asked))
     }
 }
@@ -202,10 +227,11 @@ impl KeyService for Service {
         &self,
         request: Request<EncryptRequest>,
     ) -> Result<Response<EncryptResponse>, Status> {
-        let caller = caller(&request)?;
+        let (caller, trail) = (caller(&request)?, Trail::of(request.extensions()));
         let EncryptRequest { key, plaintext } = request.into_inner();
         let plaintext = SecretBytes::new(plaintext);
-        let (kms, asked) = self.find(key, &caller, Operation::Encrypt).await?;
+        let (kms, asked) = self.find(key, (&caller, &trail), Operation::Encrypt)?;
+        trail.is_asked();
         let made = kms.encrypt(&asked.key, plaintext.expose(), &asked.context);
         let made = made.await;
         let made = made.map_err(|error| status::kms(&error))?;
@@ -222,9 +248,9 @@ impl KeyService for Service {
         &self,
         request: Request<DecryptRequest>,
     ) -> Result<Response<DecryptResponse>, Status> {
-        let caller = caller(&request)?;
+        let (caller, trail) = (caller(&request)?, Trail::of(request.extensions()));
         let DecryptRequest { key, ciphertext } = request.into_inner();
-        let (kms, asked) = self.find(key, &caller, Operation::Decrypt).await?;
+        let (kms, asked) = self.find(key, (&caller, &trail), Operation::Decrypt)?;
         let wrapped = Wrapped {
             key: asked.key,
             version: KeyVersion::default(),
@@ -233,6 +259,7 @@ impl KeyService for Service {
         let provider = kms.capabilities().provider;
         let ciphertext = Ciphertext::native(provider, wrapped);
         let ciphertext = ciphertext.map_err(|error| status::kms(&error.into()))?;
+        trail.is_asked();
         let opened = kms.decrypt(&ciphertext, &asked.context).await;
         let opened = opened.map_err(|error| status::kms(&error))?;
         let plaintext = Bytes::from_owner(Zeroizing::new(opened.into_exposed()));

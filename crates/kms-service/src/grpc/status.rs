@@ -15,6 +15,29 @@ pub(super) fn code(response: &Response) -> i32 {
     told.map_or(0, |told| i32::from(Code::from_bytes(told.as_bytes())))
 }
 
+/// The name of such a code, in audit records.
+pub(super) fn word(code: i32) -> &'static str {
+    match Code::from_i32(code) {
+        Code::Ok => "ok",
+        Code::Cancelled => "cancelled",
+        Code::InvalidArgument => "invalid_argument",
+        Code::DeadlineExceeded => "deadline_exceeded",
+        Code::NotFound => "not_found",
+        Code::AlreadyExists => "already_exists",
+        Code::PermissionDenied => "permission_denied",
+        Code::ResourceExhausted => "resource_exhausted",
+        Code::FailedPrecondition => "failed_precondition",
+        Code::Aborted => "aborted",
+        Code::OutOfRange => "out_of_range",
+        Code::Unimplemented => "unimplemented",
+        Code::Internal => "internal",
+        Code::Unavailable => "unavailable",
+        Code::DataLoss => "data_loss",
+        Code::Unauthenticated => "unauthenticated",
+        Code::Unknown => "unknown",
+    }
+}
+
 pub(super) fn timeout(after: Duration) -> Status {
     Status::deadline_exceeded(format!(
         "the call was not done within {} ms; try again, or raise timeout",

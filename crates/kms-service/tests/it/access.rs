@@ -1,7 +1,7 @@
 use crate::running::{Place, refusal};
 use serde_json::json;
 
-fn token(name: &str, token: &str, operations: &str, keys: &str) -> String {
+pub(crate) fn token(name: &str, token: &str, operations: &str, keys: &str) -> String {
     let digest = hex::encode(secretum_crypto::sha256(token.as_bytes()));
     format!(
         "[[service.tokens]]\nname = \"{name}\"\nsha256 = \"{digest}\"\n\

@@ -1,3 +1,4 @@
+use crate::audit::{AUDIT, records};
 use crate::running::{Place, refusal};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -115,7 +116,8 @@ async fn half_a_request(address: &str) -> tokio::net::TcpStream {
 #[tokio::test]
 async fn time_and_places_have_their_limits() {
     use tokio::io::AsyncReadExt;
-    let service = Place::local("requests_max = 1\ntimeout = \"2s\"\n").start();
+    let settings = format!("requests_max = 1\ntimeout = \"2s\"\n{AUDIT}");
+    let service = Place::local(&settings).start();
     // One that comes while another request has the only place is refused: then the next one takes it.
     let mut slow = Vec::new();
     loop {
@@ -142,4 +144,13 @@ async fn time_and_places_have_their_limits() {
     assert!(timed_out > 0);
     // Its place is free again.
     service.ok("encrypt", json!({ "plaintext": "" })).await;
+    let recorded = records(&service.place.path("audit.log"));
+    let count = |outcome| {
+        let of = recorded
+            .iter()
+            .filter(|record| record["outcome"] == outcome);
+        of.count()
+    };
+    assert_eq!(count("request_timeout"), timed_out);
+    assert!(count("overloaded") > 0, "{recorded:?}");
 }

@@ -235,12 +235,27 @@ async fn a_key_service_that_comes_later_is_waited_for() {
     let uri = format!("kms://vault?address={address}&token=planted-root&keyName=kek");
     let place = place(shared.path(), &format!("{uri}&use_existing_kek=false"));
     let text = std::fs::read_to_string(place.path("kms.toml")).unwrap();
-    let impatient = "[kms.retry]\nretries_max = 1\n[kms.circuit_breaker]\nenabled = false\n";
+    let impatient =
+        "[kms.retry]\nretries_max = 1\n[kms.circuit_breaker]\nfailures_to_open = 1000\n";
     place.write("kms.toml", &(text + impatient));
     let mut service = place.start();
     let channel = channel(&mut service).await;
     let refused = data_key(&channel, "volume", 32).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+    let status = service.get("/api/v1/kms/status");
+    let (_, status) = crate::running::answer(status).await;
+    let other = &status["others"][0];
+    let told = ["serves", "backend", "circuit_breaker"].map(|name| other[name].as_str());
+    assert_eq!(told, ["data-keys", "vault", "closed"].map(Some), "{status}");
+    let retries = other["retries"].as_u64().unwrap();
+    assert!(retries > 0 && status["retries"] == 0, "{status}");
+    let metrics = service.get("/metrics").send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    for (provider, serves, retries) in [("vault", "data-keys", retries), ("local", "http", 0)] {
+        let labels = format!("{{provider=\"{provider}\",serves=\"{serves}\"}}");
+        let wanted = format!("secretum_kms_retries_total{labels} {retries}\n");
+        assert!(metrics.contains(&wanted), "{wanted}{metrics}");
+    }
     if let Some(_server) = bao(port).await {
         let key = data_key(&channel, "volume", 32).await.unwrap();
         assert_eq!(data_key(&channel, "volume", 32).await.unwrap(), key);
@@ -301,9 +316,12 @@ mod clouds {
         let uri = format!(
             "kms://gcp?projectID=p&location=global&keyRing=r&endpoint={url}&anonymous=true"
         );
-        let missing = format!("{uri}&keyName=gone&use_existing_kek=false");
-        a_missing_key_is_told(&missing, "make it there");
+        a_missing_key_is_told(&format!("{uri}&keyName=gone"), "has no key `gone`");
+        let elsewhere = uri.replace("keyRing=r", "keyRing=gone");
+        let missing = format!("{elsewhere}&keyName=kek&use_existing_kek=false");
+        a_missing_key_is_told(&missing, "a key ring that is there");
         one_identifier_has_one_key(&format!("{uri}&keyName=k")).await;
+        one_identifier_has_one_key(&format!("{uri}&keyName=kek&use_existing_kek=false")).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -328,5 +346,6 @@ mod clouds {
         let missing = format!("{uri}&keyName=gone");
         a_missing_key_is_told(&missing, "has no key `gone`");
         one_identifier_has_one_key(&format!("{uri}&keyName=k")).await;
+        one_identifier_has_one_key(&format!("{uri}&keyName=kek&use_existing_kek=false")).await;
     }
 }

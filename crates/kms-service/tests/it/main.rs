@@ -9,6 +9,12 @@
 mod access;
 mod audit;
 mod bad_input;
+#[cfg(any(
+    feature = "storage-aws",
+    feature = "storage-azure",
+    feature = "storage-gcp"
+))]
+mod cloud_storage;
 mod data_keys;
 mod grpc;
 mod key_services;
@@ -21,11 +27,17 @@ mod operations;
 #[cfg(feature = "storage-azure")]
 mod peer_azurite;
 mod peer_bao;
+#[cfg(feature = "storage-gcp")]
+mod peer_fake_gcs;
 #[cfg(feature = "storage-aws")]
 mod peer_s3;
+#[cfg(feature = "storage-aws")]
+mod peer_versitygw;
 #[path = "../../../kms/src/test_peers.rs"]
 mod peers;
 mod process;
+mod recorded;
+mod refusals;
 mod rotation;
 mod running;
 mod sops;

@@ -11,7 +11,9 @@ fn age() -> Running {
 
 #[tokio::test]
 async fn local_does_everything() {
-    everything(&Place::local("").start(), "local").await;
+    let mut service = Place::local("").start();
+    service.wait_for_log("the key provider `local` is for development");
+    everything(&service, "local").await;
 }
 
 #[tokio::test]

@@ -1,67 +1,34 @@
 //! Data keys kept in Azure Blob, as Azurite plays it, whose command `SECRETUM_AZURITE` names; `./test --all`
 //! sets it.
 
-use crate::grpc::{ANY_PORT, channel, data_key};
-use crate::running::{DEADLINE, Place};
+use crate::cloud_storage::{Server, data_keys_are_kept};
+use crate::grpc::ANY_PORT;
+use crate::running::Place;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, RequestBuilder};
 use secretum_crypto::hmac::HmacKey;
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-use tempfile::TempDir;
+use std::process::Command;
 
 /// The account that Azurite comes with, and its key, which Microsoft's documentation shows.
 const ACCOUNT: &str = "devstoreaccount1";
 const ACCOUNT_KEY: &str =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
-/// A running storage, with a container `keys` in it.
-struct Azurite {
-    process: Child,
-    address: String,
-    _home: TempDir,
-}
-
-impl Drop for Azurite {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Azurite {
-    /// `None` where no command is named.
-    async fn start() -> Option<Self> {
-        let binary = crate::peers::peer_of_all("SECRETUM_AZURITE")?;
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
-        let home = tempfile::tempdir().unwrap();
-        let process = Command::new(binary)
+/// A running storage, with a container `keys` in it; `None` where no command is named.
+async fn start() -> Option<(Server, String)> {
+    let server = Server::start("SECRETUM_AZURITE", |command, port, _| {
+        command
             .args(["--silent", "--skipApiVersionCheck", "--location", "."])
-            .args(["--blobPort", &port.to_string()])
-            .current_dir(home.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let azurite = Self {
-            process,
-            address: format!("http://127.0.0.1:{port}/{ACCOUNT}"),
-            _home: home,
-        };
-        let began = Instant::now();
-        loop {
-            let made = make_container(&azurite.address).send().await;
-            if made.is_ok_and(|made| made.status().is_success()) {
-                return Some(azurite);
-            }
-            assert!(began.elapsed() < DEADLINE, "Azurite does not answer");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
+            .args(["--blobPort", &port.to_string()]);
+    })?;
+    let address = format!("http://127.0.0.1:{}/{ACCOUNT}", server.port);
+    let made = async || {
+        let made = make_container(&address).send().await;
+        made.is_ok_and(|made| made.status().is_success())
+    };
+    server.until(made).await;
+    Some((server, address))
 }
 
 /// The making of a container, signed with the key of the account.
@@ -91,31 +58,18 @@ fn now() -> String {
     String::from_utf8(told).unwrap().trim().to_owned()
 }
 
-/// Also where a hundred ask for it at once and first, of two services.
 #[tokio::test]
 async fn one_id_has_one_key_in_azure_blob() {
-    let Some(azurite) = Azurite::start().await else {
+    let Some((_server, address)) = start().await else {
         return;
     };
     let key = ACCOUNT_KEY.replace('+', "%2B").replace('/', "%2F");
     let place = || {
         Place::local(&format!(
             "{ANY_PORT}[service.data_keys]\nstorage = \"storage://azure?account={ACCOUNT}\
-             &container=keys&accountKey={}&endpoint={}\"\n",
+             &container=keys&accountKey={}&endpoint={address}\"\n",
             key.replace('=', "%3D"),
-            azurite.address,
         ))
     };
-    let (mut one, mut two) = (place().start(), place().start());
-    let channels = [channel(&mut one).await, channel(&mut two).await];
-    for round in 0..5 {
-        let id = format!("volume {round}");
-        let asked = (0..100).map(|at| data_key(&channels[at % 2], &id, 32));
-        let keys = futures::future::join_all(asked).await;
-        let first = keys[0].clone().unwrap();
-        assert!(keys.into_iter().all(|key| key.unwrap() == first));
-    }
-    for service in [one, two] {
-        assert!(!service.log().contains(&key), "{}", service.log());
-    }
+    data_keys_are_kept(place, &key).await;
 }

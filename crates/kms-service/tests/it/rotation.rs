@@ -28,15 +28,15 @@ fn as_first_version(folder: &Path, id: &str) -> (PathBuf, Vec<u8>) {
     (file, old)
 }
 
-fn version(folder: &Path, id: &str) -> String {
+pub(crate) fn version(folder: &Path, id: &str) -> String {
     wrapped(folder, id).key_version().as_str().to_owned()
 }
 
-fn told(out: &Output) -> String {
+pub(crate) fn told(out: &Output) -> String {
     String::from_utf8_lossy(&[&*out.stdout, &*out.stderr].concat()).into_owned()
 }
 
-fn run(place: &Place, arguments: &[&str]) -> Output {
+pub(crate) fn run(place: &Place, arguments: &[&str]) -> Output {
     place.command().args(arguments).output().unwrap()
 }
 
@@ -120,6 +120,18 @@ async fn a_storage_that_is_busy_is_tried_again_and_keeps_nobody_waiting() {
     wait_for_identifier(&file).await;
 }
 
+/// The same with the provider `age`, whose keys stand in the folder that `AGE` names.
+pub(crate) fn of_age(place: Place) -> Place {
+    write_age_keys(place.0.path());
+    let text = std::fs::read_to_string(place.path("kms.toml")).unwrap();
+    let age = "[kms.age]\npublic_key_path = \"${AGE}/public.txt\"\n\
+               private_key_path = \"${AGE}/private.txt\"\n";
+    let text = text.replace("dev_backend = \"local\"", "dev_backend = \"age\"");
+    let text = text.replace("[kms.local]", &format!("{age}[kms.local]"));
+    place.write("kms.toml", &text);
+    place
+}
+
 #[tokio::test]
 async fn data_keys_go_to_another_key_service() {
     let shared = tempfile::tempdir().unwrap();
@@ -129,15 +141,8 @@ async fn data_keys_go_to_another_key_service() {
     for id in ["a", "b"] {
         keys.push(data_key(&from, id, 32).await.unwrap());
     }
-    let other = external(shared.path());
-    write_age_keys(other.0.path());
+    let other = of_age(external(shared.path()));
     let text = std::fs::read_to_string(other.path("kms.toml")).unwrap();
-    let text = text.replace("dev_backend = \"local\"", "dev_backend = \"age\"");
-    let age = "[kms.age]\npublic_key_path = \"public.txt\"\nprivate_key_path = \"private.txt\"\n";
-    let text = text.replace("[kms.local]", &format!("{age}[kms.local]"));
-    let text = text.replace("\"public.txt\"", "\"${AGE}/public.txt\"");
-    let text = text.replace("\"private.txt\"", "\"${AGE}/private.txt\"");
-    other.write("kms.toml", &text);
     let to = other.path("kms.toml").display().to_string();
     let moving = |to: &str| {
         let mut command = service.place.command();
@@ -231,7 +236,7 @@ fn without_kept_data_keys_there_is_nothing_to_wrap_anew() {
 }
 
 /// A schedule beside the rest of a configuration.
-fn scheduled(place: Place, said: &str) -> Place {
+pub(crate) fn scheduled(place: Place, said: &str) -> Place {
     let text = std::fs::read_to_string(place.path("kms.toml")).unwrap();
     place.write("kms.toml", &format!("{text}[kms.rotation]\n{said}"));
     place

@@ -38,7 +38,7 @@ async fn an_age_file_is_made_for_any_recipient_and_opened_for_ones_own() {
     let counted =
         "secretum_kms_operations_total{provider=\"age\",operation=\"encrypt\",outcome=\"ok\"} 2";
     assert!(metrics.contains(counted), "{metrics}");
-    service.wait_for_log("kms_audit");
+    service.wait_for_log("kms_audit: ");
     assert!(!service.log().contains("planted"), "{}", service.log());
 }
 

@@ -1,8 +1,10 @@
 //! From a [`KmsConfig`] to the service that it describes.
 
 use super::{Backend, Environment, KmsConfig};
+use crate::resilience::recorded;
 use crate::{
-    KeyId, KeyInfo, KeyManagementService, Observers, Provider, ProviderKms, ResilientKms, Result,
+    KeyId, KeyInfo, KeyManagementService, KmsOperation, Observers, Provider, ProviderKms,
+    ResilientKms, Result,
 };
 use std::sync::Arc;
 
@@ -59,7 +61,10 @@ pub fn create_provider(
             Arc::new(crate::CosmianProvider::new(server, Arc::clone(&rng))?)
         }
         #[cfg(feature = "gcp")]
-        Backend::Gcp(settings) => Arc::new(crate::GcpProvider::new(settings.as_ref().clone())),
+        Backend::Gcp(settings) => {
+            let clock = Arc::clone(&observers.clock);
+            Arc::new(crate::GcpProvider::new(settings.as_ref().clone(), clock))
+        }
         #[cfg(feature = "kmip")]
         Backend::Kmip(server) => {
             let server = server.as_ref().clone();
@@ -77,7 +82,8 @@ pub fn create_provider(
 
 /// Makes a key where a configuration has its keys: with age a key pair in the two files that it names,
 /// with `local` an entry of its file, which is made where it is not there, else in the key service.
-/// Where no key is named, it is the default key. age's keys have no names of their own.
+/// Where no key is named, it is the default key. age's keys have no names of their own. The sinks of the observers
+/// have it recorded before it is done, and behind that.
 ///
 /// **Errors**: [`crate::KmsError::KeyExists`]; [`crate::KmsError::File`] also where a file of age is
 /// there; [`crate::KmsError::NotMade`] where the key service is told elsewhere to make one.
@@ -98,15 +104,22 @@ pub async fn create_key(
                         .to_owned(),
                 });
             }
-            files.generate(observers.clock.now())?;
+            let made = async { files.generate(observers.clock.now()) };
+            let what = (KmsOperation::CreateKey, None);
+            recorded(observers, crate::providers::age::NAME, what, made).await?;
         }
         #[cfg(feature = "local")]
         Backend::Local(super::LocalKeys::File(path)) if !path.exists() => {
-            crate::EnvKeyProvider::create_file(path, key, Arc::clone(&observers.rng))?;
+            let rng = Arc::clone(&observers.rng);
+            let made = async { crate::EnvKeyProvider::create_file(path, key, rng) };
+            let what = (KmsOperation::CreateKey, Some(key));
+            recorded(observers, crate::providers::local::NAME, what, made).await?;
         }
         _ => {
             let provider = create_provider(config, environment, observers)?;
-            return provider.create(key).await;
+            let what = (KmsOperation::CreateKey, Some(key));
+            let name = provider.traits().name;
+            return recorded(observers, name, what, provider.create(key)).await;
         }
     }
     let provider = create_provider(config, environment, observers)?;

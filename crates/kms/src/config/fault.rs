@@ -17,6 +17,34 @@ pub struct ConfigFault {
     pub message: String,
 }
 
+impl ConfigFault {
+    /// A fault at an offset of the file's text, in bytes; line breaks of the message become spaces.
+    pub fn at(text: &str, offset: usize, message: &str) -> Self {
+        Self {
+            line: Some(line(text, offset)),
+            message: one_line(message),
+        }
+    }
+
+    /// A fault of the file as a whole.
+    pub fn of_file(message: &str) -> Self {
+        Self {
+            line: None,
+            message: one_line(message),
+        }
+    }
+}
+
+fn one_line(message: &str) -> String {
+    message.replace(['\n', '\r'], " ")
+}
+
+/// The line of an offset, from 1.
+pub(super) fn line(text: &str, offset: usize) -> usize {
+    let before = text.as_bytes().get(..offset).unwrap_or_default();
+    1 + before.iter().filter(|byte| **byte == b'\n').count()
+}
+
 /// A configuration that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KmsConfigError {
@@ -48,10 +76,7 @@ impl std::error::Error for KmsConfigError {}
 pub(super) fn read_file(file: &Path) -> Result<String, KmsConfigError> {
     let fault = |message: String| KmsConfigError {
         file: file.to_owned(),
-        faults: vec![ConfigFault {
-            line: None,
-            message,
-        }],
+        faults: vec![ConfigFault::of_file(&message)],
     };
     let opened = std::fs::File::open(file);
     let opened = opened.map_err(|error| fault(format!("cannot be read: {error}")))?;

@@ -1,6 +1,6 @@
 //! [`Section`]: a table of the file, whose keys are taken one by one.
 
-use super::fault::{ConfigFault, FAULTS_MAX};
+use super::fault::{self, ConfigFault, FAULTS_MAX};
 use super::{Environment, expand};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,17 +18,18 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     pub(super) fn fault(&mut self, offset: Option<usize>, message: impl Into<String>) {
-        let line = offset.map(|offset| self.line(offset));
         if self.faults.len() < FAULTS_MAX {
-            let message = message.into().replace(['\n', '\r'], " ");
-            self.faults.push(ConfigFault { line, message });
+            let message = message.into();
+            self.faults.push(match offset {
+                Some(offset) => ConfigFault::at(self.text, offset, &message),
+                None => ConfigFault::of_file(&message),
+            });
         }
     }
 
     /// The line of an offset, from 1.
     pub(super) fn line(&self, offset: usize) -> usize {
-        let before = self.text.as_bytes().get(..offset).unwrap_or_default();
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
+        fault::line(self.text, offset)
     }
 }
 

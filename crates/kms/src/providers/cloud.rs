@@ -1,8 +1,6 @@
 //! [`Cloud`]: the errors that the key services of all clouds have.
 
-#[cfg(any(feature = "azure", feature = "gcp"))]
-use crate::KeyId;
-use crate::{Cause, KmsError};
+use crate::{Cause, KeyId, KmsError, Provider, Result};
 use std::time::Duration;
 
 /// A cloud, as its errors name it.
@@ -41,6 +39,28 @@ impl Cloud {
             reason: format!(
                 "`{key}` names a version, and a rotation makes another one; leave the version out"
             ),
+        }
+    }
+
+    /// The error of a key that is to be made, and is named with a version.
+    #[cfg(any(feature = "azure", feature = "gcp"))]
+    pub(super) fn pinned_new(self, key: &KeyId) -> KmsError {
+        KmsError::Refused {
+            provider: self.provider,
+            reason: format!("`{key}` names a version, and a new key has none yet; leave it out"),
+        }
+    }
+
+    /// Whether there is no key of this name, so that one may be made.
+    ///
+    /// **Errors**: [`KmsError::KeyExists`]; those of [`Provider::describe`], where it is not known.
+    pub(super) async fn check_vacant(self, provider: &dyn Provider, key: &KeyId) -> Result<()> {
+        match provider.describe(key).await {
+            Ok(_) | Err(KmsError::KeyDisabled { .. }) => {
+                Err(KmsError::key_exists(self.provider, key))
+            }
+            Err(KmsError::KeyNotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 

@@ -1,7 +1,10 @@
 //! [`AuditedKms`]: a record of every call, and its numbers.
 
-use super::{Call, KmsMetrics, Wrapper};
-use crate::{EncryptionContext, KeyManagementService, KmsError, KmsOperation, Result};
+use super::{Call, KmsMetrics, Observers, Wrapper};
+use crate::{
+    EncryptionContext, KeyId, KeyInfo, KeyManagementService, KmsError, KmsOperation, Provider,
+    Result,
+};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use secretum_crypto::{ClockRef, Timestamp};
@@ -14,6 +17,9 @@ use tracing::Instrument;
 
 /// The outcome of a call whose caller went away before it ended.
 const CANCELLED: &str = "cancelled";
+
+/// What stands in the place of an outcome before a call that cannot be taken back.
+const BEGUN: &str = "begun";
 
 /// One call: who, what, which key, how it ended. Never a plaintext, a ciphertext or the value of a
 /// context.
@@ -36,7 +42,7 @@ pub struct KmsAuditEvent {
     #[serde(flatten)]
     pub from: Option<AuditedOrigin>,
     /// `ok`, `cancelled`, the kind of the error ([`KmsError::kind`]), or the word of who refused the
-    /// caller.
+    /// caller; `begun` in a record of its own before a key is made or rotated.
     pub outcome: &'static str,
     /// How long it took.
     #[serde(rename = "duration_us", serialize_with = "microseconds")]
@@ -104,7 +110,8 @@ pub struct SinkError(pub String);
 pub trait KmsAuditSink: Send + Sync + fmt::Debug {
     /// Takes a record; returns when it is as safe as the sink makes it.
     ///
-    /// **Errors**: [`SinkError`]. Where no sink takes a record, the result of the call is withheld.
+    /// **Errors**: [`SinkError`]. Where no sink takes a record, the result of the call is withheld; a key is
+    /// neither made nor rotated.
     async fn record(&self, event: &KmsAuditEvent) -> std::result::Result<(), SinkError>;
 }
 
@@ -158,6 +165,14 @@ impl AuditedKms {
         }
     }
 
+    /// Has a provider make a key, which services do not do by themselves, and records that.
+    ///
+    /// **Errors**: as [`Provider::create`]; [`KmsError::Audit`].
+    pub async fn create_key(&self, maker: &dyn Provider, key: &KeyId) -> Result<KeyInfo> {
+        let call = Call::of(KmsOperation::CreateKey).key(key);
+        self.around(call, || maker.create(key)).await
+    }
+
     fn event(
         &self,
         operation: KmsOperation,
@@ -196,6 +211,33 @@ impl AuditedKms {
     }
 }
 
+/// Follows a call that no service makes by itself, as [`AuditedKms`] does those of a service.
+pub(crate) async fn recorded<T>(
+    observers: &Observers,
+    provider: &'static str,
+    (operation, key): (KmsOperation, Option<&KeyId>),
+    call: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let event = KmsAuditEvent {
+        timestamp: observers.clock.now(),
+        caller: observers.caller.clone(),
+        operation,
+        provider,
+        key: key.map(|key| key.as_str().to_owned()),
+        context_keys: Vec::new(),
+        from: None,
+        outcome: CANCELLED,
+        duration: Duration::ZERO,
+    };
+    let record = Record {
+        event: Some(event),
+        began: Instant::now(),
+        sinks: observers.sinks.clone().into(),
+        metrics: Arc::clone(&observers.metrics),
+    };
+    record.follow(call).await
+}
+
 /// The record of a call under way. One that is dropped before its end is recorded as cancelled.
 struct Record {
     event: Option<KmsAuditEvent>,
@@ -205,6 +247,39 @@ struct Record {
 }
 
 impl Record {
+    /// Waits for the end of the call, and records it.
+    async fn follow<T>(mut self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        self.announce().await?;
+        let outcome = call.await;
+        let told = match &outcome {
+            Ok(_) => "ok",
+            Err(error) => error.kind(),
+        };
+        if let Some(event) = self.close(told) {
+            event.hand_to(&self.sinks).await?;
+        }
+        outcome
+    }
+
+    /// Has it recorded that a call begins which cannot be taken back, so that none is made unrecorded.
+    ///
+    /// **Errors**: [`KmsError::Audit`]; the call is over then.
+    async fn announce(&mut self) -> Result<()> {
+        let lasting = self.event.as_ref();
+        let Some(event) = lasting.filter(|event| !event.operation.is_repeatable()) else {
+            return Ok(());
+        };
+        let begun = KmsAuditEvent {
+            outcome: BEGUN,
+            ..event.clone()
+        };
+        let taken = begun.hand_to(&self.sinks).await;
+        if let Err(error) = &taken {
+            self.close(error.kind());
+        }
+        taken
+    }
+
     fn close(&mut self, outcome: &'static str) -> Option<KmsAuditEvent> {
         let mut event = self.event.take()?;
         event.outcome = outcome;
@@ -240,21 +315,13 @@ impl Wrapper for AuditedKms {
         T: Send + 'a,
         A: Fn() -> BoxFuture<'a, Result<T>> + Send + Sync,
     {
-        let mut record = self.begin(call);
         let span = tracing::info_span!(
             "kms",
             operation = call.operation.name(),
             provider = self.inner.capabilities().provider,
             key = call.key.map(|key| key.as_str()),
         );
-        let outcome = attempt().instrument(span).await;
-        let told = match &outcome {
-            Ok(_) => "ok",
-            Err(error) => error.kind(),
-        };
-        if let Some(event) = record.close(told) {
-            event.hand_to(&self.sinks).await?;
-        }
-        outcome
+        let attempt = attempt().instrument(span);
+        self.begin(call).follow(attempt).await
     }
 }

@@ -96,7 +96,6 @@ enum Kept {
     Opened(Arc<SecretBytes>),
     Made {
         data_key: Arc<DataEncryptionKey>,
-        key: KeyId,
         uses: u32,
     },
 }
@@ -185,6 +184,18 @@ impl CachedKms {
         self.shelf.store.lock().entries.clear();
     }
 
+    /// What is kept, without keeping it any longer.
+    #[cfg(all(test, feature = "local"))]
+    pub(super) fn kept(&self) -> Vec<Weak<dyn std::any::Any>> {
+        let store = self.shelf.store.lock();
+        let kept = store.entries.iter().map(|(_, entry)| &entry.kept);
+        kept.map(|kept| match kept {
+            Kept::Opened(plaintext) => Arc::downgrade(plaintext) as _,
+            Kept::Made { data_key, .. } => Arc::downgrade(data_key) as _,
+        })
+        .collect()
+    }
+
     async fn open(
         &self,
         wrapped: &Ciphertext,
@@ -237,7 +248,6 @@ impl CachedKms {
                     let data_key = Arc::new(made);
                     let kept = Kept::Made {
                         data_key: Arc::clone(&data_key),
-                        key,
                         uses: 1,
                     };
                     shelf.keep(id, kept);
@@ -282,14 +292,15 @@ impl Shelf {
         }
     }
 
-    fn forget_made(&self, key: &KeyId) {
+    /// Forgets what was made to be given out. A key may have several names, by which it is asked for here and
+    /// rotated there; so that of all keys goes.
+    fn forget_made(&self) {
         let mut store = self.store.lock();
-        let of_key =
-            |entry: &Entry| matches!(&entry.kept, Kept::Made { key: own, .. } if own == key);
+        let is_made = |entry: &Entry| matches!(&entry.kept, Kept::Made { .. });
         let made: Vec<FlightKey> = store
             .entries
             .iter()
-            .filter(|(_, entry)| of_key(entry))
+            .filter(|(_, entry)| is_made(entry))
             .map(|(key, _)| *key)
             .collect();
         for key in made {
@@ -419,7 +430,7 @@ impl KeyManagementService for CachedKms {
     async fn rotate_key(&self, key: &KeyId) -> Result<KeyInfo> {
         let rotated = self.inner.rotate_key(key).await?;
         // From now on data keys are wrapped under the new version.
-        self.shelf.forget_made(key);
+        self.shelf.forget_made();
         Ok(rotated)
     }
 

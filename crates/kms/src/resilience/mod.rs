@@ -23,6 +23,7 @@ mod stack;
 mod timeout;
 mod wrapper;
 
+pub(crate) use self::audit::recorded;
 pub use self::audit::{AuditedKms, AuditedOrigin, KmsAuditEvent, KmsAuditSink, SinkError};
 pub use self::breaker::{CircuitBreakerConfig, CircuitBreakerKms, CircuitState};
 pub use self::cache::{CacheStats, CachedKms, KmsCacheConfig};

@@ -5,7 +5,7 @@ use super::{
     KmsAuditSink, KmsCacheConfig, KmsMetrics, RateLimitConfig, RateLimitKms, RetryConfig, RetryKms,
     TimeoutKms, Wrapper,
 };
-use crate::{KeyManagementService, KmsOperation, Result};
+use crate::{KeyId, KeyInfo, KeyManagementService, KmsOperation, Provider, Result};
 use futures::future::BoxFuture;
 use secretum_crypto::{ClockRef, RngRef, SystemClock, SystemRng};
 use std::sync::Arc;
@@ -84,6 +84,8 @@ impl ResilientKmsConfig {
 pub struct Observers {
     /// They take the audit records.
     pub sinks: Vec<Arc<dyn KmsAuditSink>>,
+    /// Who asks, where nobody is named by [`ResilientKms::for_caller`].
+    pub caller: Option<String>,
     /// They count calls.
     pub metrics: Arc<KmsMetrics>,
     /// The time of the records.
@@ -97,6 +99,7 @@ impl Default for Observers {
     fn default() -> Self {
         Self {
             sinks: Vec::new(),
+            caller: None,
             metrics: Arc::new(KmsMetrics::new()),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng),
@@ -139,8 +142,12 @@ impl ResilientKms {
         }
         let metrics = observers.metrics;
         let (sinks, clock) = (observers.sinks, observers.clock);
+        let mut outermost = AuditedKms::new(top, sinks, Arc::clone(&metrics), clock);
+        if let Some(caller) = observers.caller {
+            outermost = outermost.for_caller(&caller);
+        }
         Self {
-            outermost: AuditedKms::new(top, sinks, Arc::clone(&metrics), clock),
+            outermost,
             cache,
             breaker,
             retry,
@@ -165,6 +172,14 @@ impl ResilientKms {
         outcome: &'static str,
     ) {
         self.outermost.record_refusal(operation, key, outcome).await;
+    }
+
+    /// Has a provider make a key, and records it as every call. None of the wrappers but the audit stands
+    /// around it: a key is not made twice.
+    ///
+    /// **Errors**: as [`AuditedKms::create_key`].
+    pub async fn create_key(&self, maker: &dyn Provider, key: &KeyId) -> Result<KeyInfo> {
+        self.outermost.create_key(maker, key).await
     }
 
     /// What the cache did, where there is one.

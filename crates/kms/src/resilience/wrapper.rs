@@ -24,7 +24,7 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    fn of(operation: KmsOperation) -> Self {
+    pub(super) fn of(operation: KmsOperation) -> Self {
         Self {
             operation,
             key: None,
@@ -33,7 +33,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn key(self, key: &'a KeyId) -> Self {
+    pub(super) fn key(self, key: &'a KeyId) -> Self {
         Self {
             key: Some(key),
             ..self

@@ -13,20 +13,24 @@
 //!
 //! A service may go on to encrypt under the old version for a while, Cloud KMS for up to three hours.
 //! What it would wrap so is left as it is, the rotation stops at the end, and goes through all of it
-//! again when it is asked for again.
+//! again when it is asked for again. Before that it looks, by one plaintext, under which version the
+//! service encrypts by now.
 //!
 //! Stopped anywhere, it goes on from what is written down: the key is not rotated a second time, and no
 //! data key is lost, since the old form is replaced by one that was opened, or by none.
 
+mod batch;
 mod moving;
 mod state;
 mod store;
 
+pub use self::batch::BATCH_MAX;
 pub use self::moving::{DataKeyMove, MoveError, MoveProgress};
 pub use self::state::{KeyRotationResult, RotationProgress, RotationState};
 pub use self::store::{DataKeyStore, StoreError, StoredDataKey};
 
-use crate::{KeyId, KeyManagementService, KeyVersion, KmsError};
+use self::batch::Batch;
+use crate::{EncryptionContext, KeyId, KeyManagementService, KeyVersion, KmsError};
 use secretum_crypto::ClockRef;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,11 +38,11 @@ use std::time::Duration;
 /// The most ids of data keys that a report names.
 pub const FAILURES_TOLD_MAX: usize = 100;
 
-/// The most data keys of a batch.
-pub const BATCH_MAX: usize = 1000;
-
 /// How often it is looked whether a rotation is due.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
+
+/// What is encrypted to look under which version that is done.
+const LOOK: [u8; 32] = [0; 32];
 
 /// Why a rotation stopped. It goes on when it is asked for again.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -77,13 +81,25 @@ pub enum RotationError {
     },
 }
 
+impl RotationError {
+    /// Tells the log of a rotation by schedule that stopped. That a service is waited for is no fault.
+    pub fn tell(&self) {
+        match self {
+            Self::NewVersionPending { .. } => {
+                tracing::info!(waiting = %self, "a scheduled rotation waits");
+            }
+            _ => tracing::error!(error = %self, "a scheduled rotation stopped"),
+        }
+    }
+}
+
 /// Rotates keys, on demand and by schedule, and wraps stored data keys anew.
 #[derive(Debug, Clone)]
 pub struct KeyRotationManager {
     kms: Arc<dyn KeyManagementService>,
     store: Arc<dyn DataKeyStore>,
     clock: ClockRef,
-    batch: usize,
+    batch: Batch,
 }
 
 /// What became of one data key.
@@ -108,7 +124,7 @@ impl KeyRotationManager {
             kms,
             store,
             clock,
-            batch: 100,
+            batch: Batch::default(),
         }
     }
 
@@ -116,7 +132,7 @@ impl KeyRotationManager {
     #[must_use]
     pub fn with_batch(self, batch: usize) -> Self {
         Self {
-            batch: batch.clamp(1, BATCH_MAX),
+            batch: Batch::of(batch),
             ..self
         }
     }
@@ -148,6 +164,7 @@ impl KeyRotationManager {
             // Another server may have rotated it: asked, a service with keys in a file reads that anew.
             let meant = under_way.meant(key);
             self.kms.key_info(&meant).await.map_err(of_kms(key))?;
+            self.look_first(key, &under_way).await?;
         }
         self.rewrap_all(key, state, under_way, progress).await
     }
@@ -170,6 +187,7 @@ impl KeyRotationManager {
         // Where there is a newer version by now, those under the one that was meant are old, too.
         let stopped = stopped.filter(|one| one.is_about(&now));
         let under_way = stopped.unwrap_or_else(|| RotationProgress::rewrapping(&now));
+        self.look_first(key, &under_way).await?;
         self.rewrap_all(key, state, under_way, progress).await
     }
 
@@ -221,7 +239,7 @@ impl KeyRotationManager {
             let round = async {
                 for key in keys {
                     if let Err(error) = self.rotate_if_due(key, every, &|_| ()).await {
-                        tracing::error!(%error, "a scheduled rotation stopped");
+                        error.tell();
                     }
                 }
                 tokio::time::sleep(CHECK_EVERY.min(every)).await;
@@ -243,6 +261,29 @@ impl KeyRotationManager {
         Ok(rotated.version.as_str().to_owned())
     }
 
+    /// Where data keys were left the last time, since the service went on to encrypt under an older version:
+    /// whether it still does, by one plaintext, before all of them are opened and wrapped again for nothing.
+    ///
+    /// **Errors**: [`RotationError::NewVersionPending`].
+    async fn look_first(
+        &self,
+        key: &KeyId,
+        under_way: &RotationProgress,
+    ) -> Result<(), RotationError> {
+        if under_way.waiting == 0 {
+            return Ok(());
+        }
+        let (meant, none) = (under_way.meant(key), EncryptionContext::NONE);
+        let made = self.kms.encrypt(&meant, &LOOK, &none).await;
+        let made = made.map_err(of_kms(key))?;
+        let from = KeyVersion::new(under_way.from.as_str()).unwrap_or_default();
+        let standing = self.standing(&from, made.key_version(), under_way, &meant);
+        match standing.await.map_err(of_kms(key))? {
+            Some(Rewrapped::Left) => Err(under_way.pending(key, under_way.waiting)),
+            _ => Ok(()),
+        }
+    }
+
     async fn rewrap_all(
         &self,
         key: &KeyId,
@@ -254,7 +295,7 @@ impl KeyRotationManager {
             state.under_way = Some(under_way.clone());
             self.save(key, &state).await?;
             let after = under_way.after.as_deref();
-            let page = self.store.page(after, self.batch).await;
+            let page = self.store.page(after, self.batch.len()).await;
             let page = page.map_err(of_store(key))?;
             let Some(last) = page.last() else {
                 break;
@@ -268,11 +309,7 @@ impl KeyRotationManager {
             progress(&under_way);
         }
         if under_way.left > 0 {
-            let error = RotationError::NewVersionPending {
-                key: key.clone(),
-                version: under_way.version.clone().unwrap_or_default(),
-                left: under_way.left,
-            };
+            let error = under_way.pending(key, under_way.left);
             under_way.begin_again();
             state.under_way = Some(under_way);
             self.save(key, &state).await?;

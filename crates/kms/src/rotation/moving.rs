@@ -4,9 +4,10 @@
 //! place of the old form only if that still stands there. What the new service opens already is left as
 //! it is; so a move that was stopped is gone on with by starting it again.
 
+use super::batch::Batch;
 use super::concerns_one_data_key;
-use super::{BATCH_MAX, FAILURES_TOLD_MAX, Rewrapped};
 use super::{DataKeyStore, StoreError, StoredDataKey};
+use super::{FAILURES_TOLD_MAX, Rewrapped};
 use crate::{KeyId, KeyManagementService, KmsError};
 use std::sync::Arc;
 
@@ -46,7 +47,7 @@ pub struct DataKeyMove {
     to: Arc<dyn KeyManagementService>,
     key: KeyId,
     store: Arc<dyn DataKeyStore>,
-    batch: usize,
+    batch: Batch,
 }
 
 impl DataKeyMove {
@@ -62,15 +63,15 @@ impl DataKeyMove {
             to,
             key,
             store,
-            batch: 100,
+            batch: Batch::default(),
         }
     }
 
-    /// The same, with so many data keys in a batch: 1 to [`BATCH_MAX`]. Default: 100.
+    /// The same, with so many data keys in a batch: 1 to [`super::BATCH_MAX`]. Default: 100.
     #[must_use]
     pub fn with_batch(self, batch: usize) -> Self {
         Self {
-            batch: batch.clamp(1, BATCH_MAX),
+            batch: Batch::of(batch),
             ..self
         }
     }
@@ -92,7 +93,7 @@ impl DataKeyMove {
         let mut done = MoveProgress::default();
         let mut after: Option<String> = None;
         loop {
-            let page = self.store.page(after.as_deref(), self.batch).await?;
+            let page = self.store.page(after.as_deref(), self.batch.len()).await?;
             let Some(last) = page.last() else {
                 return Ok(done);
             };

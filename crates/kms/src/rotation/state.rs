@@ -1,6 +1,6 @@
 //! What is written down of a rotation, and what is told of it.
 
-use super::{FAILURES_TOLD_MAX, Rewrapped};
+use super::{FAILURES_TOLD_MAX, Rewrapped, RotationError};
 use crate::{KeyId, KeyInfo};
 use secretum_crypto::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,9 @@ pub struct RotationProgress {
     /// once more.
     #[serde(default)]
     pub left: u64,
+    /// How many were left the last time.
+    #[serde(default)]
+    pub waiting: u64,
 }
 
 /// What a rotation did.
@@ -94,6 +97,7 @@ impl RotationProgress {
             failed: 0,
             failures: Vec::new(),
             left: 0,
+            waiting: 0,
         }
     }
 
@@ -103,7 +107,16 @@ impl RotationProgress {
         self.untouched = 0;
         self.failed = 0;
         self.failures.clear();
-        self.left = 0;
+        self.waiting = std::mem::take(&mut self.left);
+    }
+
+    /// So many data keys wait for the service to encrypt under the new version.
+    pub(super) fn pending(&self, key: &KeyId, left: u64) -> RotationError {
+        RotationError::NewVersionPending {
+            key: key.clone(),
+            version: self.version.clone().unwrap_or_default(),
+            left,
+        }
     }
 
     /// The key that is rotated, which was asked for by the name `asked`.

@@ -1,5 +1,6 @@
 //! [`Connection`]: the flags that say which key service, and [`Opened`], that service.
 
+use super::audit;
 use super::output;
 use super::remote::{Access, RemoteKms, TIMEOUT};
 use crate::failure::Failure;
@@ -14,6 +15,7 @@ use secretum_kms::{
     EncryptionContext, Environment, KeyId, KeyInfo, KeyManagementService, KmsConfig, Observers,
     ResilientKms, ResilientKmsConfig, RetryConfig, create_resilient_kms,
 };
+use secretum_kms_audit::AuditConfig;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,6 +142,8 @@ pub(super) enum Route {
         file: PathBuf,
         /// What it says: SHA-256 in hex.
         content: String,
+        /// What the records of it are verified by, where it names audit devices.
+        audit_key: Option<String>,
     },
     /// By a kms-service.
     Service(Arc<RemoteKms>),
@@ -163,7 +167,7 @@ impl Opened {
     /// name another service tomorrow.
     pub(super) fn identity(&self) -> String {
         match &self.route {
-            Route::Direct { file, content } => {
+            Route::Direct { file, content, .. } => {
                 let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.clone());
                 let backend = self.kms.capabilities().provider;
                 format!("{}#{backend}#{content}", file.display())
@@ -201,7 +205,8 @@ impl Connection {
         }
         let file = configuration(self.config.as_deref(), &environment)?;
         let config = read(&file, self.backend.as_deref(), &environment)?;
-        let observers = Observers::default();
+        let audit = audit::config(&file, &content(&file)?, &environment)?;
+        let observers = audit::observers(audit.as_ref())?;
         Ok(create_key(&config, &environment, &observers, named).await?)
     }
 
@@ -319,19 +324,26 @@ pub(super) fn direct(
 ) -> Result<Opened, Failure> {
     let file = configuration(file, environment)?;
     let config = read(&file, backend, environment)?;
-    let kms = create_resilient_kms(&config, environment, Observers::default())?;
+    let content = content(&file)?;
+    let audit = audit::config(&file, &content, environment)?;
+    let kms = create_resilient_kms(&config, environment, audit::observers(audit.as_ref())?)?;
     if matches!(config.backend, Backend::Local(_)) {
         console::warning("the key provider `local` is for development: its keys are not protected");
     }
-    let content = std::fs::read(&file).map_err(|error| output::failed("read", &file, &error))?;
+    let audit_key = audit.as_ref().map(AuditConfig::public_key).transpose();
     Ok(Opened {
         kms: Arc::new(kms),
         default_key: config.default_key,
         route: Route::Direct {
             file,
             content: hex::encode(sha256(&content)),
+            audit_key: audit_key.map_err(Failure::display)?,
         },
     })
+}
+
+fn content(file: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(file).map_err(|error| output::failed("read", file, &error))
 }
 
 /// Reads the identifier of a key.

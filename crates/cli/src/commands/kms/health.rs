@@ -51,8 +51,8 @@ pub(crate) struct Rotate {
 ///
 /// With age it is a key pair in the two files that kms.toml names, the private one for its owner alone
 /// (mode 0600); files that are there are not touched. With local it is an entry of the file of keys,
-/// which is made where it is not there. Else the key service makes it: vault, rustyvault, cosmian, kmip,
-/// and aws under an alias. Azure and Google Cloud are told there to make it.
+/// which is made where it is not there. Else the key service makes it, AWS under an alias, Google Cloud in
+/// a key ring that is there.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct CreateKey {
@@ -79,7 +79,15 @@ impl Status {
         let opened = self.connection.open()?;
         let status = match &opened.route {
             Route::Service(remote) => object(remote.status().await?),
-            Route::Direct { file, .. } => status(&opened, file).await,
+            Route::Direct {
+                file, audit_key, ..
+            } => {
+                let mut status = status(&opened, file).await;
+                if let Some(key) = audit_key {
+                    status.insert("audit_public_key", key.as_str());
+                }
+                status
+            }
         };
         show(&status, &style)
     }

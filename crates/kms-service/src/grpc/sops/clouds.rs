@@ -38,6 +38,11 @@ impl Clouds {
         }
     }
 
+    pub(super) fn services(&self) -> impl Iterator<Item = &ResilientKms> {
+        let azure = self.azure.iter().map(|(_, _, kms)| kms);
+        self.aws.iter().chain(azure).chain(&self.gcp)
+    }
+
     pub(super) fn aws(&self, key: KmsKey) -> Result<(&ResilientKms, Asked), Status> {
         let missing = || missing("AWS KMS", "aws", cfg!(feature = "aws"));
         let kms = self.aws.as_ref().ok_or_else(missing)?;

@@ -15,13 +15,7 @@ impl AwsProvider {
                 reason: format!("`{alias}` is no name for a new key; write alias/NAME"),
             });
         }
-        match self.describe(alias).await {
-            Ok(_) | Err(KmsError::KeyDisabled { .. }) => {
-                return Err(KmsError::key_exists(NAME, alias));
-            }
-            Err(KmsError::KeyNotFound { .. }) => {}
-            Err(error) => return Err(error),
-        }
+        CLOUD.check_vacant(self, alias).await?;
         let client = self.session.client().await?;
         let made = client.create_key().send().await;
         let made = made.map_err(|error| self.session.fault(error).of_key(alias))?;

@@ -2,8 +2,8 @@
 
 use super::super::cloud::Cloud;
 use super::NAME;
-use crate::error::{causes, is_no_http, shown};
-use crate::tls::{rustls_fault, tls_error};
+use crate::error::{causes, shown};
+use crate::tls::https_fault;
 use crate::{Cause, KeyId, KmsError};
 use aws_config::imds::client::error::ImdsError;
 use aws_credential_types::provider::error::CredentialsError;
@@ -135,11 +135,8 @@ fn of_service(
 
 /// What went wrong before an answer: credentials, TLS, the network.
 fn of_way<E: Error + Send + Sync + 'static>(error: SdkError<E, HttpResponse>) -> KmsError {
-    if let Some(fault) = rustls_fault(&error) {
-        return tls_error(NAME, fault);
-    }
-    if is_no_http(&error) {
-        return CLOUD.bad("it is none of HTTP");
+    if let Some(fault) = https_fault(NAME, &error) {
+        return fault;
     }
     let reason = shown(&innermost(&error).to_string());
     match credentials_fault(&error) {

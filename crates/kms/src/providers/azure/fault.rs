@@ -3,7 +3,7 @@
 use super::super::cloud::Cloud;
 use super::NAME;
 use crate::error::{causes, shown};
-use crate::tls::{rustls_fault, tls_error};
+use crate::tls::fault_of;
 use crate::{Cause, KeyId, KeyVersion, KmsError};
 use azure_core::Error as AzureError;
 use azure_core::error::ErrorKind;
@@ -156,8 +156,8 @@ fn without_code(status: u16, retry_after: Option<Duration>) -> KmsError {
 
 /// What went wrong before an answer: credentials, TLS, the network.
 fn of_way(error: AzureError, credential: bool, timeout: Duration) -> KmsError {
-    if let Some(fault) = rustls_fault(&error) {
-        return tls_error(NAME, fault);
+    if let Some(fault) = fault_of(NAME, &error) {
+        return fault;
     }
     let of_network = causes(&error).find_map(|cause| cause.downcast_ref::<reqwest::Error>());
     if of_network.is_some_and(reqwest::Error::is_timeout) {

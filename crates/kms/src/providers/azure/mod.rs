@@ -6,6 +6,7 @@
 //! authenticated data.
 //!
 //! - `name` knows how keys are named;
+//! - `create` makes them;
 //! - `form` knows what stands in a ciphertext;
 //! - `session` finds the credentials, once, at the first request;
 //! - `fault` says what an error means.
@@ -16,6 +17,7 @@
 //! newest one does. The service does not find the version of a ciphertext, so that each names its own; for
 //! one that was made elsewhere and names none, the newest few are tried.
 
+mod create;
 mod fault;
 mod form;
 mod name;
@@ -419,6 +421,10 @@ impl Provider for AzureProvider {
             }),
             (opened, _) => opened,
         }
+    }
+
+    async fn create(&self, key: &KeyId) -> Result<KeyInfo> {
+        self.make_key(key).await
     }
 
     async fn rotate(&self, key: &KeyId) -> Result<KeyInfo> {

@@ -28,7 +28,7 @@ use tokio::sync::OnceCell;
 
 /// A client that is made at the first request, for its credentials may be in files.
 pub(super) struct Session {
-    settings: AzureSettings,
+    pub(super) settings: AzureSettings,
     client: OnceCell<KeyClient>,
 }
 

@@ -1,10 +1,10 @@
 //! [`Http`]: a message of KMIP in JSON, by a POST.
 
 use super::{CosmianServer, NAME};
-use crate::error::{is_no_http, shown};
+use crate::error::shown;
 use crate::kmip::{Exchange, Version};
 use crate::providers::files;
-use crate::tls::{rustls_fault, tls_error};
+use crate::tls::https_fault;
 use crate::ttlv::{MESSAGE_BYTES_MAX, Node, from_json, wipe};
 use crate::{Cause, KmsError, Result};
 use async_trait::async_trait;
@@ -66,11 +66,8 @@ impl Http {
                 after: self.timeout,
             };
         }
-        if let Some(fault) = rustls_fault(&error) {
-            return tls_error(NAME, fault);
-        }
-        if is_no_http(&error) {
-            return bad("it is none of HTTP".to_owned());
+        if let Some(fault) = https_fault(NAME, &error) {
+            return fault;
         }
         let mut reason = root_cause(&error);
         if self.has_certificate && !error.is_connect() {

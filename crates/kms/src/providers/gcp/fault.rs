@@ -3,8 +3,8 @@
 use super::super::cloud::Cloud;
 use super::NAME;
 use super::name::Resource;
-use crate::error::{causes, is_no_http, shown};
-use crate::tls::{rustls_fault, tls_error};
+use crate::error::{causes, shown};
+use crate::tls::https_fault;
 use crate::{Cause, KeyId, KeyVersion, KmsError};
 use google_cloud_gax::error::rpc::{Code, Status};
 use google_cloud_gax::error::{CredentialsError, Error as GcpError};
@@ -21,6 +21,8 @@ pub(super) const CLOUD: Cloud = Cloud {
 pub(super) enum Fault {
     /// There is no such key.
     NotFound,
+    /// There is such a key already.
+    Exists,
     /// The key, or its version, is out of use.
     Disabled,
     /// The service does not take what it was given. It says no more of a ciphertext that does not open.
@@ -35,6 +37,7 @@ impl Fault {
         let (provider, key) = (NAME, key.clone());
         match self {
             Self::NotFound => KmsError::KeyNotFound { provider, key },
+            Self::Exists => KmsError::KeyExists { provider, key },
             Self::Disabled => KmsError::KeyDisabled { provider, key },
             Self::Invalid(reason) => KmsError::Refused { provider, reason },
             Self::Other(error) => error,
@@ -75,7 +78,7 @@ impl Fault {
                 provider: NAME,
                 reason,
             },
-            Self::Disabled => CLOUD.bad("it speaks of a key, and none was named"),
+            Self::Disabled | Self::Exists => CLOUD.bad("it speaks of a key, and none was named"),
         }
     }
 }
@@ -110,6 +113,7 @@ fn of_service(status: &Status, retry_after: Option<Duration>) -> Fault {
     let reason = format!("{}: {}", status.code.name(), shown(&status.message));
     Fault::Other(match status.code {
         Code::NotFound => return Fault::NotFound,
+        Code::AlreadyExists => return Fault::Exists,
         Code::FailedPrecondition => return Fault::Disabled,
         Code::InvalidArgument | Code::OutOfRange => return Fault::Invalid(reason),
         Code::PermissionDenied => KmsError::AccessDenied { provider, reason },
@@ -131,11 +135,8 @@ fn of_service(status: &Status, retry_after: Option<Duration>) -> Fault {
 
 /// What went wrong before an answer: credentials, TLS, the network.
 fn of_way(error: GcpError) -> KmsError {
-    if let Some(fault) = rustls_fault(&error) {
-        return tls_error(NAME, fault);
-    }
-    if is_no_http(&error) {
-        return CLOUD.bad("it is none of HTTP");
+    if let Some(fault) = https_fault(NAME, &error) {
+        return fault;
     }
     let innermost = causes(&error).last().map(ToString::to_string);
     let reason = shown(&innermost.unwrap_or_default());

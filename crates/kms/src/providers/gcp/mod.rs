@@ -6,6 +6,7 @@
 //! by which the service and this side find what was damaged.
 //!
 //! - `name` knows how keys are named;
+//! - `create` makes them;
 //! - `session` finds the credentials, once, at the first request;
 //! - `fault` says what an error means;
 //! - `checksum` is CRC-32C.
@@ -17,6 +18,7 @@
 //! itself.
 
 mod checksum;
+mod create;
 mod fault;
 mod name;
 mod session;
@@ -34,7 +36,7 @@ use async_trait::async_trait;
 use google_cloud_kms_v1::model::crypto_key::CryptoKeyPurpose;
 use google_cloud_kms_v1::model::crypto_key_version::CryptoKeyVersionState;
 use google_cloud_kms_v1::model::{CryptoKey, CryptoKeyVersion, DecryptResponse};
-use secretum_crypto::{Clock as _, SecretBytes, SystemClock, Timestamp};
+use secretum_crypto::{ClockRef, SecretBytes, Timestamp};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -139,16 +141,18 @@ pub enum GcpCredentials {
 #[derive(Debug, Clone)]
 pub struct GcpProvider {
     session: Arc<Session>,
+    clock: ClockRef,
     rotation_wait: Duration,
 }
 
 impl GcpProvider {
-    /// The keys of this ring. Nothing is sent yet.
+    /// The keys of this ring. Nothing is sent yet. By the clock it is told how old a version is.
     ///
     /// The client tries nothing twice: that is left to [`crate::RetryKms`].
-    pub fn new(settings: GcpSettings) -> Self {
+    pub fn new(settings: GcpSettings, clock: ClockRef) -> Self {
         Self {
             session: Arc::new(Session::new(settings)),
+            clock,
             rotation_wait: ROTATION_WAIT,
         }
     }
@@ -189,7 +193,7 @@ impl GcpProvider {
             };
             for version in page.crypto_key_versions {
                 let serves = version.state == CryptoKeyVersionState::PendingGeneration
-                    || (version.state == CryptoKeyVersionState::Enabled && is_fresh(&version));
+                    || (version.state == CryptoKeyVersionState::Enabled && self.is_fresh(&version));
                 let Some(number) = number(&version.name).filter(|_| serves) else {
                     continue;
                 };
@@ -204,6 +208,12 @@ impl GcpProvider {
             }
         }
         Err(CLOUD.bad(format!("it lists more than {LISTED_PAGES_MAX} pages")))
+    }
+
+    fn is_fresh(&self, version: &CryptoKeyVersion) -> bool {
+        let made = version.create_time.as_ref();
+        let made = made.map(|made| Timestamp::from_unix_seconds(made.seconds()));
+        made.is_some_and(|made| self.clock.now().since(made) <= BEGUN_MAX)
     }
 
     async fn make(&self, resource: &Resource) -> Result<CryptoKeyVersion> {
@@ -322,12 +332,6 @@ fn info(resource: &Resource, encrypting: Option<CryptoKeyVersion>) -> Result<Key
     })
 }
 
-fn is_fresh(version: &CryptoKeyVersion) -> bool {
-    let made = version.create_time.as_ref();
-    let made = made.map(|made| Timestamp::from_unix_seconds(made.seconds()));
-    made.is_some_and(|made| SystemClock.now().since(made) <= BEGUN_MAX)
-}
-
 #[async_trait]
 impl Provider for GcpProvider {
     fn traits(&self) -> Traits {
@@ -382,6 +386,10 @@ impl Provider for GcpProvider {
         let plaintext = SecretBytes::new(opened.plaintext.to_vec());
         checksum::check(plaintext.expose(), opened.plaintext_crc32c)?;
         Ok(plaintext)
+    }
+
+    async fn create(&self, key: &KeyId) -> Result<KeyInfo> {
+        self.make_key(key).await
     }
 
     /// Adds a version, or takes up one that is newer than the primary one, and makes it that.

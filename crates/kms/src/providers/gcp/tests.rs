@@ -6,6 +6,7 @@ mod faults;
 mod sources;
 
 use super::*;
+use secretum_crypto::{SystemClock, TestClock};
 
 fn id(name: &str) -> KeyId {
     KeyId::new(name).unwrap()
@@ -13,6 +14,10 @@ fn id(name: &str) -> KeyId {
 
 fn context(text: &str) -> EncryptionContext {
     text.parse().unwrap()
+}
+
+fn provider_of(settings: GcpSettings) -> GcpProvider {
+    GcpProvider::new(settings, Arc::new(SystemClock))
 }
 
 fn settings(project: &str, url: &str) -> GcpSettings {

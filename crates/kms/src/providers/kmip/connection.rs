@@ -2,7 +2,7 @@
 
 use super::{KmipServer, NAME, negotiation, trust, unusable};
 use crate::kmip::{Exchange, Version};
-use crate::tls::{rustls_fault, tls_error};
+use crate::tls::fault_of;
 use crate::ttlv::{self, HEADER_BYTES, MESSAGE_BYTES_MAX, Node, TtlvError};
 use crate::{Cause, KmsError, Result};
 use async_trait::async_trait;
@@ -163,8 +163,8 @@ async fn talk(stream: &mut Stream, message: &[u8]) -> std::result::Result<Node, 
 
 /// What an error of a connection means.
 fn failed(error: io::Error) -> KmsError {
-    if let Some(fault) = rustls_fault(&error) {
-        return tls_error(NAME, fault);
+    if let Some(fault) = fault_of(NAME, &error) {
+        return fault;
     }
     let reason = match error.kind() {
         io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),

@@ -2,7 +2,7 @@
 
 use super::NAME;
 use crate::error::is_no_http;
-use crate::tls::{rustls_fault, tls_error};
+use crate::tls::fault_of;
 use crate::{Cause, EncryptionContext, KmsError, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -209,8 +209,8 @@ impl Dialect {
     /// What an error of the client means.
     pub(crate) fn fault(self, error: ClientError) -> KmsError {
         let provider = self.provider();
-        if let Some(fault) = rustls_fault(&error) {
-            return tls_error(provider, fault);
+        if let Some(fault) = fault_of(provider, &error) {
+            return fault;
         }
         let reason = one_line(&error.to_string());
         if is_no_http(&error) {

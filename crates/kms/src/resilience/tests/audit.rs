@@ -79,6 +79,32 @@ async fn without_a_record_there_is_no_result() {
     assert_eq!(sink.events.lock().len(), 1);
 }
 
+#[tokio::test]
+async fn no_key_is_changed_before_that_is_recorded() {
+    let inner = Weathered::new([]);
+    let full = Arc::new(Sink {
+        full: true,
+        ..Sink::default()
+    });
+    let metrics = Arc::new(KmsMetrics::new());
+    let (sinks, clock) = (vec![Arc::clone(&full) as _], TestClock::default());
+    let kms = AuditedKms::new(
+        Arc::clone(&inner) as _,
+        sinks,
+        Arc::clone(&metrics),
+        Arc::new(clock),
+    );
+    let outcome = kms.rotate_key(&id("k")).await;
+    assert!(matches!(outcome, Err(KmsError::Audit { .. })));
+    assert_eq!((inner.calls(), metrics.snapshot().outcome("audit")), (0, 1));
+    let sink = Arc::new(Sink::default());
+    let _ = audited(&inner, &[&full, &sink]).rotate_key(&id("k")).await;
+    let told = sink.events.lock().clone();
+    let told: Vec<_> = told.iter().map(|event| event.outcome).collect();
+    // The keys of this service stand in its environment.
+    assert_eq!((told, inner.calls()), (vec!["begun", "unsupported"], 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_whose_caller_went_away_is_recorded() {
     let inner = Weathered::new([Weather::Slow(seconds(60))]);

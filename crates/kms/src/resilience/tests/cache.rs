@@ -143,6 +143,50 @@ async fn the_size_has_its_limit_and_what_goes_is_dropped() {
     assert_eq!(kms.stats().entries, 0);
 }
 
+/// A secret is zeroed when its last owner drops it.
+#[tokio::test(start_paused = true)]
+async fn nobody_holds_what_is_no_longer_kept() {
+    let inner = Weathered::new([]);
+    let config = KmsCacheConfig {
+        entries_max: 2,
+        generated_uses_max: 2,
+        ..KmsCacheConfig::default()
+    };
+    let ttl = config.ttl;
+    let kms = caching(&inner, config);
+    let (spec, none) = (DataKeySpec::AES_256, context(""));
+    let wrapped = [wrapped(&inner, "").await, wrapped(&inner, "").await];
+    let fill = async || {
+        // One that was made, and is kept as one that was opened too.
+        kms.generate_data_key(&id("k"), spec, &none).await.unwrap();
+        let kept = kms.kept();
+        assert!(kept.len() == 2 && kept.iter().all(|kept| kept.strong_count() == 1));
+        kept
+    };
+    let is_gone = |kept: &[std::sync::Weak<dyn std::any::Any>]| {
+        let held = kept.iter().filter(|kept| kept.strong_count() > 0);
+        held.count() == 0
+    };
+    let evicted = fill().await;
+    for wrapped in &wrapped {
+        // Many at once share one call, and what it gave.
+        let opened = (0..10).map(|_| kms.decrypt_data_key(wrapped, &none));
+        let opened = futures::future::join_all(opened).await;
+        assert!(opened.iter().all(Result::is_ok));
+    }
+    assert!(is_gone(&evicted));
+    let cleared = kms.kept();
+    assert!(cleared.len() == 2 && !is_gone(&cleared));
+    kms.clear();
+    assert!(is_gone(&cleared));
+    let expired = fill().await;
+    tokio::time::sleep(ttl + seconds(1)).await;
+    assert!(is_gone(&expired));
+    let left = fill().await;
+    drop(kms);
+    assert!(is_gone(&left));
+}
+
 #[tokio::test(start_paused = true)]
 async fn data_keys_are_shared_only_where_that_is_asked_for() {
     let (spec, none) = (DataKeySpec::AES_256, context(""));
@@ -214,6 +258,9 @@ async fn behind_a_rotation_no_data_key_of_before_is_given_out() {
     let path = folder.path().join("keys");
     let rng = || Arc::new(SystemRng);
     let provider = EnvKeyProvider::create_file(&path, &id("k"), rng()).unwrap();
+    crate::Provider::create(&provider, &id("other"))
+        .await
+        .unwrap();
     let kms = CachedKms::new(Arc::new(ProviderKms::new(Arc::new(provider))), config);
     let (spec, none) = (DataKeySpec::AES_256, context(""));
     let before = kms.generate_data_key(&id("k"), spec, &none).await.unwrap();
@@ -222,4 +269,8 @@ async fn behind_a_rotation_no_data_key_of_before_is_given_out() {
     kms.rotate_key(&id("k")).await.unwrap();
     let after = kms.generate_data_key(&id("k"), spec, &none).await.unwrap();
     assert_eq!(after.wrapped.key_version().as_str(), "2");
+    // Another name may be one of the same key.
+    kms.rotate_key(&id("other")).await.unwrap();
+    let anew = kms.generate_data_key(&id("k"), spec, &none).await.unwrap();
+    assert_ne!(anew.wrapped, after.wrapped);
 }

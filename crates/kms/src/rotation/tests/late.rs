@@ -93,6 +93,24 @@ async fn what_is_wrapped_under_the_old_version_again_is_left_and_visited_once_mo
     assert_eq!(store.versions(), vec!["2"; 3]);
 }
 
+/// By one encryption each time: not by all data keys, which may be many, for hours.
+#[tokio::test]
+async fn a_service_that_is_late_is_asked_once_until_it_is_not() {
+    let (_folder, provider, store) = scene().await;
+    provider.late.store(5, Ordering::SeqCst);
+    for late in [2, 1, 0] {
+        let stopped = manager(&provider, &store).rotate(&id("k"), &|_| ()).await;
+        let Err(RotationError::NewVersionPending { left, .. }) = stopped else {
+            panic!("it ended with {stopped:?}");
+        };
+        assert_eq!((left, provider.late.load(Ordering::SeqCst)), (3, late));
+        assert_eq!(store.versions(), vec!["1"; 3]);
+    }
+    let done = manager(&provider, &store).rotate(&id("k"), &|_| ()).await;
+    assert_eq!(done.unwrap().rewrapped, 3);
+    assert_eq!(store.versions(), vec!["2"; 3]);
+}
+
 #[tokio::test]
 async fn a_rotation_by_somebody_else_meanwhile_holds_up_nothing() {
     let (_folder, provider, store) = scene().await;

@@ -77,6 +77,11 @@ pub(super) const CRATES: &[Crate] = &[
     on(2, "core", HTTP),
     on(
         3,
+        "kms-audit",
+        &["storage", "hcl", "barrier", "engine", "policy", "core"],
+    ),
+    on(
+        3,
         "engines",
         &["core", "axum", "hyper", "hyper-util", "http", "tonic"],
     ),

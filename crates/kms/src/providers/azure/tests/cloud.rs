@@ -111,6 +111,7 @@ async fn a_vault_conforms() {
     };
     conformance::run(&cloud).await.unwrap();
     microsofts_client_opens_what_is_made_here_and_back(&cloud).await;
+    a_key_is_made_for_its_algorithm(&cloud, "RSA 3072").await;
     identifiers_and_versions_are_taken(&cloud).await;
     what_another_algorithm_made_is_told(&cloud, "A256GCM").await;
     a_ciphertext_without_a_version_opens_after_rotations(&cloud).await;
@@ -151,6 +152,50 @@ async fn a_managed_hsm_conforms() {
     let opened = kms.decrypt(&theirs, &bound).await.unwrap();
     assert_eq!(opened.expose(), b"theirs");
     what_another_algorithm_made_is_told(&cloud, "RSA-OAEP-256").await;
+    a_key_is_made_for_its_algorithm(&cloud, "oct-HSM 0").await;
+}
+
+/// Where several make it at once, it has as many versions, and each of them opens what it encrypted.
+async fn a_key_is_made_for_its_algorithm(cloud: &Cloud, wanted: &str) {
+    let (key, none) = (id("made"), context(""));
+    let tries = (0..4).map(|_| {
+        let (provider, key) = (cloud.provider(), key.clone());
+        tokio::spawn(async move { provider.create(&key).await })
+    });
+    let mut made = 0;
+    for outcome in futures::future::join_all(tries).await {
+        let version = match outcome.unwrap() {
+            Ok(info) => info.version,
+            Err(refused) => {
+                assert_eq!(refused.kind(), "key_exists", "{refused}");
+                continue;
+            }
+        };
+        made += 1;
+        let provider = cloud.provider();
+        let pinned = id(&format!("made/{version}"));
+        let wrapped = provider.wrap(&pinned, b"x", &none).await.unwrap();
+        assert_eq!(wrapped.version, version);
+        let opened = provider.unwrap(&wrapped, &none).await.unwrap();
+        assert_eq!(opened.expose(), b"x");
+    }
+    assert!(made > 0);
+    let shown = cloud.client(
+        "found = keys.get_key('made')\n\
+         print(found.key_type.value, 8 * len(found.key.n or b''), *found.key_operations)",
+    );
+    let bare = shown.replace("KeyOperation.", "");
+    assert_eq!(bare, format!("{wanted} encrypt decrypt"));
+    let provider = cloud.provider();
+    for (name, wanted) in [
+        ("made", "key_exists"),
+        ("raced", "key_exists"),
+        ("new/0a", "refused"),
+        ("a_b", "key_id"),
+    ] {
+        let refused = provider.create(&id(name)).await.unwrap_err();
+        assert_eq!(refused.kind(), wanted, "{name}: {refused}");
+    }
 }
 
 /// What was made under the other algorithm would open without its context.

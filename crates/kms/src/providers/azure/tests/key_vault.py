@@ -2,7 +2,8 @@
 
 Serves TLS with a certificate of its own, which it writes to the file that is named, and gives out tokens for
 the secret `planted-secret` of the tenant `tenant`, and for the assertion `planted-assertion` that a pod has.
-Writes `port N` when it serves.
+Writes `port N` when it serves. A key whose name begins with `raced` is made by another caller, a moment
+earlier.
 """
 
 import base64
@@ -49,13 +50,14 @@ def bytes_of(text):
 class Version:
     made = 0
 
-    def __init__(self, kind):
-        self.id, self.kind = uuid.uuid4().hex, kind
+    def __init__(self, kind, bits=None, operations=None):
+        self.id, self.kind, self.bits = uuid.uuid4().hex, kind, bits or 2048
+        self.operations = operations or ["encrypt", "decrypt", "sign", "verify"]
         # The service has seconds; here none has two versions.
         Version.made += 1
         self.created, self.enabled = int(time.time()) - 100_000 + Version.made, True
         if kind.startswith("RSA"):
-            self.rsa = rsa.generate_private_key(65537, 2048)
+            self.rsa = rsa.generate_private_key(65537, self.bits)
         else:
             self.aes = AESGCM(AESGCM.generate_key(256))
 
@@ -95,10 +97,10 @@ class Vault:
     def shown(self, base, name, version):
         attributes = {"enabled": version.enabled, "created": version.created}
         kid = f"{base}/keys/{name}/{version.id}"
-        key = {"kid": kid, "kty": version.kind, "key_ops": ["encrypt", "decrypt"]}
+        key = {"kid": kid, "kty": version.kind, "key_ops": version.operations}
         if version.kind.startswith("RSA"):
             numbers = version.rsa.public_key().public_numbers()
-            key["n"], key["e"] = url_safe(numbers.n.to_bytes(256, "big")), "AQAB"
+            key["n"], key["e"] = url_safe(numbers.n.to_bytes(version.bits // 8, "big")), "AQAB"
         return {"key": key, "attributes": {**attributes, "updated": version.created}}
 
     def listed(self, base, query):
@@ -145,9 +147,14 @@ class Vault:
         if verb == "GET" and len(parts) == 3 and last == "versions":
             return self.listed_versions(base, name, query)
         if verb == "POST" and last == "create":
-            self.keys.setdefault(name, []).append(Version(body["kty"]))
+            made = Version(body["kty"], body.get("key_size"), body.get("key_ops"))
+            self.keys.setdefault(name, []).append(made)
+            if name.startswith("raced"):
+                raise Refusal(409, "Conflict", "another operation on this key is under way")
         elif verb == "POST" and last == "rotate":
-            self.keys[name].append(Version(self.find(name, "").kind))
+            newest = self.find(name, "")
+            turned = Version(newest.kind, newest.bits, newest.operations)
+            self.keys[name].append(turned)
         elif verb == "POST" and last in ("encrypt", "decrypt"):
             version = parts[2] if len(parts) == 4 else ""
             return self.operate(base, name, version, last, body)

@@ -31,7 +31,8 @@ impl Cloud {
     pub(super) fn start() -> Option<Self> {
         let cloud = Self(Server::start("providers/gcp/tests/cloud_kms.py", &[])?);
         cloud.client(
-            "kms.create_key_ring(parent='projects/p/locations/global', key_ring_id='r', key_ring={})\n\
+            "for name in 'r', 's':\n\
+             \x20   kms.create_key_ring(parent='projects/p/locations/global', key_ring_id=name, key_ring={})\n\
              create('one'), create('two'), create('signs', 'MAC'), create('slow'), create('late')",
         );
         Some(cloud)
@@ -63,7 +64,7 @@ os.write(file, json.dumps({'type': 'service_account', 'client_email': 'a@p.examp
     }
 
     fn provider(&self) -> GcpProvider {
-        GcpProvider::new(settings("p", &self.url()))
+        provider_of(settings("p", &self.url()))
     }
 
     fn kms(&self) -> ProviderKms {
@@ -90,6 +91,7 @@ async fn conforms() {
     conformance::run(&cloud).await.unwrap();
     googles_client_opens_what_is_made_here_and_back(&cloud).await;
     whole_names_and_versions_are_taken(&cloud).await;
+    a_key_is_made_once(&cloud).await;
     a_version_that_is_made_later_is_waited_for(&cloud).await;
     a_rotation_that_was_cut_off_goes_on(&cloud).await;
     a_version_that_was_stepped_back_from_is_not_taken_up(&cloud).await;
@@ -156,6 +158,49 @@ async fn whole_names_and_versions_are_taken(cloud: &Cloud) {
     assert_eq!(kms.decrypt(&made, &none).await.unwrap().expose(), b"y");
 }
 
+/// However many make it at once; nor is a key ring made for it.
+async fn a_key_is_made_once(cloud: &Cloud) {
+    let key = id("projects/p/locations/global/keyRings/s/cryptoKeys/made");
+    let tries = (0..8).map(|_| {
+        let (provider, key) = (cloud.provider(), key.clone());
+        tokio::spawn(async move { provider.create(&key).await })
+    });
+    let tries = futures::future::join_all(tries).await;
+    let outcomes = tries.into_iter().map(std::result::Result::unwrap);
+    let (made, refused): (Vec<_>, Vec<_>) = outcomes.partition(Result::is_ok);
+    assert_eq!(made.len(), 1, "{refused:?}");
+    for refused in refused {
+        assert_eq!(refused.unwrap_err().kind(), "key_exists");
+    }
+    let (provider, none) = (cloud.provider(), context(""));
+    let described = provider.describe(&key).await.unwrap();
+    assert_eq!((described.version.as_str(), described.enabled), ("1", true));
+    assert_eq!(made[0].as_ref().unwrap(), &described);
+    let wrapped = provider.wrap(&key, b"x", &none).await.unwrap();
+    let opened = provider.unwrap(&wrapped, &none).await.unwrap();
+    assert_eq!(opened.expose(), b"x");
+    let shown = "found = kms.get_crypto_key(name=ring.replace('/r', '/s') + '/cryptoKeys/made')\n\
+                 print(found.purpose.name, found.primary.name.rpartition('/')[2])";
+    assert_eq!(cloud.client(shown), "ENCRYPT_DECRYPT 1");
+    for (name, wanted) in [
+        ("one", "key_exists"),
+        (
+            "projects/p/locations/global/keyRings/s/cryptoKeys/raced",
+            "key_exists",
+        ),
+        ("signs", "refused"),
+        ("new/cryptoKeyVersions/1", "refused"),
+        (&"n".repeat(64), "refused"),
+        (
+            "projects/p/locations/global/keyRings/gone/cryptoKeys/k",
+            "not_configured",
+        ),
+    ] {
+        let refused = provider.create(&id(name)).await.unwrap_err();
+        assert_eq!(refused.kind(), wanted, "{name}: {refused}");
+    }
+}
+
 async fn a_version_that_is_made_later_is_waited_for(cloud: &Cloud) {
     let rotated = cloud.provider().rotate(&id("slow")).await.unwrap();
     assert_eq!((rotated.version.as_str(), rotated.enabled), ("2", true));
@@ -187,18 +232,24 @@ async fn a_rotation_that_was_cut_off_goes_on(cloud: &Cloud) {
     assert_eq!(rotated.version.as_str(), "5");
 }
 
-/// Who went back to an earlier version did so for a reason.
+/// Who went back to an earlier version did so for a reason, unless that was a short time ago.
 async fn a_version_that_was_stepped_back_from_is_not_taken_up(cloud: &Cloud) {
-    cloud.client("create('hours-old', ring=ring.replace('/r', '/s'))");
-    let key = id("projects/p/locations/global/keyRings/s/cryptoKeys/hours-old");
-    let provider = cloud.provider();
-    assert_eq!(provider.rotate(&key).await.unwrap().version.as_str(), "2");
-    cloud.client(
-        "kms.update_crypto_key_primary_version(crypto_key_version_id='1',\n\
-         name=ring.replace('/r', '/s') + '/cryptoKeys/hours-old')",
-    );
-    assert_eq!(provider.describe(&key).await.unwrap().version.as_str(), "1");
-    assert_eq!(provider.rotate(&key).await.unwrap().version.as_str(), "3");
+    cloud.client("create('stepped', ring=ring.replace('/r', '/s'))");
+    let key = id("projects/p/locations/global/keyRings/s/cryptoKeys/stepped");
+    let made = cloud.provider().rotate(&key).await.unwrap();
+    assert_eq!(made.version.as_str(), "2");
+    for (later, wanted) in [(Duration::ZERO, "2"), (Duration::from_secs(1), "3")] {
+        cloud.client(
+            "kms.update_crypto_key_primary_version(crypto_key_version_id='1',\n\
+             name=ring.replace('/r', '/s') + '/cryptoKeys/stepped')",
+        );
+        let age = BEGUN_MAX + later;
+        let clock = TestClock::new(made.rotated_at.unwrap().plus(age));
+        let provider = GcpProvider::new(settings("p", &cloud.url()), Arc::new(clock));
+        assert_eq!(provider.describe(&key).await.unwrap().version.as_str(), "1");
+        let rotated = provider.rotate(&key).await.unwrap();
+        assert_eq!(rotated.version.as_str(), wanted);
+    }
 }
 
 async fn a_pinned_version_is_described_and_not_rotated(cloud: &Cloud) {
@@ -282,7 +333,7 @@ async fn a_key_out_of_use_is_told(cloud: &Cloud) {
 }
 
 async fn a_ring_that_is_not_there_is_told(cloud: &Cloud) {
-    let provider = GcpProvider::new(settings("another", &cloud.url()));
+    let provider = provider_of(settings("another", &cloud.url()));
     for refused in [
         provider.health().await.map(drop),
         provider.list(None, 1).await.map(drop),
@@ -298,17 +349,17 @@ async fn credentials_of_a_file_are_sent(cloud: &Cloud) {
     let path = folder.path().join("account.json");
     cloud.write_account(&path);
     let mut settings = settings("closed", &cloud.url());
-    let refused = GcpProvider::new(settings.clone()).describe(&id("k")).await;
+    let refused = provider_of(settings.clone()).describe(&id("k")).await;
     assert_eq!(refused.unwrap_err().kind(), "credentials");
     settings.credentials = GcpCredentials::File(path.clone());
-    let provider = GcpProvider::new(settings.clone());
+    let provider = provider_of(settings.clone());
     let missing = provider.describe(&id("k")).await.unwrap_err();
     assert_eq!(missing.kind(), "key_not_found", "{missing}");
     assert!(!format!("{provider:?}").contains("PRIVATE"));
 
     let set = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
     std::fs::set_permissions(&path, set(0o644)).unwrap();
-    let refused = GcpProvider::new(settings.clone()).describe(&id("k")).await;
+    let refused = provider_of(settings.clone()).describe(&id("k")).await;
     assert_eq!(refused.unwrap_err().kind(), "file_rights");
     std::fs::set_permissions(&path, set(0o600)).unwrap();
     for text in [
@@ -318,12 +369,12 @@ async fn credentials_of_a_file_are_sent(cloud: &Cloud) {
         "{}",
     ] {
         std::fs::write(&path, text).unwrap();
-        let refused = GcpProvider::new(settings.clone()).describe(&id("k")).await;
+        let refused = provider_of(settings.clone()).describe(&id("k")).await;
         let refused = refused.unwrap_err();
         assert_eq!(refused.kind(), "file_content", "{refused}");
         assert!(!format!("{refused} {refused:?}").contains("planted"));
     }
     std::fs::remove_file(&path).unwrap();
-    let refused = GcpProvider::new(settings).describe(&id("k")).await;
+    let refused = provider_of(settings).describe(&id("k")).await;
     assert_eq!(refused.unwrap_err().kind(), "file");
 }

@@ -5,7 +5,8 @@ what it does not have is refused. Writes `port N` when it serves.
 
 In the project `closed` it serves only who brings a token. Keys whose name begins with `slow` make their
 versions behind the answer, as those in an HSM do. Those whose name begins with `late` go on to encrypt under
-the primary version of before, a few times, as the service does where a change has not come yet.
+the primary version of before, a few times, as the service does where a change has not come yet. One whose name
+begins with `raced` is made by another caller, a moment earlier.
 """
 
 import json
@@ -93,8 +94,7 @@ class Keys:
     def add(self, key):
         number = 1 + sum(name.startswith(key.name + "/") for name in self.versions)
         slow = number > 1 and key.name.rpartition("/")[2].startswith("slow")
-        hours = 2 if key.name.endswith("/hours-old") else 0
-        made = time.time() - hours * 3600
+        made = time.time()
         version = kms_v1.CryptoKeyVersion(
             name=f"{key.name}/cryptoKeyVersions/{number}",
             state=STATE.PENDING_GENERATION if slow else STATE.ENABLED,
@@ -111,11 +111,20 @@ class Keys:
 
     def CreateCryptoKey(self, request):
         key = request.crypto_key
+        if request.parent not in self.rings:
+            raise Refusal(404, "NOT_FOUND", f"KeyRing {request.parent} not found.")
+        if not re.fullmatch("[a-zA-Z0-9_-]{1,63}", request.crypto_key_id) or not key.purpose:
+            raise invalid("the key has no name, or no purpose")
         key.name = f"{request.parent}/cryptoKeys/{request.crypto_key_id}"
+        there = Refusal(409, "ALREADY_EXISTS", f"CryptoKey {key.name} already exists.")
+        if key.name in self.keys:
+            raise there
         self.keys[key.name] = key
         version = self.add(key)
         if key.purpose == PURPOSE.ENCRYPT_DECRYPT:
             key.primary = version
+        if request.crypto_key_id.startswith("raced"):
+            raise there
         return key
 
     def GetCryptoKey(self, request):
@@ -249,7 +258,9 @@ class Handler(BaseHTTPRequestHandler):
                 json_format.Parse(body or b"{}", target)
             # These are of the call, and no field of its message.
             query = [row for row in urllib.parse.parse_qsl(url.query) if row[0][0] != "$"]
-            json_format.ParseDict(dict(query), message)
+            flags = {"true": True, "false": False}
+            query = {name: flags.get(value, value) for name, value in query}
+            json_format.ParseDict(query, message)
         except json_format.ParseError as error:
             raise invalid(str(error)) from None
         for field, value in found.groupdict().items():

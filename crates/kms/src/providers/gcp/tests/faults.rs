@@ -25,7 +25,7 @@ fn json(body: &str) -> Option<String> {
 fn at(url: String) -> GcpProvider {
     let mut settings = settings("p", &url);
     settings.timeout = Some(Duration::from_millis(500));
-    GcpProvider::new(settings)
+    provider_of(settings)
 }
 
 async fn seen(answer: Option<String>) -> KmsError {
@@ -56,7 +56,7 @@ async fn each_refusal_has_its_error() {
         (503, "UNAVAILABLE", "unavailable"),
         (504, "DEADLINE_EXCEEDED", "unavailable"),
         (409, "ABORTED", "unavailable"),
-        (409, "ALREADY_EXISTS", "refused"),
+        (409, "ALREADY_EXISTS", "key_exists"),
         (501, "UNIMPLEMENTED", "refused"),
     ] {
         let refused = seen(refusal(code, status)).await;
@@ -179,7 +179,7 @@ async fn tokens_go_nowhere_in_the_clear() {
         settings.credentials = GcpCredentials::Found;
         assert_eq!(settings.are_in_the_clear(), clear, "{endpoint}");
         if clear {
-            let refused = GcpProvider::new(settings).describe(&id("k")).await;
+            let refused = provider_of(settings).describe(&id("k")).await;
             let refused = refused.unwrap_err();
             assert_eq!(refused.kind(), "refused", "{endpoint}: {refused}");
             assert!(refused.to_string().contains("no TLS"), "{refused}");
