@@ -141,6 +141,7 @@ impl Core {
             operation: request.verb.operation(),
             mount_path: Arc::from("sys/"),
             caller: None,
+            has_sudo: false,
             remote_address: request.remote_address,
             clock: Arc::clone(&self.config.clock),
             rng: Arc::clone(&self.config.rng),
