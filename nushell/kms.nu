@@ -156,6 +156,12 @@ export def re-encrypt [
     if ($input | describe) == "string" { $made | str trim } else { $made | into binary }
 }
 
+# Gives a ciphertext as the key service itself made it: of `age` without a context an age file. On the command
+# line this is `kms export -native`; a module of Nushell cannot have a command of that name.
+export def export-native []: [string -> binary, binary -> binary, record -> binary] {
+    $in | ciphertext | call export "-native" | into binary
+}
+
 # Encrypts a file of any size; gives a record with the name of the new one.
 export def encrypt-file [
     file: path # File to encrypt

@@ -74,7 +74,7 @@ class Cli:
             env=self.environment() | environment,
         )
         needles.learn(done.stdout)
-        needles.keep(" ".join(map(str, arguments[:2])), done.stderr)
+        needles.keep(" ".join(map(str, arguments[:1])), done.stderr)
         return Run(done.returncode, done.stdout, done.stderr)
 
     def ok(self, *arguments, **more):

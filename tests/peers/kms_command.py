@@ -42,9 +42,13 @@ class KmsCommand:
 
     def keys(self, name="keys.txt", byte=0):
         """A file of the provider `local` with the keys `default` and `other`."""
-        path = self.home / name
         lines = [f"{key}:1:{text64(bytes([byte]) * 32)}\n" for key in ["default", "other"]]
-        path.write_text("".join(lines))
+        return self.secret(name, "".join(lines))
+
+    def secret(self, name, text):
+        """A file that is its owner's alone."""
+        path = self.home / name
+        path.write_text(text)
         path.chmod(0o600)
         return self
 

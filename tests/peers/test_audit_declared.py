@@ -145,7 +145,7 @@ def test_one_that_cannot_be_opened_keeps_the_vault_sealed(fresh):
     node.start().initialize(1, 1)
     answer = node.wire().put("sys/unseal", {"key": node.keys[0]})
     assert answer.status == 500, answer.json
-    assert "main/" in node.log.read_text()
+    until(lambda: "main/" in node.log.read_text(), "the line that names it")
     assert node.wire().get("sys/seal-status").json["sealed"] is True
     file.rmdir()
     assert list(node.unseal().wire().get("sys/audit").json["data"]) == ["main/"]

@@ -236,8 +236,43 @@ def test_check_tells_what_decides(ours, wire, cedar, holder, kv1, name):
     told = ours.ok("policy", "check", "read", "sys/audit").out
     assert "needs     sudo" in told and "allow: root" in told
     assert "permission denied" in ours.as_token(app.token)("policy", "check", "read", "a").expect(2).err
-    for wrong in (("fly", "a"), ("read", "a/../b"), ("read", "a", "-ip=nowhere")):
+    assert "one of create, read" in ours("policy", "check", "fly", "a").expect(1).err
+    for wrong in (("read", "a/../b"), ("read", "a", "-ip=nowhere")):
         assert ours("policy", "check", *wrong).expect(2).err
+
+
+def test_check_knows_what_a_request_brings(ours, cedar, holder, kv2, name):
+    """The life of its wrapping, fields of any kind, pages, and the other paths that it touches."""
+    app = holder(
+        f'''path "{kv2}/data/*" {{ capabilities = ["create", "read"] }}
+        path "{kv2}/metadata/*" {{ capabilities = ["create", "read"] }}
+        path "{kv2}/copy/*" {{ capabilities = ["create"] }}
+        path "{kv2}/undelete/*" {{ capabilities = ["update"] }}
+        path "{kv2}/metadata/" {{ capabilities = ["list"] pagination_limit = 10 }}
+        path "{kv2}/config" {{ capabilities = ["read"] min_wrapping_ttl = "10s" max_wrapping_ttl = "60s" }}
+        path "sys/tools/random" {{ capabilities = ["update"] allowed_parameters = {{ bytes = [16] }} }}'''
+    )
+    cedar(f'forbid (principal in Role::"{name}", action, resource in Secret::"{kv2}/closed");').expect(204)
+
+    def check(*words, code=0):
+        return ours("policy", "check", f"-token={app.token}", *words).expect(code)
+
+    check("read", f"{kv2}/config", code=2)
+    check("-for-wrap-ttl=30s", "read", f"{kv2}/config")
+    check("-for-wrap-ttl=5m", "read", f"{kv2}/config", code=2)
+    check("-parameter=bytes:=16", "update", "sys/tools/random")
+    check("-parameter=bytes=17", "update", "sys/tools/random", code=2)
+    told = check("list", f"{kv2}/metadata").out
+    assert "at most 10 names" in told
+    copy = ("create", f"{kv2}/copy/b")
+    told = check("-parameter=source=a", *copy).out
+    assert f"touches, allowed: read {kv2}/data/a\n" in told and f"touches, allowed: create {kv2}/data/b\n" in told
+    told = check("-parameter=source=closed/a", *copy, code=2).out
+    assert told.startswith("refused: ") and f"touches, refused: read {kv2}/data/closed/a\n  Cedar     deny: cedar-{name}" in told
+    assert "source" in check(*copy, code=2).err
+    # Who asks for too much is told what is wrong, before anything is asked of the server.
+    assert "update" in check("updat", f"{kv2}/data/a", code=1).err
+    assert "no JSON" in check("-parameter=bytes:=sixteen", "update", "sys/tools/random", code=1).err
 
 
 def test_a_translation_means_the_same(ours, wire, holder, kv1, name, client):

@@ -422,3 +422,42 @@ def test_tidying_is_begun(tokens):
     answer = tokens.tidy()
     answer = answer.json() if hasattr(answer, "json") else answer
     assert "Tidy operation" in answer["warnings"][0]
+
+
+# --- the client's own calls -----------------------------------------------------------------------
+
+
+def test_login_with_a_wrapped_token(node, tokens):
+    wrapped = tokens.create(ttl="5m", wrap_ttl="60s")["wrap_info"]["token"]
+    other = node.hvac(None)
+    auth = other.auth_cubbyhole(wrapped)["auth"]
+    assert other.token == auth["client_token"] and other.is_authenticated()
+    with pytest.raises(InvalidRequest):
+        node.hvac(None).auth_cubbyhole(wrapped)
+
+
+def test_logout(node, make):
+    for revokes in (False, True):
+        token = make(ttl="5m")["client_token"]
+        other = node.hvac(token)
+        other.logout(revoke_token=revokes)
+        assert other.token is None
+        assert node.hvac(token).is_authenticated() is not revokes
+
+
+def test_calls_of_older_programs(client, tokens, make, kv1):
+    """`renew_token` and `revoke_token` of the client itself, and a write with fields of any name."""
+    token = make(ttl="5m")["client_token"]
+    assert client.renew_token(token, increment="4m")["auth"]["lease_duration"] == 240
+    child = client.auth.token.create(ttl="5m")["auth"]
+    client.revoke_token(child["accessor"], accessor=True)
+    client.revoke_token(token)
+    for ended in (child["client_token"], token):
+        with pytest.raises(Forbidden):
+            tokens.lookup(ended)
+    orphan = make(ttl="5m")["client_token"]
+    client.revoke_token(orphan, orphan=True)
+    with pytest.raises(Forbidden):
+        tokens.lookup(orphan)
+    client.write_data(f"{kv1}/a", data={"path": "p", "wrap_ttl": "w"})
+    assert client.read(f"{kv1}/a")["data"] == {"path": "p", "wrap_ttl": "w"}

@@ -120,7 +120,19 @@ def test_age_opens_a_plain_one_and_the_other_way_round(kms):
     assert "-native" in kms.refused("decrypt", code=1, stdin=theirs)
     bound = kms.refused("encrypt", "-native", "-context=a=1", code=1, stdin=SECRET)
     assert "leave out -native" in bound
-    assert kms.ok("decrypt", stdin=kms.ok("encrypt", stdin=SECRET)) == SECRET
+    whole = kms.ok("encrypt", stdin=SECRET)
+    assert kms.ok("decrypt", stdin=whole) == SECRET
+    # Without its head `age` opens it too; for that no configuration is wanted.
+    (kms.home / "kms.toml").unlink()
+    (kms.home / "note.enc").write_bytes(whole)
+    kms.ok("export", "-native", "-in=note.enc", "-out=note.age")
+    for taken in ((kms.home / "note.age").read_bytes(), kms.ok("export", "-native", stdin=whole)):
+        assert age("-d", "-i", str(kms.home / "private.txt"), stdin=taken) == SECRET
+    assert "-native" in kms.refused("export", code=1, stdin=whole)
+    assert "no ciphertext" in kms.refused("export", "-native", code=1, stdin=theirs)
+    kms.configure(AGE)
+    bound = kms.ok("encrypt", "-context=a=1", stdin=SECRET)
+    assert "`kms decrypt`" in kms.refused("export", "-native", code=1, stdin=bound)
 
 
 def whole_life(kms, *where, **environment):
@@ -193,8 +205,16 @@ def test_a_service_with_tls_tokens_and_certificates(kms, serve, certificates):
     where = [f"-service={service.url}", f"-ca-cert={certificates.ca}"]
     token = {"KMS_SERVICE_TOKEN": "token-of-app"}
     made = kms.ok("encrypt", *where, stdin=SECRET, **token)
-    (kms.home / "token").write_text("token-of-app\n")
+    kms.secret("token", "token-of-app\n")
     kms.ok("encrypt", *where, "-token-file=token", stdin=SECRET)
+    for name, flags in (
+        ("token", ["-token-file=token"]),
+        ("client.key", ["-client-cert=client.pem", "-client-key=client.key"]),
+    ):
+        (kms.home / name).chmod(0o644)
+        told = kms.refused("encrypt", *where, *flags, code=1, stdin=SECRET)
+        assert f"chmod 600 {name}" in told and "0644" in told
+        (kms.home / name).chmod(0o600)
     assert "-token-file" in kms.refused("encrypt", *where, stdin=SECRET)
     assert "give" in kms.refused("decrypt", *where, stdin=made, **token)
     wrong = kms.refused("encrypt", *where, stdin=SECRET, KMS_SERVICE_TOKEN="token-of-nobody")
@@ -442,6 +462,26 @@ def at_terminal(kms, *arguments):
         seen += some
     os.close(ours)
     return process.wait(timeout=60), seen.decode()
+
+
+def test_big_files_have_a_bar_at_a_terminal(kms):
+    for name, size, has_bar in (("big", 65 << 20, True), ("small", 63 << 20, False)):
+        with open(kms.home / name, "wb") as file:
+            file.truncate(size)
+        code, seen = at_terminal(kms, "encrypt-file", name)
+        assert code == 0 and (" left" in seen) == has_bar, seen
+        assert f"{size} bytes encrypted" in seen
+    code, seen = at_terminal(kms, "decrypt-file", "-out=back", "big.kms")
+    assert code == 0 and " left" in seen
+    # Nobody looks at a bar in a file.
+    assert " left" not in kms("encrypt-file", "-force", "big").err
+
+
+def test_flags_have_two_hyphens_and_long_names_too(kms):
+    assert kms.ok("encrypt", "--context", "env=prod", "--output", "made", stdin=SECRET) == b""
+    kms.ok("decrypt", "--context=env=prod", "--in", "made", "--output=opened")
+    assert (kms.home / "opened").read_bytes() == SECRET
+    kms.refused("decrypt", "--in", "made")
 
 
 def test_keys_are_shown_on_a_terminal_only_where_that_is_asked_for(kms):

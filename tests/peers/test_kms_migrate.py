@@ -234,7 +234,7 @@ def test_what_stands_around_a_ciphertext_stays(kms):
 
 def test_a_token_goes_to_one_service(kms, answering):
     (kms.home / "tree").mkdir()
-    (kms.home / "token").write_text("token-of-app")
+    kms.secret("token", "token-of-app")
     urls = [answering(lambda connection: None) for _ in range(2)]
     run = ["migrate", f"-from={urls[0]}", f"-to={urls[1]}", "tree"]
     for more, environment in ((["-token-file=token"], {}), ([], {"KMS_SERVICE_TOKEN": "t"})):

@@ -61,6 +61,9 @@ def test_texts_and_bytes_come_back(nu):
     assert nu(f"({some} | kms encrypt --binary | describe)") == "binary"
     assert nu(f"({some} | kms encrypt --binary | kms re-encrypt | kms decrypt) == {some}") is True
     assert nu("'x' | kms encrypt | kms decrypt --binary | describe") == "binary"
+    # What the key service made stands behind a head.
+    ends = "let made = 'x' | kms encrypt\n$made | decode base64 | bytes ends-with ($made | kms export-native)"
+    assert nu(ends) is True
     every = "(0..255 | each {|n| $n | into binary | first 1 } | bytes collect)"
     assert nu(f"({every} | kms encrypt | kms decrypt) == {every}") is True
 
@@ -147,8 +150,10 @@ def test_every_command_has_help(nu):
     names = nu("scope commands | where name =~ '^kms ' | get name")
     binary = nu.kms("-help").out.decode()
     commands = re.findall(r"^  ([a-z][a-z-]+)  ", binary, re.MULTILINE)
-    assert len(commands) == 12
-    assert sorted(names) == sorted(f"kms {name}" for name in commands)
+    assert len(commands) == 13
+    # `export` is a word of the language.
+    named = [name.replace("export", "export-native") for name in commands]
+    assert sorted(names) == sorted(f"kms {name}" for name in named)
     for name in names:
         told = nu(f"help {name} | ansi strip")
-        assert "Usage:" in told and "--config" in told, told
+        assert "Usage:" in told and ("--config" in told or name == "kms export-native"), told

@@ -4,10 +4,12 @@ import shutil
 import signal
 import socket
 import ssl
+import threading
 
 import certificates as certificate_files
 import pytest
 from node import Node, free_port, hcl, only_secretum, settings, until
+from wire import Wire
 
 pytestmark = only_secretum("our defaults, our limits, and what the log says of them")
 
@@ -112,6 +114,52 @@ def test_a_new_certificate_at_sighup(start, tmp_path):
     until(lambda: f"`{files.key}` holds no private key" in node.log.read_text(), "the error")
     assert subject_key(wire) == new
     kept.close()
+
+
+def test_no_connection_is_dropped_while_certificates_change(start, tmp_path):
+    files = certificate_files.make(tmp_path)
+    node = start(files=files)
+    other = tmp_path / "other"
+    other.mkdir()
+    renewed = certificate_files.make(other)
+    old, new = (
+        {name: getattr(of, name).read_bytes() for name in ("chain", "key", "ca")} for of in (files, renewed)
+    )
+    authorities = tmp_path / "both.pem"
+    authorities.write_bytes(old["ca"] + new["ca"])
+    stop, answered, failed = threading.Event(), [], []
+
+    def ask():
+        wire = Wire(node.address, cafile=str(authorities))
+        kept = wire.socket()
+        while not stop.is_set():
+            try:
+                for connection in (kept, wire.socket()):
+                    connection.sendall(GET)
+                    answered.append(connection.recv(65536).split(b"\r\n", 1)[0])
+                    if connection is not kept:
+                        connection.close()
+            except OSError as error:
+                failed.append(error)
+        kept.close()
+
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    for turn in range(20):
+        before = len(answered)
+        for name, content in (new if turn % 2 == 0 else old).items():
+            # As renewals are put in place: whole.
+            fresh = tmp_path / "fresh"
+            fresh.write_bytes(content)
+            fresh.replace(getattr(files, name))
+        node.process.send_signal(signal.SIGHUP)
+        until(lambda: len(answered) > before + 20 or failed, "answers")
+    stop.set()
+    for asker in askers:
+        asker.join()
+    assert not failed
+    assert set(answered) == {b"HTTP/1.1 501 Not Implemented"}
 
 
 def test_a_new_log_level_at_sighup(start):

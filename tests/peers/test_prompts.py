@@ -1,6 +1,7 @@
 """Questions at a real terminal: a secret is never echoed, and -non-interactive never asks."""
 
 import fcntl
+import json
 import os
 import pty
 import subprocess
@@ -97,3 +98,18 @@ def test_what_was_asked_for_is_not_coloured(ours):
     for arguments in (["-help"], ["kv", "-help"], ["status"]):
         _, seen = at_terminal(ours, *arguments)
         assert seen and "\x1b[" not in seen
+
+
+def test_long_work_shows_a_bar_at_a_terminal_only(ours, kv2, tmp_path):
+    file = tmp_path / "tree.json"
+    secrets = {f"s{number}": {"data": {"n": "1"}} for number in range(40)}
+    file.write_text(json.dumps({"format": "secretum-kv-1", "secrets": secrets}))
+    token = {"VAULT_TOKEN": ours.environment()["VAULT_TOKEN"]}
+    for doing, *command in (
+        ["writing", "import", str(file), f"{kv2}/seen"],
+        ["comparing", "import", str(file), f"{kv2}/seen"],
+        ["reading", "export", f"-file={tmp_path}/out.json", "-force", f"{kv2}/seen"],
+    ):
+        code, seen = at_terminal(ours, "kv", *command, more=token)
+        assert code == 0 and f"{doing} " in seen and " of 4" in seen and " left" in seen, seen
+        assert f"{doing} " not in ours.ok("kv", *command).err

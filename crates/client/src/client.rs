@@ -427,7 +427,10 @@ impl Client {
                 "https" => self.config.tls.clone(),
                 _ => TlsConfig::default(),
             },
-            body: request.body.as_ref().map(|body| body.text.clone()),
+            body: request
+                .body
+                .as_ref()
+                .map(|body| String::from_utf8_lossy(&body.text).into_owned()),
             before: self.sent.as_ref().map_or_else(Vec::new, |sent| {
                 let sent = sent.0.lock().unwrap_or_else(PoisonError::into_inner);
                 sent.clone()

@@ -131,6 +131,11 @@ impl ClientError {
         }
     }
 
+    /// Whether no answer came within the time limit.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Transport { source, .. } if source.is_timeout())
+    }
+
     pub(crate) fn transport(method: &str, url: &str, source: reqwest::Error) -> Self {
         let source = source.without_url();
         Self::Transport {

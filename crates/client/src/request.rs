@@ -1,6 +1,7 @@
 //! [`Request`]: one request, as yet without server and token.
 
 use crate::{ClientError, TlsConfig};
+use hyper::body::Bytes;
 use reqwest::Method;
 use serde::Serialize;
 
@@ -16,7 +17,8 @@ pub struct Request {
 #[derive(Clone)]
 pub(crate) struct Body {
     pub(crate) content_type: &'static str,
-    pub(crate) text: String,
+    /// Zeroed once nobody needs it any more.
+    pub(crate) text: Bytes,
 }
 
 impl Request {
@@ -81,7 +83,8 @@ impl Request {
     ///
     /// **Errors**: [`ClientError::Encode`].
     pub fn json(mut self, body: &(impl Serialize + ?Sized)) -> Result<Self, ClientError> {
-        let text = serde_json::to_string(body).map_err(|source| ClientError::Encode { source })?;
+        let text = secretum_crypto::written(|to| serde_json::to_writer(to, body));
+        let text = Bytes::from_owner(text.map_err(|source| ClientError::Encode { source })?);
         let content_type = if self.method == Method::PATCH {
             "application/merge-patch+json"
         } else {

@@ -167,6 +167,19 @@ impl Core {
         self.config.kinds.iter().find(|kind| kind.name() == name)
     }
 
+    /// The kind and the `version` option that a word to enable an engine stands for: `NAME-vVERSION` is
+    /// that version of `NAME`, where there is one.
+    pub(crate) fn engine_word<'w>(&self, word: &'w str) -> (&'w str, Option<&'w str>) {
+        let named = word.rsplit_once("-v").filter(|(name, version)| {
+            let mut versions = self.kind(name).into_iter().flat_map(EngineKind::versions);
+            versions.any(|own| own == *version && !own.is_empty())
+        });
+        match named {
+            Some((name, version)) => (name, Some(version)),
+            None => (word, None),
+        }
+    }
+
     /// What of a request's headers is recorded; `values` gives what stands there under a name, which is
     /// in lower case. It is asked for those names only that are configured.
     pub fn recorded_headers(&self, values: impl Fn(&str) -> Vec<String>) -> Vec<RecordedHeader> {

@@ -2,7 +2,7 @@
 
 use crate::active::Active;
 use crate::holders::Holders;
-use crate::mounts::Mounts;
+use crate::mounts::{Mounts, NewMount};
 use crate::tokens::{NewToken, Tokens};
 use crate::{Core, CoreError, policies};
 use base64::Engine as _;
@@ -235,7 +235,8 @@ impl Core {
         Ok(self.config.storage.close().await?)
     }
 
-    /// Makes and unseals a vault in memory for development, and enables KV version 2 at `secret/`.
+    /// Makes and unseals a vault in memory for development, and enables a secret engine at `secret/`, by
+    /// the word that `sys/mounts` takes, with this description.
     ///
     /// Returns the unseal key and the root token.
     ///
@@ -243,6 +244,7 @@ impl Core {
     pub async fn develop(
         &self,
         root_token: Option<SecretString>,
+        (engine, about): (&str, &str),
     ) -> Result<(SecretBytes, SecretString), CoreError> {
         let birth = self
             .initialize(SealConfig::shamir(1, 1)?, root_token, Receivers::default())
@@ -254,7 +256,7 @@ impl Core {
             .unwrap_or_else(|| SecretBytes::new(Vec::new()));
         self.unseal(share.duplicate()).await?;
         if let Some(active) = self.active() {
-            let mount = crate::mounts::NewMount::kv_version_2("secret/");
+            let mount = NewMount::secret("secret/", self.engine_word(engine), about);
             let change = active.mounts.begin_change(&active).await?;
             let batch = active.mounts.prepare(change, mount)?;
             active.commit(batch).await?;

@@ -15,6 +15,7 @@ mod record;
 mod touch;
 
 pub(crate) use perform::{COMMIT_TRIES, contended};
+pub(crate) use touch::{Touched, Toucher};
 
 use crate::active::Active;
 use crate::decision::Finding;

@@ -10,7 +10,7 @@ use crate::cache::Cache;
 use crate::system::wrapping;
 use secretum_crypto::ClockRef;
 use secretum_engine::{Fault, LIST_PAGE};
-use secretum_policy::{Acl, DEFAULT_POLICY, Policy, ROOT_POLICY_NAME};
+use secretum_policy::{Acl, DEFAULT_POLICY, Policy, ROOT_POLICY_NAME, VISITED_MAX};
 use secretum_storage::{Batch, Key, PageOf, Pages, Storage, StorageError};
 use std::sync::Arc;
 
@@ -57,6 +57,13 @@ impl Policies {
         };
         let (policies, text_bytes) = Box::pin(self.all_parsed(names)).await?;
         let acl = Arc::new(Acl::at(&policies, now));
+        if let Some(visited) = acl.overload() {
+            tracing::warn!(
+                policies = ?names,
+                "{}, and all requests of such a token are refused",
+                overload(visited)
+            );
+        }
         if let Some(ticket) = ticket {
             (self.acls).fill_weighing(ticket, names.to_vec(), Arc::clone(&acl), text_bytes);
         }
@@ -94,8 +101,13 @@ impl Policies {
             return Err(Fault::invalid(format!("cannot update \"{name}\" policy")));
         }
         check_name(name)?;
-        Policy::parse(name, text)
-            .map_err(|error| Fault::invalid(format!("failed to parse policy: {error}")))?;
+        let failed = |error: &dyn std::fmt::Display| {
+            Fault::invalid(format!("failed to parse policy: {error}"))
+        };
+        let policy = Policy::parse(name, text).map_err(|error| failed(&error))?;
+        if let Some(visited) = Acl::at(&[policy.into()], self.clock.now()).overload() {
+            return Err(failed(&overload(visited)));
+        }
         Ok(Batch::new().put(key(name)?, text.to_owned()))
     }
 
@@ -175,6 +187,14 @@ pub(crate) fn default_record() -> Result<Batch, CoreError> {
 
 fn key(name: &str) -> Result<Key, StorageError> {
     Key::try_from(format!("{FOLDER}{name}"))
+}
+
+/// What is wrong with rules of which too many can match one path.
+fn overload(visited: usize) -> String {
+    format!(
+        "for one path, {visited} places of the rules with `+` would have to be looked at, and \
+         {VISITED_MAX} is the most; name more segments in the place of `+`"
+    )
 }
 
 fn check_name(name: &str) -> Result<(), Fault> {

@@ -6,6 +6,7 @@
 use crate::{CryptoError, Result, Rng};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
+use std::io::{self, Write};
 use subtle::ConstantTimeEq;
 use zerocopy::FromBytes;
 use zeroize::{Zeroize, Zeroizing};
@@ -90,6 +91,34 @@ impl From<Vec<u8>> for SecretBytes {
 impl fmt::Debug for SecretBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretBytes(..)")
+    }
+}
+
+/// What `write` writes, in memory that is zeroed. It is asked twice and writes the same: first for the
+/// length, for a buffer that grows leaves copies behind.
+///
+/// **Errors**: those of `write`.
+pub fn written<E>(
+    write: impl Fn(&mut dyn Write) -> std::result::Result<(), E>,
+) -> std::result::Result<Zeroizing<Vec<u8>>, E> {
+    let mut length = Length(0);
+    write(&mut length)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(length.0));
+    write(&mut *bytes)?;
+    Ok(bytes)
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -225,6 +254,15 @@ impl<const N: usize> fmt::Debug for SecretKey<N> {
 mod tests {
     use super::*;
     use crate::SystemRng;
+
+    #[test]
+    fn what_is_written_has_its_room_from_the_start() {
+        let text = ["a \"secret\"", "of", "many parts"].repeat(100);
+        let bytes = written(|to| serde_json::to_writer(to, &text)).unwrap();
+        assert_eq!(*bytes, serde_json::to_vec(&text).unwrap());
+        assert_eq!(bytes.capacity(), bytes.len());
+        assert!(written(|_| Err::<(), _>("no")).is_err());
+    }
 
     #[test]
     fn nothing_secret_is_printed() {

@@ -34,7 +34,7 @@ pub use input::{BODY_FIELDS_MAX, Body, Input, QUERY_PAIRS_MAX, read_object};
 pub use kind::{Class, EngineKind, Setup};
 pub use lease::{Lease, LeaseGrant, LeaseTerms, NewLease, ReplyLease};
 pub use list_page::ListPage;
-pub use mounted::{Mounted, MountedEngine, RowOutline};
+pub use mounted::{Mounted, MountedEngine, RowFacts, RowOutline};
 pub use operation::{Access, Operation, Verb};
 pub use pattern::RouteError;
 pub use reply::{Listing, RawReply, Recorded, Reply, Shape, listing};

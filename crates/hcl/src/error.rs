@@ -24,19 +24,19 @@ impl HclError {
 #[non_exhaustive]
 pub enum Problem {
     /// The document is longer than any may be.
-    #[error("the document is longer than {DOCUMENT_BYTES_MAX} bytes")]
+    #[error("the document is longer than {DOCUMENT_BYTES_MAX} bytes; divide it")]
     TooLong,
     /// Objects and lists stand too deep within each other.
     #[error("objects and lists are nested more than {DEPTH_MAX} deep")]
     TooDeep,
     /// Bytes that are no text.
-    #[error("the document is not UTF-8")]
+    #[error("the document is not UTF-8; save it as that")]
     NotUtf8,
     /// A character that may not stand anywhere.
     #[error("the character U+{0:04X} is not allowed")]
     Reserved(u32),
     /// A character that starts nothing.
-    #[error("unexpected character `{0}`")]
+    #[error("unexpected character `{0}`; a text stands in double quotes")]
     Character(char),
     /// Something else was needed here.
     #[error("expected {expected}, found {found}")]
@@ -63,16 +63,16 @@ pub enum Problem {
     )]
     HeredocMarker,
     /// An escape that means nothing.
-    #[error("the escape `\\{0}` is not known")]
+    #[error("the escape `\\{0}` is not known; a backslash itself is written `\\\\`")]
     Escape(char),
     /// Escapes that together are no text.
-    #[error("the escapes of the string do not make UTF-8")]
+    #[error("the escapes of the string do not make UTF-8; write its characters as they are")]
     EscapedBytes,
     /// A number that cannot be told.
-    #[error("`{0}` is no number that can be held")]
+    #[error("`{0}` is no number that can be held; write it in quotes if it is a text")]
     Number(String),
     /// A key that was set before.
-    #[error("`{0}` is set twice")]
+    #[error("`{0}` is set twice; keep one")]
     Duplicate(String),
     /// A block lacks a name in quotes.
     #[error("`{0}` lacks its name: write `{0} \"name\" {{ … }}`")]

@@ -11,10 +11,10 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use secretum_kms::key_file;
 use secretum_process::tls::Handshakes;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// Where certificate and key are, and whether clients show certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,16 +119,16 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ServiceErro
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, ServiceError> {
-    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|_| ServiceError::Pem {
+    let pem = key_file::read(path)?;
+    PrivateKeyDer::from_pem_slice(pem.expose().as_bytes()).map_err(|_| ServiceError::Pem {
         path: path.to_owned(),
         what: "private key",
     })
 }
 
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, ServiceError> {
-    let bytes = std::fs::read(path).map_err(|source| ServiceError::Read {
+fn read(path: &Path) -> Result<Vec<u8>, ServiceError> {
+    std::fs::read(path).map_err(|source| ServiceError::Read {
         path: path.to_owned(),
         source,
-    });
-    bytes.map(Zeroizing::new)
+    })
 }

@@ -308,9 +308,9 @@ pub enum KmsError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A file with a private key that others may read.
+    /// A file with a key or a token that others may read.
     #[error(
-        "`{}` holds a private key and has the mode {mode:04o}; make it yours alone: chmod 600 {}",
+        "`{}` holds a secret and has the mode {mode:04o}; make it yours alone: chmod 600 {}",
         path.display(),
         path.display()
     )]

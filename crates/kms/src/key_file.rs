@@ -5,7 +5,7 @@ use crate::providers::files::{self, Rights};
 use secretum_crypto::SecretString;
 use std::path::Path;
 
-/// Reads a file that holds private keys, in text.
+/// Reads a file that holds private keys or a token, in text.
 ///
 /// **Errors**: [`crate::KmsError::File`]; [`crate::KmsError::FileRights`] where others than its owner may
 /// use it; [`crate::KmsError::FileContent`] where it is too large or no text.

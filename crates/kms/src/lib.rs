@@ -39,6 +39,7 @@ mod context;
 mod data_key;
 mod envelope;
 mod error;
+mod flights;
 mod key;
 pub mod key_file;
 #[cfg(any(feature = "cosmian", feature = "kmip"))]
@@ -51,12 +52,7 @@ mod resilience;
 pub mod rotation;
 mod service;
 pub mod stream;
-#[cfg(any(
-    feature = "aws",
-    feature = "azure",
-    feature = "gcp",
-    feature = "rustyvault"
-))]
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp", feature = "vault"))]
 #[cfg(test)]
 mod test_answers;
 #[cfg(any(feature = "cosmian", feature = "kmip", feature = "vault"))]
@@ -66,6 +62,7 @@ mod test_certificates;
 #[cfg(test)]
 mod test_keys;
 #[cfg(any(
+    feature = "age",
     feature = "aws",
     feature = "azure",
     feature = "gcp",

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Answers every request with these bytes, then closes the connection; without bytes it hangs.
-#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp", feature = "vault"))]
 pub(crate) fn answering(answer: Option<String>) -> String {
     answering_in_turn(vec![answer])
 }
 
 /// The same with one answer after the other, and the last one from then on.
-#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp", feature = "vault"))]
 pub(crate) fn answering_in_turn(answers: Vec<Option<String>>) -> String {
     counted(answers).0
 }
@@ -47,6 +47,12 @@ pub(crate) fn nobody() -> String {
 }
 
 /// An answer.
+#[cfg(any(
+    feature = "aws",
+    feature = "azure",
+    feature = "gcp",
+    feature = "rustyvault"
+))]
 pub(crate) fn http(status: &str, head: &str, body: &str) -> Option<String> {
     let length = body.len();
     Some(format!(

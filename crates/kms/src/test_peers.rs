@@ -12,6 +12,7 @@ const FOUND: &str = "SECRETUM_PEERS_FOUND";
 
 /// The program that this variable names. `None` where peers are to be left out; a test that finds none
 /// otherwise fails, for one that passes without its peer tells nothing.
+#[allow(dead_code, reason = "age and ssh-keygen are found without a variable")]
 pub(crate) fn peer(variable: &str) -> Option<PathBuf> {
     let program = named(
         variable,
@@ -33,7 +34,8 @@ pub(crate) fn peer_of_all(variable: &str) -> Option<PathBuf> {
     Some(program.into())
 }
 
-fn found(variable: &str) {
+/// Notes that a test ran against this peer: a variable, or a program that is where all programs are.
+pub(crate) fn found(variable: &str) {
     if let Some(file) = std::env::var_os(FOUND) {
         note(Path::new(&file), variable);
     }

@@ -5,6 +5,7 @@ use crate::index::{EntryAt, Prefixes, Segments, any_begins};
 use crate::pattern::Pattern;
 use crate::{
     AccessRequest, Capability, CapabilitySet, Decision, Operation, Policy, PolicyId, Refusal, Rule,
+    VISITED_MAX,
 };
 use secretum_crypto::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -101,6 +102,12 @@ impl Acl {
         self.valid_until
     }
 
+    /// How many nodes of the index of rules with `+` a decision could have to look at, where that is more
+    /// than [`VISITED_MAX`]: it then permits nothing.
+    pub fn overload(&self) -> Option<usize> {
+        Some(self.segments.most_visited()).filter(|visited| *visited > VISITED_MAX)
+    }
+
     /// Whether everything is permitted.
     pub fn is_root(&self) -> bool {
         self.root
@@ -169,11 +176,14 @@ impl Acl {
             || any_begins(&self.granting, mount_prefix)
             || self.granting.contains_key(mount) && self.exact.contains_key(mount)
             || self.prefixes.longest(mount_prefix).is_some_and(grants)
-            || self.segments.any_below(mount, &grants)
+            || self.overload().is_none() && self.segments.any_below(mount, &grants)
     }
 
     /// The entry that decides over a path.
     fn entry(&self, path: &str, lists: bool) -> Option<&Entry> {
+        if self.overload().is_some() {
+            return None;
+        }
         let path = path.trim_start_matches('/');
         let trimmed = path.strip_suffix('/').filter(|_| lists);
         let exact = |path: &str| self.exact.get(path).and_then(|at| self.entries.get(*at));

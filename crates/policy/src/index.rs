@@ -60,6 +60,7 @@ impl Prefixes {
 #[derive(Debug, Default)]
 pub(crate) struct Segments {
     nodes: Vec<Node>,
+    most_visited: usize,
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +82,7 @@ impl Segments {
     pub(crate) fn new<'a>(patterns: impl Iterator<Item = (&'a str, bool, EntryAt, bool)>) -> Self {
         let mut index = Self {
             nodes: vec![Node::default()],
+            most_visited: 0,
         };
         for (stem, glob, entry, grants) in patterns {
             index.insert(stem, glob, entry, grants);
@@ -88,7 +90,28 @@ impl Segments {
         for node in &mut index.nodes {
             node.globs = Prefixes::new(std::mem::take(&mut node.collected));
         }
+        index.most_visited = index.count_visits();
         index
+    }
+
+    /// The most nodes that a search for one path visits.
+    pub(crate) fn most_visited(&self) -> usize {
+        self.most_visited
+    }
+
+    fn count_visits(&self) -> usize {
+        let mut visits = vec![0_usize; self.nodes.len()];
+        // Nodes stand behind the one that they are below.
+        for (at, node) in self.nodes.iter().enumerate().rev() {
+            let of = |child: usize| visits.get(child).copied().unwrap_or_default();
+            let literal = node.literal.values().map(|child| of(*child)).max();
+            let any = node.any.map(of).unwrap_or_default();
+            let below = literal.unwrap_or_default().saturating_add(any);
+            if let Some(own) = visits.get_mut(at) {
+                *own = below.saturating_add(1);
+            }
+        }
+        visits.first().copied().unwrap_or_default()
     }
 
     fn insert(&mut self, stem: &str, glob: bool, entry: EntryAt, grants: bool) {

@@ -67,5 +67,9 @@ pub const PATH_BYTES_MAX: usize = 2_000;
 /// The most segments of a path with `+`.
 pub const WILDCARD_SEGMENTS_MAX: usize = 64;
 
+/// The most places of rules with `+` that a decision looks at; about a millisecond's work. Each segment
+/// where the rules go on both by `+` and by the same name doubles the number.
+pub const VISITED_MAX: usize = 16_384;
+
 /// The most parameters that one rule allows, denies or requires.
 pub const PARAMETERS_MAX: usize = 1_000;

@@ -31,6 +31,11 @@ impl JsonObject {
         self.0.get()
     }
 
+    /// The text, as JSON.
+    pub fn as_raw(&self) -> &RawValue {
+        &self.0
+    }
+
     /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
         self.get()

@@ -11,6 +11,7 @@ mod audit;
 mod connection;
 mod data_key;
 mod encrypt;
+mod export;
 mod file;
 mod form;
 mod health;
@@ -35,6 +36,7 @@ pub(crate) enum Command {
     EncryptFile(file::EncryptFile),
     DecryptFile(file::DecryptFile),
     ReEncrypt(re_encrypt::ReEncrypt),
+    Export(export::Export),
     CreateKey(health::CreateKey),
     Rotate(health::Rotate),
     Status(health::Status),
@@ -52,6 +54,7 @@ impl Command {
             Self::EncryptFile(command) => command.run().await,
             Self::DecryptFile(command) => command.run().await,
             Self::ReEncrypt(command) => command.run().await,
+            Self::Export(command) => command.run().await,
             Self::CreateKey(command) => command.run().await,
             Self::Rotate(command) => command.run().await,
             Self::Status(command) => command.run().await,

@@ -35,7 +35,8 @@ pub(super) fn run(arguments: ServerArguments, environment: &Environment) -> Resu
         let core =
             Core::new(core_config(MemoryStorage::new(), "inmem")?).map_err(Failure::display)?;
         let listener = listener(&dev, certificate.as_ref())?;
-        let born = core.develop(dev.root_token).await;
+        let engine = ("kv-v2", "key/value secret storage");
+        let born = core.develop(dev.root_token, engine).await;
         let (unseal_key, root_token) = born.map_err(Failure::display)?;
         let server = listen(&core, vec![listener], None).await?;
         let address = server.addresses().next();

@@ -115,11 +115,11 @@ impl NewMount {
         }
     }
 
-    /// A KV version 2 mount.
-    pub(crate) fn kv_version_2(path: &str) -> Self {
-        let mut new = Self::plain(RecordClass::Secret, path, "kv", "key/value secret storage");
+    /// A mount of a secret engine of this kind and version.
+    pub(crate) fn secret(path: &str, (kind, version): (&str, Option<&str>), about: &str) -> Self {
+        let mut new = Self::plain(RecordClass::Secret, path, kind, about);
         let options = &mut new.settings.options;
-        options.insert("version".to_owned(), "2".to_owned());
+        options.extend(version.map(|version| ("version".to_owned(), version.to_owned())));
         new
     }
 

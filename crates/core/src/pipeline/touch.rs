@@ -5,12 +5,19 @@
 
 use super::authorize::policy_operation;
 use super::{Flow, Route};
+use crate::active::Active;
 use crate::decision::{Finding, Question};
+use crate::identity::Identity;
 use crate::mounts::Mount;
-use secretum_engine::{Access, Context, Fault, Input, Matched, Operation, RowId, Touch, Verb};
-use secretum_policy::{AccessRequest, Parameters};
+use secretum_api::fields::Seconds;
+use secretum_engine::{
+    Access, Context, Fault, Input, Matched, Operation, RowFacts, RowId, Touch, Verb,
+};
+use secretum_policy::{self as policy, AccessRequest, Parameters};
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl<'r> Flow<'r> {
     /// Asks the policies for each path that the request touches.
@@ -51,39 +58,103 @@ impl<'r> Flow<'r> {
         context: &Context,
     ) -> Result<Finding, Fault> {
         let identity = self.identity.as_ref().map_err(|_| Fault::Denied)?;
+        let touched = Touched::new(mount, touch)?;
+        let operation = policy_operation(touched.operation(context).await?);
+        let by = Toucher {
+            identity,
+            wrap_ttl: self.request.wrap_ttl.map(Seconds::duration),
+            address: self.request.remote_address,
+        };
+        touched.decide(operation, &by, self.active)
+    }
+}
+
+/// Who touches a path, and what is around the request.
+pub(crate) struct Toucher<'t> {
+    pub(crate) identity: &'t Identity,
+    pub(crate) wrap_ttl: Option<Duration>,
+    pub(crate) address: Option<IpAddr>,
+}
+
+/// A path that a request touches, and the row that a request of its own would come to.
+pub(crate) struct Touched<'t> {
+    mount: &'t Mount,
+    touch: &'t Touch,
+    row: RowId,
+    captures: Vec<(&'static str, &'t str)>,
+    facts: RowFacts,
+}
+
+impl<'t> Touched<'t> {
+    /// **Errors**: [`Fault::Internal`] where the mount has no such row.
+    pub(crate) fn new(mount: &'t Mount, touch: &'t Touch) -> Result<Self, Fault> {
         let Matched::Row(row, captures) = mount.engine.find(touch.verb, &touch.path) else {
             return Err(Fault::internal("a request touches a path without a row"));
         };
         let facts = (mount.engine.facts(row))
             .ok_or_else(|| Fault::internal("a request touches a row without facts"))?;
-        let input = Input {
+        Ok(Self {
+            mount,
+            touch,
+            row,
             captures,
+            facts,
+        })
+    }
+
+    /// The whole path.
+    pub(crate) fn path(&self) -> String {
+        format!("{}{}", self.mount.path, self.touch.path)
+    }
+
+    /// What it is there, where a write creates if the request itself does.
+    pub(crate) fn operation_beside(&self, asked: policy::Operation) -> policy::Operation {
+        match self.touch.verb {
+            Verb::Write if self.facts.upsert && asked == policy::Operation::Create => asked,
+            verb => policy_operation(verb.operation()),
+        }
+    }
+
+    async fn operation(&self, context: &Context) -> Result<Operation, Fault> {
+        let input = Input {
+            captures: self.captures.clone(),
             query: &[],
             body: None,
             whole_body: None,
         };
-        let creates = facts.upsert && !mount.engine.exists(row, &input, context).await?;
-        let operation = match touch.verb {
+        let engine = &self.mount.engine;
+        let creates = self.facts.upsert && !engine.exists(self.row, &input, context).await?;
+        Ok(match self.touch.verb {
             Verb::Write if creates => Operation::Create,
             verb => verb.operation(),
-        };
-        let wrap_ttl = self.request.wrap_ttl;
+        })
+    }
+
+    /// Asks the policies.
+    ///
+    /// **Errors**: [`Fault::Internal`] where a policy cannot be read.
+    pub(crate) fn decide(
+        &self,
+        operation: policy::Operation,
+        by: &Toucher<'_>,
+        active: &Active,
+    ) -> Result<Finding, Fault> {
         let mut found = Question {
-            acl: &identity.acl,
-            token: &identity.token,
-            mount: Some((mount, &touch.path)),
+            acl: &by.identity.acl,
+            token: &by.identity.token,
+            mount: Some((self.mount, &self.touch.path)),
             request: AccessRequest {
-                path: &format!("{}{}", mount.path, touch.path),
-                operation: policy_operation(operation),
-                parameters: Some(&Unseen(touch.fields)),
-                wrap_ttl: wrap_ttl.map(secretum_api::fields::Seconds::duration),
+                path: &self.path(),
+                operation,
+                parameters: Some(&Unseen(self.touch.fields)),
+                wrap_ttl: by.wrap_ttl,
             },
-            action: facts.action,
-            sudo: facts.access == Access::Sudo,
-            address: self.request.remote_address,
+            action: self.facts.action,
+            sudo: self.facts.access == Access::Sudo,
+            address: by.address,
         }
-        .decide(self.active)?;
-        found.allowed &= facts.access != Access::Root || found.root;
+        .decide(active)?;
+        found.allowed &= self.facts.access != Access::Root || found.root;
         Ok(found)
     }
 }

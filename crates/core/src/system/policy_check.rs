@@ -4,10 +4,13 @@ use super::{Sys, System};
 use crate::decision::{Finding, Place, Question};
 use crate::identity::Identity;
 use crate::mounts::Mount;
+use crate::pipeline::{Touched, Toucher};
 use schemars::JsonSchema;
 use secretum_api::RequestPath;
 use secretum_api::fields::{JsonObject, Seconds};
-use secretum_engine::{Access, Context, Fault, Handle, Matched, Reply, Verb};
+use secretum_engine::{
+    Access, Body, Context, Fault, Handle, Input, Matched, Reply, RowFacts, RowId, Touch, Verb,
+};
 use secretum_policy::{AccessRequest, Operation};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -16,7 +19,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Tells whether a token may do something on a path, and which policies decide. Nothing is done, and
-/// whether something exists is not looked at.
+/// whether something exists is not looked at: `operation` says whether a write would create or update,
+/// on the path and on others that the request touches, as a copy does.
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct CheckPolicies {
     /// The token; the caller's own where neither token nor accessor is given.
@@ -58,6 +62,22 @@ pub(crate) struct Checked {
     policy: Option<Said>,
     /// The Cedar statement that had part in it.
     cedar_policy: Option<Said>,
+    /// The most names that a listing may ask for with `limit`, where a policy allows only such pages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page_limit: Option<u64>,
+    /// What the request does on other paths than its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    touches: Vec<CheckedTouch>,
+}
+
+/// What the policies say of another path that the request touches.
+#[derive(Serialize, JsonSchema)]
+struct CheckedTouch {
+    allowed: bool,
+    path: String,
+    operation: &'static str,
+    policy: Option<Said>,
+    cedar_policy: Option<Said>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -73,6 +93,16 @@ impl Said {
             policy_id: policy_id.to_owned(),
         }
     }
+
+    /// What HCL and Cedar had to say.
+    fn both(found: &Finding) -> [Option<Self>; 2] {
+        let hcl = found.policy.as_deref();
+        let cedar = found.cedar.as_ref();
+        [
+            hcl.map(|id| Self::new(found.allowed, id)),
+            cedar.map(|said| Self::new(said.allowed, &said.policy_id)),
+        ]
+    }
 }
 
 /// A request that nobody makes.
@@ -81,8 +111,14 @@ struct Imagined<'a> {
     verb: Verb,
     operation: Operation,
     mount: Option<(&'a Mount, &'a str)>,
-    access: Access,
-    action: Option<&'static str>,
+    row: Option<FoundRow<'a>>,
+}
+
+/// The row of a request, with its captures.
+struct FoundRow<'a> {
+    id: RowId,
+    captures: Vec<(&'static str, &'a str)>,
+    facts: RowFacts,
 }
 
 impl Handle<CheckPolicies> for Sys {
@@ -117,8 +153,12 @@ impl<'a> Imagined<'a> {
         (operation, verb): (Operation, Verb),
         mount: Option<(&'a Mount, &'a str)>,
     ) -> Self {
-        let facts = mount.and_then(|(mount, rest)| match mount.engine.find(verb, rest) {
-            Matched::Row(row, _) => mount.engine.facts(row),
+        let row = mount.and_then(|(mount, rest)| match mount.engine.find(verb, rest) {
+            Matched::Row(id, captures) => Some(FoundRow {
+                id,
+                captures,
+                facts: mount.engine.facts(id)?,
+            }),
             Matched::OtherVerb | Matched::Nothing => None,
         });
         Self {
@@ -126,9 +166,17 @@ impl<'a> Imagined<'a> {
             verb,
             operation,
             mount,
-            access: facts.map_or(Access::Token, |facts| facts.access),
-            action: facts.and_then(|facts| facts.action),
+            row,
         }
+    }
+
+    fn access(&self) -> Access {
+        let row = self.row.as_ref();
+        row.map_or(Access::Token, |row| row.facts.access)
+    }
+
+    fn action(&self) -> Option<&'static str> {
+        self.row.as_ref()?.facts.action
     }
 
     fn check(
@@ -142,6 +190,11 @@ impl<'a> Imagined<'a> {
             Some(object) => fields(object)?,
             None => BTreeMap::new(),
         };
+        let by = Toucher {
+            identity: whom,
+            wrap_ttl: Some(ask.wrap_ttl.duration()).filter(|ttl| !ttl.is_zero()),
+            address: address(&ask.ip, here)?,
+        };
         let question = Question {
             acl: &whom.acl,
             token: &whom.token,
@@ -150,44 +203,94 @@ impl<'a> Imagined<'a> {
                 path: self.path,
                 operation: self.operation,
                 parameters: Some(&fields),
-                wrap_ttl: Some(ask.wrap_ttl.duration()).filter(|ttl| !ttl.is_zero()),
+                wrap_ttl: by.wrap_ttl,
             },
-            action: self.action,
-            sudo: self.access == Access::Sudo,
-            address: address(&ask.ip, here)?,
+            action: self.action(),
+            sudo: self.access() == Access::Sudo,
+            address: by.address,
         };
-        Ok(self.told(&question.decide(&system.active)?))
+        let mut found = question.decide(&system.active)?;
+        found.allowed &= self.access() != Access::Root || found.root;
+        let mut checked = self.told(&found);
+        checked.touches = self.check_touches(system, ask.parameters.as_ref(), &by)?;
+        checked.allowed &= checked.touches.iter().all(|touch| touch.allowed);
+        Ok(checked)
+    }
+
+    /// **Errors**: [`Fault::Invalid`] where the parameters do not tell what the request touches.
+    fn check_touches(
+        &self,
+        system: &System,
+        parameters: Option<&JsonObject>,
+        by: &Toucher<'_>,
+    ) -> Result<Vec<CheckedTouch>, Fault> {
+        let row = self.row.as_ref().filter(|row| row.facts.touches);
+        let (Some((mount, _)), Some(row)) = (self.mount, row) else {
+            return Ok(Vec::new());
+        };
+        let body = parameters.map(JsonObject::as_raw).map(Body::new);
+        let input = Input {
+            captures: row.captures.clone(),
+            query: &[],
+            body: body.transpose()?,
+            whole_body: row.facts.whole_body,
+        };
+        let touches = mount.engine.touches(row.id, &input).map_err(|fault| {
+            Fault::invalid(format!(
+                "`parameters` are needed as the request would have them: {fault}"
+            ))
+        })?;
+        let check = |touch| self.check_touch(system, (mount, touch), by);
+        touches.iter().map(check).collect()
+    }
+
+    fn check_touch(
+        &self,
+        system: &System,
+        (mount, touch): (&Mount, &Touch),
+        by: &Toucher<'_>,
+    ) -> Result<CheckedTouch, Fault> {
+        let touched = Touched::new(mount, touch)?;
+        let operation = touched.operation_beside(self.operation);
+        let found = touched.decide(operation, by, &system.active)?;
+        let [policy, cedar_policy] = Said::both(&found);
+        Ok(CheckedTouch {
+            allowed: found.allowed,
+            path: touched.path(),
+            operation: operation.capability().name(),
+            policy,
+            cedar_policy,
+        })
     }
 
     fn told(&self, found: &Finding) -> Checked {
-        let by_policies = self.access != Access::Public;
         let place = Place {
             mount: self.mount,
             path: self.path,
             lists: self.verb.names_folder(),
         };
         let name = self.operation.capability().name();
-        let allowed = match self.access {
-            Access::Public => true,
-            Access::Token | Access::Sudo => found.allowed,
-            Access::Root => found.root,
+        let access = self.access();
+        let [policy, cedar_policy] = match access {
+            Access::Public => [None, None],
+            Access::Token | Access::Sudo | Access::Root => Said::both(found),
         };
-        let policy = found.policy.as_deref().filter(|_| by_policies);
-        let cedar = found.cedar.as_ref().filter(|_| by_policies);
         Checked {
-            allowed,
+            allowed: found.allowed || access == Access::Public,
             path: self.path.to_owned(),
             operation: name.to_owned(),
-            access: match self.access {
+            access: match access {
                 Access::Public => "public",
                 Access::Token => "token",
                 Access::Sudo => "sudo",
                 Access::Root => "root",
             },
-            cedar_action: self.action.unwrap_or(name).to_owned(),
+            cedar_action: self.action().unwrap_or(name).to_owned(),
             cedar_resource: place.resource().id().to_owned(),
-            policy: policy.map(|id| Said::new(allowed, id)),
-            cedar_policy: cedar.map(|said| Said::new(said.allowed, &said.policy_id)),
+            policy,
+            cedar_policy,
+            page_limit: found.page_limit,
+            touches: Vec::new(),
         }
     }
 }

@@ -181,16 +181,22 @@ fn errors_name_the_place_and_what_is_wrong() {
             "path \"a\" {\n  capabilities = [read]\n}",
             "line 2, column 19: expected a value or `]`, found `read`",
         ),
-        ("a = 1\na = 2", "line 2, column 1: `a` is set twice"),
+        (
+            "a = 1\na = 2",
+            "line 2, column 1: `a` is set twice; keep one",
+        ),
         (
             "a = \"x\n\"",
             "line 1, column 5: the string is not closed; a line break in it is written `\\n`",
         ),
         (
             "a = \"\\q\"",
-            "line 1, column 7: the escape `\\q` is not known",
+            "line 1, column 7: the escape `\\q` is not known; a backslash itself is written `\\\\`",
         ),
-        ("a: 1", "line 1, column 2: unexpected character `:`"),
+        (
+            "a: 1",
+            "line 1, column 2: unexpected character `:`; a text stands in double quotes",
+        ),
         (
             "path",
             "line 1, column 5: expected `=`, `{` or a label, found the end of the document",
@@ -201,7 +207,7 @@ fn errors_name_the_place_and_what_is_wrong() {
         ),
         (
             "a = 08",
-            "line 1, column 5: `08` is no number that can be held",
+            "line 1, column 5: `08` is no number that can be held; write it in quotes if it is a text",
         ),
         (
             "x\n \0",

@@ -2,7 +2,7 @@ use crate::running::Place;
 use serde_json::json;
 use std::os::unix::net::UnixDatagram;
 
-fn run(place: &Place, arguments: &[&str]) -> (i32, String, String) {
+pub(crate) fn run(place: &Place, arguments: &[&str]) -> (i32, String, String) {
     let out = place.command().args(arguments).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (

@@ -1,3 +1,4 @@
+use crate::process::run;
 use crate::running::{Place, Running, refusal};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -54,6 +55,20 @@ fn server_files(place: &Place, authority: &Authority) {
     let (certificate, key) = authority.sign("localhost", ExtendedKeyUsagePurpose::ServerAuth);
     place.write("server.pem", &certificate);
     place.write("server.key", &key);
+}
+
+#[test]
+fn a_key_that_others_may_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::local(TLS);
+    server_files(&place, &Authority::new());
+    for (mode, code) in [(0o600, 0), (0o644, 1), (0o640, 1)] {
+        let rights = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(place.path("server.key"), rights).unwrap();
+        let (ended, _, told) = run(&place, &["--check"]);
+        assert_eq!(ended, code, "{mode:o}: {told}");
+        assert_eq!(told.contains("chmod 600 server.key"), code == 1, "{told}");
+    }
 }
 
 async fn hello(service: &Running, client: &Client) -> Result<u16, reqwest::Error> {

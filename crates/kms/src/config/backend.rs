@@ -120,13 +120,31 @@ pub(super) fn backend(
         return None;
     }
     let mut message = format!("`{key}` names no provider of this program");
-    match nearest(found.value, ALL) {
+    let replaced = NAMES_OLD.iter().find(|(gone, _)| *gone == found.value);
+    match replaced.map(|(_, new)| *new).or(nearest(found.value, ALL)) {
         Some(near) => message.push_str(&format!("; did you mean `{near}`?")),
         None => message.push_str(&format!("; it has {}", ALL.join(", "))),
     }
     reader.fault(Some(at), message);
     None
 }
+
+/// What providers are called elsewhere, and here.
+const NAMES_OLD: &[(&str, &str)] = &[
+    ("aws-kms", "aws"),
+    ("aws_kms", "aws"),
+    ("azure-key-vault", "azure"),
+    ("azure_keyvault", "azure"),
+    ("bao", "vault"),
+    ("cosmian-kms", "cosmian"),
+    ("cosmian_kms", "cosmian"),
+    ("env", "local"),
+    ("gcp-kms", "gcp"),
+    ("gcp_kms", "gcp"),
+    ("hashicorp", "vault"),
+    ("openbao", "vault"),
+    ("transit", "vault"),
+];
 
 /// The backend of this name, from its table.
 #[cfg_attr(

@@ -84,6 +84,29 @@ pub(super) fn parse(
     Err(reader.faults)
 }
 
+/// Tables that stood by themselves, and where they stand.
+const TABLES_OLD: &[(&str, &str)] = &[
+    ("age", "[kms.age]"),
+    ("audit", "[service.audit]"),
+    ("aws", "[kms.aws]"),
+    ("azure", "[kms.azure]"),
+    ("cache", "[kms.cache]"),
+    ("circuit_breaker", "[kms.circuit_breaker]"),
+    ("cosmian", "[kms.cosmian]"),
+    ("env", "[kms.local]"),
+    ("gcp", "[kms.gcp]"),
+    ("grpc", "[service.grpc]"),
+    ("kmip", "[kms.kmip]"),
+    ("local", "[kms.local]"),
+    ("provider", "dev_backend and prod_backend in [kms]"),
+    ("rate_limit", "[kms.rate_limit]"),
+    ("retry", "[kms.retry]"),
+    ("rotation", "[kms.rotation]"),
+    ("rustyvault", "[kms.rustyvault]"),
+    ("server", "[service]"),
+    ("vault", "[kms.vault]"),
+];
+
 fn config(reader: &mut Reader<'_>, table: &DeTable<'_>, named: Option<&str>) -> Option<KmsConfig> {
     let file = Section {
         name: "",
@@ -91,7 +114,7 @@ fn config(reader: &mut Reader<'_>, table: &DeTable<'_>, named: Option<&str>) -> 
         at: None,
     };
     // The table [service] is read by who serves this configuration over a network.
-    file.only(reader, &["kms", "service"], &[]);
+    file.only(reader, &["kms", "service"], TABLES_OLD);
     let kms = file.below(reader, "kms", "kms");
     if kms.table.is_none() {
         reader.fault(

@@ -3,10 +3,12 @@
 use super::section::{Reader, Section};
 use super::{Stage, vault};
 use crate::providers::rustyvault::REFRESH;
+use crate::providers::vault::TIMEOUT;
 use crate::{KeyId, Result, RustyVaultEngine, RustyVaultKeys, RustyVaultProvider, VaultAuth};
 use secretum_client::{Address, ClientConfig, TlsConfig};
 use secretum_crypto::{ClockRef, RngRef};
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub(super) const KEYS: &[&str] = &[
     "server_url",
@@ -24,6 +26,7 @@ pub(super) const KEYS: &[&str] = &[
     "kv_mount",
     "kv_path",
     "refresh",
+    "timeout",
     "create_key",
 ];
 
@@ -57,6 +60,8 @@ pub struct RustyVaultSettings {
     pub client_key: Option<PathBuf>,
     /// Whether the server must prove who it is. Default: yes.
     pub tls_verify: bool,
+    /// How long a request may take, with the login before it. Default: [`TIMEOUT`].
+    pub timeout: Duration,
     /// Where its keys are.
     pub keys: RustyVaultKeys,
 }
@@ -70,6 +75,7 @@ impl RustyVaultSettings {
         clock: ClockRef,
     ) -> Result<RustyVaultProvider> {
         let mut config = ClientConfig::new(self.address.clone());
+        config.timeout = self.timeout;
         config.tls = TlsConfig {
             ca_cert: self.ca_cert.clone(),
             client_cert: self.client_cert.clone(),
@@ -102,6 +108,7 @@ pub(super) fn settings(
         reader.fault(Some(at), message);
     }
     let keys = keys(reader, rusty);
+    let timeout = rusty.duration(reader, "timeout").unwrap_or(TIMEOUT);
     let settings = RustyVaultSettings {
         address: address?,
         auth: auth?,
@@ -109,6 +116,7 @@ pub(super) fn settings(
         client_cert: tls.client_cert,
         client_key: tls.client_key,
         tls_verify: !tls.skip_verify,
+        timeout,
         keys: keys?,
     };
     (reader.faults.len() == before).then_some(settings)

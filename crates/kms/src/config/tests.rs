@@ -100,6 +100,24 @@ fn without_a_word_the_environment_decides() {
 const FAULTY: &[(&str, &str)] = &[
     ("", "kms.toml: has no table [kms]"),
     ("x = 1", "kms.toml:1: the file has no key `x`; it has kms"),
+    (
+        "[kms]\ndev_backend = \"local\"\n[age]\npublic_key_path = \"p\"\n",
+        "kms.toml:3: `age` is no longer a key of the file; write [kms.age]",
+    ),
+    (
+        "provider = \"age\"\n[kms]\n",
+        "kms.toml:1: `provider` is no longer a key of the file; write dev_backend and prod_backend in \
+         [kms]",
+    ),
+    ("[cache]\n[kms]\n", "write [kms.cache]"),
+    (
+        "[kms]\ndev_backend = \"env\"\n",
+        "kms.toml:2: `dev_backend` names no provider of this program; did you mean `local`?",
+    ),
+    (
+        "[kms]\ndev_backend = \"openbao\"\n",
+        "did you mean `vault`?",
+    ),
     ("[kms\n", "kms.toml:1: "),
     (
         "[kms]\nmode = 1\n",
@@ -476,11 +494,13 @@ fn a_backend_is_read_by_its_name() {
 #[test]
 fn settings_tell_whether_they_are_of_an_engine() {
     let text = "[kms]\nenvironment = \"dev\"\ndev_backend = \"vault\"\n\
-                [kms.vault]\naddress = \"http://127.0.0.1:8200/\"\nmount = \"team/transit/\"\ntoken = \"t\"\n";
+                [kms.vault]\naddress = \"http://127.0.0.1:8200/\"\nmount = \"team/transit/\"\ntoken = \"t\"\n\
+                timeout = \"3s\"\n";
     let config = KmsConfig::parse(Path::new("kms.toml"), text, &Environment::of([])).unwrap();
     let Backend::Vault(settings) = config.backend else {
         unreachable!("it names vault");
     };
+    assert_eq!(settings.timeout, Duration::from_secs(3));
     assert!(settings.are_of("http://127.0.0.1:8200", "team/transit"));
     for (address, mount) in [
         ("http://127.0.0.1:8201", "team/transit"),

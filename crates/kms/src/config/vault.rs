@@ -2,11 +2,13 @@
 
 use super::Stage;
 use super::section::{Found, Reader, Section};
+use crate::providers::vault::TIMEOUT;
 use crate::{Result, VaultAuth, VaultProvider};
 use secretum_client::{Address, ClientConfig, TlsConfig};
 use secretum_crypto::SecretString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) const KEYS: &[&str] = &[
     "address",
@@ -23,6 +25,7 @@ pub(super) const KEYS: &[&str] = &[
     "client_cert_path",
     "client_key_path",
     "tls_verify",
+    "timeout",
 ];
 
 pub(super) const KEYS_OLD: &[(&str, &str)] = &[
@@ -58,6 +61,8 @@ pub struct VaultSettings {
     pub client_key: Option<PathBuf>,
     /// Whether the server must prove who it is. Default: yes.
     pub tls_verify: bool,
+    /// How long a request may take, with the login before it. Default: [`TIMEOUT`].
+    pub timeout: Duration,
 }
 
 impl VaultSettings {
@@ -70,6 +75,7 @@ impl VaultSettings {
     /// The provider of these settings.
     pub(super) fn provider(&self) -> Result<VaultProvider> {
         let mut config = ClientConfig::new(self.address.clone());
+        config.timeout = self.timeout;
         config.namespace.clone_from(&self.namespace);
         config.tls = TlsConfig {
             ca_cert: self.ca_cert.clone(),
@@ -96,6 +102,7 @@ pub(super) fn settings(
     let mut text = |key: &str| vault.text(reader, key).map(|found| found.value);
     let namespace = text("namespace").filter(|text| !text.is_empty());
     let mount = text("mount").unwrap_or("transit".to_owned());
+    let timeout = vault.duration(reader, "timeout").unwrap_or(TIMEOUT);
     let settings = VaultSettings {
         address: address?,
         namespace,
@@ -105,6 +112,7 @@ pub(super) fn settings(
         client_cert: tls.client_cert,
         client_key: tls.client_key,
         tls_verify: !tls.skip_verify,
+        timeout,
     };
     (reader.faults.len() == before).then_some(settings)
 }

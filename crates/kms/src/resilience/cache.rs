@@ -1,6 +1,6 @@
 //! [`CachedKms`]: data keys that were opened, for a while.
 
-use super::flights::{FlightKey, Flights};
+use crate::flights::Flights;
 use crate::{
     Capabilities, Ciphertext, DataEncryptionKey, DataKeySpec, EncryptionContext, Health, KeyId,
     KeyInfo, KeyManagementService, KeyPage, Result,
@@ -14,6 +14,9 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
+
+/// What is asked for: a whole SHA-256.
+type FlightKey = [u8; 32];
 
 /// How much is kept, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +66,8 @@ pub struct CacheStats {
 pub struct CachedKms {
     inner: Arc<dyn KeyManagementService>,
     shelf: Arc<Shelf>,
-    opening: Flights<Arc<SecretBytes>>,
-    making: Flights<Arc<DataEncryptionKey>>,
+    opening: Flights<FlightKey, Arc<SecretBytes>>,
+    making: Flights<FlightKey, Arc<DataEncryptionKey>>,
 }
 
 /// What is kept, shared with the calls under way.

@@ -16,7 +16,6 @@
 mod audit;
 mod breaker;
 mod cache;
-mod flights;
 mod metrics;
 mod rate_limit;
 mod retry;

@@ -5,25 +5,67 @@
 
 use super::{DEPTH_MAX, NODES_MAX, Node, Tag, TtlvError, Value};
 use secretum_crypto::{SecretBytes, Timestamp};
-use serde_json::{Map, Value as Json, json};
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde_json::{Map, Value as Json};
+use zeroize::{Zeroize, Zeroizing};
 
-/// Writes a tree.
-pub fn to_json(node: &Node) -> Json {
-    let (kind, value) = match &node.value {
-        Value::Structure(nodes) => ("Structure", nodes.iter().map(to_json).collect()),
-        Value::Integer(number) => ("Integer", json!(number)),
-        Value::LongInteger(number) => ("LongInteger", json!(format!("0x{number:016X}"))),
-        Value::BigInteger(bytes) => ("BigInteger", json!(format!("0x{}", digits(bytes)))),
-        // By its number: servers differ in how they spell the names.
-        Value::Enumeration(number) => ("Enumeration", json!(format!("0x{number:08X}"))),
-        Value::Boolean(yes) => ("Boolean", json!(yes)),
-        Value::TextString(text) => ("TextString", json!(text)),
-        Value::ByteString(bytes) => ("ByteString", json!(digits(bytes))),
-        Value::DateTime(seconds) => ("DateTime", json!(format!("0x{seconds:016X}"))),
-        Value::Interval(seconds) => ("Interval", json!(seconds)),
-        Value::DateTimeExtended(micros) => ("DateTimeExtended", json!(format!("0x{micros:016X}"))),
-    };
-    json!({ "tag": node.tag.to_string(), "type": kind, "value": value })
+/// The JSON form. Digits that are written on the way are zeroed.
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut node = to.serialize_struct("Node", 3)?;
+        node.serialize_field("tag", &self.tag.to_string())?;
+        node.serialize_field("type", kind(&self.value))?;
+        node.serialize_field("value", &Written(&self.value))?;
+        node.end()
+    }
+}
+
+/// A value as it is written.
+struct Written<'a>(&'a Value);
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Structure(nodes) => to.collect_seq(nodes),
+            Value::Integer(number) => to.serialize_i32(*number),
+            Value::LongInteger(number) => to.collect_str(&format_args!("0x{number:016X}")),
+            Value::BigInteger(bytes) => to.serialize_str(&digits("0x", bytes)),
+            // By its number: servers differ in how they spell the names.
+            Value::Enumeration(number) => to.collect_str(&format_args!("0x{number:08X}")),
+            Value::Boolean(yes) => to.serialize_bool(*yes),
+            Value::TextString(text) => to.serialize_str(text),
+            Value::ByteString(bytes) => to.serialize_str(&digits("", bytes)),
+            Value::DateTime(seconds) => to.collect_str(&format_args!("0x{seconds:016X}")),
+            Value::Interval(seconds) => to.serialize_u32(*seconds),
+            Value::DateTimeExtended(micros) => to.collect_str(&format_args!("0x{micros:016X}")),
+        }
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Structure(_) => "Structure",
+        Value::Integer(_) => "Integer",
+        Value::LongInteger(_) => "LongInteger",
+        Value::BigInteger(_) => "BigInteger",
+        Value::Enumeration(_) => "Enumeration",
+        Value::Boolean(_) => "Boolean",
+        Value::TextString(_) => "TextString",
+        Value::ByteString(_) => "ByteString",
+        Value::DateTime(_) => "DateTime",
+        Value::Interval(_) => "Interval",
+        Value::DateTimeExtended(_) => "DateTimeExtended",
+    }
+}
+
+/// Zeroes the texts of a tree, which may be secret.
+pub fn wipe(json: &mut Json) {
+    match json {
+        Json::String(text) => text.zeroize(),
+        Json::Array(parts) => parts.iter_mut().for_each(wipe),
+        Json::Object(object) => object.values_mut().for_each(wipe),
+        Json::Null | Json::Bool(_) | Json::Number(_) => {}
+    }
 }
 
 /// Reads a tree.
@@ -145,17 +187,21 @@ fn date(json: &Json) -> Option<i64> {
     Some(parsed.unix_seconds())
 }
 
-fn digits(bytes: &SecretBytes) -> String {
+fn digits(before: &str, bytes: &SecretBytes) -> Zeroizing<String> {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let digit = |nibble: u8| {
         DIGITS
             .get(usize::from(nibble))
             .map_or('0', |byte| char::from(*byte))
     };
-    let digits = bytes.expose().iter();
+    // Room for all of it from the start: a buffer that grows leaves copies behind.
+    let room = before.len() + 2 * bytes.len();
+    let mut digits = Zeroizing::new(String::with_capacity(room));
+    digits.push_str(before);
+    for byte in bytes.expose() {
+        digits.extend([digit(byte >> 4), digit(byte & 15)]);
+    }
     digits
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
 }
 
 fn bytes(json: &Json) -> Option<Vec<u8>> {

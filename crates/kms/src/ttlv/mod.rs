@@ -1,7 +1,7 @@
 //! TTLV – tag, type, length, value –, the form of every message of KMIP.
 //!
 //! One tree, [`Node`], and its two forms: [`encode`] and [`decode`] for the binary one, which goes over a
-//! connection, and [`to_json`] and [`from_json`] for the one that goes over HTTP.
+//! connection, and `Serialize` and [`from_json`] for the one that goes over HTTP.
 //!
 //! Owns: the types of values, how each is written, the limits of what is read, and the names of tags and
 //! enumerations.
@@ -16,7 +16,7 @@ mod json;
 mod names;
 
 pub use self::binary::{HEADER_BYTES, decode, encode, message_bytes};
-pub use self::json::{from_json, to_json};
+pub use self::json::{from_json, wipe};
 pub use self::names::Tag;
 
 use secretum_crypto::SecretBytes;

@@ -65,6 +65,10 @@ fn the_examples_of_the_specification_are_read_and_written() {
     }
 }
 
+fn to_json(node: &Node) -> serde_json::Value {
+    serde_json::to_value(node).unwrap()
+}
+
 fn arbitrary() -> impl Strategy<Value = Node> {
     let bytes = || proptest::collection::vec(any::<u8>(), 0..40);
     let value = prop_oneof![

@@ -27,6 +27,8 @@ pub struct Document {
     pub(super) name: Arc<str>,
     pub(super) text_bytes: usize,
     pub(super) statements: Vec<Arc<Statement>>,
+    /// Where they begin.
+    places: Vec<Position>,
     warnings: Vec<String>,
 }
 
@@ -35,17 +37,17 @@ impl Document {
     ///
     /// **Errors**: [`CedarError`] with line and column.
     pub fn read(name: &str, text: &str) -> Result<Self, CedarError> {
-        let policies = Self::policies(name, text)?;
+        let (policies, places) = Self::policies(name, text)?;
         let warnings = validate(text, &policies)?;
-        Self::of(name, text, &policies, warnings)
+        Self::of((name, text), &policies, places, warnings)
     }
 
     /// Reads a document that was taken before; what it speaks of is not looked at again.
     ///
     /// **Errors**: [`CedarError`] with line and column.
     pub fn read_stored(name: &str, text: &str) -> Result<Self, CedarError> {
-        let policies = Self::policies(name, text)?;
-        Self::of(name, text, &policies, Vec::new())
+        let (policies, places) = Self::policies(name, text)?;
+        Self::of((name, text), &policies, places, Vec::new())
     }
 
     /// The ids of its statements, in the order they are written.
@@ -58,10 +60,17 @@ impl Document {
         &self.warnings
     }
 
+    /// The place of a statement; the first of the document where it has none of that id.
+    pub(super) fn place(&self, id: &str) -> Position {
+        let at = self.ids().position(|own| own == id);
+        let place = at.and_then(|at| self.places.get(at));
+        place.copied().unwrap_or(Position::START)
+    }
+
     fn of(
-        name: &str,
-        text: &str,
+        (name, text): (&str, &str),
         policies: &[Policy],
+        places: Vec<Position>,
         warnings: Vec<String>,
     ) -> Result<Self, CedarError> {
         let statement = |policy| Statement::new(policy).map(Arc::new);
@@ -70,19 +79,19 @@ impl Document {
             name: name.into(),
             text_bytes: text.len(),
             statements: statements.map_err(start)?,
+            places,
             warnings,
         })
     }
 
-    /// The statements in their order, with their ids.
-    fn policies(name: &str, text: &str) -> Result<Vec<Policy>, CedarError> {
-        check_size(text)?;
+    /// The statements in their order, with their ids, and where they begin.
+    fn policies(name: &str, text: &str) -> Result<(Vec<Policy>, Vec<Position>), CedarError> {
+        let places = scan(text)?;
         let set = PolicySet::from_str(text).map_err(|errors| syntax(text, &errors))?;
-        if set.templates().next().is_some() {
-            let slots = ["?principal", "?resource"].into_iter();
-            let first = slots.filter_map(|slot| text.find(slot)).min();
-            let at = first.unwrap_or_default();
-            return Err(CedarError::at(text, at, CedarProblem::Template));
+        let at = |statement: usize| places.get(statement).copied().unwrap_or(Position::START);
+        let templates = set.templates().map(|template| number(template.id()));
+        if let Some(first) = templates.min() {
+            return Err(CedarError::new(at(first), CedarProblem::Template));
         }
         let mut policies: Vec<&Policy> = set.policies().collect();
         policies.sort_by_key(|policy| number(policy.id()));
@@ -93,27 +102,23 @@ impl Document {
         }
         let mut known = HashSet::new();
         let mut named = Vec::with_capacity(policies.len());
-        for (at, policy) in (1..).zip(policies) {
+        for (index, policy) in policies.into_iter().enumerate() {
             let id = match policy.annotation("id") {
-                None => format!("{name}#{at}"),
-                Some(id) => checked_id(text, id)?,
+                None => format!("{name}#{}", index + 1),
+                Some(id) if fits(id) => id.to_owned(),
+                Some(_) => return Err(CedarError::new(at(index), CedarProblem::Id)),
             };
             if !known.insert(id.clone()) {
-                // The last of them is the one too many.
-                let place = text.rfind(&format!("\"{id}\"")).unwrap_or_default();
-                return Err(CedarError::at(text, place, CedarProblem::DuplicateId(id)));
+                return Err(CedarError::new(at(index), CedarProblem::DuplicateId(id)));
             }
             named.push(policy.new_id(PolicyId::new(id)));
         }
-        Ok(named)
+        Ok((named, places))
     }
 }
 
 fn start(problem: CedarProblem) -> CedarError {
-    CedarError {
-        at: Position::START,
-        problem,
-    }
+    CedarError::new(Position::START, problem)
 }
 
 /// The place of a statement, from the id that Cedar gives it.
@@ -124,14 +129,8 @@ fn number(id: &PolicyId) -> usize {
         .unwrap_or(usize::MAX)
 }
 
-fn checked_id(text: &str, id: &str) -> Result<String, CedarError> {
-    let fits =
-        (1..=ID_BYTES_MAX).contains(&id.len()) && !id.chars().any(|c| c.is_control() || c == '#');
-    if fits {
-        return Ok(id.to_owned());
-    }
-    let place = text.find("@id").unwrap_or_default();
-    Err(CedarError::at(text, place, CedarProblem::Id))
+fn fits(id: &str) -> bool {
+    (1..=ID_BYTES_MAX).contains(&id.len()) && !id.chars().any(|c| c.is_control() || c == '#')
 }
 
 /// Holds statements against the schema, and gives what is odd about them.
@@ -195,18 +194,31 @@ fn help(found: &dyn Diagnostic, otherwise: &str) -> String {
     expected.unwrap_or_else(|| otherwise.to_owned())
 }
 
-/// Refuses what is too long or too deep, before anything that may go as deep looks at it.
-fn check_size(text: &str) -> Result<(), CedarError> {
+/// Refuses what is too long or too deep, before anything that may go as deep looks at it, and gives the
+/// places where statements begin.
+fn scan(text: &str) -> Result<Vec<Position>, CedarError> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(start(CedarProblem::TextTooLong));
     }
     let mut scan = Scan::default();
+    let mut starts = Vec::new();
     for (at, byte) in text.bytes().enumerate() {
+        let between = !scan.within_statement;
         if let Some(problem) = scan.step(byte) {
             return Err(CedarError::at(text, at, problem));
         }
+        if between && scan.within_statement {
+            starts.push(at);
+        }
     }
-    Ok(())
+    let (mut from, mut place) = (0, Position::START);
+    let places = starts.into_iter().map(|at| {
+        let passed = text.get(from..at).unwrap_or_default();
+        place = passed.chars().fold(place, Position::advanced);
+        from = at;
+        place
+    });
+    Ok(places.collect())
 }
 
 /// Where in a text a scan is.
@@ -216,6 +228,7 @@ struct Scan {
     depth: usize,
     ifs: usize,
     statement_bytes: usize,
+    within_statement: bool,
     /// The last bytes of the word that is being read.
     word: Word,
 }
@@ -285,6 +298,10 @@ impl Scan {
             b';' => (self.depth, self.ifs, self.statement_bytes) = (0, 0, 0),
             _ => {}
         }
+        self.within_statement = match byte {
+            b';' => false,
+            byte => self.within_statement || !(byte.is_ascii_whitespace() || byte == b'/'),
+        };
         (self.depth > DEPTH_MAX || self.ifs > DEPTH_MAX).then_some(CedarProblem::TooDeep)
     }
 
@@ -390,7 +407,7 @@ mod tests {
         let twice = "@id(\"a\") permit (principal, action, resource);\n".repeat(2);
         let error = Document::read("d", &twice).unwrap_err();
         assert_eq!(error.problem, CedarProblem::DuplicateId("a".to_owned()));
-        assert_eq!((error.at.line, error.at.column), (2, 5));
+        assert_eq!((error.at.line, error.at.column), (2, 1));
     }
 
     #[test]
@@ -437,9 +454,9 @@ mod tests {
                 "try testing for the tag's presence",
             ),
             (
-                "permit (principal == ?principal, action, resource);",
-                1,
-                22,
+                "// ?principal\n permit (principal == ?principal, action, resource);",
+                2,
+                2,
                 "templates are not served",
             ),
         ] {

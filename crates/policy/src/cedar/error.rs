@@ -24,10 +24,11 @@ impl CedarError {
             byte -= 1;
         }
         let before = text.get(..byte).unwrap_or_default();
-        Self {
-            at: Position::after(before),
-            problem,
-        }
+        Self::new(Position::after(before), problem)
+    }
+
+    pub(super) fn new(at: Position, problem: CedarProblem) -> Self {
+        Self { at, problem }
     }
 }
 

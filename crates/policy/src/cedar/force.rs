@@ -6,9 +6,10 @@ use super::heads::Heads;
 use super::load::{Loads, Since};
 use super::prepared::Prepared;
 use super::statement::Statement;
-use super::{Ask, Caller, CedarProblem, Document, EVALUATED_MAX, TOTAL_TEXT_BYTES_MAX};
+use super::{Ask, Caller, CedarError, CedarProblem, Document, EVALUATED_MAX, TOTAL_TEXT_BYTES_MAX};
 use cedar_policy::{Authorizer, Effect};
 use parking_lot::RwLock;
+use secretum_hcl::Position;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -127,8 +128,9 @@ impl Cedar {
     /// meanwhile is not seen: who puts documents in force sees to it that nothing does.
     ///
     /// **Errors**: [`CedarProblem::TotalTooLong`], [`CedarProblem::TakenId`],
-    /// [`CedarProblem::TooManyAlike`], [`CedarProblem::TooManyTogether`].
-    pub fn check(&self, document: &Document) -> Result<(), CedarProblem> {
+    /// [`CedarProblem::TooManyAlike`], [`CedarProblem::TooManyTogether`], each at the statement that it
+    /// is about, or at the first.
+    pub fn check(&self, document: &Document) -> Result<(), CedarError> {
         let all = {
             let documents = self.documents.read();
             documents.check_texts(document)?;
@@ -141,11 +143,14 @@ impl Cedar {
         let there = all.iter().flat_map(|one| of(one, old(&one.name)));
         let loads = Loads::new(there.chain(of(document, Since::After)));
         if let Some(id) = loads.too_many_alike() {
-            let id = id.to_owned();
-            return Err(CedarProblem::TooManyAlike { id });
+            let (at, id) = (document.place(id), id.to_owned());
+            return Err(CedarError::new(at, CedarProblem::TooManyAlike { id }));
         }
         match loads.worsened() {
-            Some(statements) => Err(CedarProblem::TooManyTogether { statements }),
+            Some(statements) => {
+                let problem = CedarProblem::TooManyTogether { statements };
+                Err(CedarError::new(Position::START, problem))
+            }
             None => Ok(()),
         }
     }
@@ -291,19 +296,21 @@ impl Documents {
     }
 
     /// Whether there is room for a document's text, and its ids are free.
-    fn check_texts(&self, document: &Document) -> Result<(), CedarProblem> {
+    fn check_texts(&self, document: &Document) -> Result<(), CedarError> {
         let old = self.by_name.get(&document.name);
         let others = self.text_bytes - old.map_or(0, |old| old.text_bytes);
         if others + document.text_bytes > TOTAL_TEXT_BYTES_MAX {
-            return Err(CedarProblem::TotalTooLong);
+            let problem = CedarProblem::TotalTooLong;
+            return Err(CedarError::new(Position::START, problem));
         }
         for statement in &document.statements {
             let owner = self.ids.get(&statement.id);
             if let Some(owner) = owner.filter(|owner| **owner != document.name) {
-                return Err(CedarProblem::TakenId {
+                let problem = CedarProblem::TakenId {
                     id: statement.id.to_string(),
                     document: owner.to_string(),
-                });
+                };
+                return Err(CedarError::new(document.place(&statement.id), problem));
             }
         }
         Ok(())

@@ -4,6 +4,7 @@ use crate::{acl, ask, policy};
 use secretum_crypto::Timestamp;
 use secretum_policy::Operation::{Create, Delete, List, Read, Scan, Update};
 use secretum_policy::{AccessRequest, Acl, Capability, Policy, Refusal};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[test]
@@ -166,4 +167,38 @@ fn methods_of_authentication_are_handed_out() {
     ]);
     assert_eq!(ask(&acl, Create, "a").mfa_methods, ["a", "b", "c"]);
     assert!(ask(&acl, Update, "b").mfa_methods.is_empty());
+}
+
+/// A rule for each path of so many segments that are `+` or `a`, and this one.
+fn bomb(name: &str, levels: u32, last: &str) -> Arc<Policy> {
+    let paths = (0..1_u32 << levels).map(|bits| {
+        let segment = |at: u32| if bits >> at & 1 == 0 { "+" } else { "a" };
+        let segments: Vec<_> = (0..levels).map(segment).chain([last]).collect();
+        format!(
+            "path \"{}\" {{ capabilities = [\"read\"] }}\n",
+            segments.join("/")
+        )
+    });
+    Policy::parse(name, &paths.collect::<String>())
+        .unwrap()
+        .into()
+}
+
+#[test]
+fn what_one_decision_looks_at_has_its_limit() {
+    let read = |acl: &Acl, path: &str| acl.capabilities(path) == ["read"];
+    let path = format!("{}b", "a/".repeat(12));
+    // Two to the twelfth paths, and what stands above them.
+    let fits = Acl::new(&[bomb("fits", 12, "b")]);
+    assert_eq!(fits.overload(), None);
+    assert!(read(&fits, &path));
+    // Other names beside do not count: a path has one at each place.
+    let beside = Acl::new(&[bomb("fits", 12, "b"), bomb("beside", 12, "c")]);
+    assert_eq!(beside.overload(), None);
+    // Policies that each fit may not fit together, and then give nothing.
+    let policies = [bomb("fits", 12, "b"), bomb("more", 12, "b/+/c/d")];
+    let together = Acl::new(&policies);
+    assert_eq!(together.overload(), Some((1 << 13) - 1 + 4_096 * 4));
+    assert!(!read(&together, &path));
+    assert!(!together.any_right_below("a/"));
 }

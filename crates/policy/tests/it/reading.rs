@@ -109,7 +109,7 @@ fn errors_name_the_place_and_what_is_wrong() {
         ),
         (
             r#"{"path": {"a": {"capabilities": ["read"], "capabilities": ["deny"]}}}"#,
-            "line 1, column 43: `capabilities` is set twice",
+            "line 1, column 43: `capabilities` is set twice; keep one",
         ),
     ];
     for (text, message) in cases {

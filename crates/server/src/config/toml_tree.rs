@@ -83,7 +83,8 @@ impl Reader<'_> {
     }
 
     fn unheld(&mut self, at: Position, number: &str) -> ValueKind {
-        let message = format!("`{number}` is no number that can be held");
+        let message =
+            format!("`{number}` is no number that can be held; write it in quotes if it is a text");
         self.faults.push((at, Problem::Syntax(message)));
         ValueKind::Null
     }

@@ -105,7 +105,8 @@ impl Encrypt {
 
     fn rendered(&self, made: &Ciphertext, style: &Style) -> Result<Vec<u8>, Failure> {
         if self.native {
-            return native(made);
+            let instead = "leave out -native, or what is too much for it";
+            return native(made, instead);
         }
         if self.binary {
             return Ok(made.to_bytes());
@@ -117,14 +118,13 @@ impl Encrypt {
     }
 }
 
-/// The key service's own form.
-fn native(made: &Ciphertext) -> Result<Vec<u8>, Failure> {
+/// The key service's own form; `instead` says what to do where it has none.
+pub(super) fn native(made: &Ciphertext, instead: &str) -> Result<Vec<u8>, Failure> {
     if made.form() == secretum_kms::Form::Native {
         return Ok(made.wrapped().bytes.clone());
     }
     Err(Failure::local(format!(
-        "{} does not hold this in its own form, for it is too long or there is a context; leave out \
-         -native, or what is too much for it",
+        "{} does not hold this in its own form, for it is too long or there is a context; {instead}",
         made.provider()
     )))
 }

@@ -1,6 +1,7 @@
 //! `kv find`: secrets by their names, or by the names of their keys.
 
 use super::location::{Location, Place};
+use super::tree::AT_ONCE;
 use crate::arguments::flags::Connection;
 use crate::commands::generic::nothing_at;
 use crate::failure::{During, Failure};
@@ -8,6 +9,7 @@ use crate::output::rights::Right;
 use crate::output::{console, structured};
 use crate::session::Session;
 use clap::Args;
+use futures::StreamExt;
 use secretum_client::{Json, Object};
 
 /// Finds secrets below a path by their names
@@ -95,8 +97,14 @@ async fn with_keys(
 ) -> Result<Vec<Found>, Failure> {
     let mut found = Vec::new();
     let (mut refused, all) = (0_usize, paths.len());
-    for path in paths {
-        let shape = match shape(session, location, &path).await? {
+    let shapes = futures::stream::iter(paths).map(|path| async move {
+        let shape = shape(session, location, &path).await;
+        (path, shape)
+    });
+    // In their order, whichever is answered first.
+    let mut shapes = shapes.buffered(AT_ONCE);
+    while let Some((path, shape)) = shapes.next().await {
+        let shape = match shape? {
             Shape::Known(shape) => shape,
             Shape::Gone => continue,
             Shape::Refused => {

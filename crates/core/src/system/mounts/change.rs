@@ -2,6 +2,7 @@
 
 use super::tune::{Settings, idle, refuse_plugin_version};
 use super::{Sys, System, folder, mount_at};
+use crate::Core;
 use crate::active::Active;
 use crate::leases::{Force, How, Place, leaving_key};
 use crate::mounts::{Mount, MountSettings, Mounts, NewMount};
@@ -67,8 +68,8 @@ pub(crate) struct DisableAuth {
 }
 
 async fn enable(context: &Context, class: Class, ask: Enable) -> Result<Reply<()>, Fault> {
-    let (new, warnings) = ask.mount(class)?;
     let active = &System::of(context)?.active;
+    let (new, warnings) = ask.mount(class, &active.core)?;
     let change = active.mounts.begin_change(active).await?;
     let reply = Reply::wrote(active.mounts.prepare(change, new)?);
     Ok(warnings.into_iter().fold(reply, Reply::warn))
@@ -76,15 +77,11 @@ async fn enable(context: &Context, class: Class, ask: Enable) -> Result<Reply<()
 
 impl Enable {
     /// The mount that is wanted, and what its maker should know.
-    fn mount(self, class: Class) -> Result<(NewMount, Vec<String>), Fault> {
+    fn mount(self, class: Class, core: &Core) -> Result<(NewMount, Vec<String>), Fault> {
         let mut options = self.options.0;
-        let mut kind = self.kind;
-        // `kv-v1` and `kv-v2` are other words for the versions of `kv`.
-        for version in ["1", "2"] {
-            if kind == format!("kv-v{version}") {
-                "kv".clone_into(&mut kind);
-                options.insert("version".to_owned(), version.to_owned());
-            }
+        let (kind, version) = core.engine_word(&self.kind);
+        if let Some(version) = version {
+            options.insert("version".to_owned(), version.to_owned());
         }
         if kind.is_empty() {
             return Err(Fault::invalid(
@@ -97,7 +94,7 @@ impl Enable {
             options,
             ..MountSettings::default()
         };
-        let mut warnings = self.config.apply("config.", class, &kind, &mut settings)?;
+        let mut warnings = self.config.apply("config.", class, kind, &mut settings)?;
         for (setting, named) in [
             ("local", self.local),
             ("seal_wrap", self.seal_wrap),
@@ -108,7 +105,7 @@ impl Enable {
         let new = NewMount {
             class: class.into(),
             path: folder(&self.path)?,
-            kind,
+            kind: kind.to_owned(),
             settings,
             local: self.local,
             seal_wrap: self.seal_wrap,

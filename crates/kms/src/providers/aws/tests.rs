@@ -3,6 +3,7 @@
 
 mod faults;
 mod moto;
+mod sources;
 
 use super::*;
 

@@ -3,6 +3,7 @@
 
 mod cloud;
 mod faults;
+mod sources;
 
 use super::*;
 

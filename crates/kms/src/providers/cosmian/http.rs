@@ -5,12 +5,14 @@ use crate::error::shown;
 use crate::kmip::{Exchange, Version};
 use crate::providers::files;
 use crate::tls::https_fault;
-use crate::ttlv::{MESSAGE_BYTES_MAX, Node, from_json, to_json};
+use crate::ttlv::{MESSAGE_BYTES_MAX, Node, from_json, wipe};
 use crate::{Cause, KmsError, Result};
 use async_trait::async_trait;
+use hyper::body::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Response, StatusCode, Url};
+use secretum_crypto::written;
 use std::path::Path;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -103,17 +105,21 @@ impl Exchange for Http {
     }
 
     async fn exchange(&self, message: &Node, _: bool) -> Result<Node> {
-        let body = to_json(message).to_string();
-        let request = self.client.post(self.url.clone()).body(body);
+        let body = written(|to| serde_json::to_writer(to, message));
+        let body = body.map_err(|_| unusable("the request cannot be written as JSON"))?;
+        let request = self.client.post(self.url.clone());
+        let request = request.body(Bytes::from_owner(body));
         let answer = request.send().await.map_err(|error| self.failed(error))?;
         let status = answer.status();
         let retry_after = retry_after(answer.headers());
         let body = self.body(answer).await?;
         if status.is_success() {
             // The place only: the text of the error may repeat what is secret.
-            let json = serde_json::from_slice(&body)
+            let mut json = serde_json::from_slice(&body)
                 .map_err(|error| bad(format!("it is no JSON at column {}", error.column())))?;
-            return from_json(&json).map_err(|error| bad(error.to_string()));
+            let read = from_json(&json);
+            wipe(&mut json);
+            return read.map_err(|error| bad(error.to_string()));
         }
         Err(refused(status, &body, retry_after))
     }

@@ -98,10 +98,18 @@ impl KeptKeys {
         &self.place
     }
 
-    /// Whose turn it is to fetch something of a key.
-    fn turn(&self, key: &KeyId) -> Arc<AsyncMutex<()>> {
-        let mut fetching = self.fetching.lock();
-        Arc::clone(fetching.get_or_insert(key.clone(), Arc::default))
+    /// Does this when nobody else fetches anything of the key. To wait for that and to do it end together,
+    /// so that many who ask a server that hangs do not wait for each other's end.
+    async fn in_turn<T>(&self, key: &KeyId, fetch: impl Future<Output = Result<T>>) -> Result<T> {
+        let turn = {
+            let mut fetching = self.fetching.lock();
+            Arc::clone(fetching.get_or_insert(key.clone(), Arc::default))
+        };
+        let fetched = async move {
+            let _turn = turn.lock().await;
+            fetch.await
+        };
+        self.session.within(fetched).await
     }
 
     fn folder(&self, key: &KeyId) -> Result<String> {
@@ -116,12 +124,13 @@ impl KeptKeys {
         if let Some(found) = self.remembered_newest(key) {
             return Ok(found);
         }
-        let turn = self.turn(key);
-        let _turn = turn.lock().await;
-        if let Some(found) = self.remembered_newest(key) {
-            return Ok(found);
-        }
-        self.fetch_newest(key).await
+        let fetched = async {
+            match self.remembered_newest(key) {
+                Some(found) => Ok(found),
+                None => self.fetch_newest(key).await,
+            }
+        };
+        self.in_turn(key, fetched).await
     }
 
     async fn fetch_newest(&self, key: &KeyId) -> Result<Version> {
@@ -141,17 +150,18 @@ impl KeptKeys {
         if let Some(found) = self.remembered(key, version) {
             return found;
         }
-        let turn = self.turn(key);
-        let _turn = turn.lock().await;
-        if let Some(found) = self.remembered(key, version) {
-            return found;
-        }
-        let fetched = self.fetch(key, version).await;
-        if let Err(KmsError::KeyVersionNotFound { .. }) = fetched {
-            let place = (key.clone(), version);
-            self.remembered.lock().missing.put(place, Instant::now());
-        }
-        fetched
+        let fetched = async {
+            if let Some(found) = self.remembered(key, version) {
+                return found;
+            }
+            let fetched = self.fetch(key, version).await;
+            if let Err(KmsError::KeyVersionNotFound { .. }) = fetched {
+                let place = (key.clone(), version);
+                self.remembered.lock().missing.put(place, Instant::now());
+            }
+            fetched
+        };
+        self.in_turn(key, fetched).await
     }
 
     /// What is known of a version: its material, or that it is not there.
@@ -279,9 +289,7 @@ impl KeptKeys {
         })?;
         self.write(key, version).await?;
         // Others may have added one in the meantime.
-        let turn = self.turn(key);
-        let _turn = turn.lock().await;
-        let (version, material) = self.fetch_newest(key).await?;
+        let (version, material) = self.in_turn(key, self.fetch_newest(key)).await?;
         Ok(info(key, version, &material))
     }
 
@@ -315,9 +323,7 @@ impl KeptKeys {
     }
 
     pub(super) async fn describe(&self, key: &KeyId) -> Result<KeyInfo> {
-        let turn = self.turn(key);
-        let _turn = turn.lock().await;
-        let (version, material) = self.fetch_newest(key).await?;
+        let (version, material) = self.in_turn(key, self.fetch_newest(key)).await?;
         Ok(info(key, version, &material))
     }
 }
@@ -360,6 +366,7 @@ mod tests {
     use super::*;
     use crate::providers::vault::{self, Dialect, VaultAuth};
     use crate::test_answers::{counted, http};
+    use futures::future::join_all;
     use secretum_client::ClientConfig;
     use secretum_crypto::{SecretString, SystemClock, SystemRng, TestRng};
     use std::sync::atomic::Ordering;
@@ -369,7 +376,12 @@ mod tests {
     }
 
     fn at(address: &str) -> KeptKeys {
-        let config = ClientConfig::new(address.parse().unwrap());
+        within(address, Duration::from_secs(60))
+    }
+
+    fn within(address: &str, timeout: Duration) -> KeptKeys {
+        let mut config = ClientConfig::new(address.parse().unwrap());
+        config.timeout = timeout;
         let token = Arc::new(SecretString::new("t".to_owned()));
         let session = vault::session(config, Dialect::RustyVault, VaultAuth::Token(token));
         let refresh = Duration::from_secs(60);
@@ -430,6 +442,24 @@ mod tests {
             tokio::time::pause();
             tokio::time::advance(later).await;
             tokio::time::resume();
+        }
+    }
+
+    #[tokio::test]
+    async fn many_who_ask_for_one_key_of_a_server_that_hangs_are_told_so_at_once() {
+        let [token, _] = token_and_nothing();
+        let (address, _) = counted(vec![token, None]);
+        let kept = within(&address, Duration::from_millis(500));
+        let (key, version) = (KeyId::new("k").unwrap(), some_version());
+        let asked = join_all((0..20).map(|_| async {
+            let newest = kept.newest(&key).await.map(drop);
+            [newest, kept.material(&key, version).await.map(drop)]
+        }));
+        // Longer than two requests may take, and much shorter than forty.
+        let answers = tokio::time::timeout(Duration::from_secs(5), asked).await;
+        let answers = answers.expect("they wait one behind the other");
+        for refused in answers.into_iter().flatten() {
+            assert_eq!(refused.unwrap_err().kind(), "timeout");
         }
     }
 

@@ -132,7 +132,8 @@ enum Engine {
 impl RustyVaultProvider {
     /// The keys of this server. Nothing is sent yet.
     ///
-    /// The client tries nothing twice: that is left to [`crate::RetryKms`].
+    /// The client tries nothing twice: that is left to [`crate::RetryKms`]. A request ends after the
+    /// timeout of `config`, with the login before it; after [`vault::TIMEOUT`] where that is zero.
     ///
     /// **Errors**: [`KmsError::Refused`], where a certificate or a setting cannot be used.
     pub fn new(

@@ -2,9 +2,10 @@
 
 use crate::{Cause, KmsError, Result};
 use secretum_crypto::SecretString;
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
 use std::path::PathBuf;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// As whom, and how that is proved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,14 +41,35 @@ pub enum VaultAuth {
 }
 
 /// A login: where, and with what.
-pub(super) struct Login {
+pub(super) struct Login<'a> {
     pub(super) path: String,
-    pub(super) body: Value,
+    pub(super) body: Proof<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Proof<'a> {
+    AppRole {
+        role_id: &'a str,
+        secret_id: &'a str,
+    },
+    Kubernetes {
+        role: &'a str,
+        #[serde(serialize_with = "trimmed")]
+        jwt: Zeroizing<String>,
+    },
+    Certificate {
+        name: Option<&'a str>,
+    },
+}
+
+fn trimmed<S: Serializer>(text: &str, to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.serialize_str(text.trim())
 }
 
 impl VaultAuth {
     /// The login; `None` where a token is there already.
-    pub(super) fn login(&self) -> Result<Option<Login>> {
+    pub(super) fn login(&self) -> Result<Option<Login<'_>>> {
         let (mount, body) = match self {
             Self::Token(_) => return Ok(None),
             Self::AppRole {
@@ -55,8 +77,8 @@ impl VaultAuth {
                 role_id,
                 secret_id,
             } => {
-                let body = json!({ "role_id": role_id, "secret_id": secret_id.expose() });
-                (mount, body)
+                let secret_id = secret_id.expose();
+                (mount, Proof::AppRole { role_id, secret_id })
             }
             Self::Kubernetes {
                 mount,
@@ -69,9 +91,13 @@ impl VaultAuth {
                     path: jwt_path.clone(),
                     source: Cause::new(error),
                 })?;
-                (mount, json!({ "role": role, "jwt": jwt.trim() }))
+                let jwt = Zeroizing::new(jwt);
+                (mount, Proof::Kubernetes { role, jwt })
             }
-            Self::Certificate { mount, role } => (mount, json!({ "name": role })),
+            Self::Certificate { mount, role } => {
+                let name = role.as_deref();
+                (mount, Proof::Certificate { name })
+            }
         };
         Ok(Some(Login {
             path: format!("auth/{}/login", mount.trim_matches('/')),

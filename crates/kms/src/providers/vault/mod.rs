@@ -17,7 +17,7 @@ pub use self::auth::VaultAuth;
 pub(super) use self::wire::Keys as Names;
 pub(super) use self::{session::Session, wire::Dialect};
 
-use self::wire::{Ciphertexts, DataKey, Key, Keys, Plaintext};
+use self::wire::{Asked, Ciphertexts, DataKey, Key, Keys, Plaintext};
 use super::files;
 use crate::{
     EncryptionContext, Health, KeyId, KeyInfo, KeyPage, KeyVersion, KmsError, Provider, Result,
@@ -29,13 +29,17 @@ use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use secretum_client::{Client, ClientConfig, Request};
 use secretum_crypto::{SecretBytes, SecretString, Timestamp};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Its name in ciphertexts and configurations.
 pub const NAME: &str = "vault";
+
+/// How long a request may take, with the login before it, where nothing else is said.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most bytes that go to the engine itself; more is encrypted here, under a data key.
 const WRAP_BYTES_MAX: usize = 64 << 10;
@@ -54,7 +58,8 @@ pub struct VaultProvider {
 impl VaultProvider {
     /// Keys of the transit engine at `mount`. Nothing is sent yet.
     ///
-    /// The client tries nothing twice: that is left to [`crate::RetryKms`].
+    /// The client tries nothing twice: that is left to [`crate::RetryKms`]. A request ends after the
+    /// timeout of `config`, with the login before it; after [`TIMEOUT`] where that is zero.
     ///
     /// **Errors**: [`KmsError::Refused`], where a certificate or a setting cannot be used.
     pub fn new(config: ClientConfig, auth: VaultAuth, mount: &str) -> Result<Self> {
@@ -111,7 +116,7 @@ impl VaultProvider {
             Err(error) => return Err(error),
         }
         let request = Request::post(self.path("keys", key)?);
-        self.session.give(request, &json!({})).await
+        self.session.give(request, &Asked::default()).await
     }
 
     /// The keys that there are.
@@ -207,17 +212,6 @@ fn own_text(wrapped: &Wrapped) -> Result<&str> {
     })
 }
 
-/// Adds the context to a body.
-fn bound(mut body: Value, context: &EncryptionContext) -> Value {
-    if !context.is_empty()
-        && let Some(fields) = body.as_object_mut()
-    {
-        let data = STANDARD.encode(context.canonical_bytes());
-        fields.insert("associated_data".to_owned(), Value::String(data));
-    }
-    body
-}
-
 /// A session with a server, which tries nothing twice.
 pub(super) fn session(
     mut config: ClientConfig,
@@ -226,6 +220,10 @@ pub(super) fn session(
 ) -> Result<Arc<Session>> {
     config.retries_max = 0;
     config.token = None;
+    if config.timeout.is_zero() {
+        config.timeout = TIMEOUT;
+    }
+    let timeout = config.timeout;
     if let Some(key) = &config.tls.client_key {
         // The client itself would take one that others may read.
         files::read_private(key)?;
@@ -234,7 +232,7 @@ pub(super) fn session(
         provider: dialect.provider(),
         reason: error.to_string(),
     })?;
-    Ok(Session::new(client, dialect, auth))
+    Ok(Session::new(client, dialect, auth, timeout))
 }
 
 #[async_trait]
@@ -260,7 +258,10 @@ impl Provider for VaultProvider {
     ) -> Result<Wrapped> {
         self.check(key).await?;
         let text = Zeroizing::new(STANDARD.encode(plaintext));
-        let body = bound(json!({ "plaintext": text.as_str() }), context);
+        let body = Asked {
+            plaintext: Some(&text),
+            ..Asked::within(context)
+        };
         let request = Request::post(self.path("encrypt", key)?);
         let made: Ciphertexts = self.session.ask(request, &body).await?;
         self.wrapped(key, made.ciphertext)
@@ -269,7 +270,10 @@ impl Provider for VaultProvider {
     async fn unwrap(&self, wrapped: &Wrapped, context: &EncryptionContext) -> Result<SecretBytes> {
         let path = self.path("decrypt", &wrapped.key)?;
         let text = own_text(wrapped)?;
-        let body = bound(json!({ "ciphertext": text }), context);
+        let body = Asked {
+            ciphertext: Some(text),
+            ..Asked::within(context)
+        };
         let opened = self.session.ask(Request::post(path), &body).await;
         match opened {
             Ok(Plaintext { plaintext }) => self.decoded(&plaintext),
@@ -288,7 +292,10 @@ impl Provider for VaultProvider {
             return Ok(None);
         }
         self.check(key).await?;
-        let body = bound(json!({ "bits": len * 8 }), context);
+        let body = Asked {
+            bits: Some(len * 8),
+            ..Asked::within(context)
+        };
         let request = Request::post(self.path("datakey/plaintext", key)?);
         let made: DataKey = self.session.ask(request, &body).await?;
         let plaintext = self.decoded(&made.plaintext)?;
@@ -306,7 +313,10 @@ impl Provider for VaultProvider {
             return Ok(None);
         }
         let path = self.path("rewrap", new_key)?;
-        let body = json!({ "ciphertext": own_text(wrapped)? });
+        let body = Asked {
+            ciphertext: Some(own_text(wrapped)?),
+            ..Asked::default()
+        };
         match self.session.ask(Request::post(path), &body).await {
             Ok(Ciphertexts { ciphertext }) => self.wrapped(new_key, ciphertext).map(Some),
             Err(KmsError::Refused { .. }) => Err(self.refusal(wrapped).await),
@@ -324,7 +334,9 @@ impl Provider for VaultProvider {
     async fn rotate(&self, key: &KeyId) -> Result<KeyInfo> {
         self.key(key).await?;
         let path = format!("{}/rotate", self.path("keys", key)?);
-        self.session.order(Request::post(path), &json!({})).await?;
+        self.session
+            .order(Request::post(path), &Asked::default())
+            .await?;
         self.describe(key).await
     }
 

@@ -1,18 +1,19 @@
 //! [`Session`]: a token that is valid, and requests with it.
 
 use super::auth::VaultAuth;
-use super::wire::{Dialect, Envelope, Grant, HealthAnswer, LookedUp};
+use super::wire::{Asked, Dialect, Envelope, Grant, HealthAnswer, LookedUp};
+use crate::flights::Flights;
 use crate::{KmsError, Result};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use secretum_client::{Client, Request};
+use parking_lot::Mutex;
+use secretum_client::{Client, ClientError, Request};
 use secretum_crypto::SecretString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 use zeroize::Zeroizing;
 
@@ -25,44 +26,96 @@ pub(crate) struct Session {
     client: Client,
     dialect: Dialect,
     auth: VaultAuth,
-    /// Held while logging in, so that many who find no token cause one login.
+    /// How long a request may take, with the login before it.
+    timeout: Duration,
     held: Mutex<Held>,
+    /// Logins and renewals: many who find no token cause one.
+    entering: Flights<(), Arc<SecretString>>,
 }
 
 /// The token at hand.
 #[derive(Debug, Default)]
 struct Held {
-    token: Option<Arc<SecretString>>,
-    /// When it is to be renewed; `None` where it never ends.
-    renew_at: Option<Instant>,
-    renewable: bool,
+    token: Option<Token>,
     /// Whether a task sees to the renewal.
     tended: bool,
 }
 
-impl Held {
-    fn take(&mut self, token: Arc<SecretString>, ttl_seconds: u64, renewable: bool) {
-        self.token = Some(token);
-        self.renewable = renewable;
-        // Halfway: there is time for another try.
-        let half = Duration::from_secs(ttl_seconds) / 2;
-        self.renew_at = (ttl_seconds > 0).then(|| Instant::now() + half.max(RENEW_EVERY_MIN));
+#[derive(Debug, Clone)]
+struct Token {
+    text: Arc<SecretString>,
+    renewable: bool,
+    /// Its life, where that has an end.
+    life: Option<Life>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Life {
+    renew_at: Instant,
+    ends_at: Instant,
+}
+
+impl Token {
+    fn new(text: Arc<SecretString>, ttl_seconds: u64, renewable: bool) -> Self {
+        let (now, ttl) = (Instant::now(), Duration::from_secs(ttl_seconds));
+        let life = (ttl_seconds > 0).then(|| Life {
+            // Halfway: there is time for another try.
+            renew_at: now + (ttl / 2).max(RENEW_EVERY_MIN),
+            ends_at: now + ttl,
+        });
+        Self {
+            text,
+            renewable,
+            life,
+        }
     }
 
-    fn current(&self) -> Option<Arc<SecretString>> {
-        let due = self.renew_at.is_some_and(|at| at <= Instant::now());
-        self.token.clone().filter(|_| !due)
+    fn lives(&self) -> bool {
+        self.life.is_none_or(|life| Instant::now() < life.ends_at)
+    }
+
+    fn is_due(&self) -> bool {
+        self.life
+            .is_some_and(|life| life.renew_at <= Instant::now())
     }
 }
 
 impl Session {
-    pub(crate) fn new(client: Client, dialect: Dialect, auth: VaultAuth) -> Arc<Self> {
+    pub(crate) fn new(
+        client: Client,
+        dialect: Dialect,
+        auth: VaultAuth,
+        timeout: Duration,
+    ) -> Arc<Self> {
         Arc::new(Self {
             client,
             dialect,
             auth,
+            timeout,
             held: Mutex::default(),
+            entering: Flights::new(),
         })
+    }
+
+    /// Waits for something as long as one request may take.
+    pub(crate) async fn within<T>(&self, asked: impl Future<Output = Result<T>>) -> Result<T> {
+        let outcome = tokio::time::timeout(self.timeout, asked).await;
+        outcome.unwrap_or_else(|_| Err(self.timed_out()))
+    }
+
+    fn timed_out(&self) -> KmsError {
+        KmsError::Timeout {
+            provider: self.dialect.provider(),
+            after: self.timeout,
+        }
+    }
+
+    /// What an error of the client means.
+    fn fault(&self, error: ClientError) -> KmsError {
+        match error.is_timeout() {
+            true => self.timed_out(),
+            false => self.dialect.fault(error),
+        }
     }
 
     /// Whose API it speaks.
@@ -91,11 +144,9 @@ impl Session {
     pub(super) async fn ask<T: DeserializeOwned>(
         self: &Arc<Self>,
         request: Request,
-        body: &Value,
+        body: &(impl Serialize + Sync),
     ) -> Result<T> {
-        let request = request
-            .json(body)
-            .map_err(|error| self.dialect.fault(error))?;
+        let request = request.json(body).map_err(|error| self.fault(error))?;
         let answer = self.send(request).await?;
         // A 404 of a path that is no engine's.
         self.dialect
@@ -103,7 +154,11 @@ impl Session {
     }
 
     /// Has something done.
-    pub(super) async fn order(self: &Arc<Self>, request: Request, body: &Value) -> Result<()> {
+    pub(super) async fn order(
+        self: &Arc<Self>,
+        request: Request,
+        body: &(impl Serialize + Sync),
+    ) -> Result<()> {
         let taken = self.give(request, body).await?;
         taken.then_some(()).ok_or_else(|| self.dialect.no_engine())
     }
@@ -115,7 +170,7 @@ impl Session {
         body: &(impl Serialize + ?Sized + Sync),
     ) -> Result<bool> {
         let request = request.json(body);
-        let request = request.map_err(|error| self.dialect.fault(error))?;
+        let request = request.map_err(|error| self.fault(error))?;
         Ok(self.send(request).await?.is_some())
     }
 
@@ -123,7 +178,7 @@ impl Session {
     pub(crate) async fn health(self: &Arc<Self>) -> Result<String> {
         let path = self.dialect.status_path();
         let sent = self.client.send(Request::get(path)).await;
-        let answer = sent.map_err(|error| self.dialect.fault(error))?;
+        let answer = sent.map_err(|error| self.fault(error))?;
         let health: HealthAnswer = self.dialect.read(&answer.body)?;
         if health.sealed {
             return Err(KmsError::Unavailable {
@@ -139,6 +194,13 @@ impl Session {
 
     /// Sends a request with a valid token; `None` for a 404.
     async fn send(self: &Arc<Self>, request: Request) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        self.within(self.send_as_somebody(request)).await
+    }
+
+    async fn send_as_somebody(
+        self: &Arc<Self>,
+        request: Request,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let token = self.token().await?;
         let refused = match self.attempt(request.clone(), &token).await {
             Err(error @ KmsError::AccessDenied { .. }) => error,
@@ -151,7 +213,7 @@ impl Session {
             Err(KmsError::AccessDenied { .. }) => {}
             Err(error) => return Err(error),
         }
-        self.forget(&token).await;
+        self.forget(&token);
         if self.auth.token().is_some() {
             let reason = "the token is not valid, or no longer".to_owned();
             return Err(self.refused(reason));
@@ -169,115 +231,178 @@ impl Session {
         match client.send(request).await {
             Ok(answer) => Ok(Some(Zeroizing::new(answer.body))),
             Err(error) if self.dialect.is_absence(&error) => Ok(None),
-            Err(error) => Err(self.dialect.fault(error)),
+            Err(error) => Err(self.fault(error)),
         }
     }
 
     /// The token at hand, whether or not it is still valid.
     #[cfg(test)]
-    pub(crate) async fn held_token(&self) -> Option<Arc<SecretString>> {
-        self.held.lock().await.token.clone()
+    pub(crate) fn held_token(&self) -> Option<Arc<SecretString>> {
+        let held = self.held.lock();
+        held.token.as_ref().map(|token| Arc::clone(&token.text))
     }
 
-    async fn forget(&self, token: &Arc<SecretString>) {
-        let mut held = self.held.lock().await;
-        if held.token.as_ref() == Some(token) {
+    fn forget(&self, text: &SecretString) {
+        let mut held = self.held.lock();
+        if held
+            .token
+            .as_ref()
+            .is_some_and(|token| *token.text == *text)
+        {
             held.token = None;
         }
     }
 
-    /// A valid token: the one at hand, renewed where it is time, or that of a new login.
+    fn keep(&self, token: Token) -> Arc<SecretString> {
+        let text = Arc::clone(&token.text);
+        self.held.lock().token = Some(token);
+        text
+    }
+
+    /// A valid token: the one at hand, or that of a new login. One that lives is not waited for: it is
+    /// used while it is renewed, and also while that fails.
     async fn token(self: &Arc<Self>) -> Result<Arc<SecretString>> {
-        let mut held = self.held.lock().await;
-        if let Some(token) = held.current() {
-            return Ok(token);
+        let living = self.held.lock().token.clone().filter(Token::lives);
+        match living {
+            Some(token) if !token.is_due() => Ok(token.text),
+            Some(token) => {
+                self.postpone_renewal();
+                let session = Arc::clone(self);
+                tokio::spawn(async move { session.entered().await });
+                Ok(token.text)
+            }
+            None => self.entered().await,
         }
-        match held.token.clone() {
-            Some(old) => self.extend(&mut held, &old).await?,
-            None => self.enter(&mut held).await?,
+    }
+
+    /// The token of a login or a renewal, one for all who want it at this time.
+    async fn entered(self: &Arc<Self>) -> Result<Arc<SecretString>> {
+        let enter = || {
+            let session = Arc::clone(self);
+            async move { session.enter_or_keep().await }.boxed()
+        };
+        match self.entering.run((), enter).await {
+            // It was begun earlier, and failed by what may have passed since.
+            (Err(error), true) if error.is_transient() => self.entering.run((), enter).await.0,
+            (outcome, _) => outcome,
         }
-        if let Some(at) = held.renew_at
-            && !held.tended
+    }
+
+    /// Renews the token or logs in; where that fails, a token that lives stays.
+    async fn enter_or_keep(self: &Arc<Self>) -> Result<Arc<SecretString>> {
+        let old = self.held.lock().token.clone();
+        let outcome = match &old {
+            Some(old) => self.extend(old).await,
+            None => self.enter().await,
+        };
+        let token = match (outcome, old) {
+            (Ok(token), _) => token,
+            (Err(error), Some(old)) if old.lives() && self.is_held(&old) => {
+                tracing::warn!(%error, "the token of the key service could not be renewed; it is tried again");
+                self.postpone_renewal();
+                return Ok(old.text);
+            }
+            (Err(error), _) => return Err(error),
+        };
+        let renew_at = token.life.map(|life| life.renew_at);
+        let text = self.keep(token);
+        if let Some(at) = renew_at
+            && !std::mem::replace(&mut self.held.lock().tended, true)
         {
-            held.tended = true;
             tokio::spawn(tend(Arc::downgrade(self), at));
         }
-        let reason = || self.refused("the login gave no token".to_owned());
-        held.token.clone().ok_or_else(reason)
+        Ok(text)
+    }
+
+    fn is_held(&self, token: &Token) -> bool {
+        let held = self.held.lock();
+        held.token
+            .as_ref()
+            .is_some_and(|held| held.text == token.text)
+    }
+
+    /// Renews the token at hand a while later, and not before.
+    fn postpone_renewal(&self) {
+        let mut held = self.held.lock();
+        let life = held.token.as_mut().and_then(|token| token.life.as_mut());
+        if let Some(life) = life {
+            life.renew_at = life.renew_at.max(Instant::now() + RENEW_EVERY_MIN);
+        }
     }
 
     /// Logs in, or looks at the token that is given.
-    async fn enter(&self, held: &mut Held) -> Result<()> {
+    async fn enter(&self) -> Result<Token> {
         if let Some(token) = self.auth.token() {
             let request = Request::get("auth/token/lookup-self");
             let body = match self.attempt(request, &token).await {
                 Err(KmsError::AccessDenied { reason, .. }) => {
+                    self.forget(&token);
                     return Err(self.refused(reason));
                 }
                 outcome => outcome?.ok_or_else(|| self.dialect.no_engine())?,
             };
             let found: LookedUp = self.dialect.data(&body)?;
-            held.take(token, found.ttl, found.renewable);
-            return Ok(());
+            return Ok(Token::new(token, found.ttl, found.renewable));
         }
         let Some(login) = self.auth.login()? else {
-            return Ok(());
+            return Err(self.refused("there is no way to log in".to_owned()));
         };
         let request = Request::post(login.path).json(&login.body);
         let sent = self
             .client
-            .send(request.map_err(|error| self.dialect.fault(error))?)
+            .send(request.map_err(|error| self.fault(error))?)
             .await;
-        let body = match sent.map_err(|error| self.dialect.fault(error)) {
+        let body = match sent.map_err(|error| self.fault(error)) {
             Ok(answer) => Zeroizing::new(answer.body),
             Err(KmsError::AccessDenied { reason, .. } | KmsError::Refused { reason, .. }) => {
                 return Err(self.refused(reason));
             }
             Err(error) => return Err(error),
         };
-        self.accept(held, &body)
+        self.granted(&body)
     }
 
     /// Renews the token; where that is refused, logs in anew.
-    async fn extend(&self, held: &mut Held, old: &Arc<SecretString>) -> Result<()> {
-        if held.renewable && self.dialect.renews() {
+    async fn extend(&self, old: &Token) -> Result<Token> {
+        if old.renewable && self.dialect.renews() {
             let request = Request::post("auth/token/renew-self");
             let request = request
-                .json(&serde_json::json!({}))
-                .map_err(|error| self.dialect.fault(error))?;
-            match self.attempt(request, old).await {
-                Ok(Some(body)) => return self.accept(held, &body),
+                .json(&Asked::default())
+                .map_err(|error| self.fault(error))?;
+            match self.attempt(request, &old.text).await {
+                Ok(Some(body)) => return self.granted(&body),
                 Err(KmsError::AccessDenied { .. } | KmsError::Refused { .. }) | Ok(None) => {}
                 Err(error) => return Err(error),
             }
         }
-        held.token = None;
-        self.enter(held).await
+        self.enter().await
     }
 
-    /// Sees to it that the token is valid; gives when to do so again.
-    async fn renewed(self: &Arc<Self>) -> Option<Instant> {
-        if let Err(error) = self.token().await {
-            tracing::warn!(%error, "the token of the key service could not be renewed");
-        }
-        let mut held = self.held.lock().await;
-        let Some(at) = held.renew_at else {
-            held.tended = false;
-            return None;
-        };
-        Some(at.max(Instant::now() + RENEW_EVERY_MIN))
-    }
-
-    fn accept(&self, held: &mut Held, body: &[u8]) -> Result<()> {
+    /// The token of an answer.
+    fn granted(&self, body: &[u8]) -> Result<Token> {
         let envelope: Envelope<Value> = self.dialect.read(body)?;
         let missing = || {
             self.dialect
                 .bad_answer("the answer to a login has no auth".to_owned())
         };
         let grant: Grant = envelope.auth.ok_or_else(missing)?;
-        let token = Arc::new(grant.client_token);
-        held.take(token, grant.lease_duration, grant.renewable);
-        Ok(())
+        let text = Arc::new(grant.client_token);
+        Ok(Token::new(text, grant.lease_duration, grant.renewable))
+    }
+
+    /// Sees to it that the token is valid; gives when to do so again, where there is one that ends.
+    async fn tended(self: &Arc<Self>) -> Option<Instant> {
+        let is_due = self.held.lock().token.as_ref().is_some_and(Token::is_due);
+        if is_due && let Err(error) = self.entered().await {
+            tracing::warn!(%error, "the key service gave no new token; the next request asks again");
+        }
+        let mut held = self.held.lock();
+        let living = held.token.as_ref().filter(|token| token.lives());
+        let next = living
+            .and_then(|token| token.life)
+            .map(|life| life.renew_at);
+        held.tended = next.is_some();
+        next.map(|at| at.max(Instant::now() + RENEW_EVERY_MIN))
     }
 }
 
@@ -291,7 +416,7 @@ fn tend(session: Weak<Session>, mut next: Instant) -> BoxFuture<'static, ()> {
             let Some(session) = session.upgrade() else {
                 return;
             };
-            match session.renewed().await {
+            match session.tended().await {
                 Some(at) => next = at,
                 None => return,
             }

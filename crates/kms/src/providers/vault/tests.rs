@@ -1,11 +1,13 @@
 //! Against a real OpenBao, whose binary `SECRETUM_BAO` names; `./test` sets it. And against what answers
 //! nonsense, or not at all.
 
+mod away;
 mod logins;
 
 use super::*;
 use crate::conformance::{self, Harness, Subject};
 use crate::{DataKeySpec, KeyManagementService, ProviderKms};
+use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -31,6 +33,14 @@ fn config(address: &str) -> ClientConfig {
 
 fn token(text: &str) -> VaultAuth {
     VaultAuth::Token(Arc::new(SecretString::new(text.to_owned())))
+}
+
+fn app_role(role_id: &str, secret_id: &str) -> VaultAuth {
+    VaultAuth::AppRole {
+        mount: "approle".to_owned(),
+        role_id: role_id.to_owned(),
+        secret_id: Arc::new(SecretString::new(secret_id.to_owned())),
+    }
 }
 
 /// A development server of OpenBao with a transit engine.
@@ -121,6 +131,30 @@ impl Bao {
     async fn policy(&self, name: &str, rules: &str) {
         let path = format!("sys/policies/acl/{name}");
         self.write(&path, json!({ "policy": rules })).await;
+    }
+
+    /// Lets roles log in, which may use the engine.
+    async fn allow_roles(&self) {
+        self.write("sys/auth/approle", json!({ "type": "approle" }))
+            .await;
+        self.policy(
+            "app",
+            "path \"transit/*\" { capabilities = [\"create\", \"read\", \"update\"] }",
+        )
+        .await;
+    }
+
+    /// A role whose tokens live for so long, and its secret.
+    async fn role(&self, name: &str, ttl: &str) -> (String, String) {
+        let path = format!("auth/approle/role/{name}");
+        let role = json!({ "token_policies": "app", "token_ttl": ttl });
+        self.write(&path, role).await;
+        let role_id = self.root().read(&format!("{path}/role-id")).await;
+        let role_id = role_id.unwrap().unwrap();
+        let role_id = role_id.data.get("role_id").unwrap().as_str().unwrap();
+        let made = self.write(&format!("{path}/secret-id"), json!({})).await;
+        let secret_id = made["data"]["secret_id"].as_str().unwrap();
+        (role_id.to_owned(), secret_id.to_owned())
     }
 
     fn provider(&self, auth: VaultAuth) -> VaultProvider {
@@ -233,36 +267,18 @@ async fn a_mistyped_key_is_not_made(bao: &Bao) {
 }
 
 async fn an_app_role_logs_in_and_again(bao: &Bao) {
-    bao.write("sys/auth/approle", json!({ "type": "approle" }))
-        .await;
-    bao.policy(
-        "app",
-        "path \"transit/*\" { capabilities = [\"create\", \"read\", \"update\"] }",
-    )
-    .await;
-    let role = json!({ "token_policies": "app", "token_ttl": "1h" });
-    bao.write("auth/approle/role/app", role).await;
-    let role_id = bao.root().read("auth/approle/role/app/role-id").await;
-    let role_id = role_id.unwrap().unwrap();
-    let role_id = role_id.data.get("role_id").unwrap().as_str().unwrap();
-    let secret_id = bao
-        .write("auth/approle/role/app/secret-id", json!({}))
-        .await;
-    let secret_id = secret_id["data"]["secret_id"].as_str().unwrap().to_owned();
-    let auth = |secret_id: &str| VaultAuth::AppRole {
-        mount: "approle".to_owned(),
-        role_id: role_id.to_owned(),
-        secret_id: Arc::new(SecretString::new(secret_id.to_owned())),
-    };
+    bao.allow_roles().await;
+    let (role_id, secret_id) = bao.role("app", "1h").await;
+    let auth = |secret_id: &str| app_role(&role_id, secret_id);
     let provider = bao.provider(auth(&secret_id));
     let kms = ProviderKms::new(Arc::new(provider.clone()));
     kms.encrypt(&id("k"), b"x", &context("")).await.unwrap();
-    let first = provider.session.held_token().await.unwrap();
+    let first = provider.session.held_token().unwrap();
     // Somebody ends the token: the next call logs in anew.
     let ended = json!({ "token": first.expose() });
     bao.write("auth/token/revoke", ended).await;
     kms.encrypt(&id("k"), b"x", &context("")).await.unwrap();
-    let second = provider.session.held_token().await.unwrap();
+    let second = provider.session.held_token().unwrap();
     assert!(first != second);
     let refused = bao.kms(auth("wrong")).health_check().await;
     assert!(matches!(refused, Err(KmsError::Credentials { .. })));

@@ -3,11 +3,13 @@
 use super::NAME;
 use crate::error::is_no_http;
 use crate::tls::fault_of;
-use crate::{Cause, KmsError, Result};
+use crate::{Cause, EncryptionContext, KmsError, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use secretum_client::{ApiError, ClientError, Request};
 use secretum_crypto::SecretString;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -51,6 +53,30 @@ pub(super) struct HealthAnswer {
     pub(super) version: String,
     #[serde(default)]
     pub(super) sealed: bool,
+}
+
+/// What an operation is asked with.
+#[derive(Default, Serialize)]
+pub(super) struct Asked<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) plaintext: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ciphertext: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bits: Option<usize>,
+    /// The context's canonical bytes, where it has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) associated_data: Option<String>,
+}
+
+impl Asked<'_> {
+    pub(super) fn within(context: &EncryptionContext) -> Self {
+        let data = || STANDARD.encode(context.canonical_bytes());
+        Self {
+            associated_data: (!context.is_empty()).then(data),
+            ..Self::default()
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -38,6 +38,11 @@ fn around() -> Circumstances<'static> {
     }
 }
 
+/// What is wrong with a document beside the others.
+fn check(cedar: &Cedar, document: &Document) -> Result<(), CedarProblem> {
+    cedar.check(document).map_err(|error| error.problem)
+}
+
 #[test]
 fn a_document_takes_the_place_of_one_of_its_name_and_leaves_nothing_behind() {
     let cedar = Cedar::default();
@@ -89,18 +94,23 @@ fn ids_and_bytes_are_shared_by_all_documents() {
     let cedar = Cedar::default();
     let mine = "@id(\"mine\") permit (principal, action, resource);";
     cedar.put(document("one", mine));
-    let two = document("two", mine);
+    let two = document(
+        "two",
+        &format!("permit (principal, action, resource);\n  // another\n  {mine}"),
+    );
     let taken = CedarProblem::TakenId {
         id: "mine".to_owned(),
         document: "one".to_owned(),
     };
-    assert_eq!(cedar.check(&two), Err(taken));
-    assert_eq!(cedar.check(&document("one", mine)), Ok(()));
+    assert_eq!(check(&cedar, &two), Err(taken));
+    let at = cedar.check(&two).unwrap_err().at;
+    assert_eq!((at.line, at.column), (3, 3));
+    assert_eq!(check(&cedar, &document("one", mine)), Ok(()));
     let mut large = document("three", "permit (principal, action, resource);");
     large.text_bytes = TOTAL_TEXT_BYTES_MAX - mine.len();
-    assert_eq!(cedar.check(&large), Ok(()));
+    assert_eq!(check(&cedar, &large), Ok(()));
     large.text_bytes += 1;
-    assert_eq!(cedar.check(&large), Err(CedarProblem::TotalTooLong));
+    assert_eq!(check(&cedar, &large), Err(CedarProblem::TotalTooLong));
 }
 
 #[test]
@@ -109,15 +119,17 @@ fn what_one_decision_evaluates_has_its_limit() {
     let alike = |count: usize| "permit (principal, action, resource) when { false };".repeat(count);
     let half = STATEMENTS_ALIKE_MAX / 2;
     cedar.put(document("one", &alike(half)));
-    assert_eq!(cedar.check(&document("two", &alike(half))), Ok(()));
+    assert_eq!(check(&cedar, &document("two", &alike(half))), Ok(()));
     // One that is written anew makes room for itself.
-    assert_eq!(cedar.check(&document("one", &alike(2 * half))), Ok(()));
-    let refused = cedar.check(&document("two", &alike(half + 1)));
-    assert!(matches!(refused, Err(CedarProblem::TooManyAlike { .. })));
+    assert_eq!(check(&cedar, &document("one", &alike(2 * half))), Ok(()));
+    let many = format!("forbid (principal, action, resource);\n{}", alike(half + 1));
+    let refused = cedar.check(&document("two", &many)).unwrap_err();
+    assert!(matches!(refused.problem, CedarProblem::TooManyAlike { .. }));
+    assert_eq!(refused.at.line, 2);
     // Those of other heads do not count.
     let other = "permit (principal in Role::\"r\", action, resource) when { false };";
     assert_eq!(
-        cedar.check(&document("two", &other.repeat(2 * half))),
+        check(&cedar, &document("two", &other.repeat(2 * half))),
         Ok(())
     );
     for at in 1..EVALUATED_MAX / half {
@@ -148,19 +160,22 @@ fn what_one_request_could_meet_is_known_when_it_is_written() {
         ("four", "permit", reads),
     ] {
         let document = document(name, &many(effect, head));
-        assert_eq!(cedar.check(&document), Ok(()), "{name}");
+        assert_eq!(check(&cedar, &document), Ok(()), "{name}");
         cedar.put(document);
     }
     let role = |name: &str| format!("principal in Role::\"{name}\", action, resource");
     let fits = document("five", &many("permit", &role("r")));
-    assert_eq!(cedar.check(&fits), Ok(()));
+    assert_eq!(check(&cedar, &fits), Ok(()));
     cedar.put(fits);
     assert_eq!(cedar.overload(), None);
     // What is not below each other does not count together, nor do actions.
     let beside = "principal, action, resource in Secret::\"secret/b\"";
     let writes = "principal, action == Action::\"update\", resource";
     for head in [beside, writes] {
-        assert_eq!(cedar.check(&document("six", &many("permit", head))), Ok(()));
+        assert_eq!(
+            check(&cedar, &document("six", &many("permit", head))),
+            Ok(())
+        );
     }
     let one = |head: &str| document("six", &format!("permit ({head});"));
     let statements = EVALUATED_MAX + 1;
@@ -168,19 +183,19 @@ fn what_one_request_could_meet_is_known_when_it_is_written() {
     // A token may carry both policies.
     let other = role("s").replace("action,", "action == Action::\"read\",");
     for head in [&other, exact] {
-        let refused = cedar.check(&one(head));
+        let refused = check(&cedar, &one(head));
         assert_eq!(refused, Err(CedarProblem::TooManyTogether { statements }));
     }
     // What was in force already can be made less, and not more.
     cedar.put(one(exact));
     assert_eq!(cedar.overload(), Some(statements));
-    assert_eq!(cedar.check(&one(exact)), Ok(()));
+    assert_eq!(check(&cedar, &one(exact)), Ok(()));
     let less = document("two", "permit (principal, action, resource);");
-    assert_eq!(cedar.check(&less), Ok(()));
+    assert_eq!(check(&cedar, &less), Ok(()));
     let more = document("six", &format!("permit ({exact});").repeat(2));
     let statements = EVALUATED_MAX + 2;
     assert_eq!(
-        cedar.check(&more),
+        check(&cedar, &more),
         Err(CedarProblem::TooManyTogether { statements })
     );
 }
@@ -362,12 +377,12 @@ fn a_type_a_name_and_every_role_of_a_token_count_together() {
         document("one", &text)
     };
     for new in principals {
-        let refused = cedar.check(&one(new));
+        let refused = check(&cedar, &one(new));
         let expected = Err(CedarProblem::TooManyTogether { statements });
         assert_eq!(refused, expected, "{new}");
     }
     // A caller of another type is another caller.
-    assert_eq!(cedar.check(&one("principal is User")), Ok(()));
+    assert_eq!(check(&cedar, &one("principal is User")), Ok(()));
     // It would have been the token that carries both policies.
     cedar.remove(principals[4]);
     cedar.put(filler("everybody", "principal"));
@@ -423,12 +438,12 @@ fn what_is_made_worse_at_one_place_is_refused_though_another_is_worse() {
             ),
         )
     };
-    let refused = cedar.check(&one("b"));
+    let refused = check(&cedar, &one("b"));
     assert_eq!(
         refused,
         Err(CedarProblem::TooManyTogether { statements: 5_001 })
     );
-    assert_eq!(cedar.check(&one("c")), Ok(()));
+    assert_eq!(check(&cedar, &one("c")), Ok(()));
 }
 
 #[test]
@@ -450,7 +465,7 @@ fn decisions_go_on_while_a_document_is_checked() {
         "new",
         "permit (principal, action, resource in Secret::\"s/a/b\");",
     );
-    cedar.check(&new).unwrap();
+    check(&cedar, &new).unwrap();
     let (looked, free) = (looked.load(Ordering::Relaxed), free.load(Ordering::Relaxed));
     assert!(looked > 10, "{looked}");
     assert_eq!(free, looked);

@@ -51,7 +51,7 @@ fn faults_of_single_keys() {
         ),
         (
             "cluster_name = \"a\\\n\"",
-            "a.hcl:5:19: the escape `\\\u{fffd}` is not known",
+            "a.hcl:5:19: the escape `\\\u{fffd}` is not known; a backslash itself is written `\\\\`",
         ),
         (
             "default_lease_ttl = \"2h\"\nmax_lease_ttl = \"1h\"",
@@ -334,12 +334,12 @@ fn broken_syntax() {
         (
             "a.toml",
             "log_level = 99999999999999999999",
-            "a.toml:1:13: `99999999999999999999` is no number that can be held",
+            "a.toml:1:13: `99999999999999999999` is no number that can be held; write it in quotes if it is a text",
         ),
         (
             "a.toml",
             "a = nan",
-            "a.toml:1:5: `nan` is no number that can be held",
+            "a.toml:1:5: `nan` is no number that can be held; write it in quotes if it is a text",
         ),
     ] {
         assert_eq!(faults(name, text), [said]);

@@ -5,6 +5,7 @@
 //! and the request.
 
 mod generate;
+mod raw;
 mod routes;
 
 use crate::support::vault::{Ask, Vault, ask};

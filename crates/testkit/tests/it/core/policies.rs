@@ -162,3 +162,24 @@ async fn parameters_of_body_and_query_are_looked_at() {
     assert!(matches!(read(None).await, Err(Fault::Denied)));
     read(Some("why")).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_policy_of_too_many_alternatives_is_refused() {
+    let vault = Vault::open().await;
+    let rules = (0..1_u32 << 13).map(|bits| {
+        let segment = |at: u32| if bits >> at & 1 == 0 { "+" } else { "a" };
+        let segments: Vec<_> = (0..13).map(segment).chain(["b"]).collect();
+        format!(
+            "path \"{}\" {{ capabilities = [\"read\"] }}\n",
+            segments.join("/")
+        )
+    });
+    let text: String = rules.collect();
+    let refused = vault
+        .write("sys/policies/acl/bomb", json!({"policy": text}))
+        .await;
+    let Err(Fault::Invalid(told)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(told.contains("24573 places"), "{told}");
+}

@@ -72,6 +72,19 @@ pub(crate) fn core_open_to_strangers(storage: &Arc<Faulty>, clock: &Arc<TestCloc
     .unwrap()
 }
 
+/// The same, with `sys/raw`.
+pub(crate) fn core_with_raw(storage: &Arc<Faulty>, clock: &Arc<TestClock>) -> Arc<Core> {
+    let node = NodeFacts {
+        raw_storage_endpoint: true,
+        ..NodeFacts::default()
+    };
+    Core::new(CoreConfig {
+        node,
+        ..config(storage, clock)
+    })
+    .unwrap()
+}
+
 fn config(storage: &Arc<Faulty>, clock: &Arc<TestClock>) -> CoreConfig {
     let mut kinds = secretum_engines::all().unwrap();
     kinds.push(probe::kind());

@@ -4,12 +4,12 @@ use crate::failure::Failure;
 use reqwest::header::HeaderValue;
 use reqwest::{Certificate, ClientBuilder, Identity, Url};
 use secretum_crypto::SecretString;
-use secretum_kms::{Cause, KmsError};
+use secretum_kms::{Cause, KmsError, key_file};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// The most bytes of a file with a token, a certificate or a key.
+/// The most bytes of a file with certificates.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// As whom the service is asked, and how it is trusted.
@@ -55,9 +55,7 @@ pub(super) fn authorization(access: &Access) -> Result<Option<HeaderValue>, Fail
     let token = match (&access.token, &access.token_file) {
         (Some(token), _) => token,
         (None, Some(file)) => {
-            let bytes = self::read(file)?;
-            let text = std::str::from_utf8(&bytes).unwrap_or_default();
-            read = SecretString::new(text.trim().to_owned());
+            read = key_file::read(file)?;
             &read
         }
         (None, None) => return Ok(None),
@@ -89,9 +87,8 @@ pub(super) fn tls(
     match (&access.client_cert, &access.client_key) {
         (None, None) => Ok(builder),
         (Some(cert), Some(key)) => {
-            let mut pem = read(key)?;
-            pem.push(b'\n');
-            pem.extend_from_slice(&read(cert)?);
+            let (key, cert_pem) = (key_file::read(key)?, read(cert)?);
+            let pem = Zeroizing::new([key.expose().as_bytes(), b"\n", &cert_pem].concat());
             let identity = Identity::from_pem(&pem);
             let no_pair = "it and its key are no certificate and key in PEM";
             Ok(builder.identity(identity.map_err(|_| content(cert, no_pair))?))
@@ -102,14 +99,14 @@ pub(super) fn tls(
     }
 }
 
-/// A file of settings, within the limit.
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KmsError> {
+/// A file with certificates, within the limit.
+fn read(path: &Path) -> Result<Vec<u8>, KmsError> {
     let failed = |error| KmsError::File {
         action: "read",
         path: path.to_owned(),
         source: Cause::new(error),
     };
-    let mut bytes = Zeroizing::new(Vec::new());
+    let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(failed)?;
     let read = file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
     if read.map_err(failed)? as u64 > FILE_BYTES_MAX {

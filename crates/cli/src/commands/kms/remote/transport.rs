@@ -6,6 +6,7 @@ use super::NAME;
 use super::access::{Access, authorization, base, is_loopback, tls};
 use super::wire::{Answer, Fields, Refusal, no_json, parse};
 use crate::failure::Failure;
+use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, Url};
@@ -73,8 +74,7 @@ impl Transport {
     ) -> Result<Answer> {
         let request = self.client.post(self.url(operation));
         let request = request.header("Content-Type", "application/json");
-        let mut body = fields.to_json();
-        let request = request.body(std::mem::take(&mut *body));
+        let request = request.body(Bytes::from_owner(fields.to_json()));
         parse(&self.send(request, key, TIMEOUT).await?)
     }
 

@@ -2,15 +2,13 @@
 //! that is zeroed.
 
 use super::{NAME, missing, plaintext};
+use secretum_crypto::written;
 use secretum_kms::{Ciphertext, EncryptionContext, KeyId, KmsError, Result, SecretBytes};
 use serde::de::DeserializeOwned;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use zeroize::Zeroizing;
-
-/// Room for all of a body but its texts.
-const REST_BYTES: usize = 512;
 
 /// A body of named fields.
 #[derive(Default)]
@@ -40,16 +38,9 @@ impl<'a> Fields<'a> {
         self
     }
 
-    /// All of it at once: a buffer that grows leaves copies behind.
     pub(super) fn to_json(&self) -> Zeroizing<Vec<u8>> {
-        let room = self.0.iter().map(|(_, value)| match value {
-            Value::Text(text) => text.len() + REST_BYTES,
-            Value::Pairs(_) | Value::True => REST_BYTES,
-        });
-        let mut json = Zeroizing::new(Vec::with_capacity(room.sum()));
         // Writing texts into memory cannot fail.
-        let _ = serde_json::to_writer(&mut *json, self);
-        json
+        written(|to| serde_json::to_writer(to, self)).unwrap_or_default()
     }
 }
 

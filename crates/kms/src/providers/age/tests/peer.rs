@@ -13,6 +13,7 @@ fn run(program: &str, arguments: &[&OsStr], input: &[u8]) -> std::result::Result
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
+    crate::test_peers::found(program);
     let package = if program.starts_with("ssh") {
         "openssh-client"
     } else {

@@ -10,11 +10,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 /// A running server with the keys of the suite.
-struct Moto {
+pub(super) struct Moto {
     process: Child,
     binary: PathBuf,
-    url: String,
-    keys: Vec<KeyId>,
+    pub(super) url: String,
+    pub(super) keys: Vec<KeyId>,
 }
 
 impl Drop for Moto {
@@ -25,7 +25,7 @@ impl Drop for Moto {
 }
 
 impl Moto {
-    async fn start() -> Option<Self> {
+    pub(super) async fn start() -> Option<Self> {
         let binary = crate::test_peers::peer("SECRETUM_MOTO")?;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -26,14 +26,14 @@ def show(data):
     print(base64.b64encode(data).decode())
 ";
 
-struct Cloud {
+pub(super) struct Cloud {
     folder: TempDir,
     server: Server,
     algorithm: AzureAlgorithm,
 }
 
 impl Cloud {
-    fn start(algorithm: AzureAlgorithm) -> Option<Self> {
+    pub(super) fn start(algorithm: AzureAlgorithm) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let ca = folder.path().join("ca.pem");
         let program = "providers/azure/tests/key_vault.py";
@@ -61,11 +61,11 @@ impl Cloud {
         self.server.run(&format!("{HEAD}{program}"), &arguments)
     }
 
-    fn ca(&self) -> PathBuf {
+    pub(super) fn ca(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
-    fn settings(&self) -> AzureSettings {
+    pub(super) fn settings(&self) -> AzureSettings {
         let url = format!("https://127.0.0.1:{}", self.server.port);
         AzureSettings {
             algorithm: self.algorithm,

@@ -1,8 +1,8 @@
 """Azure Key Vault as far as the provider needs it, for tests. Microsoft's own client speaks with it too.
 
 Serves TLS with a certificate of its own, which it writes to the file that is named, and gives out tokens for
-the secret `planted-secret` of the tenant `tenant`. Writes `port N` when it serves. A key whose name begins
-with `raced` is made by another caller, a moment earlier.
+the secret `planted-secret` of the tenant `tenant`, and for the assertion `planted-assertion` that a pod has.
+Writes `port N` when it serves. A key whose name begins with `raced` is made by another caller, a moment earlier.
 """
 
 import base64
@@ -172,7 +172,8 @@ class Handler(BaseHTTPRequestHandler):
     vault = Vault()
 
     def token(self, form):
-        if form.get("client_secret") != "planted-secret":
+        asserts = form.get("client_assertion") == "planted-assertion"
+        if form.get("client_secret") != "planted-secret" and not asserts:
             said = {"error": "invalid_client", "error_description": "AADSTS7000215: wrong secret"}
             return 401, said
         return 200, {"token_type": "Bearer", "expires_in": 3600, "access_token": TOKEN}

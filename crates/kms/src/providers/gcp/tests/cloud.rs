@@ -25,10 +25,10 @@ def show(data):
     print(base64.b64encode(data).decode())
 ";
 
-struct Cloud(Server);
+pub(super) struct Cloud(Server);
 
 impl Cloud {
-    fn start() -> Option<Self> {
+    pub(super) fn start() -> Option<Self> {
         let cloud = Self(Server::start("providers/gcp/tests/cloud_kms.py", &[])?);
         cloud.client(
             "for name in 'r', 's':\n\
@@ -44,7 +44,22 @@ impl Cloud {
         self.0.run(&format!("{HEAD}{program}"), &[&port])
     }
 
-    fn url(&self) -> String {
+    /// Writes the file of a service account.
+    pub(super) fn write_account(&self, path: &std::path::Path) {
+        self.0.run(
+            "import json, os, sys
+from cryptography.hazmat.primitives import serialization as s
+from cryptography.hazmat.primitives.asymmetric import rsa
+key = rsa.generate_private_key(65537, 2048)
+pem = key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()).decode()
+file = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY, 0o600)
+os.write(file, json.dumps({'type': 'service_account', 'client_email': 'a@p.example',
+    'private_key_id': 'i', 'private_key': pem, 'project_id': 'closed'}).encode())",
+            &[path.to_str().unwrap()],
+        );
+    }
+
+    pub(super) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.0.port)
     }
 
@@ -332,18 +347,7 @@ async fn a_ring_that_is_not_there_is_told(cloud: &Cloud) {
 async fn credentials_of_a_file_are_sent(cloud: &Cloud) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("account.json");
-    let name = path.to_str().unwrap();
-    cloud.0.run(
-        "import json, os, sys
-from cryptography.hazmat.primitives import serialization as s
-from cryptography.hazmat.primitives.asymmetric import rsa
-key = rsa.generate_private_key(65537, 2048)
-pem = key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()).decode()
-file = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY, 0o600)
-os.write(file, json.dumps({'type': 'service_account', 'client_email': 'a@p.example',
-    'private_key_id': 'i', 'private_key': pem, 'project_id': 'closed'}).encode())",
-        &[name],
-    );
+    cloud.write_account(&path);
     let mut settings = settings("closed", &cloud.url());
     let refused = provider_of(settings.clone()).describe(&id("k")).await;
     assert_eq!(refused.unwrap_err().kind(), "credentials");

@@ -71,7 +71,7 @@ async fn each_fault_is_an_error_of_its_own_and_shows_nothing() {
             "unavailable",
             "answered 500",
         ),
-        ("silence", "", "unavailable", "no answer within"),
+        ("silence", "", "timeout", "did not answer within 500 ms"),
         ("", "", "unavailable", "cannot be reached"),
     ] {
         let provider = provider(&answering(status, body));

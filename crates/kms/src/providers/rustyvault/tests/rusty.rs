@@ -118,11 +118,11 @@ async fn an_app_role_logs_in(server: &Server) {
     let kms = ProviderKms::new(Arc::new(provider.clone()));
     opens(&kms, &encrypt(&kms, "k").await).await;
     // Somebody ends its token: the next request logs in anew.
-    let first = provider.inner.session.held_token().await.unwrap();
+    let first = provider.inner.session.held_token().unwrap();
     let path = format!("auth/token/revoke/{}", first.expose());
     server.write(&path, json!({})).await;
     provider.describe(&id("k")).await.unwrap();
-    let second = provider.inner.session.held_token().await.unwrap();
+    let second = provider.inner.session.held_token().unwrap();
     assert!(first != second);
     let wrong = server.with(auth("wrong"), |_| {});
     let refused = wrong.describe(&id("k")).await.unwrap_err();

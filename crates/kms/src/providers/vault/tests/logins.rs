@@ -152,7 +152,7 @@ async fn a_pod_logs_in(bao: &Bao) {
     kms.encrypt(&id("k"), b"x", &context("")).await.unwrap();
 
     let end_session = async || {
-        let held = provider.session.held_token().await.unwrap();
+        let held = provider.session.held_token().unwrap();
         let ended = json!({ "token": held.expose() });
         bao.write("auth/token/revoke", ended).await;
     };

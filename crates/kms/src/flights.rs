@@ -5,33 +5,35 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
-
-/// A key of what is asked for: a whole SHA-256.
-pub(super) type FlightKey = [u8; 32];
 
 type Flight<T> = Shared<BoxFuture<'static, Result<T>>>;
 
-/// Calls under way.
+/// Calls under way, by what is asked for.
 ///
 /// Each is a task of its own: a caller who goes away takes nothing from those who still wait, and no
 /// entry outlives its call.
 #[derive(Debug)]
-pub(super) struct Flights<T: Clone> {
-    under_way: Arc<Mutex<HashMap<FlightKey, Flight<T>>>>,
+pub(crate) struct Flights<K: Eq + Hash, T: Clone> {
+    under_way: Arc<Mutex<HashMap<K, Flight<T>>>>,
 }
 
-impl<T: Clone + Send + Sync + 'static> Flights<T> {
-    pub(super) fn new() -> Self {
+impl<K, T> Flights<K, T>
+where
+    K: Clone + Eq + Hash + Send + 'static,
+    T: Clone + Send + Sync + 'static,
+{
+    pub(crate) fn new() -> Self {
         Self {
             under_way: Arc::default(),
         }
     }
 
     /// Joins the call under way for this key, or makes it. Tells whether it joined.
-    pub(super) async fn run(
+    pub(crate) async fn run(
         &self,
-        key: FlightKey,
+        key: K,
         call: impl FnOnce() -> BoxFuture<'static, Result<T>>,
     ) -> (Result<T>, bool) {
         let (flight, joined) = {
@@ -39,7 +41,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
             match under_way.get(&key) {
                 Some(flight) => (flight.clone(), true),
                 None => {
-                    let flight = self.start(key, call());
+                    let flight = self.start(key.clone(), call());
                     under_way.insert(key, flight.clone());
                     (flight, false)
                 }
@@ -48,7 +50,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         (flight.await, joined)
     }
 
-    fn start(&self, key: FlightKey, call: BoxFuture<'static, Result<T>>) -> Flight<T> {
+    fn start(&self, key: K, call: BoxFuture<'static, Result<T>>) -> Flight<T> {
         let ended = Ended {
             under_way: Arc::clone(&self.under_way),
             key,
@@ -70,12 +72,12 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     }
 }
 
-struct Ended<T: Clone> {
-    under_way: Arc<Mutex<HashMap<FlightKey, Flight<T>>>>,
-    key: FlightKey,
+struct Ended<K: Eq + Hash, T: Clone> {
+    under_way: Arc<Mutex<HashMap<K, Flight<T>>>>,
+    key: K,
 }
 
-impl<T: Clone> Drop for Ended<T> {
+impl<K: Eq + Hash, T: Clone> Drop for Ended<K, T> {
     fn drop(&mut self) {
         let flight = self.under_way.lock().remove(&self.key);
         // Outside of the lock: whatever it holds is dropped with it.
