@@ -12,7 +12,7 @@ async fn asked() {
     let variable = |name: &str| std::env::var(name).unwrap();
     let mut settings = settings("closed", &variable("CLOUD"));
     settings.credentials = GcpCredentials::Found;
-    let refused = GcpProvider::new(settings).describe(&id("k")).await;
+    let refused = provider_of(settings).describe(&id("k")).await;
     let refused = refused.unwrap_err();
     assert_eq!(refused.kind(), variable("SEEN"), "{refused}");
 }
