@@ -99,6 +99,8 @@ def test_a_head_that_was_kept_tells_a_cut(wire, ours, log, key, tmp_path):
     found = verify(ours, key, f"-head={head}", cut).expect(2).out
     assert f"cut.log:{before + 1}: head {head.split(':')[0]}, which was kept elsewhere" in found
     assert "a colon and 64 digits" in verify(ours, key, "-head=1:2", log).expect(1).err
+    # Nobody says there who signed.
+    ours("audit", "verify", "-chain-only", f"-head={head}", str(log)).expect(1)
 
 
 def test_another_key_and_none(wire, ours, log, key):

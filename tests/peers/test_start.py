@@ -91,6 +91,9 @@ def test_dev_mode_chooses_a_token_by_itself(tmp_path):
 def test_dev_mode_leaves_its_certificate_where_it_is_told(tmp_path):
     folder, port = tmp_path / "tls", free_port()
     folder.mkdir()
+    # A key that was there, and that others may read: the new one they may not.
+    (folder / "key.pem").write_text("old")
+    (folder / "key.pem").chmod(0o644)
     address = f"127.0.0.1:{port}"
     flags = ["-dev-tls", f"-dev-tls-cert-dir={folder}", f"-dev-listen-address={address}"]
     # Vault's, which has no effect here, and says so

@@ -1,5 +1,6 @@
 //! The only way to the terminal: texts, tables, JSON, YAML, single fields.
 
+pub(crate) mod bar;
 pub(crate) mod console;
 pub(crate) mod curl;
 pub(crate) mod go_value;

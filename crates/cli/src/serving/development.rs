@@ -11,10 +11,10 @@ use secretum_core::Core;
 use secretum_server::config::LogFormat;
 use secretum_server::{Limits, ListenerConfig, Server, tls};
 use secretum_storage::memory::MemoryStorage;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::Write as _;
 use std::net::ToSocketAddrs;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -158,5 +158,8 @@ fn write(file: &Path, text: &str, mode: u32) -> Result<(), Failure> {
         .mode(mode)
         .open(file);
     let mut opened = opened.map_err(failed)?;
+    // One that was there keeps its mode.
+    let only = Permissions::from_mode(mode);
+    opened.set_permissions(only).map_err(failed)?;
     opened.write_all(text.as_bytes()).map_err(failed)
 }

@@ -2,13 +2,12 @@
 
 use crate::arguments::flags::{self, Connection};
 use crate::failure::{During, Failure};
-use crate::output::{Format, console, structured};
+use crate::output::{Format, bar, console, structured};
 use crate::session::Session;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use flate2::read::MultiGzDecoder;
-use indicatif::{ProgressBar, ProgressStyle};
 use secretum_audit::verify::{HeadMark, Layout, Report, Verifier, first};
 use secretum_client::{Json, Object};
 use std::fs::File;
@@ -77,7 +76,7 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "TEXT", requires = "relayed", default_value = "")]
     prefix: String,
     /// A head that must be in the log, as an earlier run printed it
-    #[arg(long, value_name = "NUMBER:CHAIN", value_parser = head)]
+    #[arg(long, value_name = "NUMBER:CHAIN", value_parser = head, conflicts_with = "chain_only")]
     head: Option<HeadMark>,
     /// How the outcome is shown
     #[arg(long, value_enum, default_value_t, env = "VAULT_FORMAT")]
@@ -109,7 +108,7 @@ impl Verify {
             false => Layout::AsWritten,
         };
         let files = ordered(self.files, &layout, self.restarts)?;
-        let progress = progress(&files);
+        let progress = bar::of_bytes(length(&files));
         let mut verifier = Verifier::new(keys).with_layout(layout);
         if self.restarts {
             verifier = verifier.with_restarts();
@@ -224,20 +223,12 @@ fn unpacked(mut input: impl Read + 'static) -> std::io::Result<Box<dyn Read>> {
     })
 }
 
-/// A bar on a terminal, where the files are long enough to wait for.
-fn progress(files: &[PathBuf]) -> ProgressBar {
-    const WORTH_A_BAR: u64 = 64 << 20;
+/// How many bytes the files have together; those that cannot be looked at count as empty.
+fn length(files: &[PathBuf]) -> u64 {
     let sizes = files.iter().map(std::fs::metadata);
-    let bytes: u64 = sizes
+    sizes
         .map(|facts| facts.map_or(0, |facts| facts.len()))
-        .sum();
-    if bytes < WORTH_A_BAR {
-        return ProgressBar::hidden();
-    }
-    let style = "{bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
-    let style =
-        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(bytes).with_style(style)
+        .sum()
 }
 
 /// What people are told.

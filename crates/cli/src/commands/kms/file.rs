@@ -7,9 +7,8 @@ use super::output::{Privacy, Target};
 use super::pipe::{self, Output, Source};
 use super::shown;
 use crate::failure::Failure;
-use crate::output::console;
+use crate::output::{bar, console};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use secretum_client::Object;
 use secretum_kms::stream::{StreamHead, StreamOpen, StreamSeal};
 use secretum_kms::{Ciphertext, KeyId, KmsError};
@@ -21,9 +20,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What an encrypted file is called behind its name.
 const SUFFIX: &str = "kms";
-
-/// The size from which a bar is worth it.
-const WORTH_A_BAR: u64 = 64 << 20;
 
 /// Bytes that are read at once: several chunks.
 const READ_BYTES: usize = 1 << 20;
@@ -195,7 +191,7 @@ async fn pump(
     + Send
     + 'static,
 ) -> Result<u64, Failure> {
-    let bar = progress(source.bytes);
+    let bar = bar::of_bytes(source.bytes.unwrap_or_default());
     let is_closed = Arc::new(AtomicBool::new(false));
     let writer = Piped {
         file: target.writer()?,
@@ -236,17 +232,6 @@ impl Write for Piped {
     fn flush(&mut self) -> std::io::Result<()> {
         self.file.flush()
     }
-}
-
-/// A bar on standard error, where that is a terminal and the file is large.
-fn progress(bytes: Option<u64>) -> ProgressBar {
-    let Some(bytes) = bytes.filter(|bytes| *bytes >= WORTH_A_BAR) else {
-        return ProgressBar::hidden();
-    };
-    let style = "{bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
-    let style =
-        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(bytes).with_style(style)
 }
 
 /// Says what was done, where standard output is not the file itself.

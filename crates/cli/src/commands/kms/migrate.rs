@@ -17,9 +17,9 @@ use self::tree::Tree;
 use super::connection::{self, AccessFlags, Answer, Context, Opened, OwnAccess};
 use super::interrupt;
 use crate::failure::Failure;
+use crate::output::bar;
 use clap::Args;
 use futures::StreamExt;
-use indicatif::{ProgressBar, ProgressStyle};
 use secretum_crypto::sha256;
 use secretum_kms::providers::ALL;
 use secretum_kms::{EncryptionContext, Environment, KeyId};
@@ -240,7 +240,8 @@ impl Migrate {
             }
         }
         let mover = &*mover;
-        let bar = progress(files.len(), self.dry_run);
+        let doing = if self.dry_run { "opening" } else { "migrating" };
+        let bar = bar::of_things(files.len(), doing);
         let known = journal.moved();
         let prepared = futures::stream::iter(files).map(async |path| {
             let name = self.name(&path);
@@ -298,15 +299,6 @@ fn put(
     ready.check_unchanged(path)?;
     super::output::place(ready.temporary, path, true)?;
     Ok(Outcome::Moved)
-}
-
-/// A bar on standard error, where that is a terminal.
-fn progress(files: usize, is_dry: bool) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {bar:40} {pos} of {len}, {eta} left");
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(u64::try_from(files).unwrap_or(u64::MAX));
-    let doing = if is_dry { "opening" } else { "migrating" };
-    bar.with_style(style).with_message(doing)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::arguments::flags::Connection;
 use crate::commands::generic::nothing_at;
 use crate::failure::Failure;
 use crate::output::rights::Right;
-use crate::output::{Format, console, render};
+use crate::output::{Format, bar, console, render};
 use crate::session::Session;
 use clap::Args;
 use futures::StreamExt;
@@ -174,7 +174,7 @@ async fn take(
     paths: Vec<String>,
 ) -> Result<Taken, Failure> {
     let (all, mut done) = (paths.len(), 0_usize);
-    let progress = tree::progress(all, "reading");
+    let progress = bar::of_things(all, "reading");
     let mut reads = futures::stream::iter(paths)
         .take_until(Box::pin(tokio::signal::ctrl_c()))
         .map(|path| async move {

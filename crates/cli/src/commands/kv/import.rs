@@ -9,7 +9,7 @@ use super::tree::{self, AT_ONCE, Entry, INTERRUPTED, Input, TREE_BYTES_MAX};
 use crate::arguments::flags::Connection;
 use crate::failure::{During, Failure};
 use crate::output::rights::Right;
-use crate::output::{console, structured};
+use crate::output::{bar, console, structured};
 use crate::session::Session;
 use clap::Args;
 use futures::StreamExt;
@@ -121,7 +121,7 @@ impl Import {
         entries: Vec<Entry>,
     ) -> Result<Vec<Step>, Failure> {
         let all = entries.len();
-        let progress = tree::progress(all, "comparing");
+        let progress = bar::of_things(all, "comparing");
         let reader = session.reader();
         let mut reads = futures::stream::iter(entries)
             .take_until(Box::pin(tokio::signal::ctrl_c()))
@@ -228,7 +228,7 @@ async fn write(session: &Session, location: &Location, steps: &[Step]) -> Result
     let wanted: Vec<&Step> = (steps.iter())
         .filter(|step| matches!(step.status, Status::Created | Status::Changed))
         .collect();
-    let progress = tree::progress(wanted.len(), "writing");
+    let progress = bar::of_things(wanted.len(), "writing");
     let broken = Notify::new();
     let stop = async {
         tokio::select! {

@@ -7,7 +7,6 @@ use super::get;
 use super::location::Location;
 use crate::failure::Failure;
 use crate::session::Session;
-use indicatif::{ProgressBar, ProgressStyle};
 use secretum_client::{Json, Object};
 use secretum_crypto::{Clock as _, SystemClock, Timestamp};
 
@@ -293,14 +292,6 @@ fn dotenv_value(text: &str) -> Option<String> {
             other => value.push(other),
         }
     }
-}
-
-/// A bar on standard error, where that is a terminal.
-pub(super) fn progress(of: usize, doing: &'static str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {bar:40} {pos} of {len}, {eta} left");
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(u64::try_from(of).unwrap_or(u64::MAX));
-    bar.with_style(style).with_message(doing)
 }
 
 #[cfg(test)]
