@@ -226,5 +226,8 @@ fn errors_name_the_place_and_what_is_wrong() {
         assert_eq!(error(document), message);
     }
     let message = parse_bytes(b"a = 1\n# \xff").unwrap_err().to_string();
-    assert_eq!(message, "line 2, column 3: the document is not UTF-8");
+    assert_eq!(
+        message,
+        "line 2, column 3: the document is not UTF-8; save it as that"
+    );
 }
