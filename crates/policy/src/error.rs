@@ -59,7 +59,7 @@ pub enum Problem {
         found: &'static str,
     },
     /// A field that may stand once.
-    #[error("`{0}` is set twice")]
+    #[error("`{0}` is set twice; keep one")]
     Duplicate(String),
     /// A parameter that may stand once.
     #[error("the parameter `{0}` is set twice; capitals make no difference")]
