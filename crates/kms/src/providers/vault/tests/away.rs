@@ -3,7 +3,7 @@
 use super::*;
 use crate::test_answers::answering;
 use futures::future::join_all;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 const TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -30,8 +30,16 @@ async fn many_who_ask_a_server_that_hangs_are_told_so_at_once() {
 }
 
 impl Bao {
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.process), signal).unwrap();
+    /// Ends once it answers nothing more.
+    fn stop(&self) {
+        let pid = Pid::from_child(&self.process);
+        kill_process(pid, Signal::STOP).unwrap();
+        let (_, status) = waitpid(Some(pid), WaitOptions::UNTRACED).unwrap().unwrap();
+        assert!(status.stopped(), "{status:?}");
+    }
+
+    fn go_on(&self) {
+        kill_process(Pid::from_child(&self.process), Signal::CONT).unwrap();
     }
 }
 
@@ -50,13 +58,13 @@ async fn a_server_that_was_away_for_longer_than_a_token_lives_serves_again() {
     let none = context("");
     let made = kms.encrypt(&id("k"), b"x", &none).await.unwrap();
     let before = provider.session.held_token().unwrap();
-    bao.signal(Signal::STOP);
+    bao.stop();
     let until = Instant::now() + Duration::from_secs(4);
     while Instant::now() < until {
         let refused = kms.decrypt(&made, &none).await.unwrap_err();
         assert_eq!(refused.kind(), "timeout", "{refused}");
     }
-    bao.signal(Signal::CONT);
+    bao.go_on();
     // What asks first may find it busy with what waited meanwhile.
     let until = Instant::now() + Duration::from_secs(60);
     let opened = loop {
