@@ -10,7 +10,7 @@ use crate::active::Active;
 use crate::mounts::Mount;
 use crate::tokens::Token;
 use secretum_api::fields::Seconds;
-use secretum_engine::{Fault, Matched, Verb};
+use secretum_engine::{Access, Fault, Matched, RowFacts, Verb};
 use secretum_policy::cedar::{Action, Ask, Caller, Circumstances, Resource, Verdict, Wanted};
 use secretum_policy::{
     AccessRequest, Acl, Capability, CapabilitySet, Decision, Operation, Parameters,
@@ -26,10 +26,8 @@ pub(crate) struct Question<'q> {
     /// The mount of the path, and what follows.
     pub(crate) mount: Option<(&'q Mount, &'q str)>,
     pub(crate) request: AccessRequest<'q>,
-    /// The Cedar action of the row, where it is not its verb's.
-    pub(crate) action: Option<&'static str>,
-    /// Whether `sudo` is needed, too.
-    pub(crate) sudo: bool,
+    /// The row that would answer, where there is one.
+    pub(crate) row: Option<RowFacts>,
     /// Where the request comes from.
     pub(crate) address: Option<IpAddr>,
 }
@@ -39,6 +37,8 @@ pub(crate) struct Question<'q> {
 pub(crate) struct Finding {
     pub(crate) allowed: bool,
     pub(crate) root: bool,
+    /// Whether the caller has `sudo`, too, where the row asks and the request is allowed.
+    pub(crate) has_sudo: bool,
     /// The id of the HCL rule that had part in it, empty where none matches; `None` where Cedar decided
     /// alone.
     pub(crate) policy: Option<String>,
@@ -63,17 +63,32 @@ enum Source {
 }
 
 impl Question<'_> {
+    /// What the row asks of its caller.
+    pub(crate) fn access(&self) -> Access {
+        self.row.map_or(Access::Token, |row| row.access)
+    }
+
     /// Asks HCL and, where there is any, Cedar.
     ///
     /// **Errors**: [`Fault::Internal`] where a policy cannot be read.
     pub(crate) fn decide(&self, active: &Active) -> Result<Finding, Fault> {
+        let mut found = self.by_policies(active)?;
+        found.allowed &= self.access() != Access::Root || found.root;
+        Ok(found)
+    }
+
+    fn by_policies(&self, active: &Active) -> Result<Finding, Fault> {
         let hcl = self.acl.decide(&self.request);
         // A second factor cannot be proved yet: a rule that asks for one gives nothing.
         let proved = hcl.mfa_methods.is_empty();
         let verb = hcl.allowed && proved;
         let sudo = hcl.sudo && proved;
         if hcl.root || hcl.forbids() || active.cedar.is_empty() {
-            return Ok(found_by_hcl(&hcl, verb && (sudo || !self.sudo)));
+            let allowed = verb && (sudo || self.access() != Access::Sudo);
+            return Ok(Finding {
+                has_sudo: sudo,
+                ..found_by_hcl(&hcl, allowed)
+            });
         }
         self.with_cedar(active, &hcl, (verb, sudo))
     }
@@ -84,43 +99,26 @@ impl Question<'_> {
         hcl: &Decision,
         (verb, sudo): (bool, bool),
     ) -> Result<Finding, Fault> {
-        let name = self
-            .action
-            .unwrap_or_else(|| self.request.operation.capability().name());
+        let action = self.row.and_then(|row| row.action);
+        let name = action.unwrap_or_else(|| self.request.operation.name());
         // What HCL permits in part only, Cedar may permit whole.
         let whole = verb && hcl.page_limit.is_none();
-        let verb = match self.ask(active, name, whole)? {
-            Verdict::Forbidden(id) => return Ok(forbidden(id)),
-            Verdict::Permitted(id) => Source::Cedar(id),
-            Verdict::Silent if verb => Source::Hcl,
-            Verdict::Silent => Source::Nobody,
+        let verb = match source(self.ask(active, name, whole)?, verb) {
+            Ok(source) => source,
+            Err(id) => return Ok(forbidden(id)),
         };
-        let sudo = match self.sudo {
-            false => None,
-            true => Some(match self.ask(active, Capability::Sudo.name(), sudo)? {
-                Verdict::Forbidden(id) => return Ok(forbidden(id)),
-                Verdict::Permitted(id) => Source::Cedar(id),
-                Verdict::Silent if sudo => Source::Hcl,
-                Verdict::Silent => Source::Nobody,
-            }),
-        };
-        Ok(combined(hcl, verb, sudo))
-    }
-
-    /// Whether the caller has `sudo` on the path, where a handler grants more to who has: a route asks
-    /// for it by its row.
-    ///
-    /// **Errors**: [`Fault::Internal`] where a policy cannot be read.
-    pub(crate) fn has_sudo(&self, active: &Active) -> Result<bool, Fault> {
-        let hcl = self.acl.decide(&self.request);
-        let sudo = hcl.sudo && hcl.mfa_methods.is_empty();
-        if hcl.root || hcl.forbids() || active.cedar.is_empty() {
-            return Ok(hcl.root || sudo && !hcl.forbids());
+        let needs_sudo = self.access() == Access::Sudo;
+        if !needs_sudo && self.row.is_none_or(|row| !row.asks_sudo) {
+            return Ok(combined(hcl, verb, None));
         }
-        Ok(match self.ask(active, Capability::Sudo.name(), sudo)? {
-            Verdict::Forbidden(_) => false,
-            Verdict::Permitted(_) => true,
-            Verdict::Silent => sudo,
+        let sudo = source(self.ask(active, Capability::Sudo.name(), sudo)?, sudo);
+        Ok(match sudo {
+            Ok(sudo) if needs_sudo => combined(hcl, verb, Some(sudo)),
+            Err(id) if needs_sudo => forbidden(id),
+            sudo => Finding {
+                has_sudo: matches!(sudo, Ok(Source::Hcl | Source::Cedar(_))),
+                ..combined(hcl, verb, None)
+            },
         })
     }
 
@@ -213,6 +211,18 @@ fn named(action: &str) -> Result<Action, Fault> {
         .ok_or_else(|| Fault::Internal(format!("the Cedar schema has no action `{action}`")))
 }
 
+/// Who gives a right, by what Cedar says and whether HCL gives it.
+///
+/// **Errors**: the id of the statement that forbids it.
+fn source(cedar: Verdict, by_hcl: bool) -> Result<Source, Arc<str>> {
+    match cedar {
+        Verdict::Forbidden(id) => Err(id),
+        Verdict::Permitted(id) => Ok(Source::Cedar(id)),
+        Verdict::Silent if by_hcl => Ok(Source::Hcl),
+        Verdict::Silent => Ok(Source::Nobody),
+    }
+}
+
 fn rule(hcl: &Decision) -> String {
     match &hcl.deciding {
         _ if hcl.root => "root".to_owned(),
@@ -225,6 +235,7 @@ fn found_by_hcl(hcl: &Decision, allowed: bool) -> Finding {
     Finding {
         allowed,
         root: hcl.root,
+        has_sudo: false,
         policy: Some(rule(hcl)),
         cedar: None,
         page_limit: hcl.page_limit,
@@ -235,6 +246,7 @@ fn forbidden(policy_id: Arc<str>) -> Finding {
     Finding {
         allowed: false,
         root: false,
+        has_sudo: false,
         policy: None,
         cedar: Some(CedarFinding {
             allowed: false,
@@ -264,22 +276,24 @@ fn combined(hcl: &Decision, verb: Source, sudo: Option<Source>) -> Finding {
     Finding {
         allowed: true,
         root: false,
+        has_sudo: false,
         policy: by_hcl.then(|| rule(hcl)),
         cedar,
         page_limit,
     }
 }
 
-/// The verbs of a path, as `sys/capabilities` tells of them.
-const VERBS: [(Capability, Verb); 7] = [
-    (Capability::Create, Verb::Write),
-    (Capability::Delete, Verb::Delete),
-    (Capability::List, Verb::List),
-    (Capability::Patch, Verb::Patch),
-    (Capability::Read, Verb::Read),
-    (Capability::Scan, Verb::Scan),
-    (Capability::Update, Verb::Write),
-];
+/// The verb that asks for an operation.
+pub(crate) fn verb_of(operation: Operation) -> Verb {
+    match operation {
+        Operation::Create | Operation::Update => Verb::Write,
+        Operation::Read => Verb::Read,
+        Operation::Patch => Verb::Patch,
+        Operation::Delete => Verb::Delete,
+        Operation::List => Verb::List,
+        Operation::Scan => Verb::Scan,
+    }
+}
 
 /// What a token may do on a path, sorted, as `sys/capabilities` prints it. Cedar is asked with what is
 /// around the caller now, and without parameters.
@@ -320,7 +334,8 @@ pub(crate) fn capabilities(
         .iter()
         .filter(|one| matches!(one, Capability::Recover | Capability::Subscribe))
         .collect();
-    for (capability, verb) in VERBS {
+    for operation in Operation::ALL {
+        let (capability, verb) = (operation.capability(), verb_of(operation));
         let action = mount.and_then(|(mount, rest)| action_of(mount, verb, rest));
         let action = action.unwrap_or(capability.name());
         if has(capability, action, verb.names_folder())? {

@@ -25,8 +25,8 @@ use crate::quotas::Asked;
 use crate::system::{self, System};
 use crate::{Core, Measured, Outcome, Request, Response, metrics};
 use secretum_engine::{
-    Body, Class, Context, Fault, Input, Matched, Operation, RateFacts, RawReply, Recorded, RowId,
-    Shape, Verb,
+    Body, Class, Context, Fault, Input, Matched, Operation, RateFacts, RawReply, Recorded,
+    RowFacts, RowId, Shape, Verb,
 };
 use std::sync::Arc;
 
@@ -199,8 +199,6 @@ pub(crate) struct Flow<'r> {
     identity: Result<Identity, Fault>,
     operation: Operation,
     granted: Option<Finding>,
-    /// Whether the caller has `sudo`, too, for rows that ask.
-    has_sudo: bool,
 }
 
 impl<'r> Flow<'r> {
@@ -210,7 +208,6 @@ impl<'r> Flow<'r> {
             identity: Err(Fault::Denied),
             operation: request.verb.operation(),
             granted: None,
-            has_sudo: false,
             active,
             request,
         }
@@ -281,7 +278,7 @@ impl<'r> Flow<'r> {
         let mut context = self.context(&route);
         self.authorize(&route, &context).await?;
         context.operation = self.operation;
-        context.has_sudo = self.has_sudo;
+        context.has_sudo = self.granted.as_ref().is_some_and(|found| found.has_sudo);
         Ok((route, context))
     }
 
@@ -296,14 +293,20 @@ impl<'r> Flow<'r> {
         }
     }
 
+    /// The facts of the row that answers.
+    fn facts(&self, route: &Route<'r>) -> Option<RowFacts> {
+        match (route, &self.mount) {
+            (Route::Row { row, .. }, Some((mount, _))) => mount.engine.facts(*row),
+            _ => None,
+        }
+    }
+
     fn input(&self, route: &Route<'r>) -> Result<Input<'r>, Fault> {
-        let (captures, whole_body) = match (route, &self.mount) {
-            (Route::Row { row, captures }, Some((mount, _))) => (
-                captures.clone(),
-                mount.engine.facts(*row).and_then(|facts| facts.whole_body),
-            ),
-            _ => (Vec::new(), None),
+        let captures = match route {
+            Route::Row { captures, .. } => captures.clone(),
+            _ => Vec::new(),
         };
+        let whole_body = self.facts(route).and_then(|facts| facts.whole_body);
         let body = self.request.body.as_deref().map(Body::new).transpose()?;
         Ok(Input {
             captures,

@@ -25,6 +25,22 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Create,
+        Self::Read,
+        Self::Update,
+        Self::Patch,
+        Self::Delete,
+        Self::List,
+        Self::Scan,
+    ];
+
+    /// Its word, that of the capability it needs.
+    pub fn name(self) -> &'static str {
+        self.capability().name()
+    }
+
     /// The capability it needs.
     pub fn capability(self) -> Capability {
         match self {

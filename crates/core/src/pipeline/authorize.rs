@@ -17,8 +17,7 @@ impl<'r> Flow<'r> {
         route: &Route<'r>,
         context: &Context,
     ) -> Result<(), Fault> {
-        let access = self.access(route);
-        if access == Access::Public {
+        if (self.facts(route)).is_some_and(|facts| facts.access == Access::Public) {
             return Ok(());
         }
         if let Err(refusal) = &self.identity {
@@ -37,8 +36,7 @@ impl<'r> Flow<'r> {
             });
         }
         let unknown = self.find_operation(route, context).await.err();
-        let mut found = self.decide(route, access)?;
-        found.allowed &= access != Access::Root || found.root;
+        let found = self.decide(route)?;
         let (allowed, page_limit) = (found.allowed, found.page_limit);
         self.granted = Some(found);
         match unknown {
@@ -66,16 +64,6 @@ impl<'r> Flow<'r> {
         }
     }
 
-    fn access(&self, route: &Route<'r>) -> Access {
-        match (route, &self.mount) {
-            (Route::Row { row, .. }, Some((mount, _))) => mount
-                .engine
-                .facts(*row)
-                .map_or(Access::Token, |facts| facts.access),
-            _ => Access::Token,
-        }
-    }
-
     /// Finds out whether a write creates or updates, where its row wants to know.
     ///
     /// **Errors**: what keeps it from being known, for those to whom an update is allowed; it then
@@ -100,7 +88,7 @@ impl<'r> Flow<'r> {
         Ok(())
     }
 
-    fn decide(&mut self, route: &Route<'r>, access: Access) -> Result<Finding, Fault> {
+    fn decide(&self, route: &Route<'r>) -> Result<Finding, Fault> {
         let identity = self.identity.as_ref().map_err(|_| Fault::Denied)?;
         let body = self.request.body.as_deref().map(Body::new).transpose();
         let body = match body {
@@ -110,7 +98,7 @@ impl<'r> Flow<'r> {
         };
         let fields = Fields::of(&body, &self.request.query);
         let wrap_ttl = self.request.wrap_ttl;
-        let question = Question {
+        Question {
             acl: &identity.acl,
             token: &identity.token,
             mount: self.mount.as_ref().map(|(mount, rest)| (&**mount, *rest)),
@@ -120,31 +108,10 @@ impl<'r> Flow<'r> {
                 parameters: Some(&fields),
                 wrap_ttl: wrap_ttl.map(secretum_api::fields::Seconds::duration),
             },
-            action: self.action(route),
-            sudo: access == Access::Sudo,
+            row: self.facts(route),
             address: self.request.remote_address,
-        };
-        let found = question.decide(self.active)?;
-        if found.allowed && self.asks_sudo(route) {
-            self.has_sudo = question.has_sudo(self.active)?;
         }
-        Ok(found)
-    }
-
-    fn asks_sudo(&self, route: &Route<'r>) -> bool {
-        let facts = match (route, &self.mount) {
-            (Route::Row { row, .. }, Some((mount, _))) => mount.engine.facts(*row),
-            _ => None,
-        };
-        facts.is_some_and(|facts| facts.asks_sudo)
-    }
-
-    /// The Cedar action of the row, where it is not its verb's.
-    fn action(&self, route: &Route<'r>) -> Option<&'static str> {
-        match (route, &self.mount) {
-            (Route::Row { row, .. }, Some((mount, _))) => mount.engine.facts(*row)?.action,
-            _ => None,
-        }
+        .decide(self.active)
     }
 }
 

@@ -10,9 +10,7 @@ use crate::decision::{Finding, Question};
 use crate::identity::Identity;
 use crate::mounts::Mount;
 use secretum_api::fields::Seconds;
-use secretum_engine::{
-    Access, Context, Fault, Input, Matched, Operation, RowFacts, RowId, Touch, Verb,
-};
+use secretum_engine::{Context, Fault, Input, Matched, Operation, RowFacts, RowId, Touch, Verb};
 use secretum_policy::{self as policy, AccessRequest, Parameters};
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -139,7 +137,7 @@ impl<'t> Touched<'t> {
         by: &Toucher<'_>,
         active: &Active,
     ) -> Result<Finding, Fault> {
-        let mut found = Question {
+        Question {
             acl: &by.identity.acl,
             token: &by.identity.token,
             mount: Some((self.mount, &self.touch.path)),
@@ -149,13 +147,10 @@ impl<'t> Touched<'t> {
                 parameters: Some(&Unseen(self.touch.fields)),
                 wrap_ttl: by.wrap_ttl,
             },
-            action: self.facts.action,
-            sudo: self.facts.access == Access::Sudo,
+            row: Some(self.facts),
             address: by.address,
         }
-        .decide(active)?;
-        found.allowed &= self.facts.access != Access::Root || found.root;
-        Ok(found)
+        .decide(active)
     }
 }
 

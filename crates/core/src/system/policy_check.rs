@@ -2,7 +2,7 @@
 //! touches, and which policy says so.
 
 use super::{Sys, System};
-use crate::decision::{Finding, Place, Question};
+use crate::decision::{Finding, Place, Question, verb_of};
 use crate::identity::Identity;
 use crate::mounts::Mount;
 use crate::pipeline::{Touched, Toucher};
@@ -171,15 +171,6 @@ impl<'a> Imagined<'a> {
         }
     }
 
-    fn access(&self) -> Access {
-        let row = self.row.as_ref();
-        row.map_or(Access::Token, |row| row.facts.access)
-    }
-
-    fn action(&self) -> Option<&'static str> {
-        self.row.as_ref()?.facts.action
-    }
-
     fn check(
         &self,
         system: &System,
@@ -206,13 +197,10 @@ impl<'a> Imagined<'a> {
                 parameters: Some(&fields),
                 wrap_ttl: by.wrap_ttl,
             },
-            action: self.action(),
-            sudo: self.access() == Access::Sudo,
+            row: self.row.as_ref().map(|row| row.facts),
             address: by.address,
         };
-        let mut found = question.decide(&system.active)?;
-        found.allowed &= self.access() != Access::Root || found.root;
-        let mut checked = self.told(&found);
+        let mut checked = self.told(question.access(), &question.decide(&system.active)?);
         // What is refused at its own path touches no other.
         if checked.allowed {
             checked.touches = self.check_touches(system, ask.parameters.as_ref(), &by)?;
@@ -261,20 +249,20 @@ impl<'a> Imagined<'a> {
         Ok(CheckedTouch {
             allowed: found.allowed,
             path: touched.path(),
-            operation: operation.capability().name(),
+            operation: operation.name(),
             policy,
             cedar_policy,
         })
     }
 
-    fn told(&self, found: &Finding) -> Checked {
+    fn told(&self, access: Access, found: &Finding) -> Checked {
         let place = Place {
             mount: self.mount,
             path: self.path,
             lists: self.verb.names_folder(),
         };
-        let name = self.operation.capability().name();
-        let access = self.access();
+        let name = self.operation.name();
+        let action = self.row.as_ref().and_then(|row| row.facts.action);
         let [policy, cedar_policy] = match access {
             Access::Public => [None, None],
             Access::Token | Access::Sudo | Access::Root => Said::both(found),
@@ -289,7 +277,7 @@ impl<'a> Imagined<'a> {
                 Access::Sudo => "sudo",
                 Access::Root => "root",
             },
-            cedar_action: self.action().unwrap_or(name).to_owned(),
+            cedar_action: action.unwrap_or(name).to_owned(),
             cedar_resource: place.resource().id().to_owned(),
             policy,
             cedar_policy,
@@ -316,21 +304,13 @@ async fn whom(system: &System, ask: &CheckPolicies) -> Result<Identity, Fault> {
 }
 
 fn operation(word: &str) -> Result<(Operation, Verb), Fault> {
-    Ok(match word {
-        "create" => (Operation::Create, Verb::Write),
-        "read" => (Operation::Read, Verb::Read),
-        "update" => (Operation::Update, Verb::Write),
-        "patch" => (Operation::Patch, Verb::Patch),
-        "delete" => (Operation::Delete, Verb::Delete),
-        "list" => (Operation::List, Verb::List),
-        "scan" => (Operation::Scan, Verb::Scan),
-        other => {
-            return Err(Fault::invalid(format!(
-                "`operation` is `create`, `read`, `update`, `patch`, `delete`, `list` or `scan`, \
-                 not `{other}`"
-            )));
-        }
-    })
+    let named = Operation::ALL.into_iter().find(|own| own.name() == word);
+    let operation = named.ok_or_else(|| {
+        Fault::invalid(format!(
+            "`operation` is `create`, `read`, `update`, `patch`, `delete`, `list` or `scan`, not `{word}`"
+        ))
+    })?;
+    Ok((operation, verb_of(operation)))
 }
 
 fn fields(object: &JsonObject) -> Result<BTreeMap<String, Box<RawValue>>, Fault> {

@@ -4,8 +4,10 @@ use crate::arguments::flags::{Connection, duration, key_value};
 use crate::failure::{During, Failure};
 use crate::output::{console, secret};
 use crate::session::Session;
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use secretum_client::{Json, Request, SecretString};
+use secretum_policy::Operation;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -28,8 +30,8 @@ const REFUSED: u8 = 2;
 #[command(verbatim_doc_comment)]
 pub(crate) struct Check {
     /// What would be done
-    #[arg(value_enum, ignore_case = true)]
-    operation: Operation,
+    #[arg(ignore_case = true, value_parser = operation())]
+    operation: String,
     /// Path of the API, as policies in HCL have it
     path: String,
     /// The token; - for standard input
@@ -51,22 +53,9 @@ pub(crate) struct Check {
     connection: Connection,
 }
 
-/// What a request does to a path.
-#[derive(Clone, Copy, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-enum Operation {
-    Create,
-    Read,
-    Update,
-    Patch,
-    Delete,
-    List,
-    Scan,
-}
-
 #[derive(Serialize)]
 struct Body<'a> {
-    operation: Operation,
+    operation: &'a str,
     path: &'a str,
     token: &'a str,
     accessor: &'a str,
@@ -74,6 +63,12 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     wrap_ttl: Option<&'a str>,
     parameters: BTreeMap<String, Json>,
+}
+
+/// Reads one of the words that policies have, in whatever case.
+fn operation() -> impl TypedValueParser<Value = String> {
+    PossibleValuesParser::new(Operation::ALL.map(Operation::name))
+        .map(|word: String| word.to_lowercase())
 }
 
 /// Reads `name=text` or `name:=json`.
@@ -96,7 +91,7 @@ impl Check {
         let token = token.map(|token| session.secret(Some(token), "Token"));
         let token = token.transpose()?;
         let body = Body {
-            operation: self.operation,
+            operation: &self.operation,
             path: &self.path,
             token: token.as_ref().map_or("", SecretString::expose),
             accessor: self.accessor.as_deref().unwrap_or_default(),
