@@ -71,6 +71,7 @@ mod test_keys;
     feature = "vault"
 ))]
 #[cfg(test)]
+#[allow(dead_code, reason = "each provider has its peers")]
 mod test_peers;
 #[cfg(any(feature = "aws", feature = "azure"))]
 #[cfg(test)]

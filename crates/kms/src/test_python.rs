@@ -1,30 +1,24 @@
 //! Servers and clients in Python, whose interpreter with the cloud's own packages `SECRETUM_PYTHON` names;
 //! `./test` sets it.
 
+use crate::test_peers::{Program, peer};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 /// A running server.
 pub(crate) struct Server {
-    process: Child,
+    _program: Program,
     python: PathBuf,
     /// Where it listens on the loopback.
     pub(crate) port: u16,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 impl Server {
     /// Starts the program, which stands below `src/`, and waits until it says its port; `None` without
     /// an interpreter.
     pub(crate) fn start(program: &str, arguments: &[&str]) -> Option<Self> {
-        let python = crate::test_peers::peer("SECRETUM_PYTHON")?;
+        let python = peer("SECRETUM_PYTHON")?;
         let program = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("src")
             .join(program);
@@ -40,7 +34,7 @@ impl Server {
         let port = line.strip_prefix("port ").map(str::trim);
         let port = port.unwrap_or_else(|| panic!("it says {line:?}")).parse();
         Some(Self {
-            process,
+            _program: process.into(),
             python,
             port: port.unwrap(),
         })

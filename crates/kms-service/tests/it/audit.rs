@@ -1,12 +1,13 @@
+use crate::peers::{Program, free_port};
 use crate::running::{DEADLINE, Place, Running, answer};
 use secretum_audit::verify::{Report, Verifier};
 use serde_json::{Value, json};
 use std::io::Read;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 pub(crate) const AUDIT: &str = "[service.audit]\nkey_path = \"audit.key\"\n\
@@ -92,23 +93,14 @@ async fn moved_files_are_followed() {
 
 /// A service whose log is not read until it is asked for.
 struct Unread {
-    process: Child,
+    process: Program,
     url: String,
     _place: Place,
 }
 
-impl Drop for Unread {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 impl Unread {
     async fn start(settings: &str, filter: Option<&str>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        drop(listener);
+        let address = format!("127.0.0.1:{}", free_port());
         let place = Place::local(settings);
         let text = std::fs::read_to_string(place.path("kms.toml")).unwrap();
         place.write("kms.toml", &text.replace("127.0.0.1:0", &address));
@@ -121,7 +113,7 @@ impl Unread {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Self {
-            process,
+            process: process.into(),
             url: format!("http://{address}/api/v1/kms/encrypt"),
             _place: place,
         }

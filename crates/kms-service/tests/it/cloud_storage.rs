@@ -1,11 +1,11 @@
 //! What holds of data keys in the storage of any cloud that writes and replaces under a condition.
 
 use crate::grpc::{channel, data_key};
+use crate::peers::{Program, free_port, peer_of_all};
 use crate::rotation::{run, told};
 use crate::running::{DEADLINE, Place, Running};
 use futures::future::join_all;
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -14,16 +14,9 @@ const ROUNDS: usize = 5;
 
 /// A running storage.
 pub(crate) struct Server {
-    process: Child,
+    _program: Program,
     pub(crate) port: u16,
     pub(crate) home: TempDir,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 impl Server {
@@ -33,16 +26,13 @@ impl Server {
         variable: &str,
         prepare: impl FnOnce(&mut Command, u16, &TempDir),
     ) -> Option<Self> {
-        let mut command = Command::new(crate::peers::peer_of_all(variable)?);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
+        let mut command = Command::new(peer_of_all(variable)?);
+        let port = free_port();
         let home = tempfile::tempdir().unwrap();
         command.current_dir(home.path());
         prepare(&mut command, port, &home);
-        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         Some(Self {
-            process: process.unwrap(),
+            _program: Program::start(&mut command),
             port,
             home,
         })

@@ -1,6 +1,7 @@
 //! Data keys wrapped by the key services that a URI names: the real ones where there are such.
 
 use crate::grpc::{ANY_PORT, age_place, channel, data_key};
+use crate::peers::{Program, free_port};
 use crate::running::{DEADLINE, Place, Running};
 use futures::future::join_all;
 use rcgen::{
@@ -8,9 +9,8 @@ use rcgen::{
     KeyPair,
 };
 use std::collections::HashSet;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 use tempfile::TempDir;
 use tonic::Code;
@@ -74,21 +74,9 @@ pub(crate) fn a_missing_key_is_told(uri: &str, wanted: &str) {
 }
 
 struct Server(
-    Child,
+    #[expect(dead_code, reason = "it ends with the value")] Program,
     #[expect(dead_code, reason = "it is deleted at the end")] TempDir,
 );
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
 
 fn wait_for(port: u16) {
     let began = Instant::now();
@@ -130,36 +118,17 @@ fn certificates(folder: &Path) {
 
 /// PyKMIP, and the URI of it without a key.
 fn pykmip() -> Option<(Server, String)> {
-    let binary = crate::peers::peer("SECRETUM_PYKMIP")?;
     let (home, port) = (tempfile::tempdir().unwrap(), free_port());
     certificates(home.path());
     let path = |name: &str| home.path().join(name).display().to_string();
-    std::fs::create_dir_all(path("policy")).unwrap();
-    let settings = format!(
-        "[server]\nhostname=127.0.0.1\nport={port}\ncertificate_path={}\nkey_path={}\nca_path={}\n\
-         auth_suite=TLS1.2\npolicy_path={}\nenable_tls_client_auth=True\nlogging_level=WARNING\n\
-         database_path={}\n",
-        path("server.pem"),
-        path("server-key.pem"),
-        path("ca.pem"),
-        path("policy"),
-        path("pykmip.db"),
-    );
-    std::fs::write(path("server.conf"), settings).unwrap();
-    let process = Command::new(binary)
-        .args(["-f", &path("server.conf"), "-l", &path("server.log")])
-        .env("HOME", home.path())
-        .current_dir(home.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
+    let program = Program::pykmip(home.path(), port)?;
     let uri = format!(
         "kms://kmip?address=127.0.0.1:{port}&certPath={}&keyPath={}&caPath={}",
         path("client.pem"),
         path("client-key.pem"),
         path("ca.pem"),
     );
-    let server = Server(process.unwrap(), home);
+    let server = Server(program, home);
     wait_for(port);
     Some((server, uri))
 }
@@ -178,17 +147,9 @@ async fn a_server_of_kmip_wraps() {
 
 /// OpenBao, with both of the engines that are asked for keys.
 async fn bao(port: u16) -> Option<(Server, String)> {
-    let binary = crate::peers::peer("SECRETUM_BAO")?;
     let home = tempfile::tempdir().unwrap();
-    let process = Command::new(binary)
-        .args(["server", "-dev", "-dev-no-store-token"])
-        .arg("-dev-root-token-id=planted-root")
-        .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
-        .env("HOME", home.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let server = Server(process.unwrap(), home);
+    let program = Program::bao(home.path(), port, "planted-root", &[])?;
+    let server = Server(program, home);
     let address = format!("http://127.0.0.1:{port}");
     let client = reqwest::Client::new();
     for (mount, body) in [

@@ -34,6 +34,7 @@ mod peer_s3;
 #[cfg(feature = "storage-aws")]
 mod peer_versitygw;
 #[path = "../../../kms/src/test_peers.rs"]
+#[allow(dead_code, reason = "each crate has its peers")]
 mod peers;
 mod process;
 mod recorded;

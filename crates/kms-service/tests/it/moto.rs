@@ -1,40 +1,23 @@
 //! moto, which plays AWS, and whose command `SECRETUM_MOTO` names.
 
+use crate::peers::Program;
 use crate::running::DEADLINE;
 use reqwest::Client;
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A running server.
 pub(crate) struct Moto {
-    process: Child,
+    _program: Program,
     pub(crate) address: String,
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 impl Moto {
     /// `None` where no command is named. With a bucket `keys`.
     pub(crate) async fn start() -> Option<Self> {
-        let binary = crate::peers::peer("SECRETUM_MOTO")?;
-        let port = TcpListener::bind("127.0.0.1:0").unwrap();
-        let listen = port.local_addr().unwrap();
-        drop(port);
-        let process = Command::new(binary)
-            .args(["-H", "127.0.0.1", "-p", &listen.port().to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let (program, address) = Program::moto()?;
         let moto = Self {
-            process,
-            address: format!("http://{listen}"),
+            _program: program,
+            address,
         };
         let began = Instant::now();
         loop {

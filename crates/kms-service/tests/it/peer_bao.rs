@@ -1,48 +1,29 @@
 //! With the transit engine of a real OpenBao behind it, whose binary `SECRETUM_BAO` names.
 
 use crate::operations::everything;
+use crate::peers::{Program, free_port};
 use crate::running::{DEADLINE, Place};
 use reqwest::Client;
 use serde_json::{Value, json};
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 const ROOT: &str = "planted-root";
 
 struct Bao {
-    process: Child,
+    _program: Program,
     address: String,
     _home: tempfile::TempDir,
-}
-
-impl Drop for Bao {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 impl Bao {
     /// `None` where no binary is named.
     async fn start() -> Option<Self> {
-        let binary = crate::peers::peer("SECRETUM_BAO")?;
-        let port = TcpListener::bind("127.0.0.1:0").unwrap();
-        let listen = port.local_addr().unwrap().to_string();
-        drop(port);
         let home = tempfile::tempdir().unwrap();
-        let process = Command::new(binary)
-            .args(["server", "-dev", "-dev-no-store-token"])
-            .arg(format!("-dev-root-token-id={ROOT}"))
-            .arg(format!("-dev-listen-address={listen}"))
-            .env("HOME", home.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let port = free_port();
+        let program = Program::bao(home.path(), port, ROOT, &[])?;
         let bao = Self {
-            process,
-            address: format!("http://{listen}"),
+            _program: program,
+            address: format!("http://127.0.0.1:{port}"),
             _home: home,
         };
         let began = Instant::now();

@@ -1,11 +1,12 @@
 //! [`Running`]: a service of its own for each test.
 
+use crate::peers::Program;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -75,21 +76,14 @@ impl Place {
 /// A service that runs.
 pub(crate) struct Running {
     pub(crate) place: Place,
-    pub(crate) process: Child,
+    pub(crate) process: Program,
     pub(crate) address: String,
     pub(crate) client: Client,
     log: Arc<Mutex<String>>,
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 /// Starts the binary; what it says is gathered.
-fn launch(place: &Place, environment: &[(&str, &str)]) -> (Child, Arc<Mutex<String>>) {
+fn launch(place: &Place, environment: &[(&str, &str)]) -> (Program, Arc<Mutex<String>>) {
     let mut process = place
         .command()
         .envs(environment.iter().copied())
@@ -107,7 +101,7 @@ fn launch(place: &Place, environment: &[(&str, &str)]) -> (Child, Arc<Mutex<Stri
             log.push('\n');
         }
     });
-    (process, log)
+    (process.into(), log)
 }
 
 impl Running {

@@ -4,30 +4,27 @@ use crate::grpc::wire::key::KeyType;
 use crate::grpc::wire::{AzureKeyVaultKey, GcpKmsKey, KmsKey};
 use crate::grpc::{ANY_PORT, address, channel, decrypt, encrypt};
 use crate::moto::Moto;
+use crate::peers::{Program, peer};
 use crate::running::Place;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use reqwest::{Certificate, Client};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use tonic::Code;
 
 pub(crate) const RING: &str = "projects/p/locations/global/keyRings/r";
 
 /// A service in Python, on this port.
-pub(crate) struct Cloud(Child, pub(crate) u16);
-
-impl Drop for Cloud {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+pub(crate) struct Cloud(
+    #[expect(dead_code, reason = "it ends with the value")] Program,
+    pub(crate) u16,
+);
 
 impl Cloud {
     pub(crate) fn start(program: &str, argument: &Path) -> Option<Self> {
-        let python = crate::peers::peer("SECRETUM_PYTHON")?;
+        let python = peer("SECRETUM_PYTHON")?;
         let providers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kms/src/providers");
         let mut process = Command::new(python)
             .arg(providers.join(program))
@@ -39,7 +36,7 @@ impl Cloud {
         let output = process.stdout.take().unwrap();
         BufReader::new(output).read_line(&mut line).unwrap();
         let port = line.trim().strip_prefix("port ").unwrap().parse().unwrap();
-        Some(Self(process, port))
+        Some(Self(process.into(), port))
     }
 }
 
@@ -225,7 +222,7 @@ async fn keys_of_aws_are_served_with_their_context() {
 /// What SOPS encrypts by this service, it opens by itself, and back. `SECRETUM_SOPS` names its command.
 #[tokio::test]
 async fn sops_opens_what_it_encrypted_by_this_service_without_it() {
-    let Some(sops) = crate::peers::peer("SECRETUM_SOPS") else {
+    let Some(sops) = peer("SECRETUM_SOPS") else {
         return;
     };
     let Some(moto) = Moto::start().await else {

@@ -10,12 +10,13 @@ mod rusty;
 
 use super::*;
 use crate::conformance::{Harness, Subject};
+use crate::test_peers::{Program, free_port};
 use crate::{Ciphertext, KeyManagementService, KeyVersion, ProviderKms};
 use secretum_client::{Client, Request};
 use secretum_crypto::{SecretString, SystemClock, SystemRng};
 use serde_json::{Value, json};
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Instant as Moment;
 use tempfile::TempDir;
 
@@ -40,23 +41,15 @@ fn token(text: &str) -> VaultAuth {
 }
 
 fn free_address() -> String {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap();
-    port.local_addr().unwrap().to_string()
+    format!("127.0.0.1:{}", free_port())
 }
 
 /// A running server.
 struct Server {
-    process: Child,
+    process: Program,
     address: String,
     root: String,
     home: TempDir,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 impl Server {

@@ -6,12 +6,12 @@ mod logins;
 
 use super::*;
 use crate::conformance::{self, Harness, Subject};
+use crate::test_peers::{Program, free_port};
 use crate::{DataKeySpec, KeyManagementService, ProviderKms};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -45,16 +45,9 @@ fn app_role(role_id: &str, secret_id: &str) -> VaultAuth {
 
 /// A development server of OpenBao with a transit engine.
 struct Bao {
-    process: Child,
+    process: Program,
     address: String,
     home: TempDir,
-}
-
-impl Drop for Bao {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 impl Bao {
@@ -64,26 +57,18 @@ impl Bao {
 
     /// With TLS its certificate is of an authority of its own. `None` where no binary is named.
     async fn start_with(tls: bool) -> Option<Self> {
-        let binary = crate::test_peers::peer("SECRETUM_BAO")?;
-        let port = TcpListener::bind("127.0.0.1:0").unwrap();
-        let listen = port.local_addr().unwrap().to_string();
-        drop(port);
         let home = tempfile::tempdir().unwrap();
         let own_certificate = format!("-dev-tls-cert-dir={}", home.path().display());
-        let more = ["-dev-tls".to_owned(), own_certificate];
-        let process = Command::new(binary)
-            .args(["server", "-dev", "-dev-no-store-token"])
-            .args(more.iter().filter(|_| tls))
-            .arg(format!("-dev-root-token-id={ROOT}"))
-            .arg(format!("-dev-listen-address={listen}"))
-            .env("HOME", home.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let own: &[String] = if tls {
+            &["-dev-tls".to_owned(), own_certificate]
+        } else {
+            &[]
+        };
+        let port = free_port();
+        let process = Program::bao(home.path(), port, ROOT, own)?;
         let bao = Self {
             process,
-            address: format!("{}://{listen}", if tls { "https" } else { "http" }),
+            address: format!("{}://127.0.0.1:{port}", if tls { "https" } else { "http" }),
             home,
         };
         let deadline = Instant::now() + Duration::from_secs(30);

@@ -3,43 +3,24 @@
 
 use super::*;
 use crate::conformance::{self, Harness, Subject};
+use crate::test_peers::{Program, peer};
 use crate::{DataKeySpec, KeyManagementService, ProviderKms};
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 /// A running server with the keys of the suite.
 pub(super) struct Moto {
-    process: Child,
-    binary: PathBuf,
+    _program: Program,
     pub(super) url: String,
     pub(super) keys: Vec<KeyId>,
 }
 
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 impl Moto {
     pub(super) async fn start() -> Option<Self> {
-        let binary = crate::test_peers::peer("SECRETUM_MOTO")?;
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
-        let process = Command::new(&binary)
-            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let (program, url) = Program::moto()?;
         let mut moto = Self {
-            process,
-            binary,
-            url: format!("http://127.0.0.1:{port}"),
+            _program: program,
+            url,
             keys: Vec::new(),
         };
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -87,7 +68,7 @@ impl Moto {
         let head = "import base64, boto3, sys\n\
                     kms = boto3.client('kms', region_name='eu-central-1', endpoint_url=sys.argv[1],\n\
                     aws_access_key_id='AKIDEXAMPLE', aws_secret_access_key='x')\n";
-        let python = self.binary.with_file_name("python");
+        let python = peer("SECRETUM_MOTO").unwrap().with_file_name("python");
         let run = Command::new(python)
             .args(["-c", &format!("{head}{program}"), &self.url])
             .output()

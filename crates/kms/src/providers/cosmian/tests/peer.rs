@@ -4,34 +4,28 @@ use super::*;
 use crate::conformance::{self, Harness, Subject};
 use crate::kmip::pairs;
 use crate::test_certificates::Certificates;
+use crate::test_peers::{Program, free_port, peer_of_all};
 use crate::ttlv::{Node, Tag, Value};
 use crate::{KeyManagementService, ProviderKms};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 /// A running server with TLS, that wants a token or a client certificate where it was told to.
 struct Cosmian {
-    process: Child,
+    process: Program,
     certificates: Certificates,
     port: u16,
     api_key: Option<String>,
     client: bool,
 }
 
-impl Drop for Cosmian {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn spawn(certificates: &Certificates, port: u16, more: &[&str]) -> Option<Child> {
-    let binary = crate::test_peers::peer_of_all("SECRETUM_COSMIAN")?;
+fn spawn(certificates: &Certificates, port: u16, more: &[&str]) -> Option<Program> {
+    let binary = peer_of_all("SECRETUM_COSMIAN")?;
     let path = |name: &str| certificates.path(name).display().to_string();
-    let started = Command::new(binary)
+    let mut command = Command::new(binary);
+    command
         .args(["--database-type", "sqlite", "--sqlite-path", &path("db")])
         .args(["--root-data-path", &path("data")])
         .args(["--hostname", "127.0.0.1", "--port", &port.to_string()])
@@ -39,19 +33,14 @@ fn spawn(certificates: &Certificates, port: u16, more: &[&str]) -> Option<Child>
         .args(["--tls-key-file", &path("server-key.pem")])
         .args(more)
         .env("HOME", certificates.folder.path())
-        .current_dir(certificates.folder.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    Some(started.unwrap())
+        .current_dir(certificates.folder.path());
+    Some(Program::start(&mut command))
 }
 
 impl Cosmian {
     async fn start() -> Option<Self> {
         let certificates = Certificates::new();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
+        let port = free_port();
         let server = Self {
             process: spawn(&certificates, port, &[])?,
             certificates,
@@ -64,8 +53,7 @@ impl Cosmian {
     }
 
     async fn restart(&mut self, more: &[&str]) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+        self.process.end();
         self.process = spawn(&self.certificates, self.port, more).unwrap();
         self.wait().await;
     }

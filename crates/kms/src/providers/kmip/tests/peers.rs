@@ -3,62 +3,29 @@
 use super::*;
 use crate::conformance::{self, Harness, Subject};
 use crate::kmip::pairs;
+use crate::test_peers::{Program, free_port, peer_of_all};
 use crate::{KeyManagementService, ProviderKms};
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 /// A running server.
 struct Peer {
-    process: Child,
+    process: Program,
     certificates: Certificates,
     port: u16,
     version: Option<&'static str>,
 }
 
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+fn pykmip(certificates: &Certificates, port: u16) -> Option<Program> {
+    Program::pykmip(certificates.folder.path(), port)
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-fn pykmip(certificates: &Certificates, port: u16) -> Option<Child> {
-    let binary = crate::test_peers::peer("SECRETUM_PYKMIP")?;
+fn cosmian(certificates: &Certificates, port: u16) -> Option<Program> {
+    let binary = peer_of_all("SECRETUM_COSMIAN")?;
     let home = certificates.folder.path();
     let path = |name: &str| home.join(name).display().to_string();
-    std::fs::create_dir_all(home.join("policy")).unwrap();
-    let settings = format!(
-        "[server]\nhostname=127.0.0.1\nport={port}\ncertificate_path={}\nkey_path={}\nca_path={}\n\
-         auth_suite=TLS1.2\npolicy_path={}\nenable_tls_client_auth=True\nlogging_level=WARNING\n\
-         database_path={}\n",
-        path("server.pem"),
-        path("server-key.pem"),
-        path("ca.pem"),
-        path("policy"),
-        path("pykmip.db"),
-    );
-    std::fs::write(home.join("server.conf"), settings).unwrap();
-    let started = Command::new(binary)
-        .args(["-f", &path("server.conf"), "-l", &path("server.log")])
-        .env("HOME", home)
-        .current_dir(home)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    Some(started.unwrap())
-}
-
-fn cosmian(certificates: &Certificates, port: u16) -> Option<Child> {
-    let binary = crate::test_peers::peer_of_all("SECRETUM_COSMIAN")?;
-    let home = certificates.folder.path();
-    let path = |name: &str| home.join(name).display().to_string();
-    let started = Command::new(binary)
+    let mut command = Command::new(binary);
+    command
         .args(["--database-type", "sqlite", "--sqlite-path", &path("db")])
         .args([
             "--hostname",
@@ -81,15 +48,12 @@ fn cosmian(certificates: &Certificates, port: u16) -> Option<Child> {
         ])
         .args(["--clients-ca-cert-file", &path("ca.pem")])
         .env("HOME", home)
-        .current_dir(home)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    Some(started.unwrap())
+        .current_dir(home);
+    Some(Program::start(&mut command))
 }
 
 impl Peer {
-    async fn start(run: impl Fn(&Certificates, u16) -> Option<Child>) -> Option<Self> {
+    async fn start(run: impl Fn(&Certificates, u16) -> Option<Program>) -> Option<Self> {
         let certificates = Certificates::new();
         let port = free_port();
         let peer = Self {
@@ -303,8 +267,7 @@ async fn a_restart_is_survived(mut peer: Peer) {
     let kms = peer.kms();
     let none = context("");
     let ciphertext = kms.encrypt(&id("k"), b"x", &none).await.unwrap();
-    peer.process.kill().unwrap();
-    peer.process.wait().unwrap();
+    peer.process.end();
     let refused = kms.decrypt(&ciphertext, &none).await.unwrap_err();
     assert!(matches!(refused, KmsError::Unavailable { .. }), "{refused}");
     peer.process = pykmip(&peer.certificates, peer.port).unwrap();

@@ -7,21 +7,12 @@ use crate::conformance;
 /// A development server with a transit engine and a key-value engine of version 1; `None` where no binary
 /// is named.
 pub(super) async fn start() -> Option<Server> {
-    let binary = crate::test_peers::peer("SECRETUM_BAO")?;
-    let listen = free_address();
     let home = tempfile::tempdir().unwrap();
-    let process = Command::new(binary)
-        .args(["server", "-dev", "-dev-no-store-token"])
-        .arg(format!("-dev-root-token-id={ROOT}"))
-        .arg(format!("-dev-listen-address={listen}"))
-        .env("HOME", home.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let port = free_port();
+    let process = Program::bao(home.path(), port, ROOT, &[])?;
     let server = Server {
         process,
-        address: format!("http://{listen}"),
+        address: format!("http://127.0.0.1:{port}"),
         root: ROOT.to_owned(),
         home,
     };

@@ -8,17 +8,15 @@ struct Rusty {
     unseal_key: String,
 }
 
-fn run(home: &std::path::Path) -> Option<Child> {
+fn run(home: &std::path::Path) -> Option<Program> {
     let binary = crate::test_peers::peer_of_all("SECRETUM_RUSTYVAULT")?;
-    let process = Command::new(binary)
+    let mut command = Command::new(binary);
+    command
         .args(["server", "--config"])
         .arg(home.join("rv.hcl"))
         .env("HOME", home)
-        .current_dir(home)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    Some(process.unwrap())
+        .current_dir(home);
+    Some(Program::start(&mut command))
 }
 
 impl Rusty {
@@ -60,8 +58,7 @@ impl Rusty {
 
     /// Ends it, not gently, and starts it again.
     async fn restart(&mut self) {
-        self.server.process.kill().unwrap();
-        self.server.process.wait().unwrap();
+        self.server.process.end();
         self.server.process = run(self.server.home.path()).unwrap();
         self.server.answers("sys/init").await;
         self.unseal().await;
