@@ -412,7 +412,9 @@ impl KmsError {
     /// A [`Self::KeyExists`].
     #[cfg(any(
         feature = "aws",
+        feature = "azure",
         feature = "cosmian",
+        feature = "gcp",
         feature = "kmip",
         feature = "local",
         feature = "vault"

@@ -65,6 +65,7 @@ mod test_keys;
     feature = "age",
     feature = "aws",
     feature = "azure",
+    feature = "cosmian",
     feature = "gcp",
     feature = "kmip",
     feature = "rustyvault",
@@ -73,7 +74,7 @@ mod test_keys;
 #[cfg(test)]
 #[allow(dead_code, reason = "each provider has its peers")]
 mod test_peers;
-#[cfg(any(feature = "aws", feature = "azure"))]
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 #[cfg(test)]
 mod test_process;
 #[cfg(any(feature = "azure", feature = "gcp"))]

@@ -13,7 +13,7 @@ mod cloud;
 pub mod cosmian;
 #[cfg_attr(
     not(any(feature = "age", feature = "local")),
-    expect(dead_code, reason = "only keys that stand in files are written")
+    allow(dead_code, reason = "only keys that stand in files are written")
 )]
 pub(crate) mod files;
 #[cfg(feature = "gcp")]

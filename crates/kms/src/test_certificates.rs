@@ -48,6 +48,7 @@ impl Certificates {
     }
 
     /// The same, but it has expired.
+    #[cfg(any(feature = "cosmian", feature = "kmip"))]
     pub(crate) fn issue_expired(&self, name: &str) {
         self.issue(name, |params| {
             params.not_before = rcgen::date_time_ymd(2020, 1, 1);

@@ -94,6 +94,26 @@ pub async fn create_key(
     named: Option<&KeyId>,
 ) -> Result<KeyInfo> {
     let key = named.unwrap_or(&config.default_key);
+    let is_made = created_in_file(config, observers, named).await?;
+    let provider = create_provider(config, environment, observers)?;
+    if is_made {
+        return provider.describe(key).await;
+    }
+    let what = (KmsOperation::CreateKey, Some(key));
+    let name = provider.traits().name;
+    recorded(observers, name, what, provider.create(key)).await
+}
+
+/// Makes a key whose file must be there before its provider is; whether that is so.
+#[cfg_attr(
+    not(any(feature = "age", feature = "local")),
+    allow(unused_variables, reason = "no provider here has such a file")
+)]
+async fn created_in_file(
+    config: &KmsConfig,
+    observers: &Observers,
+    named: Option<&KeyId>,
+) -> Result<bool> {
     match &config.backend {
         #[cfg(feature = "age")]
         Backend::Age { files, .. } => {
@@ -107,23 +127,20 @@ pub async fn create_key(
             let made = async { files.generate(observers.clock.now()) };
             let what = (KmsOperation::CreateKey, None);
             recorded(observers, crate::providers::age::NAME, what, made).await?;
+            Ok(true)
         }
         #[cfg(feature = "local")]
         Backend::Local(super::LocalKeys::File(path)) if !path.exists() => {
+            let key = named.unwrap_or(&config.default_key);
             let rng = Arc::clone(&observers.rng);
             let made = async { crate::EnvKeyProvider::create_file(path, key, rng) };
             let what = (KmsOperation::CreateKey, Some(key));
             recorded(observers, crate::providers::local::NAME, what, made).await?;
+            Ok(true)
         }
-        _ => {
-            let provider = create_provider(config, environment, observers)?;
-            let what = (KmsOperation::CreateKey, Some(key));
-            let name = provider.traits().name;
-            return recorded(observers, name, what, provider.create(key)).await;
-        }
+        #[allow(unreachable_patterns, reason = "a provider may stand alone")]
+        _ => Ok(false),
     }
-    let provider = create_provider(config, environment, observers)?;
-    provider.describe(key).await
 }
 
 /// The service of a configuration, with everything around it that the configuration names.

@@ -88,6 +88,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(irrefutable_let_patterns, reason = "a provider may stand alone")]
     fn values_are_taken_as_they_are() {
         let odd = "${HOME}\"\nport = 1 #";
         let config = kmip(Stage::Production, odd).unwrap();
