@@ -4,7 +4,7 @@ use crate::names::Names;
 use crate::{Barrier, BarrierError, Open, Result, record};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use secretum_crypto::{Aes256Gcm, Key256, NameKey, Rng, SecretBytes, SecretKey, Timestamp, siv};
+use secretum_crypto::{Aead, Key256, NameKey, Rng, SecretBytes, SecretKey, Timestamp, siv};
 use secretum_storage::{Batch, Key, Precondition, StorageError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -122,7 +122,7 @@ pub(crate) struct Keyring {
 
 struct Prepared {
     key: Key256,
-    cipher: Aes256Gcm,
+    cipher: Aead,
     install_time: Timestamp,
     encryptions: u64,
 }
@@ -146,7 +146,7 @@ impl Keyring {
     pub(crate) fn add_term(&mut self, now: Timestamp, rng: &dyn Rng) -> Result<()> {
         let key = Key256::random(rng)?;
         let prepared = Prepared {
-            cipher: Aes256Gcm::new(&key)?,
+            cipher: Aead::aes_256_gcm(&key)?,
             key,
             install_time: now,
             encryptions: RESERVATION,
@@ -205,14 +205,14 @@ impl Keyring {
     }
 
     /// The active term and its cipher.
-    pub(crate) fn active(&self) -> Option<(u32, &Aes256Gcm)> {
+    pub(crate) fn active(&self) -> Option<(u32, &Aead)> {
         self.terms
             .get(&self.active)
             .map(|term| (self.active, &term.cipher))
     }
 
     /// The cipher of a term.
-    pub(crate) fn cipher(&self, term: u32) -> Option<&Aes256Gcm> {
+    pub(crate) fn cipher(&self, term: u32) -> Option<&Aead> {
         self.terms.get(&term).map(|term| &term.cipher)
     }
 
@@ -244,7 +244,7 @@ impl Keyring {
         let text = serde_json::to_vec(&stored).map_err(|_| damaged())?;
         let text = SecretBytes::new(text);
         Ok(record::seal(
-            &Aes256Gcm::new(root)?,
+            &Aead::aes_256_gcm(root)?,
             0,
             KEYRING_KEY.as_bytes(),
             text.expose(),
@@ -254,7 +254,7 @@ impl Keyring {
 
     /// Opens a stored keyring with the root key.
     pub(crate) fn open(root: &Key256, sealed: &[u8]) -> Result<Self> {
-        let text = record::open(&Aes256Gcm::new(root)?, KEYRING_KEY.as_bytes(), sealed)?;
+        let text = record::open(&Aead::aes_256_gcm(root)?, KEYRING_KEY.as_bytes(), sealed)?;
         let text = SecretBytes::new(text);
         let stored: Stored = serde_json::from_slice(text.expose()).map_err(|_| damaged())?;
         if stored.format != FORMAT {
@@ -265,7 +265,7 @@ impl Keyring {
         for term in &stored.terms {
             let key = Key256::from_slice(decode(&term.key)?.expose())?;
             let prepared = Prepared {
-                cipher: Aes256Gcm::new(&key)?,
+                cipher: Aead::aes_256_gcm(&key)?,
                 key,
                 install_time: Timestamp::parse_rfc3339(&term.install_time)?,
                 encryptions: term.encryptions,

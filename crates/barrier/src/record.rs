@@ -5,7 +5,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use secretum_crypto::aead::{NONCE_BYTES, TAG_BYTES};
-use secretum_crypto::{Aes256Gcm, CryptoError, Result, Rng, random_bytes};
+use secretum_crypto::{Aead, CryptoError, Result, Rng, random_bytes};
 
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 5;
@@ -20,7 +20,7 @@ pub(crate) fn term(record: &[u8]) -> Option<u32> {
 
 /// Encrypts a value for a storage key.
 pub(crate) fn seal(
-    cipher: &Aes256Gcm,
+    cipher: &Aead,
     term: u32,
     key: &[u8],
     value: &[u8],
@@ -38,13 +38,13 @@ pub(crate) fn seal(
 }
 
 /// Decrypts the record of a storage key.
-pub(crate) fn open(cipher: &Aes256Gcm, key: &[u8], record: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn open(cipher: &Aead, key: &[u8], record: &[u8]) -> Result<Vec<u8>> {
     let (header, nonce, ciphertext) = parts(record).ok_or(CryptoError::NotAuthentic)?;
     cipher.open(*nonce, &[header, key].concat(), ciphertext)
 }
 
 /// The same, in its place where nobody else holds it.
-pub(crate) fn open_in_place(cipher: &Aes256Gcm, key: &[u8], record: Bytes) -> Result<Bytes> {
+pub(crate) fn open_in_place(cipher: &Aead, key: &[u8], record: Bytes) -> Result<Bytes> {
     let (header, nonce, _) = parts(&record).ok_or(CryptoError::NotAuthentic)?;
     let (nonce, associated) = (*nonce, [header, key].concat());
     let mut value = match record.try_into_mut() {
@@ -74,8 +74,8 @@ mod tests {
     use super::*;
     use secretum_crypto::{Key256, SystemRng, TestRng};
 
-    fn cipher(seed: u64) -> Aes256Gcm {
-        Aes256Gcm::new(&Key256::random(&TestRng::new(seed)).unwrap()).unwrap()
+    fn cipher(seed: u64) -> Aead {
+        Aead::aes_256_gcm(&Key256::random(&TestRng::new(seed)).unwrap()).unwrap()
     }
 
     #[test]
@@ -105,7 +105,7 @@ mod tests {
             \x40\x41\x42\x43\x44\x45\x46\x47\x48\x49\x4a\x4b\
             \x94\xd8\xc2\x56\x43\
             \x2f\x8c\x8b\x67\x55\xac\xec\x89\x2f\xcc\xcc\xce\x06\xda\x7f\xb7";
-        let cipher = Aes256Gcm::new(&Key256::from_slice(&KEY).unwrap()).unwrap();
+        let cipher = Aead::aes_256_gcm(&Key256::from_slice(&KEY).unwrap()).unwrap();
         assert_eq!(term(&RECORD), Some(7));
         assert_eq!(open(&cipher, b"mount/a", &RECORD).unwrap(), b"value");
         let again = seal(&cipher, 7, b"mount/a", b"value", &SystemRng).unwrap();

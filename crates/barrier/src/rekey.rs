@@ -7,7 +7,7 @@
 use crate::seal::{CONFIG_KEY, ROOT_KEY, SealConfig, combine, config_text};
 use crate::{Barrier, BarrierError, Result, record};
 use bytes::Bytes;
-use secretum_crypto::{Aes256Gcm, Key256, SecretBytes};
+use secretum_crypto::{Aead, Key256, SecretBytes};
 use secretum_storage::{Batch, Change, Entry, Key, Precondition, Revision, Storage, StorageError};
 
 /// A seal that was drawn and protects nothing yet.
@@ -132,7 +132,7 @@ impl Barrier {
 
     /// The root key as it is stored under this unseal key.
     pub(crate) fn seal_root(&self, root: &Key256, unseal: &Key256) -> Result<Vec<u8>> {
-        let cipher = Aes256Gcm::new(unseal)?;
+        let cipher = Aead::aes_256_gcm(unseal)?;
         let key = ROOT_KEY.as_bytes();
         Ok(record::seal(&cipher, 0, key, root.expose(), &*self.rng)?)
     }
@@ -140,8 +140,12 @@ impl Barrier {
     /// The stored root key, if this is its unseal key.
     pub(crate) async fn open_root(&self, unseal: &Key256) -> Result<Key256> {
         let entry = self.core_record(ROOT_KEY).await?;
-        let root = record::open(&Aes256Gcm::new(unseal)?, ROOT_KEY.as_bytes(), &entry.value)
-            .map_err(|_| BarrierError::WrongShares)?;
+        let root = record::open(
+            &Aead::aes_256_gcm(unseal)?,
+            ROOT_KEY.as_bytes(),
+            &entry.value,
+        )
+        .map_err(|_| BarrierError::WrongShares)?;
         Ok(Key256::from_slice(SecretBytes::new(root).expose())?)
     }
 

@@ -1,9 +1,11 @@
-//! AES-256-GCM.
+//! Authenticated encryption: AES-GCM and ChaCha20-Poly1305.
 //!
-//! **Source**: NIST SP 800-38D.
+//! **Source**: NIST SP 800-38D, RFC 8439.
 
 use crate::{CryptoError, Key256, Result};
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::aead::{
+    AES_128_GCM, AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey,
+};
 use std::fmt;
 use zeroize::Zeroize;
 
@@ -13,15 +15,49 @@ pub const NONCE_BYTES: usize = 12;
 /// Bytes of a tag, which stands after the ciphertext.
 pub const TAG_BYTES: usize = 16;
 
-/// A key of AES-256-GCM, prepared once for many uses.
-pub struct Aes256Gcm(LessSafeKey);
+/// A cipher. Nonces and tags of all of them are as long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AeadAlgorithm {
+    /// AES-GCM with a key of 16 bytes.
+    Aes128Gcm,
+    /// AES-GCM with a key of 32 bytes.
+    Aes256Gcm,
+    /// ChaCha20-Poly1305, with a key of 32 bytes.
+    ChaCha20Poly1305,
+}
 
-impl Aes256Gcm {
-    /// Prepares the key.
+impl AeadAlgorithm {
+    /// How long a key is, in bytes.
+    pub fn key_bytes(self) -> usize {
+        self.library().key_len()
+    }
+
+    fn library(self) -> &'static Algorithm {
+        match self {
+            Self::Aes128Gcm => &AES_128_GCM,
+            Self::Aes256Gcm => &AES_256_GCM,
+            Self::ChaCha20Poly1305 => &CHACHA20_POLY1305,
+        }
+    }
+}
+
+/// A key of a cipher, prepared once for many uses.
+pub struct Aead(LessSafeKey);
+
+impl Aead {
+    /// Prepares a key of AES-256-GCM.
     ///
     /// **Errors**: [`CryptoError::KeyRefused`] when the library has no memory for it.
-    pub fn new(key: &Key256) -> Result<Self> {
-        let key = UnboundKey::new(&AES_256_GCM, key.expose().as_slice());
+    pub fn aes_256_gcm(key: &Key256) -> Result<Self> {
+        Self::new(AeadAlgorithm::Aes256Gcm, key.expose())
+    }
+
+    /// Prepares a key.
+    ///
+    /// **Errors**: [`CryptoError::KeyRefused`] when it is not as long as those of the cipher, or the
+    /// library has no memory for it.
+    pub fn new(algorithm: AeadAlgorithm, key: &[u8]) -> Result<Self> {
+        let key = UnboundKey::new(algorithm.library(), key);
         Ok(Self(LessSafeKey::new(
             key.map_err(|_| CryptoError::KeyRefused)?,
         )))
@@ -131,9 +167,9 @@ impl Aes256Gcm {
     }
 }
 
-impl fmt::Debug for Aes256Gcm {
+impl fmt::Debug for Aead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Aes256Gcm(..)")
+        f.write_str("Aead(..)")
     }
 }
 
@@ -141,8 +177,8 @@ impl fmt::Debug for Aes256Gcm {
 mod tests {
     use super::*;
 
-    fn cipher() -> Aes256Gcm {
-        Aes256Gcm::new(&Key256::from_slice(&[7; 32]).unwrap()).unwrap()
+    fn cipher() -> Aead {
+        Aead::aes_256_gcm(&Key256::from_slice(&[7; 32]).unwrap()).unwrap()
     }
 
     #[test]

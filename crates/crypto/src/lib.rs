@@ -20,7 +20,7 @@ pub mod secret;
 pub mod shamir;
 pub mod siv;
 
-pub use aead::Aes256Gcm;
+pub use aead::{Aead, AeadAlgorithm};
 pub use clock::{Clock, ClockRef, SystemClock, TestClock, Timestamp};
 pub use digest::{DigestAlgorithm, Sha256, sha256};
 pub use error::{CryptoError, Result};

@@ -2,7 +2,7 @@
 
 use futures::FutureExt;
 use secretum_barrier::{Barrier, BarrierError, SealConfig};
-use secretum_crypto::{Aes256Gcm, Key256, SecretBytes, TestClock, TestRng};
+use secretum_crypto::{Aead, Key256, SecretBytes, TestClock, TestRng};
 use secretum_storage::memory::MemoryStorage;
 use secretum_storage::{Batch, Key, PageOf, Storage};
 use std::future::Future;
@@ -102,7 +102,7 @@ impl Vault {
         let (header, rest) = self.record(ROOT).split_first_chunk::<5>()?;
         let (nonce, sealed) = rest.split_first_chunk::<12>()?;
         let aad = [header.as_slice(), ROOT.as_bytes()].concat();
-        let root = Aes256Gcm::new(&share)
+        let root = Aead::aes_256_gcm(&share)
             .ok()?
             .open(*nonce, &aad, sealed)
             .ok()?;
@@ -192,7 +192,7 @@ fn seal(vault: &Vault, text: &[u8]) -> Option<Vec<u8>> {
     let header = [1, 0, 0, 0, 0];
     let nonce = [9; 12];
     let aad = [&header, KEYRING.as_bytes()].concat();
-    let sealed = Aes256Gcm::new(&vault.root()?)
+    let sealed = Aead::aes_256_gcm(&vault.root()?)
         .ok()?
         .seal(nonce, &aad, text)
         .ok()?;

@@ -8,9 +8,7 @@
     reason = "it prints what it measured"
 )]
 
-use secretum_crypto::{
-    Aes256Gcm, Clock, Key256, SecretString, SystemClock, SystemRng, random_bytes,
-};
+use secretum_crypto::{Aead, Clock, Key256, SecretString, SystemClock, SystemRng, random_bytes};
 use secretum_kms::{
     AgeFiles, AgeProvider, CachedKms, EncryptedEnvelope, EncryptionContext, EnvKeyProvider, KeyId,
     KeyManagementService, KmsCacheConfig, ProviderKms,
@@ -53,7 +51,7 @@ async fn main() {
             black_box(sealed.await.unwrap());
         })
         .await;
-        let cipher = Aes256Gcm::new(&Key256::random(&SystemRng).unwrap()).unwrap();
+        let cipher = Aead::aes_256_gcm(&Key256::random(&SystemRng).unwrap()).unwrap();
         let nonce = random_bytes(&SystemRng).unwrap();
         let sealed = cipher.seal(nonce, b"", &plaintext).unwrap();
         measure(&format!("cipher-open-{name}"), async || {

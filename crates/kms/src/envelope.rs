@@ -19,7 +19,7 @@ use crate::{
     Ciphertext, DataKeySpec, EncryptionContext, KeyId, KeyManagementService, KmsError, Result,
 };
 use secretum_crypto::aead::{NONCE_BYTES, TAG_BYTES};
-use secretum_crypto::{Aes256Gcm, CryptoError, Key256, SecretBytes, SystemRng, random_bytes};
+use secretum_crypto::{Aead, CryptoError, Key256, SecretBytes, SystemRng, random_bytes};
 use std::fmt;
 
 /// The most bytes of plaintext in one envelope; more is for a stream.
@@ -63,7 +63,7 @@ impl EncryptedEnvelope {
             .await?;
         let data_key = Key256::from_slice(made.plaintext.expose())?;
         let nonce = random_bytes(&SystemRng)?;
-        let sealed = Aes256Gcm::new(&data_key)?.seal(nonce, AAD, plaintext)?;
+        let sealed = Aead::aes_256_gcm(&data_key)?.seal(nonce, AAD, plaintext)?;
         Ok(Self {
             wrapped_key: made.wrapped,
             nonce,
@@ -85,7 +85,7 @@ impl EncryptedEnvelope {
         };
         let data_key = kms.decrypt_data_key(&self.wrapped_key, context).await?;
         let data_key = Key256::from_slice(data_key.expose()).map_err(|_| not_authentic())?;
-        match Aes256Gcm::new(&data_key)?.open(self.nonce, AAD, &self.sealed) {
+        match Aead::aes_256_gcm(&data_key)?.open(self.nonce, AAD, &self.sealed) {
             Ok(plaintext) => Ok(SecretBytes::new(plaintext)),
             Err(CryptoError::NotAuthentic) => Err(not_authentic()),
             Err(error) => Err(error.into()),

@@ -14,7 +14,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use secretum_crypto::{
-    Aes256Gcm, CryptoError, Key256, RngRef, SecretBytes, SystemRng, random_bytes, random_secret,
+    Aead, CryptoError, Key256, RngRef, SecretBytes, SystemRng, random_bytes, random_secret,
 };
 use std::sync::Arc;
 
@@ -119,7 +119,7 @@ impl ProviderKms {
         let ciphertext = self.ciphertext(wrapped)?;
         let nonce = random_bytes(self.rng.as_ref())?;
         let aad = associated_data(&ciphertext, context);
-        let bytes = Aes256Gcm::new(&data_key)?.seal(nonce, &aad, plaintext)?;
+        let bytes = Aead::aes_256_gcm(&data_key)?.seal(nonce, &aad, plaintext)?;
         Ok(ciphertext.with_sealed(Sealed { nonce, bytes }))
     }
 
@@ -135,7 +135,7 @@ impl ProviderKms {
         let opened = self.unwrap_data_key(ciphertext.wrapped(), context).await?;
         let data_key = opened.ok_or_else(not_authentic)?;
         let aad = associated_data(ciphertext, context);
-        match Aes256Gcm::new(&data_key)?.open(sealed.nonce, &aad, &sealed.bytes) {
+        match Aead::aes_256_gcm(&data_key)?.open(sealed.nonce, &aad, &sealed.bytes) {
             Ok(plaintext) => Ok(SecretBytes::new(plaintext)),
             Err(CryptoError::NotAuthentic) => Err(not_authentic()),
             Err(error) => Err(error.into()),

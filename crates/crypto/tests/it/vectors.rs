@@ -1,8 +1,8 @@
 //! Each file of `tests/vectors` names its source in its first line.
 
 use secretum_crypto::{
-    Aes256Gcm, HmacKey, Key256, NameKey, SecretBytes, SecretKey, constant_time_eq, ed25519,
-    hkdf_sha256, shamir,
+    Aead, HmacKey, Key256, NameKey, SecretBytes, SecretKey, constant_time_eq, ed25519, hkdf_sha256,
+    shamir,
 };
 use serde::Deserialize;
 
@@ -82,7 +82,7 @@ fn aes_gcm() {
             let Ok(nonce) = <[u8; 12]>::try_from(case.iv.0.as_slice()) else {
                 return assert_ne!(group.iv_size, 96, "{what}");
             };
-            let key = Aes256Gcm::new(&Key256::from_slice(&case.key.0).unwrap()).unwrap();
+            let key = Aead::aes_256_gcm(&Key256::from_slice(&case.key.0).unwrap()).unwrap();
             let sealed = [case.ct.0.as_slice(), &case.tag.0].concat();
             if case.valid() {
                 assert_eq!(

@@ -10,9 +10,7 @@ use crate::{
     KmsOperation, Result, SuppliedBy, Traits, Wrapped,
 };
 use parking_lot::Mutex;
-use secretum_crypto::{
-    Aes256Gcm, CryptoError, Key256, RngRef, SecretBytes, Timestamp, random_bytes,
-};
+use secretum_crypto::{Aead, CryptoError, Key256, RngRef, SecretBytes, Timestamp, random_bytes};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -206,7 +204,7 @@ impl KmipKeys {
             data_key: made,
             by_rsa: cipher == Cipher::Rsa,
             nonce,
-            bytes: Aes256Gcm::new(&data_key)?.seal(nonce, aad, plaintext)?,
+            bytes: Aead::aes_256_gcm(&data_key)?.seal(nonce, aad, plaintext)?,
         }))
     }
 
@@ -240,7 +238,7 @@ impl KmipKeys {
                 let data_key = self.open(wrapped, cipher, &data_key, None).await?;
                 let data_key = Key256::from_slice(data_key.expose());
                 let data_key = data_key.map_err(|_| not_authentic())?;
-                match Aes256Gcm::new(&data_key)?.open(nonce, &aad, &bytes) {
+                match Aead::aes_256_gcm(&data_key)?.open(nonce, &aad, &bytes) {
                     Ok(plaintext) => Ok(SecretBytes::new(plaintext)),
                     Err(CryptoError::NotAuthentic) => Err(not_authentic()),
                     Err(error) => Err(error.into()),

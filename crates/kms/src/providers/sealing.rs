@@ -5,7 +5,7 @@
 
 use crate::{KeyId, KmsError, Result};
 use secretum_crypto::aead::{NONCE_BYTES, TAG_BYTES};
-use secretum_crypto::{Aes256Gcm, CryptoError, Key256, Rng, SecretBytes, random_bytes};
+use secretum_crypto::{Aead, CryptoError, Key256, Rng, SecretBytes, random_bytes};
 
 /// Seals a plaintext, behind what stands in `out` already.
 pub(super) fn seal(
@@ -20,7 +20,7 @@ pub(super) fn seal(
     out.extend_from_slice(&nonce);
     let begin = out.len();
     out.extend_from_slice(plaintext);
-    Aes256Gcm::new(material)?.seal_in_place_append(nonce, aad, &mut out, begin)?;
+    Aead::aes_256_gcm(material)?.seal_in_place_append(nonce, aad, &mut out, begin)?;
     Ok(out)
 }
 
@@ -36,7 +36,7 @@ pub(super) fn open(
     let not_authentic = || KmsError::NotAuthentic { key: key.clone() };
     let split = sealed.split_first_chunk::<NONCE_BYTES>();
     let (nonce, sealed) = split.ok_or_else(not_authentic)?;
-    match Aes256Gcm::new(material)?.open(*nonce, aad, sealed) {
+    match Aead::aes_256_gcm(material)?.open(*nonce, aad, sealed) {
         Ok(plaintext) => Ok(SecretBytes::new(plaintext)),
         Err(CryptoError::NotAuthentic) => Err(not_authentic()),
         Err(error) => Err(error.into()),

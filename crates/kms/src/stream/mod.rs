@@ -36,7 +36,7 @@ pub use self::seal::StreamSeal;
 use crate::codec::{FormatError, Thing};
 use crate::{Cause, KmsError, Result};
 use secretum_crypto::aead::NONCE_BYTES;
-use secretum_crypto::{Aes256Gcm, Key256, SecretBytes, hkdf_sha256};
+use secretum_crypto::{Aead, Key256, SecretBytes, hkdf_sha256};
 use std::io::Read;
 
 /// Bytes of plaintext in a chunk.
@@ -48,9 +48,9 @@ pub const CHUNKS_MAX: u64 = 1 << 32;
 const INFO: &[u8] = b"secretum-kms stream 1";
 
 /// The key of a stream's chunks.
-fn chunk_key(data_key: &SecretBytes, salt: &[u8]) -> Result<Aes256Gcm> {
+fn chunk_key(data_key: &SecretBytes, salt: &[u8]) -> Result<Aead> {
     let key = hkdf_sha256(data_key.expose(), salt, INFO, 32)?;
-    Ok(Aes256Gcm::new(&Key256::from_slice(key.expose())?)?)
+    Ok(Aead::aes_256_gcm(&Key256::from_slice(key.expose())?)?)
 }
 
 /// The nonce of a chunk.

@@ -4,7 +4,7 @@ use super::head::StreamHead;
 use super::{CHUNK_BYTES, CHUNKS_MAX, Chunks, chunk_key, nonce, too_large};
 use crate::codec::{FormatError, Thing};
 use crate::{Cause, EncryptionContext, KeyManagementService, KmsError, Result};
-use secretum_crypto::Aes256Gcm;
+use secretum_crypto::Aead;
 use secretum_crypto::aead::TAG_BYTES;
 use std::io::{Read, Write};
 use zeroize::Zeroizing;
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 #[derive(Debug)]
 pub struct StreamOpen {
     not_authentic: KmsError,
-    key: Aes256Gcm,
+    key: Aead,
     pub(super) chunks_max: u64,
 }
 

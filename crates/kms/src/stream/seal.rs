@@ -4,7 +4,7 @@ use super::head::{SALT_BYTES, StreamHead};
 use super::{CHUNK_BYTES, CHUNKS_MAX, Chunks, chunk_key, nonce, too_large};
 use crate::{Cause, DataKeySpec, EncryptionContext, KeyId, KeyManagementService, KmsError, Result};
 use secretum_crypto::aead::TAG_BYTES;
-use secretum_crypto::{Aes256Gcm, SystemRng, random_bytes};
+use secretum_crypto::{Aead, SystemRng, random_bytes};
 use std::io::{Read, Write};
 use zeroize::Zeroizing;
 
@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 #[derive(Debug)]
 pub struct StreamSeal {
     head: StreamHead,
-    key: Aes256Gcm,
+    key: Aead,
     pub(super) chunks_max: u64,
 }
 
