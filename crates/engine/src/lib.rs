@@ -37,11 +37,11 @@ pub use list_page::ListPage;
 pub use mounted::{Mounted, MountedEngine, RowFacts, RowOutline};
 pub use operation::{Access, Operation, Verb};
 pub use pattern::RouteError;
-pub use reply::{Listing, RawReply, Recorded, Reply, Shape, listing};
+pub use reply::{Listing, RawReply, Recorded, Reply, Shape, Standing, listing};
 pub use routes::{Routes, Row, RowId};
 pub use store::{LIST_NAMES_MAX, LIST_PAGE, MountStorage, Record, expect, to_json, unreadable};
 pub use table::{Matched, RouteTable};
-pub use timer::{Timer, TimerChange, TimerPlace, Writes};
+pub use timer::{Timer, TimerChange, TimerPlace, Writes, rearm};
 pub use touch::{Touch, Touches};
 
 use secretum_crypto::Timestamp;
@@ -60,8 +60,8 @@ pub trait Engine: Send + Sync + Sized + 'static {
     /// Whether its answers may be leases, or tokens: before its mount goes, these are ended.
     const LEASES: bool = false;
 
-    /// First segments of paths that say what about a secret is meant, not which secret: the resource
-    /// that Cedar policies know goes without them.
+    /// Beginnings of paths, in whole segments, that say what about a secret is meant, not which secret: the
+    /// resource that Cedar policies know goes without the first that fits.
     const ASPECTS: &'static [&'static str] = &[];
 
     /// The rows of the engine.

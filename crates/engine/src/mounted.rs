@@ -151,12 +151,11 @@ impl<E: Engine> Mounted for MountedEngine<E> {
     }
 
     fn logical<'p>(&self, path: &'p str) -> &'p str {
-        let (first, rest) = path.split_once('/').unwrap_or((path, ""));
-        if E::ASPECTS.contains(&first) {
-            rest
-        } else {
-            path
-        }
+        let behind = |aspect: &&str| match path.strip_prefix(aspect)? {
+            "" => Some(""),
+            rest => rest.strip_prefix('/'),
+        };
+        E::ASPECTS.iter().find_map(behind).unwrap_or(path)
     }
 
     fn facts(&self, row: RowId) -> Option<RowFacts> {

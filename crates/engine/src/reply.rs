@@ -30,6 +30,20 @@ pub enum Recorded {
     Digest,
 }
 
+/// What became of what was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Standing {
+    /// It is done: 200, or 204 without content.
+    #[default]
+    Done,
+    /// It goes on behind the answer: 202.
+    Accepted,
+    /// The thing asked for is gone, and `data` tells of it: 404 with a full envelope.
+    Gone,
+    /// A part of it was refused, and `data` tells which: 400 with a full envelope.
+    RefusedInPart,
+}
+
 /// What a handler answers, what it wants written, what the caller should know.
 pub struct Reply<T> {
     /// The answer's data; `None` for no content.
@@ -48,10 +62,8 @@ pub struct Reply<T> {
     pub lease: Option<Box<ReplyLease>>,
     /// A wrapping token that stands for the answer.
     pub wrap_info: Option<Box<WrapInfo>>,
-    /// The thing asked for is gone, and `data` tells of it: 404 with a full envelope.
-    pub gone: bool,
-    /// What was asked for goes on behind the answer: 202.
-    pub accepted: bool,
+    /// What became of what was asked for.
+    pub standing: Standing,
     /// How long a client may rely on what it read, in seconds; 0 where nothing is said.
     pub refresh_seconds: u64,
 }
@@ -61,7 +73,7 @@ impl<T> std::fmt::Debug for Reply<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reply")
             .field("warnings", &self.warnings)
-            .field("gone", &self.gone)
+            .field("standing", &self.standing)
             .finish_non_exhaustive()
     }
 }
@@ -86,8 +98,7 @@ impl<T> Reply<T> {
             issues: false,
             lease: None,
             wrap_info: None,
-            gone: false,
-            accepted: false,
+            standing: Standing::Done,
             refresh_seconds: 0,
         }
     }
@@ -151,14 +162,21 @@ impl<T> Reply<T> {
     /// Marks what was asked for as going on behind the answer.
     #[must_use]
     pub fn accepted(mut self) -> Self {
-        self.accepted = true;
+        self.standing = Standing::Accepted;
+        self
+    }
+
+    /// Marks a part of what was asked for as refused.
+    #[must_use]
+    pub fn refused_in_part(mut self) -> Self {
+        self.standing = Standing::RefusedInPart;
         self
     }
 
     /// Marks the thing asked for as gone.
     #[must_use]
     pub fn gone(mut self) -> Self {
-        self.gone = true;
+        self.standing = Standing::Gone;
         self
     }
 }
@@ -181,10 +199,8 @@ pub struct RawReply {
     pub lease: Option<Box<ReplyLease>>,
     /// A wrapping token that stands for the answer.
     pub wrap_info: Option<Box<WrapInfo>>,
-    /// The thing asked for is gone, and `data` tells of it.
-    pub gone: bool,
-    /// What was asked for goes on behind the answer.
-    pub accepted: bool,
+    /// What became of what was asked for.
+    pub standing: Standing,
     /// How long a client may rely on what it read, in seconds; 0 where nothing is said.
     pub refresh_seconds: u64,
 }
@@ -194,7 +210,7 @@ impl std::fmt::Debug for RawReply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RawReply")
             .field("warnings", &self.warnings)
-            .field("gone", &self.gone)
+            .field("standing", &self.standing)
             .finish_non_exhaustive()
     }
 }
@@ -211,8 +227,7 @@ impl RawReply {
             issues: false,
             lease: None,
             wrap_info: None,
-            gone: false,
-            accepted: false,
+            standing: Standing::Done,
             refresh_seconds: 0,
         }
     }
@@ -245,8 +260,7 @@ impl RawReply {
             issues: reply.issues,
             lease: reply.lease,
             wrap_info: reply.wrap_info,
-            gone: reply.gone,
-            accepted: reply.accepted,
+            standing: reply.standing,
             refresh_seconds: reply.refresh_seconds,
         })
     }

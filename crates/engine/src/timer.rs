@@ -47,6 +47,28 @@ impl Timer {
     }
 }
 
+/// What becomes of the one timer of something named so, which was due at `before` and is due at `after`
+/// now, both in nanoseconds since 1970; `None` for no timer.
+///
+/// **Errors**: [`Fault::Internal`] where `data` cannot be written as JSON.
+pub fn rearm<T: Serialize>(
+    name: &str,
+    before: Option<i64>,
+    after: Option<i64>,
+    data: &T,
+) -> Result<Vec<TimerChange>, Fault> {
+    if before == after {
+        return Ok(Vec::new());
+    }
+    let place = |nanos| TimerPlace {
+        at: Timestamp::from_unix_nanos(nanos),
+        name: name.to_owned(),
+    };
+    let cancel = before.map(|nanos| TimerChange::Cancel(place(nanos)));
+    let set = after.map(|nanos| Timer::of(place(nanos), data).map(TimerChange::Set));
+    Ok(cancel.into_iter().chain(set.transpose()?).collect())
+}
+
 /// What it holds may be secret, and is not shown.
 impl std::fmt::Debug for Timer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -8,7 +8,8 @@ use crate::mounts::Mount;
 use crate::quotas::Room;
 use crate::{Outcome, system};
 use secretum_engine::{
-    Class, Context, Fault, Input, NewLease, RawReply, Recorded, ReplyLease, RowId, Shape, Verb,
+    Class, Context, Fault, Input, NewLease, RawReply, Recorded, ReplyLease, RowId, Shape, Standing,
+    Verb,
 };
 use secretum_storage::{Batch, StorageError};
 
@@ -128,7 +129,7 @@ impl<'r> Flow<'r> {
         let ttl = self.request.wrap_ttl.filter(|ttl| ttl.0 > 0);
         let is_wrapped = outcome.reply.wrap_info.is_some();
         let is_enveloped = !matches!(outcome.shape, Shape::Bare | Shape::Plain);
-        let wrappable = is_enveloped && !outcome.reply.gone && !is_wrapped;
+        let wrappable = is_enveloped && outcome.reply.standing != Standing::Gone && !is_wrapped;
         match ttl.filter(|_| wrappable && outcome.reply.has_content()) {
             Some(ttl) => {
                 recording.taken().await?;

@@ -93,9 +93,13 @@ impl Schemas {
             .collect()
     }
 
-    /// A body that a row may take: what it must have, and objects, which are what is kept.
+    /// A body that a row may take: what it must have, objects, which are what is kept, and what the row
+    /// shows an example of.
     pub(super) fn sample(&self, row: RowOutline) -> Value {
-        let kept = |field: &Field| field.is_required || type_of(&field.schema) == "object";
+        let kept = |field: &Field| {
+            let schema = &field.schema;
+            field.is_required || type_of(schema) == "object" || example(schema).is_some()
+        };
         let fields = self.body(row).into_iter().filter(kept);
         fields
             .map(|field| (field.name, sample(&field.schema)))
@@ -120,7 +124,15 @@ fn type_of(schema: &Value) -> &str {
     }
 }
 
+/// The first example of a value.
+fn example(schema: &Value) -> Option<&Value> {
+    schema.get("examples")?.get(0)
+}
+
 fn sample(schema: &Value) -> Value {
+    if let Some(example) = example(schema) {
+        return example.clone();
+    }
     match type_of(schema) {
         "object" => json!({"field": "value"}),
         "array" => json!(["1"]),

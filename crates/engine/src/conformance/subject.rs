@@ -4,8 +4,8 @@ use super::schema::Schemas;
 use super::{Broken, broken};
 use crate::pattern::{Pattern, Segment};
 use crate::{
-    Body, Context, EngineKind, Fault, Input, MountStorage, Mounted, RawReply, RowId, RowOutline,
-    Setup,
+    Body, Context, EngineKind, Fault, Input, MountStorage, Mounted, Operation, RawReply, RowId,
+    RowOutline, Setup,
 };
 use async_trait::async_trait;
 use secretum_crypto::{SystemRng, TestClock};
@@ -140,7 +140,14 @@ impl Subject {
             body: body.map_err(|fault| Broken(fault.to_string()))?,
             whole_body: facts.whole_body,
         };
-        let answer = self.engine.call(ask.row.id, &input, &context(ask)).await;
+        let mut context = context(ask);
+        // As core does.
+        if facts.upsert
+            && let Ok(false) = self.engine.exists(ask.row.id, &input, &context).await
+        {
+            context.operation = Operation::Create;
+        }
+        let answer = self.engine.call(ask.row.id, &input, &context).await;
         if self.storage.commits.load(Ordering::Relaxed) > 0 {
             return broken(format!("the handler commits by itself: {ask:?}"));
         }

@@ -3,7 +3,7 @@
 use crate::mount::{Ask, Mount};
 use proptest::prelude::*;
 use secretum_crypto::Timestamp;
-use secretum_engine::{Fault, RawReply, Verb};
+use secretum_engine::{Fault, RawReply, Standing, Verb};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ async fn a_version_ends_exactly_at_its_time() {
     assert!(read(&mount, "a", 0).await["data"].is_null());
     let patch = Ask::new(Verb::Patch, "data/a").body(json!({"data": {"k": 2}}));
     let patched = mount.run(&patch).await.unwrap();
-    assert!(patched.gone);
+    assert_eq!(patched.standing, Standing::Gone);
     assert_eq!(of(patched)["destroyed"], true);
     let copy = Ask::new(Verb::Write, "copy/b").body(json!({"source": "a"}));
     let copied = mount.run(&copy).await.unwrap();

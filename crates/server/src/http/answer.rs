@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use secretum_api::Envelope;
 use secretum_core::{Outcome, Report, Response};
-use secretum_engine::{Fault, RateFacts, RawReply, ReplyLease, Shape};
+use secretum_engine::{Fault, RateFacts, RawReply, ReplyLease, Shape, Standing};
 use secretum_storage::StorageError;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -92,17 +92,17 @@ pub(super) fn json(status: StatusCode, body: Vec<u8>) -> HttpResponse {
 
 fn success(id: &str, reply: &RawReply, shape: Shape) -> serde_json::Result<HttpResponse> {
     if !reply.has_content() && reply.warnings.is_empty() {
-        let status = if reply.accepted {
-            StatusCode::ACCEPTED
-        } else {
-            StatusCode::NO_CONTENT
+        let status = match reply.standing {
+            Standing::Accepted => StatusCode::ACCEPTED,
+            _ => StatusCode::NO_CONTENT,
         };
         return Ok(json(status, Vec::new()));
     }
-    let status = match (reply.gone, reply.accepted) {
-        (true, _) => StatusCode::NOT_FOUND,
-        (false, true) => StatusCode::ACCEPTED,
-        (false, false) => StatusCode::OK,
+    let status = match reply.standing {
+        Standing::Done => StatusCode::OK,
+        Standing::Accepted => StatusCode::ACCEPTED,
+        Standing::Gone => StatusCode::NOT_FOUND,
+        Standing::RefusedInPart => StatusCode::BAD_REQUEST,
     };
     let body = match (shape, &reply.data) {
         (Shape::Plain, Some(data)) => return plain(data),

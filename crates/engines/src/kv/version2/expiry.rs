@@ -10,7 +10,7 @@ use super::secret::Secret;
 use schemars::JsonSchema;
 use secretum_api::fields::Seconds;
 use secretum_crypto::Timestamp;
-use secretum_engine::{Fault, Timer, TimerChange, TimerPlace, Writes, unreadable};
+use secretum_engine::{Fault, TimerChange, Writes, unreadable};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -57,19 +57,8 @@ pub(super) fn rearm(
     before: Option<i64>,
     after: Option<i64>,
 ) -> Result<Vec<TimerChange>, Fault> {
-    if before == after {
-        return Ok(Vec::new());
-    }
-    let place = |nanos| TimerPlace {
-        at: Timestamp::from_unix_nanos(nanos),
-        name: path.to_owned(),
-    };
-    let cancel = before.map(|nanos| TimerChange::Cancel(place(nanos)));
-    let end = End {
-        path: path.to_owned(),
-    };
-    let set = after.map(|nanos| Timer::of(place(nanos), &end).map(TimerChange::Set));
-    Ok(cancel.into_iter().chain(set.transpose()?).collect())
+    let path = path.to_owned();
+    secretum_engine::rearm(&path.clone(), before, after, &End { path })
 }
 
 impl Meta {

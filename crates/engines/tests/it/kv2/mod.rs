@@ -6,7 +6,7 @@ mod steps;
 use crate::mount::{Ask, Mount};
 use model::{Model, Secret, Settings};
 use proptest::prelude::*;
-use secretum_engine::{Fault, Verb};
+use secretum_engine::{Fault, Standing, Verb};
 use serde_json::{Value, json};
 use std::time::Duration;
 use steps::{PATHS, Step, Write};
@@ -146,7 +146,7 @@ impl Pair {
         };
         let reply = read.unwrap();
         let alive = expected.is_alive(self.model.now);
-        assert_eq!(reply.gone, !alive, "{path} {version}");
+        assert_eq!(reply.standing == Standing::Gone, !alive, "{path} {version}");
         let value = if alive {
             Value::Object(expected.data)
         } else {

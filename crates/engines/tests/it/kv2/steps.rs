@@ -3,7 +3,7 @@
 use super::model::{Model, Settings, Told, VALUE_BESIDE_BYTES_MAX};
 use crate::mount::Ask;
 use proptest::prelude::*;
-use secretum_engine::{Fault, RawReply, Verb};
+use secretum_engine::{Fault, RawReply, Standing, Verb};
 use serde_json::{Map, Value, json};
 
 /// The secrets of a history: few, so that they meet, and one that is also a folder.
@@ -153,7 +153,7 @@ pub(super) fn told(outcome: Result<RawReply, Fault>) -> Told {
     };
     let version = || super::data(&reply)["version"].as_u64().unwrap();
     match reply.data {
-        Some(_) if reply.gone => Told::Gone(version()),
+        Some(_) if reply.standing == Standing::Gone => Told::Gone(version()),
         Some(_) => Told::Version(version()),
         None => Told::Done,
     }

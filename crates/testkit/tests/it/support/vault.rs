@@ -5,7 +5,7 @@ use super::{lender, probe};
 use secretum_api::{Auth, RequestPath, fields::Seconds};
 use secretum_core::{Core, CoreConfig, NodeFacts, NodeState, OpenCeremonies, Request, Response};
 use secretum_crypto::{SecretString, SystemRng, TestClock, Timestamp};
-use secretum_engine::{Fault, LeaseGrant, ReplyLease, Verb};
+use secretum_engine::{Fault, LeaseGrant, ReplyLease, Standing, Verb};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -168,7 +168,7 @@ fn answer(response: Response) -> Result<Answer, Fault> {
         data: data.map_or(Value::Null, |data| serde_json::from_str(data).unwrap()),
         auth: reply.auth.map(|auth| *auth),
         warnings: reply.warnings.iter().map(ToString::to_string).collect(),
-        gone: reply.gone,
+        gone: reply.standing == Standing::Gone,
         lease: reply.lease.map(|lease| match *lease {
             ReplyLease::Granted(grant) => grant,
             ReplyLease::Wanted(lease) => panic!("{lease:?} was not made"),

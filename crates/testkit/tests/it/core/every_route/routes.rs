@@ -3,7 +3,7 @@
 use super::Asked;
 use super::generate::{Dice, Generator};
 use secretum_core::Outcome;
-use secretum_engine::Verb;
+use secretum_engine::{Standing, Verb};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -129,12 +129,12 @@ impl Route {
     pub(super) fn check_documented(&self, outcome: &Outcome, told: &str) {
         let reply = &outcome.reply;
         let has_content = reply.has_content() || !reply.warnings.is_empty();
-        let status = match (has_content, reply.accepted) {
-            // What is gone is told of as an error is.
-            _ if reply.gone => "default",
-            (_, true) => "202",
-            (true, false) => "200",
-            (false, false) => "204",
+        let status = match (reply.standing, has_content) {
+            // What is gone, or refused in part, is told of as an error is.
+            (Standing::Gone | Standing::RefusedInPart, _) => "default",
+            (Standing::Accepted, _) => "202",
+            (Standing::Done, true) => "200",
+            (Standing::Done, false) => "204",
         };
         let is_named = self.statuses.iter().any(|named| named == status);
         assert!(
