@@ -4,6 +4,7 @@
 //! [`all`].
 
 pub mod kv;
+pub mod transit;
 
 use secretum_engine::{EngineKind, RouteError};
 
@@ -11,5 +12,5 @@ use secretum_engine::{EngineKind, RouteError};
 ///
 /// **Errors**: [`RouteError`] where the rows of an engine are no table.
 pub fn all() -> Result<Vec<EngineKind>, RouteError> {
-    Ok(vec![kv::kind()?])
+    Ok(vec![kv::kind()?, transit::kind()?])
 }

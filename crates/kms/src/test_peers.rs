@@ -56,7 +56,21 @@ impl Program {
     /// Starts a development server of OpenBao, of this root token, on this port of the loopback; `None` where
     /// no binary is named.
     pub(crate) fn bao(home: &Path, port: u16, root: &str, more: &[String]) -> Option<Self> {
-        let binary = peer("SECRETUM_BAO")?;
+        Some(Self::vault(
+            &peer("SECRETUM_BAO")?,
+            home,
+            port,
+            (root, more),
+        ))
+    }
+
+    /// The same of any server with the command line of Vault, by its binary.
+    pub(crate) fn vault(
+        binary: &Path,
+        home: &Path,
+        port: u16,
+        (root, more): (&str, &[String]),
+    ) -> Self {
         let mut command = Command::new(binary);
         command
             .args(["server", "-dev", "-dev-no-store-token"])
@@ -64,7 +78,7 @@ impl Program {
             .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
             .args(more)
             .env("HOME", home);
-        Some(Self::start(&mut command))
+        Self::start(&mut command)
     }
 
     /// Starts PyKMIP on this port of the loopback, with the certificates in its home; `None` where no command

@@ -14,4 +14,5 @@ mod kv2;
 mod metadata;
 mod mount;
 mod transfer;
+mod transit;
 mod upgrade;

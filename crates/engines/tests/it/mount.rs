@@ -3,8 +3,8 @@
 use crate::interleaved::Interleaved;
 use secretum_crypto::{Clock, SystemRng, TestClock, Timestamp};
 use secretum_engine::{
-    Body, Context, Fault, Input, Matched, MountStorage, Mounted, RawReply, Setup, TimerChange,
-    Touch, Verb,
+    Body, Context, Fault, Input, Matched, MountStorage, Mounted, Operation, RawReply, Setup,
+    TimerChange, Touch, Verb,
 };
 use secretum_storage::memory::MemoryStorage;
 use secretum_storage::{Batch, Key, PageOf, Storage, StorageError};
@@ -70,20 +70,35 @@ impl Mount {
     /// The same data, where a batch is committed right before a read of a key, after so many others.
     pub(crate) fn with_commit_before_read(&self, reads: usize, batch: Batch) -> Self {
         let storage = Interleaved::new(Arc::clone(&self.storage), reads, batch);
-        Self::over(2, Arc::new(storage), Arc::clone(&self.storage))
+        Self::kv_over(2, Arc::new(storage), Arc::clone(&self.storage))
+    }
+
+    /// An engine of this kind, without options.
+    pub(crate) fn of(kind: &str) -> Self {
+        let storage = MemoryStorage::new();
+        Self::over(kind, BTreeMap::new(), (Arc::clone(&storage) as _, storage))
     }
 
     fn kv(version: u8, storage: Arc<MemoryStorage>) -> Self {
-        Self::over(version, Arc::clone(&storage) as _, storage)
+        Self::kv_over(version, Arc::clone(&storage) as _, storage)
     }
 
-    fn over(version: u8, seen: Arc<dyn Storage>, storage: Arc<MemoryStorage>) -> Self {
+    fn kv_over(version: u8, seen: Arc<dyn Storage>, storage: Arc<MemoryStorage>) -> Self {
+        let options = BTreeMap::from([("version".to_owned(), version.to_string())]);
+        Self::over("kv", options, (seen, storage))
+    }
+
+    fn over(
+        kind: &str,
+        options: BTreeMap<String, String>,
+        (seen, storage): (Arc<dyn Storage>, Arc<MemoryStorage>),
+    ) -> Self {
         let clock = Arc::new(TestClock::new(Timestamp::from_unix_seconds(1_800_000_000)));
         let kinds = secretum_engines::all().unwrap();
-        let kind = kinds.iter().find(|kind| kind.name() == "kv").unwrap();
+        let kind = kinds.iter().find(|own| own.name() == kind).unwrap();
         let setup = Setup {
             store: MountStorage::new(seen, Key::try_from(PREFIX).unwrap()),
-            options: BTreeMap::from([("version".to_owned(), version.to_string())]),
+            options,
             default_lease_ttl: Duration::from_secs(3_600),
             clock: Arc::clone(&clock) as _,
             rng: Arc::new(SystemRng),
@@ -113,7 +128,7 @@ impl Mount {
             body: body.map(Body::new).transpose()?,
             whole_body: self.engine.facts(row).and_then(|facts| facts.whole_body),
         };
-        let context = Context {
+        let mut context = Context {
             request_id: "request".to_owned(),
             operation: ask.verb.operation(),
             mount_path: Arc::from("test/"),
@@ -124,6 +139,11 @@ impl Mount {
             rng: Arc::new(SystemRng),
             system: None,
         };
+        // As the core does.
+        let is_upsert = self.engine.facts(row).is_some_and(|facts| facts.upsert);
+        if is_upsert && let Ok(false) = self.engine.exists(row, &input, &context).await {
+            context.operation = Operation::Create;
+        }
         self.engine.call(row, &input, &context).await
     }
 
@@ -216,6 +236,11 @@ impl Mount {
             whole_body: None,
         };
         self.engine.touches(row, &input)
+    }
+
+    /// The path that Cedar policies know.
+    pub(crate) fn logical<'p>(&self, path: &'p str) -> &'p str {
+        self.engine.logical(path)
     }
 
     /// Every key of the mount.

@@ -1,17 +1,17 @@
-//! Against a real OpenBao, whose binary `SECRETUM_BAO` names; `./test` sets it. And against what answers
-//! nonsense, or not at all.
+//! Against a real OpenBao, whose binary `SECRETUM_BAO` names, and our own server, which `SECRETUM_SERVER`
+//! names; `./test` sets them. And against what answers nonsense, or not at all.
 
 mod away;
 mod logins;
 
 use super::*;
 use crate::conformance::{self, Harness, Subject};
-use crate::test_peers::{Program, free_port};
+use crate::test_peers::{Program, free_port, peer};
 use crate::{DataKeySpec, KeyManagementService, ProviderKms};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -55,8 +55,17 @@ impl Bao {
         Self::start_with(false).await
     }
 
+    /// Our own server.
+    async fn start_own() -> Option<Self> {
+        Some(Self::start_of(&peer("SECRETUM_SERVER")?, false).await)
+    }
+
     /// With TLS its certificate is of an authority of its own. `None` where no binary is named.
     async fn start_with(tls: bool) -> Option<Self> {
+        Some(Self::start_of(&peer("SECRETUM_BAO")?, tls).await)
+    }
+
+    async fn start_of(binary: &Path, tls: bool) -> Self {
         let home = tempfile::tempdir().unwrap();
         let own_certificate = format!("-dev-tls-cert-dir={}", home.path().display());
         let own: &[String] = if tls {
@@ -65,7 +74,7 @@ impl Bao {
             &[]
         };
         let port = free_port();
-        let process = Program::bao(home.path(), port, ROOT, own)?;
+        let process = Program::vault(binary, home.path(), port, (ROOT, own));
         let bao = Self {
             process,
             address: format!("{}://127.0.0.1:{port}", if tls { "https" } else { "http" }),
@@ -73,7 +82,7 @@ impl Bao {
         };
         let deadline = Instant::now() + Duration::from_secs(30);
         while !bao.is_there().await {
-            assert!(Instant::now() < deadline, "OpenBao does not answer");
+            assert!(Instant::now() < deadline, "the server does not answer");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         bao.write("sys/mounts/transit", json!({ "type": "transit" }))
@@ -81,7 +90,7 @@ impl Bao {
         for key in ["k", "other"] {
             bao.write(&format!("transit/keys/{key}"), json!({})).await;
         }
-        Some(bao)
+        bao
     }
 
     async fn is_there(&self) -> bool {
@@ -122,6 +131,11 @@ impl Bao {
     async fn allow_roles(&self) {
         self.write("sys/auth/approle", json!({ "type": "approle" }))
             .await;
+        self.allow_app().await;
+    }
+
+    /// Lets who has the policy `app` use the engine.
+    async fn allow_app(&self) {
         self.policy(
             "app",
             "path \"transit/*\" { capabilities = [\"create\", \"read\", \"update\"] }",
@@ -174,6 +188,20 @@ async fn conforms() {
     a_mistyped_key_is_not_made(&bao).await;
     an_app_role_logs_in_and_again(&bao).await;
     a_token_is_renewed(&bao).await;
+}
+
+#[tokio::test]
+async fn our_own_server_conforms() {
+    let Some(own) = Bao::start_own().await else {
+        return;
+    };
+    own.allow_app().await;
+    conformance::run(&own).await.unwrap();
+    native_texts_are_exchanged(&own).await;
+    an_old_version_is_told(&own).await;
+    a_missing_right_is_told_from_a_token_that_ended(&own).await;
+    a_mistyped_key_is_not_made(&own).await;
+    a_token_is_renewed(&own).await;
 }
 
 /// What stands in files of others opens here, and what is made here opens there.

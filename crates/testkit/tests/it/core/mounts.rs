@@ -339,8 +339,12 @@ async fn an_unknown_type_is_told_in_short_with_what_there_is() {
     let vault = Vault::open().await;
     let long = "x".repeat(100_000);
     for (path, kind, expected) in [
-        ("sys/mounts/a", "kw", "use one of kv, probe"),
-        ("sys/mounts/a", long.as_str(), "use one of kv, probe"),
+        ("sys/mounts/a", "kw", "use one of kv, transit, probe"),
+        (
+            "sys/mounts/a",
+            long.as_str(),
+            "use one of kv, transit, probe",
+        ),
         ("sys/auth/a", "userpass", "this version has none"),
     ] {
         match vault.write(path, json!({"type": kind})).await {

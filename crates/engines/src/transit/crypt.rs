@@ -1,0 +1,300 @@
+//! `encrypt`, `decrypt` and `rewrap`, of one text or of many at once.
+
+use super::cipher::{Around, Ciphers, Encoded, decoded};
+use super::key::{KeyKind, KeyName, Known};
+use super::keys::Made;
+use super::{Transit, TransitError};
+use schemars::JsonSchema;
+use secretum_api::fields::Count;
+use secretum_crypto::SecretString;
+use secretum_engine::{Context, Exists, Handle, Input, Operation, Reply};
+use serde::{Deserialize, Serialize};
+
+const NO_PLAINTEXT: &str = "missing plaintext to encrypt";
+const NO_CIPHERTEXT: &str = "missing ciphertext to decrypt";
+const NO_BATCH: &str = "missing batch input to process";
+
+/// One text of a batch.
+#[derive(Deserialize, JsonSchema)]
+struct Item {
+    /// What is encrypted, in base64.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    plaintext: Option<SecretString>,
+    /// What is decrypted.
+    #[serde(default)]
+    ciphertext: Option<String>,
+    /// What the key of a derived one is derived from, in base64.
+    #[serde(default)]
+    context: String,
+    /// What is authenticated with it, in base64.
+    #[serde(default)]
+    associated_data: String,
+    /// The version that encrypts; the newest where it is 0.
+    #[serde(default)]
+    key_version: Count,
+    /// A word of the caller's, which stands beside the result.
+    #[serde(default)]
+    reference: String,
+}
+
+/// Encrypts. A key that is not there is made, for who may create.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct Encrypt {
+    /// Name of the key.
+    name: KeyName,
+    /// What is encrypted, in base64.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = "aGVsbG8=")]
+    plaintext: Option<SecretString>,
+    /// What the key of a derived one is derived from, in base64.
+    #[serde(default)]
+    context: String,
+    /// What is authenticated with it, in base64.
+    #[serde(default)]
+    associated_data: String,
+    /// The version that encrypts; the newest where it is 0.
+    #[serde(default)]
+    key_version: Count,
+    /// The type of a key that is made.
+    #[serde(default)]
+    r#type: String,
+    /// Many texts at once; the others are then not looked at.
+    #[serde(default)]
+    batch_input: Option<Vec<Item>>,
+}
+
+/// Decrypts.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct Decrypt {
+    /// Name of the key.
+    name: KeyName,
+    /// What is decrypted.
+    #[serde(default)]
+    ciphertext: Option<String>,
+    /// What the key of a derived one is derived from, in base64.
+    #[serde(default)]
+    context: String,
+    /// What was authenticated with it, in base64.
+    #[serde(default)]
+    associated_data: String,
+    /// Many texts at once; the others are then not looked at.
+    #[serde(default)]
+    batch_input: Option<Vec<Item>>,
+}
+
+/// Decrypts, and encrypts with the newest version; the plaintext stays here.
+#[derive(Deserialize, JsonSchema)]
+pub(crate) struct Rewrap {
+    /// Name of the key.
+    name: KeyName,
+    /// What is encrypted anew.
+    #[serde(default)]
+    ciphertext: Option<String>,
+    /// What the key of a derived one is derived from, in base64.
+    #[serde(default)]
+    context: String,
+    /// What was authenticated with it, and is again, in base64.
+    #[serde(default)]
+    associated_data: String,
+    /// The version that encrypts; the newest where it is 0.
+    #[serde(default)]
+    key_version: Count,
+    /// Many texts at once; the others are then not looked at.
+    #[serde(default)]
+    batch_input: Option<Vec<Item>>,
+}
+
+/// What became of one text.
+#[derive(Default, Serialize, JsonSchema)]
+struct Done {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ciphertext: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plaintext: Option<Encoded>,
+    /// The version that encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_version: Option<u32>,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// The caller's own word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+}
+
+/// What became of one text, or of many in their order.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+enum Results {
+    One(Done),
+    Many { batch_results: Vec<Done> },
+}
+
+/// What became of one text or of many.
+#[derive(Serialize, JsonSchema)]
+#[serde(transparent)]
+pub(crate) struct Answer(Results);
+
+#[derive(Clone, Copy)]
+enum Act {
+    Encrypt,
+    Decrypt,
+    Rewrap,
+}
+
+impl Act {
+    async fn one(self, ciphers: &mut Ciphers<'_>, item: &Item) -> Result<Done, TransitError> {
+        let around = Around::read(&item.context, &item.associated_data)?;
+        let opened = match self {
+            Self::Encrypt => {
+                let text = item.plaintext.as_ref();
+                let text = text.ok_or(TransitError::Invalid(NO_PLAINTEXT))?;
+                decoded(text.expose(), "`plaintext` is no base64")?
+            }
+            Self::Decrypt | Self::Rewrap => {
+                let text = item.ciphertext.as_deref().filter(|text| !text.is_empty());
+                let text = text.ok_or(TransitError::Invalid(NO_CIPHERTEXT))?;
+                ciphers.open(text, &around).await?
+            }
+        };
+        if let Self::Decrypt = self {
+            return Ok(Done {
+                plaintext: Some(Encoded::of(opened.expose())),
+                ..Done::default()
+            });
+        }
+        // More than any key has is as wrong as one more.
+        let asked = u32::try_from(item.key_version.0).unwrap_or(u32::MAX);
+        let (ciphertext, version) = ciphers.seal(opened.expose(), asked, &around).await?;
+        Ok(Done {
+            ciphertext: Some(ciphertext),
+            key_version: Some(version),
+            ..Done::default()
+        })
+    }
+
+    /// Does it to one text, or to many, each on its own.
+    async fn all(
+        self,
+        mut ciphers: Ciphers<'_>,
+        one: Item,
+        batch: Option<Vec<Item>>,
+    ) -> Result<Reply<Answer>, TransitError> {
+        let Some(batch) = batch else {
+            let done = self.one(&mut ciphers, &one).await?;
+            return Ok(Reply::data(Answer(Results::One(done))));
+        };
+        if batch.is_empty() {
+            return Err(TransitError::Invalid(NO_BATCH));
+        }
+        let mut batch_results = Vec::with_capacity(batch.len());
+        for item in batch {
+            let mut done = match self.one(&mut ciphers, &item).await {
+                // A server that cannot do it refuses all of it.
+                Err(TransitError::Fault(fault)) => return Err(fault.into()),
+                Err(refusal) => Done {
+                    error: Some(refusal.to_string()),
+                    ..Done::default()
+                },
+                Ok(done) => done,
+            };
+            done.reference = Some(item.reference);
+            batch_results.push(done);
+        }
+        let is_refused = batch_results.iter().any(|done| done.error.is_some());
+        let reply = Reply::data(Answer(Results::Many { batch_results }));
+        Ok(if is_refused {
+            reply.refused_in_part()
+        } else {
+            reply
+        })
+    }
+}
+
+impl Transit {
+    /// The key of an encryption where there is none, and the caller may create.
+    fn make_to_encrypt(&self, ask: &Encrypt, context: &Context) -> Result<Made, TransitError> {
+        if context.operation != Operation::Create {
+            return Err(TransitError::NoKey);
+        }
+        let mut known = Known::of(KeyKind::named(&ask.r#type)?);
+        known.derived = !ask.context.is_empty();
+        self.make(ask.name.clone(), known, context.clock.now())
+    }
+}
+
+impl Handle<Encrypt> for Transit {
+    type Data = Answer;
+    type Error = TransitError;
+
+    async fn handle(
+        &self,
+        mut ask: Encrypt,
+        context: &Context,
+    ) -> Result<Reply<Answer>, TransitError> {
+        let batch = ask.batch_input.take();
+        let one = Item {
+            plaintext: ask.plaintext.take(),
+            ciphertext: None,
+            context: ask.context.clone(),
+            associated_data: std::mem::take(&mut ask.associated_data),
+            key_version: ask.key_version,
+            reference: String::new(),
+        };
+        if let Some(key) = self.find(&ask.name).await? {
+            return Act::Encrypt.all(Ciphers::new(self, &key), one, batch).await;
+        }
+        let made = self.make_to_encrypt(&ask, context)?;
+        let mut ciphers = Ciphers::new(self, &made.key);
+        ciphers.know(made.key.latest(), made.first);
+        let reply = Act::Encrypt.all(ciphers, one, batch).await?;
+        Ok(reply.with_writes(made.writes))
+    }
+}
+
+impl Exists<Encrypt> for Transit {
+    async fn exists(&self, input: &Input<'_>, _: &Context) -> Result<bool, TransitError> {
+        self.is_there(input).await
+    }
+}
+
+impl Handle<Decrypt> for Transit {
+    type Data = Answer;
+    type Error = TransitError;
+
+    async fn handle(&self, ask: Decrypt, _: &Context) -> Result<Reply<Answer>, TransitError> {
+        let one = Item {
+            plaintext: None,
+            ciphertext: ask.ciphertext,
+            context: ask.context,
+            associated_data: ask.associated_data,
+            key_version: Count::default(),
+            reference: String::new(),
+        };
+        let key = self.key(&ask.name).await?;
+        Act::Decrypt
+            .all(Ciphers::new(self, &key), one, ask.batch_input)
+            .await
+    }
+}
+
+impl Handle<Rewrap> for Transit {
+    type Data = Answer;
+    type Error = TransitError;
+
+    async fn handle(&self, ask: Rewrap, _: &Context) -> Result<Reply<Answer>, TransitError> {
+        let one = Item {
+            plaintext: None,
+            ciphertext: ask.ciphertext,
+            context: ask.context,
+            associated_data: ask.associated_data,
+            key_version: ask.key_version,
+            reference: String::new(),
+        };
+        let key = self.key(&ask.name).await?;
+        Act::Rewrap
+            .all(Ciphers::new(self, &key), one, ask.batch_input)
+            .await
+    }
+}
