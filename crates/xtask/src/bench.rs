@@ -83,6 +83,40 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     report.check()
 }
 
+/// Of each load that a server is trained with.
+const TRAINING_SECONDS: u32 = 4;
+
+/// How many secrets it holds then.
+const TRAINING_SECRETS: usize = 5_000;
+
+/// Puts each load on a server for a short time, reads by a token with a policy besides, and ends it so that it
+/// can write what it counted.
+///
+/// **Errors**: [`Failure::Bench`] where it answered anything with an error.
+pub(crate) fn train(workspace: &Workspace, binary: PathBuf) -> Result<(), Failure> {
+    load::check_installed()?;
+    let place = Place::new(&workspace.target)?;
+    let mut server = Server::start(&place, &Subject::secretum(binary))?;
+    server.make_ready()?;
+    let load = Load::new(&server, TRAINING_SECONDS, TRAINING_SECRETS);
+    load.store("store", &format!("{TRAINING_SECRETS} secrets"))?;
+    load.store("names", "10,000 names in one folder")?;
+    for (_, script) in REQUESTS {
+        without_errors(&server, load.run(script)?)?;
+    }
+    server.become_a_reader()?;
+    let load = Load::new(&server, TRAINING_SECONDS, TRAINING_SECRETS);
+    without_errors(&server, load.run("read")?)?;
+    server.end_gently()
+}
+
+fn without_errors(server: &Server, measured: Measured) -> Result<(), Failure> {
+    match measured.errors {
+        0 => Ok(()),
+        errors => Err(server.failed(&format!("{errors} answers were errors"))),
+    }
+}
+
 /// The binary that is measured: `SECRETUM_BIN`, or a release build.
 fn build(workspace: &Workspace) -> Result<PathBuf, Failure> {
     if let Some(binary) = std::env::var_os("SECRETUM_BIN") {

@@ -1,4 +1,4 @@
-//! Repository chores: `cargo xtask verify`, `fix`, `docs` and `bench`.
+//! Repository chores: `cargo xtask verify`, `fix`, `docs`, `bench` and `optimize`.
 //!
 //! Owns: the rules that hold between the crates ([`verify`]) and the measurements of a whole server
 //! ([`mod@bench`]). Must not know: any crate of this house, so that it builds in seconds and works when they
@@ -8,6 +8,7 @@ mod bench;
 mod docs;
 mod failure;
 mod fix;
+mod optimize;
 mod verify;
 mod workspace;
 
@@ -30,6 +31,8 @@ Usage: cargo xtask <COMMAND>
   bench kms [--seconds N] [--quick]
                     measure envelopes, files and kms-service against the bare cipher, the age
                     command and the bare HTTP stack
+  optimize          build the server with what the compiler learns from a run of it under load; takes
+                    two release builds, `wrk`, and the compiler's `llvm-tools`
   help              print this
 ";
 
@@ -54,6 +57,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
         "fix" => fix::run(&Workspace::open()?, rest),
         "docs" => docs::run(&Workspace::open()?, rest),
         "bench" => bench::run(&Workspace::open()?, rest),
+        "optimize" => optimize::optimize(&Workspace::open()?, rest),
         "help" | "--help" | "-h" => {
             eprint!("{USAGE}");
             Ok(())

@@ -164,6 +164,31 @@ impl Server {
         self.unseal()
     }
 
+    /// Takes a token that may read secrets and nothing else in the place of the root token.
+    pub(super) fn become_a_reader(&mut self) -> Result<(), Failure> {
+        let policy = format!("path \"{MOUNT}/*\" {{ capabilities = [\"read\", \"list\"] }}");
+        self.put("sys/policies/acl/reader", &json!({ "policy": policy }))?;
+        let made = self.put("auth/token/create", &json!({ "policies": ["reader"] }))?;
+        let token = made.pointer("/auth/client_token").and_then(Value::as_str);
+        let token = token.ok_or_else(|| self.failed("it gave no token"))?;
+        token.clone_into(&mut self.token);
+        Ok(())
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(super) fn end_gently(mut self) -> Result<(), Failure> {
+        let mut kill = Command::new("kill");
+        run(kill.arg(self.process.id().to_string()), "install procps")?;
+        let deadline = Instant::now() + PATIENCE;
+        while let Ok(None) = self.process.try_wait() {
+            if Instant::now() > deadline {
+                return Err(self.failed(&format!("it did not end in {PATIENCE:?}")));
+            }
+            pause(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
     fn end(&mut self) {
         // It may have ended by itself.
         let _ = self.process.kill();
