@@ -100,7 +100,7 @@ impl Question<'_> {
         (verb, sudo): (bool, bool),
     ) -> Result<Finding, Fault> {
         let action = self.row.and_then(|row| row.action);
-        let name = action.unwrap_or_else(|| self.request.operation.name());
+        let name = action_name(action, self.request.operation);
         // What HCL permits in part only, Cedar may permit whole.
         let whole = verb && hcl.page_limit.is_none();
         let verb = match source(self.ask(active, name, whole)?, verb) {
@@ -337,7 +337,7 @@ pub(crate) fn capabilities(
     for operation in Operation::ALL {
         let (capability, verb) = (operation.capability(), verb_of(operation));
         let action = mount.and_then(|(mount, rest)| action_of(mount, verb, rest));
-        let action = action.unwrap_or(capability.name());
+        let action = action_name(action, operation);
         if has(capability, action, verb.names_folder())? {
             all = all.with(capability);
         }
@@ -350,6 +350,14 @@ pub(crate) fn capabilities(
     } else {
         all.names()
     })
+}
+
+/// The Cedar action of an operation on a row that has this action. What is not there yet is created, whatever
+/// is done to it then.
+pub(crate) fn action_name(of_row: Option<&'static str>, operation: Operation) -> &'static str {
+    of_row
+        .filter(|_| operation != Operation::Create)
+        .unwrap_or(operation.name())
 }
 
 /// The Cedar action of the row for a verb on a path below a mount, where it is not the verb's.

@@ -1,8 +1,8 @@
 //! Transit: keys that never leave the vault, and encryption with them.
 //!
 //! A key has versions: encryption takes the newest, and a ciphertext names the one that opens it. What is
-//! known of a key stands at `key/<name>`, and the bytes of each version at `version/<name>/<number>`, so
-//! that a request reads two records, however often the key was rotated.
+//! known of a key stands at `key/<name>`, and the bytes of each version at `version/<id>/<number>`, so
+//! that a request reads two records. `id` is one that no other key ever has, of its name or not.
 
 mod cipher;
 mod crypt;
@@ -69,7 +69,7 @@ impl Engine for Transit {
     fn routes() -> Routes<Self> {
         Routes::new()
             .on::<keys::ReadKey>(Verb::Read, "keys/{name}", Access::Token)
-            .upsert::<keys::MakeKey>("keys/{name}", Access::Token)
+            .on::<keys::MakeKey>(Verb::Write, "keys/{name}", Access::Token)
             .on::<keys::DeleteKey>(Verb::Delete, "keys/{name}", Access::Token)
             .on::<keys::ListKeys>(Verb::List, "keys", Access::Token)
             .on::<keys::ConfigureKey>(Verb::Write, "keys/{name}/config", Access::Token)

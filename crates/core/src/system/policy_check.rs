@@ -2,7 +2,7 @@
 //! touches, and which policy says so.
 
 use super::{Sys, System};
-use crate::decision::{Finding, Place, Question, verb_of};
+use crate::decision::{Finding, Place, Question, action_name, verb_of};
 use crate::identity::Identity;
 use crate::mounts::Mount;
 use crate::pipeline::{Touched, Toucher};
@@ -277,7 +277,7 @@ impl<'a> Imagined<'a> {
                 Access::Sudo => "sudo",
                 Access::Root => "root",
             },
-            cedar_action: action.unwrap_or(name).to_owned(),
+            cedar_action: action_name(action, self.operation).to_owned(),
             cedar_resource: place.resource().id().to_owned(),
             policy,
             cedar_policy,

@@ -2,17 +2,69 @@
 
 use super::cipher::{Around, Ciphers, Encoded, decoded};
 use super::key::{KeyKind, KeyName, Known};
-use super::keys::Made;
+use super::keys::{Made, NOT_CONVERGENT};
 use super::{Transit, TransitError};
 use schemars::JsonSchema;
 use secretum_api::fields::Count;
 use secretum_crypto::SecretString;
 use secretum_engine::{Context, Exists, Handle, Input, Operation, Reply};
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 const NO_PLAINTEXT: &str = "missing plaintext to encrypt";
 const NO_CIPHERTEXT: &str = "missing ciphertext to decrypt";
 const NO_BATCH: &str = "missing batch input to process";
+const MIXED_CONTEXTS: &str = "context should be set either in all the request blocks or in none";
+
+/// The most texts of one request.
+const BATCH_ITEMS_MAX: usize = 10_000;
+
+/// Others of the thread have their turn after so many of them.
+const TURN_ITEMS: usize = 64;
+
+/// Many texts.
+#[derive(JsonSchema)]
+#[schemars(transparent, inline)]
+struct Batch(Vec<Item>);
+
+impl<'de> Deserialize<'de> for Batch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Items)
+    }
+}
+
+/// Reads so many of them and no more.
+struct Items;
+
+impl<'de> Visitor<'de> for Items {
+    type Value = Batch;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a list of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Batch, A::Error> {
+        let mut batch = Vec::new();
+        while let Some(item) = items.next_element()? {
+            if batch.len() == BATCH_ITEMS_MAX {
+                return Err(A::Error::custom(format!(
+                    "a batch has at most {BATCH_ITEMS_MAX} texts"
+                )));
+            }
+            batch.push(item);
+        }
+        Ok(Batch(batch))
+    }
+}
+
+/// What is `null` counts as not there.
+fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
 
 /// One text of a batch.
 #[derive(Deserialize, JsonSchema)]
@@ -25,16 +77,16 @@ struct Item {
     #[serde(default)]
     ciphertext: Option<String>,
     /// What the key of a derived one is derived from, in base64.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     context: String,
     /// What is authenticated with it, in base64.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     associated_data: String,
     /// The version that encrypts; the newest where it is 0.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     key_version: Count,
     /// A word of the caller's, which stands beside the result.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     reference: String,
 }
 
@@ -59,9 +111,12 @@ pub(crate) struct Encrypt {
     /// The type of a key that is made.
     #[serde(default)]
     r#type: String,
+    /// Whether a plaintext has one ciphertext; not served.
+    #[serde(default)]
+    convergent_encryption: bool,
     /// Many texts at once; the others are then not looked at.
     #[serde(default)]
-    batch_input: Option<Vec<Item>>,
+    batch_input: Option<Batch>,
 }
 
 /// Decrypts.
@@ -80,7 +135,7 @@ pub(crate) struct Decrypt {
     associated_data: String,
     /// Many texts at once; the others are then not looked at.
     #[serde(default)]
-    batch_input: Option<Vec<Item>>,
+    batch_input: Option<Batch>,
 }
 
 /// Decrypts, and encrypts with the newest version; the plaintext stays here.
@@ -102,7 +157,7 @@ pub(crate) struct Rewrap {
     key_version: Count,
     /// Many texts at once; the others are then not looked at.
     #[serde(default)]
-    batch_input: Option<Vec<Item>>,
+    batch_input: Option<Batch>,
 }
 
 /// What became of one text.
@@ -179,17 +234,18 @@ impl Act {
         self,
         mut ciphers: Ciphers<'_>,
         one: Item,
-        batch: Option<Vec<Item>>,
+        batch: Option<Batch>,
     ) -> Result<Reply<Answer>, TransitError> {
         let Some(batch) = batch else {
             let done = self.one(&mut ciphers, &one).await?;
             return Ok(Reply::data(Answer(Results::One(done))));
         };
-        if batch.is_empty() {
-            return Err(TransitError::Invalid(NO_BATCH));
-        }
-        let mut batch_results = Vec::with_capacity(batch.len());
-        for item in batch {
+        batch.has_contexts()?;
+        let mut batch_results = Vec::with_capacity(batch.0.len());
+        for (number, item) in batch.0.into_iter().enumerate() {
+            if number % TURN_ITEMS == TURN_ITEMS - 1 {
+                tokio::task::yield_now().await;
+            }
             let mut done = match self.one(&mut ciphers, &item).await {
                 // A server that cannot do it refuses all of it.
                 Err(TransitError::Fault(fault)) => return Err(fault.into()),
@@ -202,7 +258,9 @@ impl Act {
             done.reference = Some(item.reference);
             batch_results.push(done);
         }
-        let is_refused = batch_results.iter().any(|done| done.error.is_some());
+        // Who has texts encrypted anew gets those that can be, as in Vault.
+        let counts = !matches!(self, Self::Rewrap);
+        let is_refused = counts && batch_results.iter().any(|done| done.error.is_some());
         let reply = Reply::data(Answer(Results::Many { batch_results }));
         Ok(if is_refused {
             reply.refused_in_part()
@@ -212,14 +270,33 @@ impl Act {
     }
 }
 
+impl Batch {
+    /// Whether its texts have contexts: all of them, or none.
+    ///
+    /// **Errors**: [`TransitError::Invalid`] where there is no text, or some have one.
+    fn has_contexts(&self) -> Result<bool, TransitError> {
+        let mut contexts = self.0.iter().map(|item| !item.context.is_empty());
+        let first = contexts.next().ok_or(TransitError::Invalid(NO_BATCH))?;
+        match contexts.all(|context| context == first) {
+            true => Ok(first),
+            false => Err(TransitError::Invalid(MIXED_CONTEXTS)),
+        }
+    }
+}
+
 impl Transit {
     /// The key of an encryption where there is none, and the caller may create.
-    fn make_to_encrypt(&self, ask: &Encrypt, context: &Context) -> Result<Made, TransitError> {
+    fn make_to_encrypt(
+        &self,
+        ask: &Encrypt,
+        derived: bool,
+        context: &Context,
+    ) -> Result<Made, TransitError> {
         if context.operation != Operation::Create {
             return Err(TransitError::NoKey);
         }
-        let mut known = Known::of(KeyKind::named(&ask.r#type)?);
-        known.derived = !ask.context.is_empty();
+        let mut known = Known::of(KeyKind::named(&ask.r#type)?, self.new_id()?);
+        known.derived = derived;
         self.make(ask.name.clone(), known, context.clock.now())
     }
 }
@@ -233,6 +310,9 @@ impl Handle<Encrypt> for Transit {
         mut ask: Encrypt,
         context: &Context,
     ) -> Result<Reply<Answer>, TransitError> {
+        if ask.convergent_encryption {
+            return Err(TransitError::Invalid(NOT_CONVERGENT));
+        }
         let batch = ask.batch_input.take();
         let one = Item {
             plaintext: ask.plaintext.take(),
@@ -245,7 +325,11 @@ impl Handle<Encrypt> for Transit {
         if let Some(key) = self.find(&ask.name).await? {
             return Act::Encrypt.all(Ciphers::new(self, &key), one, batch).await;
         }
-        let made = self.make_to_encrypt(&ask, context)?;
+        let derived = match &batch {
+            Some(batch) => batch.has_contexts()?,
+            None => !one.context.is_empty(),
+        };
+        let made = self.make_to_encrypt(&ask, derived, context)?;
         let mut ciphers = Ciphers::new(self, &made.key);
         ciphers.know(made.key.latest(), made.first);
         let reply = Act::Encrypt.all(ciphers, one, batch).await?;

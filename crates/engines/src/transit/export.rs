@@ -4,7 +4,7 @@ use super::cipher::Encoded;
 use super::key::KeyName;
 use super::{Transit, TransitError};
 use schemars::JsonSchema;
-use secretum_engine::{Context, Handle, Reply};
+use secretum_engine::{Context, Fault, Handle, Reply};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ impl Handle<ExportKey> for Transit {
                 "invalid export type: use encryption-key",
             ));
         }
-        let key = self.key(&ask.name).await?;
+        let key = self.find(&ask.name).await?.ok_or(Fault::NotFound)?;
         let known = &key.known;
         if !known.exportable {
             return Err(TransitError::Invalid(
@@ -51,7 +51,10 @@ impl Handle<ExportKey> for Transit {
         let wanted = match ask.version.as_str() {
             "" => None,
             "latest" => Some(key.latest()),
-            number => Some(number.parse().map_err(|_| TransitError::NoVersion)?),
+            number => {
+                let number = number.strip_prefix('v').unwrap_or(number);
+                Some(number.parse().map_err(|_| TransitError::NoVersion)?)
+            }
         };
         let alive = known.versions.range(known.min_decryption_version..);
         let versions = alive.map(|(version, _)| *version);

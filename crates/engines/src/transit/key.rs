@@ -2,7 +2,7 @@
 
 use super::{Transit, TransitError};
 use schemars::JsonSchema;
-use secretum_crypto::{AeadAlgorithm, SecretBytes, Timestamp, random_secret};
+use secretum_crypto::{AeadAlgorithm, SecretBytes, Timestamp, random_secret, random_uuid};
 use secretum_engine::{Fault, Record, TimerChange, expect, to_json};
 use secretum_storage::{Batch, Precondition};
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 
 /// The longest name of a key.
 const NAME_BYTES_MAX: usize = 256;
+
+/// The most versions of a key: what is known of them is read with each request, and they go in one write.
+const VERSIONS_MAX: usize = 10_000;
 
 /// The kinds of keys that Vault has and this engine does not.
 const NOT_SERVED: [&str; 11] = [
@@ -63,10 +66,6 @@ impl KeyName {
     fn place(&self) -> String {
         format!("key/{}", self.0)
     }
-
-    fn place_of(&self, version: u32) -> String {
-        format!("version/{}/{version}", self.0)
-    }
 }
 
 /// What a key is for.
@@ -95,11 +94,14 @@ impl KeyKind {
             "chacha20-poly1305" => Self::ChaCha20Poly1305,
             known if NOT_SERVED.contains(&known) => {
                 return Err(Fault::invalid(format!(
-                    "keys of type {known} are not served: use aes256-gcm96, aes128-gcm96 or \
-                     chacha20-poly1305"
+                    "keys of type `{known}` are not served: use `aes256-gcm96`, `aes128-gcm96` or \
+                     `chacha20-poly1305`"
                 )));
             }
-            other => return Err(Fault::invalid(format!("unknown key type {other}"))),
+            other => {
+                let start: String = other.chars().take(64).collect();
+                return Err(Fault::invalid(format!("unknown key type `{start}`")));
+            }
         })
     }
 
@@ -124,6 +126,8 @@ impl KeyKind {
 /// What is known of a key, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Known {
+    /// A UUID: versions of another key of this name are others.
+    pub(super) id: String,
     #[serde(rename = "type")]
     pub(super) kind: KeyKind,
     /// Whether each request names a context, from which its own key is derived.
@@ -132,7 +136,7 @@ pub(super) struct Known {
     pub(super) allow_plaintext_backup: bool,
     pub(super) deletion_allowed: bool,
     pub(super) min_decryption_version: u32,
-    /// 0 for the newest.
+    /// 0 for any that decrypts.
     pub(super) min_encryption_version: u32,
     /// Versions below it are gone; 0 where none is.
     pub(super) min_available_version: u32,
@@ -144,8 +148,9 @@ pub(super) struct Known {
 
 impl Known {
     /// A key of a kind, as it is where nothing is said of it.
-    pub(super) fn of(kind: KeyKind) -> Self {
+    pub(super) fn of(kind: KeyKind, id: String) -> Self {
         Self {
+            id,
             kind,
             derived: false,
             exportable: false,
@@ -157,6 +162,10 @@ impl Known {
             auto_rotate_seconds: 0,
             versions: BTreeMap::new(),
         }
+    }
+
+    fn place_of(&self, version: u32) -> String {
+        format!("version/{}/{version}", self.id)
     }
 }
 
@@ -218,6 +227,12 @@ impl Key {
 }
 
 impl Transit {
+    /// The id of a new key.
+    pub(super) fn new_id(&self) -> Result<String, Fault> {
+        let id = random_uuid(&*self.rng).map_err(Fault::internal)?;
+        Ok(id.to_string())
+    }
+
     /// What is known of a key; `None` where there is none.
     pub(super) async fn find(&self, name: &KeyName) -> Result<Option<Key>, Fault> {
         let Some(record) = self.store.get(&name.place()).await? else {
@@ -243,12 +258,17 @@ impl Transit {
         key: &mut Key,
         now: Timestamp,
     ) -> Result<(Batch, SecretBytes), TransitError> {
+        if key.known.versions.len() >= VERSIONS_MAX {
+            return Err(TransitError::Invalid(
+                "the key has as many versions as it may, 10,000: trim those that nobody needs",
+            ));
+        }
         let version = key.latest().checked_add(1);
         let version = version.ok_or(TransitError::Invalid("the key has no room for a version"))?;
         let bytes = key.known.kind.algorithm().key_bytes();
         let made = random_secret(&*self.rng, bytes).map_err(Fault::internal)?;
         key.known.versions.insert(version, now.unix_nanos());
-        let place = self.store.key(&key.name.place_of(version))?;
+        let place = self.store.key(&key.known.place_of(version))?;
         let bytes = made.expose().to_vec();
         let batch = self.put(key)?.put_if(place, Precondition::Absent, bytes);
         Ok((batch, made))
@@ -265,9 +285,9 @@ impl Transit {
         if !key.known.versions.contains_key(&version) {
             return Err(TransitError::NoVersion);
         }
-        let record = self.store.get(&key.name.place_of(version)).await?;
+        let record = self.store.get(&key.known.place_of(version)).await?;
         let record = record.ok_or(TransitError::NoVersion)?;
-        Ok(SecretBytes::new(record.value.to_vec()))
+        Ok(SecretBytes::new(record.value.into()))
     }
 
     /// Adds the end of versions to a batch.
@@ -278,7 +298,7 @@ impl Transit {
         versions: impl IntoIterator<Item = u32>,
     ) -> Result<Batch, Fault> {
         for version in versions {
-            batch = batch.delete(self.store.key(&key.name.place_of(version))?);
+            batch = batch.delete(self.store.key(&key.known.place_of(version))?);
         }
         Ok(batch)
     }
@@ -294,6 +314,9 @@ impl Transit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use secretum_crypto::{SystemRng, TestClock};
+    use secretum_engine::{MountStorage, Setup};
+    use secretum_storage::memory::MemoryStorage;
 
     #[test]
     fn names_are_as_vault_has_them() {
@@ -309,7 +332,36 @@ mod tests {
     fn a_kind_that_is_not_served_is_told_from_a_word() {
         assert_eq!(KeyKind::named("").unwrap(), KeyKind::default());
         let told = |name| KeyKind::named(name).unwrap_err().to_string();
-        assert!(told("rsa-4096").contains("use aes256-gcm96"));
-        assert_eq!(told("nonsense"), "unknown key type nonsense");
+        assert!(told("rsa-4096").contains("use `aes256-gcm96`"));
+        assert_eq!(told("nonsense"), "unknown key type `nonsense`");
+        assert!(told(&"x".repeat(100_000)).len() < 100);
+    }
+
+    #[test]
+    fn versions_have_their_limit() {
+        let setup = Setup {
+            store: MountStorage::new(MemoryStorage::new(), "mount/".try_into().unwrap()),
+            options: BTreeMap::new(),
+            default_lease_ttl: std::time::Duration::ZERO,
+            clock: std::sync::Arc::new(TestClock::default()),
+            rng: std::sync::Arc::new(SystemRng),
+        };
+        let transit = Transit::build(setup).unwrap();
+        let name = KeyName::try_from("x".repeat(NAME_BYTES_MAX)).unwrap();
+        let id = transit.new_id().unwrap();
+        let mut key = Key::new(name, Known::of(KeyKind::default(), id));
+        let now = Timestamp::from_unix_seconds(0);
+        for _ in 0..VERSIONS_MAX {
+            key.known
+                .versions
+                .insert(key.latest() + 1, now.unix_nanos());
+        }
+        let refused = transit.put_version(&mut key, now).unwrap_err();
+        assert!(refused.to_string().contains("trim"), "{refused}");
+        // All of it goes in one write.
+        transit.remove(&key).unwrap().check_size().unwrap();
+        key.known.versions.remove(&1);
+        let (batch, _) = transit.put_version(&mut key, now).unwrap();
+        batch.check_size().unwrap();
     }
 }

@@ -5,9 +5,7 @@ use super::{Transit, TransitError};
 use schemars::JsonSchema;
 use secretum_api::fields::{Count, Seconds};
 use secretum_crypto::{SecretBytes, Timestamp};
-use secretum_engine::{
-    Context, Exists, Fault, Handle, Input, ListPage, Listing, Reply, Writes, listing,
-};
+use secretum_engine::{Context, Fault, Handle, Input, ListPage, Listing, Reply, Writes, listing};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -16,6 +14,9 @@ const AUTO_ROTATE_SECONDS_MIN: u64 = 3_600;
 
 /// The longest: a hundred years.
 const AUTO_ROTATE_SECONDS_MAX: u64 = 100 * 365 * 24 * 3_600;
+
+pub(super) const NOT_CONVERGENT: &str =
+    "convergent encryption is not served: leave `convergent_encryption` out";
 
 /// Reads what is known of a key.
 #[derive(Deserialize, JsonSchema)]
@@ -75,7 +76,7 @@ pub(crate) struct ConfigureKey {
     /// The oldest version that still decrypts.
     #[serde(default)]
     min_decryption_version: Option<Count>,
-    /// The oldest version that may be asked to encrypt; 0 for the newest only.
+    /// The oldest version that may be asked to encrypt; 0 for any that still decrypts.
     #[serde(default)]
     min_encryption_version: Option<Count>,
     /// Whether the key may be deleted.
@@ -164,19 +165,17 @@ fn checked_period(period: Seconds) -> Result<u64, TransitError> {
 }
 
 impl MakeKey {
-    fn known(&self) -> Result<Known, TransitError> {
+    fn known(&self, id: String) -> Result<Known, TransitError> {
         let kind = KeyKind::named(&self.r#type)?;
         if self.convergent_encryption {
-            return Err(TransitError::Invalid(
-                "convergent encryption is not served: leave `convergent_encryption` out",
-            ));
+            return Err(TransitError::Invalid(NOT_CONVERGENT));
         }
         Ok(Known {
             derived: self.derived,
             exportable: self.exportable,
             allow_plaintext_backup: self.allow_plaintext_backup,
             auto_rotate_seconds: checked_period(self.auto_rotate_period)?,
-            ..Known::of(kind)
+            ..Known::of(kind, id)
         })
     }
 }
@@ -224,19 +223,13 @@ impl Handle<MakeKey> for Transit {
         ask: MakeKey,
         context: &Context,
     ) -> Result<Reply<KeyFacts>, TransitError> {
-        let known = ask.known()?;
+        let known = ask.known(self.new_id()?)?;
         if let Some(key) = self.find(&ask.name).await? {
             let told = format!("key {} already existed", key.name.as_str());
             return Ok(Reply::data(key.facts()).warn(told));
         }
         let made = self.make(ask.name, known, context.clock.now())?;
         Ok(Reply::data(made.key.facts()).with_writes(made.writes))
-    }
-}
-
-impl Exists<MakeKey> for Transit {
-    async fn exists(&self, input: &Input<'_>, _: &Context) -> Result<bool, TransitError> {
-        self.is_there(input).await
     }
 }
 

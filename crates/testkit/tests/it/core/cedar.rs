@@ -381,6 +381,38 @@ async fn create_and_update_are_told_apart_and_parameters_are_seen() {
     }
 }
 
+/// An encryption makes its key for who may create one, whatever else is permitted.
+#[tokio::test]
+async fn an_action_of_a_row_does_not_create() {
+    let vault = Vault::open().await;
+    let transit = json!({"type": "transit"});
+    vault.write("sys/mounts/transit", transit).await.unwrap();
+    let text = json!({"plaintext": "aGk="});
+    vault
+        .write("transit/encrypt/old", text.clone())
+        .await
+        .unwrap();
+    let permit = |action: &str| {
+        format!(
+            "permit (principal, action == Action::\"{action}\", resource in Secret::\"transit\");"
+        )
+    };
+    for (policy, old, new) in [
+        (permit("encrypt"), true, false),
+        (permit("create"), false, true),
+        (permit("encrypt") + &permit("create"), true, true),
+    ] {
+        vault.cedar("app", &policy).await;
+        let token = vault.token_with(&["app"]).await;
+        let name = format!("new-{old}-{new}");
+        for (key, allowed) in [("old", old), (name.as_str(), new)] {
+            let path = format!("transit/encrypt/{key}");
+            let made = vault.write_as(&token, &path, text.clone()).await;
+            assert_eq!(made.is_ok(), allowed, "{policy} {key}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_change_counts_with_the_answer_and_outlives_a_seal() {
     let vault = Vault::open().await;
