@@ -19,9 +19,26 @@ const PREFIX: &str = "mount/test/";
 /// A mounted engine.
 pub(crate) struct Mount {
     engine: Arc<dyn Mounted>,
+    kind: Kind,
     storage: Arc<MemoryStorage>,
     pub(crate) clock: Arc<TestClock>,
     timers: Mutex<Timers>,
+}
+
+/// What is mounted.
+#[derive(Clone)]
+struct Kind {
+    name: &'static str,
+    options: BTreeMap<String, String>,
+}
+
+impl Kind {
+    fn kv(version: u8) -> Self {
+        Self {
+            name: "kv",
+            options: BTreeMap::from([("version".to_owned(), version.to_string())]),
+        }
+    }
 }
 
 /// What an engine set: by time and name, what it gave.
@@ -59,52 +76,48 @@ impl Ask {
 
 impl Mount {
     pub(crate) fn kv2() -> Self {
-        Self::kv(2, MemoryStorage::new())
+        Self::of(Kind::kv(2))
+    }
+
+    pub(crate) fn transit() -> Self {
+        Self::of(Kind {
+            name: "transit",
+            options: BTreeMap::new(),
+        })
+    }
+
+    fn of(kind: Kind) -> Self {
+        let storage = MemoryStorage::new();
+        Self::over(kind, Arc::clone(&storage) as _, storage)
     }
 
     /// The same data, served by KV of another version.
     pub(crate) fn as_version(&self, version: u8) -> Self {
-        Self::kv(version, Arc::clone(&self.storage))
+        let storage = Arc::clone(&self.storage);
+        Self::over(Kind::kv(version), Arc::clone(&storage) as _, storage)
     }
 
     /// The same data, where a batch is committed right before a read of a key, after so many others.
     pub(crate) fn with_commit_before_read(&self, reads: usize, batch: Batch) -> Self {
         let storage = Interleaved::new(Arc::clone(&self.storage), reads, batch);
-        Self::kv_over(2, Arc::new(storage), Arc::clone(&self.storage))
+        let kind = self.kind.clone();
+        Self::over(kind, Arc::new(storage), Arc::clone(&self.storage))
     }
 
-    /// An engine of this kind, without options.
-    pub(crate) fn of(kind: &str) -> Self {
-        let storage = MemoryStorage::new();
-        Self::over(kind, BTreeMap::new(), (Arc::clone(&storage) as _, storage))
-    }
-
-    fn kv(version: u8, storage: Arc<MemoryStorage>) -> Self {
-        Self::kv_over(version, Arc::clone(&storage) as _, storage)
-    }
-
-    fn kv_over(version: u8, seen: Arc<dyn Storage>, storage: Arc<MemoryStorage>) -> Self {
-        let options = BTreeMap::from([("version".to_owned(), version.to_string())]);
-        Self::over("kv", options, (seen, storage))
-    }
-
-    fn over(
-        kind: &str,
-        options: BTreeMap<String, String>,
-        (seen, storage): (Arc<dyn Storage>, Arc<MemoryStorage>),
-    ) -> Self {
+    fn over(kind: Kind, seen: Arc<dyn Storage>, storage: Arc<MemoryStorage>) -> Self {
         let clock = Arc::new(TestClock::new(Timestamp::from_unix_seconds(1_800_000_000)));
         let kinds = secretum_engines::all().unwrap();
-        let kind = kinds.iter().find(|own| own.name() == kind).unwrap();
+        let found = kinds.iter().find(|own| own.name() == kind.name).unwrap();
         let setup = Setup {
             store: MountStorage::new(seen, Key::try_from(PREFIX).unwrap()),
-            options,
+            options: kind.options.clone(),
             default_lease_ttl: Duration::from_secs(3_600),
             clock: Arc::clone(&clock) as _,
             rng: Arc::new(SystemRng),
         };
         Self {
-            engine: kind.build(setup).unwrap(),
+            engine: found.build(setup).unwrap(),
+            kind,
             storage,
             clock,
             timers: Mutex::default(),
@@ -241,6 +254,11 @@ impl Mount {
     /// The path that Cedar policies know.
     pub(crate) fn logical<'p>(&self, path: &'p str) -> &'p str {
         self.engine.logical(path)
+    }
+
+    /// The key of the storage that a key of the mount is.
+    pub(crate) fn key(&self, key: &str) -> Key {
+        Key::try_from(format!("{PREFIX}{key}")).unwrap()
     }
 
     /// Every key of the mount.

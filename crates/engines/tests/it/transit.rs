@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use secretum_engine::{Fault, RawReply, Standing, Verb};
+use secretum_storage::{Batch, Step};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ async fn opens(mount: &Mount, name: &str, ciphertext: &str, text: &str) {
 
 #[tokio::test]
 async fn every_kind_of_key_opens_what_it_encrypted() {
-    let mount = Mount::of("transit");
+    let mount = Mount::transit();
     for kind in ["aes128-gcm96", "aes256-gcm96", "chacha20-poly1305"] {
         let made = told(&mount, &format!("keys/{kind}"), json!({"type": kind})).await;
         assert_eq!(made["type"], kind);
@@ -83,7 +84,7 @@ async fn every_kind_of_key_opens_what_it_encrypted() {
 
 #[tokio::test]
 async fn a_changed_ciphertext_opens_nothing() {
-    let mount = Mount::of("transit");
+    let mount = Mount::transit();
     told(&mount, "keys/k", json!({})).await;
     let ciphertext = encrypted(&mount, "k", "text").await;
     let bytes = STANDARD.decode(ciphertext.strip_prefix("vault:v1:").unwrap());
@@ -129,7 +130,7 @@ async fn a_changed_ciphertext_opens_nothing() {
 
 #[tokio::test]
 async fn associated_data_and_context_are_asked_for_again() {
-    let mount = Mount::of("transit");
+    let mount = Mount::transit();
     told(&mount, "keys/k", json!({})).await;
     told(&mount, "keys/derived", json!({"derived": true})).await;
     let bound = json!({"plaintext": "aGk=", "associated_data": "YQ=="});
@@ -158,7 +159,7 @@ async fn associated_data_and_context_are_asked_for_again() {
 
 #[tokio::test]
 async fn versions_come_and_go() {
-    let mount = Mount::of("transit");
+    let mount = Mount::transit();
     told(&mount, "keys/k", json!({})).await;
     let mut made = vec![encrypted(&mount, "k", "1").await];
     for version in ["2", "3"] {
@@ -229,7 +230,7 @@ async fn versions_come_and_go() {
 
 #[tokio::test]
 async fn settings_say_what_is_wrong_and_keep_what_is_not_named() {
-    let mount = Mount::of("transit");
+    let mount = Mount::transit();
     told(&mount, "keys/k", json!({})).await;
     let config = "keys/k/config";
     for (body, wanted) in [
@@ -280,7 +281,7 @@ async fn settings_say_what_is_wrong_and_keep_what_is_not_named() {
 
 #[tokio::test]
 async fn a_key_goes_with_all_its_versions_where_it_may() {
-    let mount = Mount::of("transit");
+    let mount = Mount::transit();
     told(&mount, "keys/k", json!({"auto_rotate_period": "1h"})).await;
     told(&mount, "keys/k/rotate", json!({})).await;
     let delete = Ask::new(Verb::Delete, "keys/k");
@@ -297,7 +298,7 @@ async fn a_key_goes_with_all_its_versions_where_it_may() {
 
 #[tokio::test]
 async fn a_key_rotates_by_itself_after_its_time() {
-    let mount = Mount::of("transit");
+    let mount = Mount::transit();
     told(&mount, "keys/k", json!({"auto_rotate_period": "2h"})).await;
     assert_eq!(mount.timers(), [(1_800_007_200, "k".to_owned())]);
     mount.clock.advance(Duration::from_secs(HOUR));
@@ -314,7 +315,7 @@ async fn a_key_rotates_by_itself_after_its_time() {
 
 #[tokio::test]
 async fn data_keys_open_and_have_their_lengths() {
-    let mount = Mount::of("transit");
+    let mount = Mount::transit();
     told(&mount, "keys/k", json!({})).await;
     for (bits, bytes) in [(json!(128), 16), (Value::Null, 32), (json!("512"), 64)] {
         let made = told(&mount, "datakey/plaintext/k", json!({"bits": bits})).await;
@@ -351,7 +352,7 @@ async fn data_keys_open_and_have_their_lengths() {
 
 #[tokio::test]
 async fn bytes_are_told_of_keys_that_were_made_for_it_only() {
-    let mount = Mount::of("transit");
+    let mount = Mount::transit();
     told(&mount, "keys/k", json!({})).await;
     let read = async |path: &str| mount.run(&Ask::new(Verb::Read, path)).await;
     let refused = read("export/encryption-key/k")
@@ -386,7 +387,7 @@ async fn bytes_are_told_of_keys_that_were_made_for_it_only() {
 
 #[tokio::test]
 async fn many_at_once_are_done_each_on_its_own() {
-    let mount = Mount::of("transit");
+    let mount = Mount::transit();
     told(&mount, "keys/k", json!({})).await;
     let ask =
         |path: &str, items: Value| Ask::new(Verb::Write, path).body(json!({"batch_input": items}));
@@ -417,7 +418,7 @@ async fn many_at_once_are_done_each_on_its_own() {
 
 #[tokio::test]
 async fn who_may_create_has_a_key_made_by_the_first_text() {
-    let mount = Mount::of("transit");
+    let mount = Mount::transit();
     let ciphertext = encrypted(&mount, "new", "text").await;
     opens(&mount, "new", &ciphertext, "text").await;
     let made = told(
@@ -448,9 +449,93 @@ async fn who_may_create_has_a_key_made_by_the_first_text() {
     assert_eq!(names["keys"], json!(["batch", "derived", "new"]));
 }
 
+/// What makes a key anew in the place of the one that is there, as others may between two reads.
+async fn made_anew(mount: &Mount, name: &str) -> Batch {
+    let made = Ask::new(Verb::Write, format!("keys/{name}"));
+    let made = Mount::transit().call(&made).await.unwrap();
+    let stored = mount.keys().await;
+    let old = stored.iter().filter(|key| key.starts_with("version/"));
+    let gone = old.fold(Batch::new(), |batch, key| batch.delete(mount.key(key)));
+    let steps = made.writes.into_steps().into_iter();
+    steps.fold(gone, |batch, step| {
+        batch.step(Step {
+            expect: None,
+            ..step
+        })
+    })
+}
+
+#[tokio::test]
+async fn a_key_that_is_made_anew_meanwhile_is_another_one() {
+    let mount = Mount::transit();
+    told(
+        &mount,
+        "keys/k",
+        json!({"exportable": true, "type": "chacha20-poly1305"}),
+    )
+    .await;
+    let ciphertext = encrypted(&mount, "k", "text").await;
+    for (reads, ask) in [
+        (1, Ask::new(Verb::Read, "export/encryption-key/k")),
+        (
+            2,
+            Ask::new(Verb::Write, "encrypt/k").body(json!({"plaintext": ""})),
+        ),
+        (
+            1,
+            Ask::new(Verb::Write, "decrypt/k").body(json!({"ciphertext": ciphertext})),
+        ),
+        (1, Ask::new(Verb::Write, "datakey/wrapped/k")),
+    ] {
+        let raced = mount.with_commit_before_read(reads, made_anew(&mount, "k").await);
+        let refused = raced.call(&ask).await.unwrap_err().to_string();
+        assert_eq!(refused, "the key has no such version", "{ask:?}");
+    }
+    let facts = key(&mount, "k").await;
+    assert_eq!(
+        (&facts["exportable"], &facts["type"]),
+        (&json!(false), &json!("aes256-gcm96"))
+    );
+}
+
+#[tokio::test]
+async fn of_two_who_change_a_key_at_once_none_is_lost() {
+    let mount = Mount::transit();
+    told(&mount, "keys/k", json!({})).await;
+    let ask = |path: &str, body: Value| Ask::new(Verb::Write, path).body(body);
+    // Both were asked before either is written, and the later one is asked again.
+    let rotate = ask("keys/k/rotate", json!({}));
+    let change = ask("keys/k/config", json!({"deletion_allowed": true}));
+    let (first, second) = (
+        mount.call(&rotate).await.unwrap(),
+        mount.call(&change).await.unwrap(),
+    );
+    assert!(mount.commit(first.writes).await);
+    assert!(!mount.commit(second.writes).await);
+    mount.run(&change).await.unwrap();
+    let facts = key(&mount, "k").await;
+    assert_eq!(
+        (&facts["latest_version"], &facts["deletion_allowed"]),
+        (&json!(2), &json!(true))
+    );
+    // Two first encryptions: the later one takes the key of the other.
+    let encrypt = ask("encrypt/new", json!({"plaintext": "aGk="}));
+    let (first, second) = (
+        mount.call(&encrypt).await.unwrap(),
+        mount.call(&encrypt).await.unwrap(),
+    );
+    let ciphertext = of(&first)["ciphertext"].as_str().unwrap().to_owned();
+    assert!(mount.commit(first.writes).await);
+    assert!(!mount.commit(second.writes).await);
+    let again = of(&mount.run(&encrypt).await.unwrap())["ciphertext"].clone();
+    for ciphertext in [ciphertext.as_str(), again.as_str().unwrap()] {
+        opens(&mount, "new", ciphertext, "hi").await;
+    }
+}
+
 #[test]
 fn a_key_is_one_resource_whatever_is_done_with_it() {
-    let mount = Mount::of("transit");
+    let mount = Mount::transit();
     for aspect in [
         "keys",
         "encrypt",
@@ -480,7 +565,7 @@ proptest! {
     fn what_was_encrypted_opens(steps in proptest::collection::vec((any::<bool>(), ".{0,40}"), 1..12)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let mount = Mount::of("transit");
+            let mount = Mount::transit();
             let mut made = Vec::new();
             for (rotates, text) in steps {
                 made.push((encrypted(&mount, "k", &text).await, text));
