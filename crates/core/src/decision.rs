@@ -68,12 +68,17 @@ impl Question<'_> {
         self.row.map_or(Access::Token, |row| row.access)
     }
 
+    fn asks_sudo(&self) -> bool {
+        self.row.is_some_and(|row| row.asks_sudo)
+    }
+
     /// Asks HCL and, where there is any, Cedar.
     ///
     /// **Errors**: [`Fault::Internal`] where a policy cannot be read.
     pub(crate) fn decide(&self, active: &Active) -> Result<Finding, Fault> {
         let mut found = self.by_policies(active)?;
         found.allowed &= self.access() != Access::Root || found.root;
+        found.has_sudo &= found.allowed && self.asks_sudo();
         Ok(found)
     }
 
@@ -108,7 +113,7 @@ impl Question<'_> {
             Err(id) => return Ok(forbidden(id)),
         };
         let needs_sudo = self.access() == Access::Sudo;
-        if !needs_sudo && self.row.is_none_or(|row| !row.asks_sudo) {
+        if !needs_sudo && !self.asks_sudo() {
             return Ok(combined(hcl, verb, None));
         }
         let sudo = source(self.ask(active, Capability::Sudo.name(), sudo)?, sudo);

@@ -55,7 +55,7 @@ pub fn rearm<T: Serialize>(
     name: &str,
     before: Option<i64>,
     after: Option<i64>,
-    data: &T,
+    data: impl FnOnce() -> T,
 ) -> Result<Vec<TimerChange>, Fault> {
     if before == after {
         return Ok(Vec::new());
@@ -65,7 +65,7 @@ pub fn rearm<T: Serialize>(
         name: name.to_owned(),
     };
     let cancel = before.map(|nanos| TimerChange::Cancel(place(nanos)));
-    let set = after.map(|nanos| Timer::of(place(nanos), data).map(TimerChange::Set));
+    let set = after.map(|nanos| Timer::of(place(nanos), &data()).map(TimerChange::Set));
     Ok(cancel.into_iter().chain(set.transpose()?).collect())
 }
 

@@ -5,6 +5,7 @@ use super::{Transit, TransitError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use secretum_api::fields::Count;
 use secretum_crypto::aead::{NONCE_BYTES, TAG_BYTES};
 use secretum_crypto::{Aead, RngRef, SecretBytes, SecretString, hkdf_sha256};
 use secretum_engine::Fault;
@@ -117,11 +118,12 @@ impl<'k> Ciphers<'k> {
     /// The version that encrypts where this one is asked for; the newest for 0.
     ///
     /// **Errors**: [`TransitError::Invalid`], [`TransitError::NoVersion`].
-    fn version_to_encrypt(&self, asked: u32) -> Result<u32, TransitError> {
+    fn version_to_encrypt(&self, Count(asked): Count) -> Result<u32, TransitError> {
         let known = &self.key.known;
         let version = match asked {
             0 => self.key.latest(),
-            asked => asked,
+            // More than any key has is as wrong as one more.
+            asked => u32::try_from(asked).unwrap_or(u32::MAX),
         };
         if version > self.key.latest() {
             return Err(TransitError::Invalid(
@@ -145,7 +147,7 @@ impl<'k> Ciphers<'k> {
     pub(super) async fn seal(
         &mut self,
         plaintext: &[u8],
-        version: u32,
+        version: Count,
         around: &Around,
     ) -> Result<(String, u32), TransitError> {
         let version = self.version_to_encrypt(version)?;

@@ -2,7 +2,7 @@
 
 use super::cipher::{Around, Ciphers, Encoded, decoded};
 use super::key::{KeyKind, KeyName, Known};
-use super::keys::{Made, NOT_CONVERGENT};
+use super::keys::NOT_CONVERGENT;
 use super::{Transit, TransitError};
 use schemars::JsonSchema;
 use secretum_api::fields::Count;
@@ -67,7 +67,7 @@ where
 }
 
 /// One text of a batch.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Default, Deserialize, JsonSchema)]
 struct Item {
     /// What is encrypted, in base64.
     #[serde(default)]
@@ -219,9 +219,8 @@ impl Act {
                 ..Done::default()
             });
         }
-        // More than any key has is as wrong as one more.
-        let asked = u32::try_from(item.key_version.0).unwrap_or(u32::MAX);
-        let (ciphertext, version) = ciphers.seal(opened.expose(), asked, &around).await?;
+        let sealed = ciphers.seal(opened.expose(), item.key_version, &around);
+        let (ciphertext, version) = sealed.await?;
         Ok(Done {
             ciphertext: Some(ciphertext),
             key_version: Some(version),
@@ -284,43 +283,21 @@ impl Batch {
     }
 }
 
-impl Transit {
-    /// The key of an encryption where there is none, and the caller may create.
-    fn make_to_encrypt(
-        &self,
-        ask: &Encrypt,
-        derived: bool,
-        context: &Context,
-    ) -> Result<Made, TransitError> {
-        if context.operation != Operation::Create {
-            return Err(TransitError::NoKey);
-        }
-        let mut known = Known::of(KeyKind::named(&ask.r#type)?, self.new_id()?);
-        known.derived = derived;
-        self.make(ask.name.clone(), known, context.clock.now())
-    }
-}
-
 impl Handle<Encrypt> for Transit {
     type Data = Answer;
     type Error = TransitError;
 
-    async fn handle(
-        &self,
-        mut ask: Encrypt,
-        context: &Context,
-    ) -> Result<Reply<Answer>, TransitError> {
+    async fn handle(&self, ask: Encrypt, context: &Context) -> Result<Reply<Answer>, TransitError> {
         if ask.convergent_encryption {
             return Err(TransitError::Invalid(NOT_CONVERGENT));
         }
-        let batch = ask.batch_input.take();
+        let batch = ask.batch_input;
         let one = Item {
-            plaintext: ask.plaintext.take(),
-            ciphertext: None,
-            context: ask.context.clone(),
-            associated_data: std::mem::take(&mut ask.associated_data),
+            plaintext: ask.plaintext,
+            context: ask.context,
+            associated_data: ask.associated_data,
             key_version: ask.key_version,
-            reference: String::new(),
+            ..Item::default()
         };
         if let Some(key) = self.find(&ask.name).await? {
             return Act::Encrypt.all(Ciphers::new(self, &key), one, batch).await;
@@ -329,7 +306,14 @@ impl Handle<Encrypt> for Transit {
             Some(batch) => batch.has_contexts()?,
             None => !one.context.is_empty(),
         };
-        let made = self.make_to_encrypt(&ask, derived, context)?;
+        if context.operation != Operation::Create {
+            return Err(TransitError::NoKey);
+        }
+        let known = Known {
+            derived,
+            ..Known::of(KeyKind::named(&ask.r#type)?, self.new_id()?)
+        };
+        let made = self.make(ask.name, known, context.clock.now())?;
         let mut ciphers = Ciphers::new(self, &made.key);
         ciphers.know(made.key.latest(), made.first);
         let reply = Act::Encrypt.all(ciphers, one, batch).await?;
@@ -339,7 +323,9 @@ impl Handle<Encrypt> for Transit {
 
 impl Exists<Encrypt> for Transit {
     async fn exists(&self, input: &Input<'_>, _: &Context) -> Result<bool, TransitError> {
-        self.is_there(input).await
+        let name = KeyName::try_from(input.capture("name").to_owned());
+        let name = name.map_err(TransitError::Invalid)?;
+        Ok(self.find(&name).await?.is_some())
     }
 }
 
@@ -349,12 +335,10 @@ impl Handle<Decrypt> for Transit {
 
     async fn handle(&self, ask: Decrypt, _: &Context) -> Result<Reply<Answer>, TransitError> {
         let one = Item {
-            plaintext: None,
             ciphertext: ask.ciphertext,
             context: ask.context,
             associated_data: ask.associated_data,
-            key_version: Count::default(),
-            reference: String::new(),
+            ..Item::default()
         };
         let key = self.key(&ask.name).await?;
         Act::Decrypt
@@ -369,12 +353,11 @@ impl Handle<Rewrap> for Transit {
 
     async fn handle(&self, ask: Rewrap, _: &Context) -> Result<Reply<Answer>, TransitError> {
         let one = Item {
-            plaintext: None,
             ciphertext: ask.ciphertext,
             context: ask.context,
             associated_data: ask.associated_data,
             key_version: ask.key_version,
-            reference: String::new(),
+            ..Item::default()
         };
         let key = self.key(&ask.name).await?;
         Act::Rewrap

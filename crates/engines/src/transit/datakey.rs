@@ -71,9 +71,9 @@ impl Handle<MakeDataKey> for Transit {
         let key = self.key(&ask.name).await?;
         let around = Around::read(&ask.context, &ask.associated_data)?;
         let made = random_secret(&*context.rng, bytes).map_err(Fault::internal)?;
-        let asked = u32::try_from(ask.key_version.0).unwrap_or(u32::MAX);
         let mut ciphers = Ciphers::new(self, &key);
-        let (ciphertext, key_version) = ciphers.seal(made.expose(), asked, &around).await?;
+        let sealed = ciphers.seal(made.expose(), ask.key_version, &around);
+        let (ciphertext, key_version) = sealed.await?;
         let is_told = ask.plaintext == Wanted::Plaintext;
         Ok(Reply::data(DataKey {
             ciphertext,

@@ -56,8 +56,7 @@ impl Handle<ExportKey> for Transit {
                 Some(number.parse().map_err(|_| TransitError::NoVersion)?)
             }
         };
-        let alive = known.versions.range(known.min_decryption_version..);
-        let versions = alive.map(|(version, _)| *version);
+        let versions = known.alive().map(|(version, _)| *version);
         let mut keys = BTreeMap::new();
         for version in versions.filter(|version| wanted.is_none_or(|wanted| wanted == *version)) {
             let bytes = self.version(&key, version).await?;

@@ -164,6 +164,11 @@ impl Known {
         }
     }
 
+    /// The versions that still decrypt, and when each was made.
+    pub(super) fn alive(&self) -> impl Iterator<Item = (&u32, &i64)> {
+        self.versions.range(self.min_decryption_version..)
+    }
+
     fn place_of(&self, version: u32) -> String {
         format!("version/{}/{version}", self.id)
     }

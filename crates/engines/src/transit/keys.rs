@@ -5,7 +5,7 @@ use super::{Transit, TransitError};
 use schemars::JsonSchema;
 use secretum_api::fields::{Count, Seconds};
 use secretum_crypto::{SecretBytes, Timestamp};
-use secretum_engine::{Context, Fault, Handle, Input, ListPage, Listing, Reply, Writes, listing};
+use secretum_engine::{Context, Fault, Handle, ListPage, Listing, Reply, Writes, listing};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -124,12 +124,12 @@ impl Key {
     /// What a client is told of it.
     pub(super) fn facts(&self) -> KeyFacts {
         let known = &self.known;
-        let alive = known.versions.range(known.min_decryption_version..);
         let seconds = |nanos| Timestamp::from_unix_nanos(nanos).unix_seconds();
         KeyFacts {
             name: self.name.as_str().to_owned(),
             r#type: known.kind.name(),
-            keys: alive
+            keys: known
+                .alive()
                 .map(|(version, made)| (*version, seconds(*made)))
                 .collect(),
             latest_version: self.latest(),
@@ -230,15 +230,6 @@ impl Handle<MakeKey> for Transit {
         }
         let made = self.make(ask.name, known, context.clock.now())?;
         Ok(Reply::data(made.key.facts()).with_writes(made.writes))
-    }
-}
-
-impl Transit {
-    /// Whether the key that the path names is there.
-    pub(super) async fn is_there(&self, input: &Input<'_>) -> Result<bool, TransitError> {
-        let name = KeyName::try_from(input.capture("name").to_owned());
-        let name = name.map_err(TransitError::Invalid)?;
-        Ok(self.find(&name).await?.is_some())
     }
 }
 

@@ -41,14 +41,9 @@ pub(super) fn rearm(
     after: Option<i64>,
 ) -> Result<Vec<TimerChange>, Fault> {
     let name = name.as_str();
-    secretum_engine::rearm(
-        name,
-        before,
-        after,
-        &Due {
-            name: name.to_owned(),
-        },
-    )
+    secretum_engine::rearm(name, before, after, || Due {
+        name: name.to_owned(),
+    })
 }
 
 impl Handle<RotateKey> for Transit {

@@ -57,8 +57,9 @@ pub(super) fn rearm(
     before: Option<i64>,
     after: Option<i64>,
 ) -> Result<Vec<TimerChange>, Fault> {
-    let path = path.to_owned();
-    secretum_engine::rearm(&path.clone(), before, after, &End { path })
+    secretum_engine::rearm(path, before, after, || End {
+        path: path.to_owned(),
+    })
 }
 
 impl Meta {
