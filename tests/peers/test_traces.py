@@ -38,15 +38,15 @@ def receiver():
     server.shutdown()
 
 
-def spans(got):
-    """Every span that was sent, with its attributes as a dictionary."""
+def spans(got, service="secretum"):
+    """Every span that was sent."""
     found = []
     for path, kind, body in got:
         assert (path, kind) == ("/v1/traces", "application/x-protobuf")
         request = ExportTraceServiceRequest.FromString(body)
         for resource in request.resource_spans:
             names = {a.key: a.value.string_value for a in resource.resource.attributes}
-            assert names["service.name"] == "secretum"
+            assert names["service.name"] == service
             for scope in resource.scope_spans:
                 found += scope.spans
     return found

@@ -117,6 +117,11 @@ impl Callers {
         }
     }
 
+    /// Whether nobody has to prove who they are.
+    pub fn are_everybody(&self) -> bool {
+        self.everybody.is_some()
+    }
+
     /// Who sent this header over a connection with this certificate. A token goes before a
     /// certificate, and a wrong one is refused whatever the certificate.
     pub fn identify(

@@ -2,7 +2,7 @@
 
 use crate::ServiceError;
 use crate::audit;
-use crate::config;
+use crate::config::{self, TracesConfig};
 use crate::log;
 use crate::rewrapping::{self, Task};
 use crate::service::Prepared;
@@ -10,11 +10,12 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use secretum_kms::Environment;
 use secretum_kms_audit::AuditLog;
-use secretum_process::hardening;
+use secretum_process::{Traces, hardening};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Encrypts, decrypts and makes data keys over HTTP and gRPC, with the key service that kms.toml names.
 #[derive(Debug, Parser)]
@@ -76,13 +77,17 @@ fn run(arguments: &Arguments) -> Result<(), ServiceError> {
         None => secretum_kms::config::find(&environment)?,
     };
     let (kms, service) = config::load(&file, &environment)?;
-    let logging = log::start(&service.log);
+    let traces = match arguments.check {
+        true => None,
+        false => service.traces.as_ref().map(begin_traces).transpose()?,
+    };
+    let logging = log::start(&service.log, traces.as_deref());
     hardening::forbid_core_dumps();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(ServiceError::System)?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         hardening::outlive_file_size_limit();
         if let Some(Command::DataKeys(task)) = &arguments.command {
             return rewrapping::run(&file, (kms, service), task, &logging).await;
@@ -98,6 +103,15 @@ fn run(arguments: &Arguments) -> Result<(), ServiceError> {
             let _ = writeln!(std::io::stdout(), "`{}` is in order", file.display());
             return Ok(());
         }
-        prepared.run().await
-    })
+        prepared.run(traces.clone()).await
+    });
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    outcome
+}
+
+fn begin_traces(config: &TracesConfig) -> Result<Arc<Traces>, ServiceError> {
+    let traces = Traces::start("kms-service", &config.endpoint, config.sampling_ratio);
+    traces.map(Arc::new).map_err(ServiceError::Traces)
 }

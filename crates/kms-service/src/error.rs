@@ -120,6 +120,9 @@ pub enum ServiceError {
         /// How many.
         left: u64,
     },
+    /// Traces cannot be sent anywhere.
+    #[error("traces cannot be sent: {0}")]
+    Traces(secretum_process::TracesError),
     /// The system gives no threads or signals.
     #[error("the system does not let the service run: {0}")]
     System(std::io::Error),

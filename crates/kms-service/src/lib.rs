@@ -4,9 +4,10 @@
 //! key, and [`callers`] who is asking; [`tls`] makes handshakes, [`listener`] accepts connections and
 //! ends them; [`api`] turns a request into a call of [`secretum_kms::KeyManagementService`] and its
 //! result into an answer, [`grpc`] does so for the key service of SOPS and for [`data_keys`], on a
-//! [`socket`] of its own. [`rotation`] rotates keys by schedule, [`rewrapping`] wraps data keys anew by hand. [`audit`] is where records of operations go, [`trail`] what is recorded of those that are
-//! refused. [`service`] wires them,
-//! [`command`] is the command line, [`log`] what is logged.
+//! [`socket`] of its own. [`rotation`] rotates keys by schedule, [`rewrapping`] wraps data keys anew
+//! by hand. [`audit`] is where records of
+//! operations go, [`trail`] what is recorded by the [`recorder`] of those that end before the key service is
+//! asked. [`service`] wires them, [`command`] is the command line, [`log`] what is logged and traced.
 //!
 //! Must not know: how a provider does its work, and the vault.
 //!
@@ -26,6 +27,7 @@ pub mod fuzzing;
 mod grpc;
 mod listener;
 mod log;
+mod recorder;
 mod rewrapping;
 pub mod rights;
 mod rotation;

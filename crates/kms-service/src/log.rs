@@ -1,16 +1,18 @@
-//! The log on standard error: what is written, what never is, and [`records`], which are always.
+//! The log on standard error: what is written, what never is, and [`records`], which are always; and the spans
+//! that traces get of it.
 
 mod records;
 
 use crate::config::Log;
-use secretum_process::{LogGuard, LogOut, NonBlocking};
+use secretum_process::{LogGuard, LogOut, NonBlocking, Traces};
 use std::cell::RefCell;
 use std::io::{self, Write};
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, filter};
+use tracing_subscriber::{EnvFilter, Layer, filter};
 
 /// How the crates of the clouds' libraries begin. Below `info` they write whole requests: plaintexts in
 /// base64, and tokens.
@@ -35,9 +37,9 @@ pub(crate) struct Logging {
     _guard: LogGuard,
 }
 
-/// Logs to standard error until what comes back is dropped. RUST_LOG goes before the configured level;
-/// neither opens what is secret, nor shuts audit records out.
-pub(crate) fn start(log: &Log) -> Logging {
+/// Logs to standard error until what comes back is dropped, and tells `traces` of the calls of key services.
+/// RUST_LOG goes before the configured level; neither opens what is secret, nor shuts audit records out.
+pub(crate) fn start(log: &Log, traces: Option<&Traces>) -> Logging {
     let to = LogOut::stderr();
     let (lines, guard) = to.lines();
     let out = Lines(lines);
@@ -47,17 +49,10 @@ pub(crate) fn start(log: &Log) -> Logging {
         Err(_) => filter,
     };
     // It can only fail where another log was started, which then goes on.
-    let _ = match log.json {
-        true => {
-            let lines = tracing_subscriber::fmt::layer().json();
-            tracing_subscriber::registry()
-                .with(filter)
-                .with(filter::filter_fn(is_fit))
-                .with(lines.with_writer(out))
-                .try_init()
-        }
-        false => text(filter, out).try_init(),
-    };
+    let _ = tracing_subscriber::registry()
+        .with(traces.map(calls))
+        .with(written(log.json, filter, out))
+        .try_init();
     Logging {
         out: to,
         _guard: guard,
@@ -111,15 +106,36 @@ fn configured(log: &Log) -> EnvFilter {
     EnvFilter::new(format!("{},hyper=warn,rustls=warn,h2=warn", log.level))
 }
 
-fn text<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
+/// What is written.
+fn written<S, W>(json: bool, filter: EnvFilter, writer: W) -> impl Layer<S>
 where
+    S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt::layer().with_ansi(false);
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(filter::filter_fn(is_fit))
-        .with(lines.with_writer(writer))
+    let lines = lines.with_writer(writer);
+    let lines = match json {
+        true => lines.json().boxed(),
+        false => lines.boxed(),
+    };
+    lines
+        .with_filter(filter)
+        .with_filter(filter::filter_fn(is_fit))
+}
+
+/// The spans of calls of key services, below those of requests. Spans of others may hold anything.
+fn calls<S>(traces: &Traces) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let of_kms = |metadata: &Metadata<'_>| {
+        metadata.is_span() && metadata.target().starts_with("secretum_kms::")
+    };
+    tracing_opentelemetry::layer()
+        .with_tracer(traces.tracer())
+        .with_location(false)
+        .with_threads(false)
+        .with_filter(filter::filter_fn(of_kms))
 }
 
 /// A filter of its own, for one of RUST_LOG can name a module, and would go before what names its crate.
@@ -156,7 +172,8 @@ mod tests {
     fn said(filter: EnvFilter) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = text(filter, move || writer.clone());
+        let layer = written(false, filter, move || writer.clone());
+        let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, || {
             tracing::trace!(target: "aws_smithy_runtime::client::orchestrator", request = PLANTED);
             tracing::trace!(target: "aws_runtime::auth::sigv4", request = PLANTED);

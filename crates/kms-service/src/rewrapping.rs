@@ -9,10 +9,10 @@ use crate::audit;
 use crate::config::{self, ServiceConfig};
 use crate::data_keys::kept::KeptKeys;
 use crate::data_keys::place::Place;
-use crate::data_keys::recorded::Recorder;
 use crate::data_keys::storage::Storage;
 use crate::data_keys::wrapper::Wrapper;
 use crate::log::Logging;
+use crate::recorder::Recorder;
 use crate::rotation::give_up;
 use crate::rotation::lease::Lease;
 use crate::service::Prepared;
@@ -159,10 +159,7 @@ impl Configured {
 impl Work<'_> {
     async fn run(&self, own: &Configured, target: Option<&Configured>) -> Result<(), ServiceError> {
         let wrapper = own.wrapper(&self.audit)?;
-        let recorder = Recorder {
-            sinks: self.audit.sinks(),
-            clock: Arc::clone(&self.clock),
-        };
+        let recorder = Recorder::by(Arc::clone(&self.clock), self.audit.sinks());
         let kept = KeptKeys::new(Arc::clone(&self.storage), recorder, self.task.caller());
         let kept = Arc::new(kept);
         let (failed, failures) = match target {

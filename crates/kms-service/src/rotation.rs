@@ -9,8 +9,8 @@
 pub(crate) mod lease;
 
 use crate::data_keys::kept::KeptKeys;
-use crate::data_keys::recorded::Recorder;
 use crate::data_keys::storage::{Storage, StorageError};
+use crate::recorder::Recorder;
 use lease::Lease;
 use secretum_crypto::{ClockRef, SystemClock};
 use secretum_kms::rotation::{RotationError, RotationProgress};
@@ -58,10 +58,7 @@ impl Schedule {
     }
 
     async fn round(&self, clock: &ClockRef, lease: &mut Lease) {
-        let recorder = Recorder {
-            sinks: self.sinks.clone(),
-            clock: Arc::clone(clock),
-        };
+        let recorder = Recorder::by(Arc::clone(clock), self.sinks.clone());
         let kept = KeptKeys::new(Arc::clone(&self.storage), recorder, CALLER);
         let kms = Arc::clone(&self.kms);
         let manager = KeyRotationManager::new(kms, Arc::new(kept), Arc::clone(clock));

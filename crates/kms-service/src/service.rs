@@ -1,27 +1,27 @@
 //! The service: its parts put together, its signals, its end.
 
 use crate::ServiceError;
-use crate::api::{self, Api, Served};
+use crate::api::{self, Api, Served, Watch};
 use crate::callers::Callers;
 use crate::config::{self, GrpcConfig, ServiceConfig};
 use crate::data_keys::place::Place;
-use crate::data_keys::recorded::Recorder;
 use crate::data_keys::storage::Storage;
 use crate::data_keys::wrapper::Wrapper;
 use crate::data_keys::{DataKeys, External, Source};
 use crate::grpc::{self, Grpc, SopsKeys};
 use crate::listener;
+use crate::recorder::Recorder;
 use crate::rotation::{self, Schedule};
 use crate::socket::Socket;
 use crate::tls::Offer;
 use axum::Router;
 use secretum_kms::config::{RotationSchedule, create_provider};
 use secretum_kms::{
-    Environment, KeyId, KeyManagementService, KmsAuditSink, KmsConfig, KmsMetrics, Observers,
-    Provider, ProviderKms, ResilientKms,
+    Environment, KeyId, KeyManagementService, KmsConfig, KmsMetrics, Observers, Provider,
+    ProviderKms, ResilientKms,
 };
 use secretum_kms_audit::AuditLog;
-use secretum_process::Supervisor;
+use secretum_process::{Supervisor, Traces};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -208,20 +208,22 @@ impl Prepared {
     /// opens audit files anew.
     ///
     /// **Errors**: [`ServiceError::Listen`], [`ServiceError::System`].
-    pub(crate) async fn run(self) -> Result<(), ServiceError> {
+    pub(crate) async fn run(self, traces: Option<Arc<Traces>>) -> Result<(), ServiceError> {
         let mut signals = Signals::new().map_err(ServiceError::System)?;
         let listener = Socket::bind_tcp(self.config.address).await?;
         let kept = self.open_kept()?;
         let schedule = self.schedule(kept.as_ref())?;
         let is_open = self.config.callers.is_empty();
-        let api = Api::new(
-            self.kms,
-            self.default_key,
-            Callers::new(self.config.callers),
-            is_open,
-            self.config.limits,
-        );
-        let api = Arc::new(api.with_others(self.other_metrics, self.others));
+        let watch = Watch {
+            recorder: Recorder::to(self.audit.sinks()),
+            traces,
+            other_metrics: self.other_metrics,
+            others: self.others,
+        };
+        let callers = Callers::new(self.config.callers);
+        let limits = self.config.limits;
+        let api = Api::new(self.kms, self.default_key, callers, limits, watch);
+        let api = Arc::new(api);
         if is_open {
             tracing::warn!("whoever can reach this address may do everything with every key");
         }
@@ -229,7 +231,7 @@ impl Prepared {
         let grpc_offer =
             grpc_offer.filter(|_| self.grpc.as_ref().is_some_and(|own| own.config.tls));
         let grpc = match self.grpc {
-            Some(grpc) => Some(grpc.bind(&api, kept, self.audit.sinks()).await?),
+            Some(grpc) => Some(grpc.bind(&api, kept).await?),
             None => None,
         };
         if let Some((socket, _)) = &grpc {
@@ -273,7 +275,6 @@ impl PreparedGrpc {
         self,
         api: &Arc<Api>,
         kept: Option<Kept>,
-        sinks: Vec<Arc<dyn KmsAuditSink>>,
     ) -> Result<(Socket, Router), ServiceError> {
         let socket = Socket::bind(&self.config.address).await?;
         let data_keys = match (self.config.data_keys, kept) {
@@ -291,10 +292,6 @@ impl PreparedGrpc {
             local: self.config.local.map(grpc::local_caller),
             sops: self.sops,
             data_keys: data_keys.map(Arc::new),
-            recorder: Recorder {
-                sinks,
-                clock: Observers::default().clock,
-            },
         };
         Ok((socket, grpc::router(Arc::new(grpc))))
     }

@@ -137,7 +137,7 @@ pub use providers::rustyvault::{RustyVaultEngine, RustyVaultKeys, RustyVaultProv
 #[cfg(feature = "vault")]
 pub use providers::vault::{VaultAuth, VaultProvider};
 pub use resilience::{
-    AuditedKms, AuditedOrigin, CacheStats, CachedKms, Call, CircuitBreakerConfig,
+    AuditedKms, AuditedOrigin, CANCELLED, CacheStats, CachedKms, Call, CircuitBreakerConfig,
     CircuitBreakerKms, CircuitState, DURATION_BUCKETS_US, KmsAuditEvent, KmsAuditSink,
     KmsCacheConfig, KmsMetrics, KmsMetricsSnapshot, Observers, OperationMetrics, RateLimitConfig,
     RateLimitKms, ResilientKms, ResilientKmsConfig, RetryConfig, RetryKms, SinkError, TimeoutKms,

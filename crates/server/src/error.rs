@@ -43,7 +43,7 @@ pub enum ServerError {
     },
     /// Traces cannot be sent anywhere.
     #[error("traces cannot be sent: {0}")]
-    Traces(String),
+    Traces(secretum_process::TracesError),
     /// A certificate for development cannot be made.
     #[error("a certificate cannot be made: {0}")]
     MakeCertificate(String),

@@ -17,12 +17,13 @@ pub use forwarded::ForwardedFor;
 
 use crate::listener::{Answers, Limits, Peer};
 use crate::logging;
-use crate::traces::{Traced, Traces};
+use crate::traces;
 use hyper::body::Incoming;
 use secretum_api::RequestPath;
 use secretum_core::{Core, Request};
 use secretum_crypto::{SystemRng, random_uuid};
 use secretum_engine::Fault;
+use secretum_process::{Traced, Traces};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,7 +55,7 @@ impl Answers for Vault {
         // that it is there for any line that is logged at all.
         let span = tracing::error_span!("request", request_id = id.as_deref().unwrap_or_default());
         let traced = vault.traces.as_ref();
-        let mut traced = traced.map(|traces| traces.begin(request.headers()));
+        let traced = traced.map(|traces| traces.begin(request.headers()));
         let work = async move {
             let visitor = match cross_origin::visitor(&vault.core, request.headers()) {
                 Ok(visitor) => visitor,
@@ -70,14 +71,14 @@ impl Answers for Vault {
                 Err(fault) => answer::refused(&fault),
                 Ok(()) => match ask::read(&vault, id, request, peer).await {
                     Err(refusal) => answer::turned_away(&refusal),
-                    Ok(asked) => vault.handle(asked, &mut traced).await,
+                    Ok(asked) => vault.handle(asked, traced.as_ref()).await,
                 },
             };
             if let Some(visitor) = visitor {
                 visitor.admit(&mut response);
             }
             if let Some(traced) = traced {
-                traced.end(response.status().as_u16());
+                traces::end(traced, response.status().as_u16());
             }
             if head_only {
                 answer::drop_body(&mut response);
@@ -125,7 +126,7 @@ impl Vault {
         Ok(())
     }
 
-    async fn handle(&self, asked: ask::Asked, traced: &mut Option<Traced>) -> HttpResponse {
+    async fn handle(&self, asked: ask::Asked, traced: Option<&Traced>) -> HttpResponse {
         if asked.is_health() {
             return health::answer(&self.core, asked.request).await;
         }
@@ -141,7 +142,7 @@ impl Vault {
         let logged = logging::logs_requests().then(|| Logged::of(&asked.request));
         let response = self.core.handle(asked.request).await;
         if let Some(traced) = traced {
-            traced.describe(&response, self.core.metrics());
+            traces::describe(traced, &response, self.core.metrics());
         }
         let measured = response.measured;
         let answer = answer::of(response);

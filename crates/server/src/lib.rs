@@ -16,7 +16,7 @@ mod listener;
 pub mod logging;
 mod serve;
 pub mod tls;
-mod traces;
+pub mod traces;
 
 pub use error::ServerError;
 pub use http::ForwardedFor;
@@ -24,4 +24,3 @@ pub use listener::{
     Endpoint, Limits, ListenerConfig, Networks, ProxyProtocol, SocketFile, Untrusted,
 };
 pub use serve::{Server, Signals};
-pub use traces::Traces;

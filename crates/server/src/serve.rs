@@ -1,11 +1,11 @@
 //! [`Server`]: listeners over a core, from start to graceful end.
 
 use crate::ServerError;
-use crate::Traces;
 use crate::http::{BodyMemory, Vault};
 use crate::listener::{Answers, Endpoint, Listener, ListenerConfig, Places};
 use crate::tls::{Offer, TlsFiles};
 use secretum_core::Core;
+use secretum_process::Traces;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

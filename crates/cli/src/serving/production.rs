@@ -12,7 +12,7 @@ use secretum_server::config::{
     self, ClientCertificates, Config, ListenAddress, Listener, Loaded, LogFormat, LogLevel,
     RaftStorage as RaftSettings, TlsVersion,
 };
-use secretum_server::{Endpoint, Limits, ListenerConfig, Server, Traces, logging, tls};
+use secretum_server::{Endpoint, Limits, ListenerConfig, Server, logging, tls, traces};
 use secretum_storage::Storage;
 use secretum_storage::memory::MemoryStorage;
 use secretum_storage::raft::{RaftConfig, RaftStorage};
@@ -118,11 +118,8 @@ async fn start(
         .unwrap_or_default();
     core_config.cluster_name = config.cluster_name.unwrap_or_default();
     let core = Core::new(core_config).map_err(Failure::display)?;
-    let traces = config.traces.map(|traces| {
-        let ratio = traces.sampling_ratio.as_f64();
-        Traces::start(&traces.endpoint.to_string(), ratio).map(Arc::new)
-    });
-    let traces = traces.transpose().map_err(Failure::display)?;
+    let traces = config.traces.as_ref().map(traces::start).transpose();
+    let traces = traces.map_err(Failure::display)?.map(Arc::new);
     let server = match listen(&core, listeners, traces.clone()).await {
         Ok(server) => server,
         Err(failure) => {

@@ -3,13 +3,15 @@
 use super::Api;
 use super::error::{ApiError, Code};
 use super::unread::Unread;
-use crate::trail::Trail;
+use crate::trail::Attended;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, EXPECT, HeaderName, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, StatusCode};
+use opentelemetry::KeyValue;
 use secretum_crypto::{SystemRng, random_uuid};
+use secretum_kms::KeyManagementService as _;
 use std::sync::Arc;
 use std::time::Instant;
 use tracing::Instrument;
@@ -24,34 +26,52 @@ pub(super) async fn guard(State(api): State<Arc<Api>>, request: Request, next: N
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let span = tracing::info_span!("request", id = %id);
+    let traced = api.watch.traces.as_ref();
+    let traced = traced.map(|traces| traces.begin(request.headers()));
     // Who waits for a word before sending the body does not send it.
     let sends = !request.headers().contains_key(EXPECT);
     let (unread, mut request) = Unread::of(request);
-    let trail = Trail::begin(request.extensions_mut());
+    let provider = api.kms.capabilities().provider;
+    let attended = Attended::begin(request.extensions_mut(), &api.watch.recorder, provider);
     let run = tokio::time::timeout(api.limits.timeout, next.run(request));
-    let mut response = match run.instrument(span.clone()).await {
+    let run = run.instrument(span.clone());
+    let outcome = match &traced {
+        Some(traced) => traced.around(run).await,
+        None => run.await,
+    };
+    let mut response = match outcome {
         Ok(response) => response,
         Err(_) => ApiError::timeout(api.limits.timeout).into_response(),
     };
-    let refused = response.extensions().get::<Code>().copied();
-    if let Some(Code(code)) = refused {
-        trail.record(&api.kms, code).instrument(span.clone()).await;
-    }
+    let refused = response.extensions().get::<Code>().map(|Code(code)| *code);
+    let recording = attended.answered(refused);
+    recording.instrument(span.clone()).await;
     let status = response.status();
     if sends && !status.is_success() {
         unread.clear_away().await;
     }
     let known = status != StatusCode::NOT_FOUND || path.starts_with("/api/v1/kms/");
     let shown = path.len() <= 64 && path.bytes().all(|byte| byte.is_ascii_graphic());
+    let path = if known && shown {
+        path.as_str()
+    } else {
+        "other"
+    };
     span.in_scope(|| {
         tracing::info!(
             method = %method,
-            path = if known && shown { path.as_str() } else { "other" },
+            path,
             status = status.as_u16(),
             microseconds = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
             "answered"
         );
     });
+    if let Some(traced) = traced {
+        let of_request = KeyValue::new("kms.request_id", id.clone());
+        traced.describe(format!("{method} {path}"), [of_request]);
+        let told = KeyValue::new("http.response.status_code", i64::from(status.as_u16()));
+        traced.end(told, status.is_server_error());
+    }
     *api.answers.lock().entry(status.as_u16()).or_default() += 1;
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

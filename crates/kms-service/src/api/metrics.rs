@@ -18,7 +18,7 @@ pub(super) async fn metrics(
     api.admit(&request, Operation::Status)?;
     let provider = api.kms.capabilities().provider;
     let mut all = vec![(provider, api.kms.metrics().snapshot())];
-    let others = api.other_metrics.iter();
+    let others = api.watch.other_metrics.iter();
     all.extend(others.map(|(name, metrics)| (*name, metrics.snapshot())));
     let all: Vec<_> = all
         .iter()
@@ -39,7 +39,7 @@ type Number = (&'static str, &'static str, &'static str, u64);
 fn numbers(api: &Api, text: &mut String) {
     let mut lines: Vec<(String, Vec<String>)> = Vec::new();
     let own = ("http", api.kms.clone());
-    for (serves, kms) in std::iter::once(&own).chain(&api.others) {
+    for (serves, kms) in std::iter::once(&own).chain(&api.watch.others) {
         let provider = kms.capabilities().provider;
         for (name, kind, help, value) in of_service(kms) {
             let head = head(name, kind, help);

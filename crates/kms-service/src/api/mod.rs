@@ -21,6 +21,7 @@ mod unread;
 
 use crate::callers::{Caller, Callers, PeerNames};
 use crate::config::Limits;
+use crate::recorder::Recorder;
 use crate::rights::Operation;
 use crate::trail::Trail;
 use axum::Router;
@@ -30,6 +31,7 @@ use error::ApiError;
 use http::header::{AUTHORIZATION, HOST};
 use parking_lot::{Mutex, RwLock};
 use secretum_kms::{Health, KeyId, KmsMetrics, ResilientKms};
+use secretum_process::Traces;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -44,6 +46,17 @@ const BODY_UNIT_BYTES: usize = 1024;
 /// A key service, and what is served by it.
 pub(crate) type Served = (&'static str, ResilientKms);
 
+/// Who is told of requests, and what is told of key services besides that of `[kms]`.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    pub(crate) recorder: Recorder,
+    pub(crate) traces: Option<Arc<Traces>>,
+    /// Counts, by the provider.
+    pub(crate) other_metrics: Vec<(&'static str, Arc<KmsMetrics>)>,
+    /// Everything else, by what they serve.
+    pub(crate) others: Vec<Served>,
+}
+
 /// What requests need.
 #[derive(Debug)]
 pub(crate) struct Api {
@@ -57,8 +70,7 @@ pub(crate) struct Api {
     began: Instant,
     answers: Mutex<BTreeMap<u16, u64>>,
     grpc_answers: Mutex<BTreeMap<(&'static str, i32), u64>>,
-    other_metrics: Vec<(&'static str, Arc<KmsMetrics>)>,
-    others: Vec<Served>,
+    watch: Watch,
     health: tokio::sync::Mutex<Option<(Instant, secretum_kms::Result<Health>)>>,
 }
 
@@ -67,9 +79,10 @@ impl Api {
         kms: ResilientKms,
         default_key: KeyId,
         callers: Callers,
-        is_open: bool,
         limits: Limits,
+        watch: Watch,
     ) -> Self {
+        let is_open = callers.are_everybody();
         let room = BODIES_BYTES_MAX.max(limits.body_bytes_max) / BODY_UNIT_BYTES + 1;
         Self {
             kms,
@@ -82,8 +95,7 @@ impl Api {
             began: Instant::now(),
             answers: Mutex::new(BTreeMap::new()),
             grpc_answers: Mutex::new(BTreeMap::new()),
-            other_metrics: Vec::new(),
-            others: Vec::new(),
+            watch,
             health: tokio::sync::Mutex::new(None),
         }
     }
@@ -93,21 +105,8 @@ impl Api {
         *self.callers.write() = Arc::new(callers);
     }
 
-    /// Tells the numbers of other key services, too: counts by the provider, the rest by what they serve.
-    pub(crate) fn with_others(
-        self,
-        other_metrics: Vec<(&'static str, Arc<KmsMetrics>)>,
-        others: Vec<Served>,
-    ) -> Self {
-        Self {
-            other_metrics,
-            others,
-            ..self
-        }
-    }
-
-    pub(crate) fn kms(&self) -> &ResilientKms {
-        &self.kms
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     pub(crate) fn callers(&self) -> Arc<Callers> {

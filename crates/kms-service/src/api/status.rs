@@ -46,7 +46,7 @@ pub(super) async fn status(
         "cache": cache(&api.kms),
         "circuit_breaker": circuit(&api.kms),
         "retries": api.kms.retries(),
-        "others": api.others.iter().map(other).collect::<Vec<_>>(),
+        "others": api.watch.others.iter().map(other).collect::<Vec<_>>(),
     });
     Ok(open_json(&status))
 }

@@ -1,6 +1,7 @@
 //! From the table `[service]` to a [`ServiceConfig`].
 
 use super::grpc::{DataKeysDraft, Drafts, GrpcDraft, SopsDraft, Surroundings};
+use super::traces::TracesDraft;
 use super::{CALLERS_MAX, Limits, Log, ServiceConfig};
 use crate::callers::{Caller, CertificateName, Proof};
 use crate::rights::{KeyPattern, Operation, Rights, Rule};
@@ -46,6 +47,7 @@ struct Draft {
     grpc: Option<Spanned<GrpcDraft>>,
     sops: Option<Spanned<SopsDraft>>,
     data_keys: Option<Spanned<DataKeysDraft>>,
+    traces: Option<TracesDraft>,
     /// Whoever audits reads it.
     #[expect(dead_code, reason = "it may be there")]
     audit: Option<IgnoredAny>,
@@ -174,6 +176,7 @@ impl Reader<'_> {
             tls,
             grpc: self.grpc(drafts, around),
             audit: None,
+            traces: draft.traces.and_then(|traces| self.traces(traces)),
             callers,
             limits,
             log,

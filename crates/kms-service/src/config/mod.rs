@@ -30,6 +30,10 @@
 //! type = "file"                     # or socket, or syslog
 //! options = { file_path = "/var/log/kms/audit.log" }
 //!
+//! [service.traces]                  # without it, none are sent
+//! endpoint = "http://127.0.0.1:4318" # OTLP over HTTP, the URL before /v1/traces
+//! sampling_ratio = 1.0              # of the requests whose callers do not say
+//!
 //! [service.grpc]
 //! address = "127.0.0.1:8083"        # or unix:///run/kms/grpc.sock
 //! allow_plaintext = false           # without TLS although there is a certificate
@@ -52,8 +56,10 @@ pub(crate) mod fuzzing;
 mod grpc;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 pub(crate) use grpc::{GrpcAddress, GrpcConfig};
+pub(crate) use traces::TracesConfig;
 
 use crate::callers::{Caller, Proof};
 use crate::data_keys::Source;
@@ -78,6 +84,7 @@ pub struct ServiceConfig {
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) grpc: Option<GrpcConfig>,
     pub(crate) audit: Option<AuditConfig>,
+    pub(crate) traces: Option<TracesConfig>,
     /// Who may ask; nobody in particular where it is empty.
     pub callers: Vec<(Proof, Caller)>,
     /// What one client, and all together, may use up.

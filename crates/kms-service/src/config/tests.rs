@@ -36,7 +36,8 @@ fn everything_is_read() {
          client_ca_path = \"ca.pem\"\nbody_bytes_max = 10\nrequests_max = 1\nconnections_max = 2\n\
          timeout = \"5s\"\nlog_format = \"json\"\nlog_level = \"warn\"\n{}",
         token(
-            "[[service.certificates]]\nname = \"b\"\ndns = \"B.example\"\n\
+            "[service.traces]\nendpoint = \"http://127.0.0.1:${PORT}\"\nsampling_ratio = 0.25\n\
+             [[service.certificates]]\nname = \"b\"\ndns = \"B.example\"\n\
              rights = [{ operations = [\"*\"], keys = [\"*\"] }]\n"
         )
     );
@@ -46,6 +47,9 @@ fn everything_is_read() {
     assert_eq!(tls.certificate, Path::new("/home/u/c.pem"));
     assert!(tls.clients_optional, "who has a token needs no certificate");
     assert_eq!(config.limits.timeout, Duration::from_secs(5));
+    let traces = config.traces.unwrap();
+    assert_eq!(traces.endpoint, "http://127.0.0.1:9000");
+    assert!((traces.sampling_ratio - 0.25).abs() < f64::EPSILON);
     let (proof, caller) = &config.callers[1];
     let dns = CertificateName::Dns("b.example".to_owned());
     assert_eq!(*proof, Proof::Certificate(dns));
@@ -68,6 +72,16 @@ fn faults_name_line_cause_and_replacement() {
         ("\nrequests_max = 0".to_owned(), 5, "from 1 to 100000"),
         ("timeout = \"soon\"".to_owned(), 4, "write \"500ms\""),
         ("log_level = \"loud\"".to_owned(), 4, "error, warn"),
+        (
+            "[service.traces]\nendpoint = \"127.0.0.1:4318\"".to_owned(),
+            5,
+            "write http://127.0.0.1:4318",
+        ),
+        (
+            "[service.traces]\nendpoint = \"http://a\"\nsampling_ratio = 1.5".to_owned(),
+            6,
+            "from 0 to 1",
+        ),
         (token("").replace(HASH, "secret-token"), 6, "64 hex digits"),
         (
             token("").replace("encrypt", "encypt"),

@@ -6,8 +6,8 @@
 use super::External;
 use super::context;
 use super::record::Record;
-use super::recorded::Recorder;
 use super::storage::{Storage, StorageError, Written, digest};
+use crate::recorder::Recorder;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use secretum_kms::rotation::{
@@ -179,8 +179,8 @@ impl DataKeyStore for KeptKeys {
             Ok(false) => return Ok(false),
             Err(_) => "storage",
         };
-        let id = (External::NAME, new.id.as_deref().unwrap_or(id));
-        let done = (self.caller, KmsOperation::ReEncrypt);
+        let id = (External::NAME, Some(new.id.as_deref().unwrap_or(id)));
+        let done = (Some(self.caller), KmsOperation::ReEncrypt);
         let recorded = begun.end(done, id, outcome).await;
         let replaced = replaced.map_err(told)?;
         recorded.map_err(|error| StoreError(error.to_string()))?;
@@ -238,7 +238,6 @@ fn told(error: StorageError) -> StoreError {
 mod tests {
     use super::super::storage::tests::in_folder;
     use super::*;
-    use secretum_crypto::SystemClock;
 
     #[tokio::test]
     async fn every_damaged_record_is_counted_once() {
@@ -249,11 +248,7 @@ mod tests {
             let name = storage.name(&number.to_string());
             storage.create(&name, b"damaged".to_vec()).await.unwrap();
         }
-        let recorder = Recorder {
-            sinks: Vec::new(),
-            clock: Arc::new(SystemClock),
-        };
-        let kept = KeptKeys::new(storage, recorder, "a test");
+        let kept = KeptKeys::new(storage, Recorder::to(Vec::new()), "a test");
         for _ in 0..2 {
             assert!(kept.page(None, 10).await.unwrap().is_empty());
             assert_eq!(kept.damaged_count(), all as u64);

@@ -6,7 +6,6 @@
 //! - [`place`] reads what is configured by URIs and tables;
 //! - [`storage`] keeps wrapped keys, `replacing` changes what is kept, [`record`] is its form;
 //! - [`kept`] is the way through all of them, for rotations;
-//! - [`recorded`] is audit records by identifiers;
 //! - `cloud` is the storages of the clouds;
 //! - [`wrapping`] reads which key service wraps;
 //! - [`wrapper`] is that key service, and its key.
@@ -20,7 +19,6 @@ mod cloud;
 pub(crate) mod kept;
 pub(crate) mod place;
 mod record;
-pub(crate) mod recorded;
 mod replacing;
 pub(crate) mod storage;
 pub(crate) mod wrapper;

@@ -9,6 +9,7 @@ use crate::data_keys::{DataKeyError, check_id};
 use crate::rights::Operation;
 use crate::trail::Trail;
 use bytes::Bytes;
+use opentelemetry::trace::FutureExt as _;
 use secretum_crypto::SecretBytes;
 use secretum_kms::KmsOperation;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ impl Api for Service {
             let _place = place;
             key(&grpc, &caller, asked).await
         };
-        let done = tokio::spawn(work.in_current_span()).await;
+        let done = tokio::spawn(work.in_current_span().with_current_context()).await;
         let key = done.map_err(|_| Status::internal("the call was ended"))??;
         let data_key = Bytes::from_owner(Zeroizing::new(key.into_exposed()));
         Ok(Response::new(GetDataKeyResponse { data_key }))
@@ -55,11 +56,11 @@ async fn key(
     let Some(keys) = &grpc.data_keys else {
         return Err(Status::unimplemented("data keys are not served here"));
     };
-    let begun = grpc.recorder.begin();
+    let begun = grpc.api.watch().recorder.begin();
     let len = usize::try_from(asked.length).unwrap_or(usize::MAX);
     let outcome = keys.key(&caller.name, &asked.data_key_id, len).await;
-    let asked_for = (caller.name.as_str(), KmsOperation::GenerateDataKey);
-    let id = (keys.name(), asked.data_key_id.as_str());
+    let asked_for = (Some(caller.name.as_str()), KmsOperation::GenerateDataKey);
+    let id = (keys.name(), Some(asked.data_key_id.as_str()));
     let recorded = begun.end(asked_for, id, told(&outcome)).await;
     recorded.map_err(|error| {
         tracing::error!(%error, "the key is withheld");

@@ -5,13 +5,14 @@ use super::Grpc;
 use super::status;
 use crate::callers::{Caller, PeerNames, Stranger};
 use crate::rights::Operation;
-use crate::trail::Trail;
+use crate::trail::{Attended, Trail};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{StatusCode, Version};
+use opentelemetry::KeyValue;
 use secretum_crypto::{SystemRng, random_uuid};
 use std::sync::Arc;
 use std::time::Instant;
@@ -47,10 +48,15 @@ pub(super) async fn guard(
     let path = request.uri().path();
     let known = METHODS.into_iter().find(|method| *method == path);
     let method = known.unwrap_or("other");
-    let trail = Trail::begin(request.extensions_mut());
+    let watch = grpc.api.watch();
+    let provider = grpc.provider(method);
+    let attended = Attended::begin(request.extensions_mut(), &watch.recorder, provider);
+    let trail = attended.trail().clone();
     if let Some(known) = known {
         trail.operation(operation(known));
     }
+    let traced = watch.traces.as_ref();
+    let traced = traced.map(|traces| traces.begin(request.headers()));
     let span = tracing::info_span!("call", id = %id);
     let limit = grpc.api.limits().timeout;
     let run = async {
@@ -63,12 +69,14 @@ pub(super) async fn guard(
             Err(_) => status::timeout(limit).into_http(),
         }
     };
-    let response = run.instrument(span.clone()).await;
+    let run = run.instrument(span.clone());
+    let response = match &traced {
+        Some(traced) => traced.around(run).await,
+        None => run.await,
+    };
     let code = status::code(&response);
-    if code != 0 {
-        let recording = trail.record(grpc.api.kms(), status::word(code));
-        recording.instrument(span.clone()).await;
-    }
+    let refused = (code != 0).then(|| status::word(code));
+    attended.answered(refused).instrument(span.clone()).await;
     span.in_scope(|| {
         tracing::info!(
             method,
@@ -77,6 +85,12 @@ pub(super) async fn guard(
             "answered"
         );
     });
+    if let Some(traced) = traced {
+        let of_request = KeyValue::new("kms.request_id", id);
+        traced.describe(method.trim_start_matches('/').to_owned(), [of_request]);
+        let told = KeyValue::new("rpc.grpc.status_code", i64::from(code));
+        traced.end(told, status::is_ours(code));
+    }
     grpc.api.count_grpc(method, code);
     response
 }

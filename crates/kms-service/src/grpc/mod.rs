@@ -21,7 +21,6 @@ pub(crate) use sops::SopsKeys;
 use crate::api::Api;
 use crate::callers::Caller;
 use crate::data_keys::DataKeys;
-use crate::data_keys::recorded::Recorder;
 use crate::rights::{Operation, Rights};
 use crate::trail::Trail;
 use axum::Router;
@@ -42,7 +41,6 @@ pub(crate) struct Grpc {
     pub(crate) local: Option<Arc<Caller>>,
     pub(crate) sops: Option<SopsKeys>,
     pub(crate) data_keys: Option<Arc<DataKeys>>,
-    pub(crate) recorder: Recorder,
 }
 
 /// Who shows nothing, with these rights.
@@ -51,6 +49,16 @@ pub(crate) fn local_caller(rights: Rights) -> Arc<Caller> {
         name: "local".to_owned(),
         rights,
     })
+}
+
+impl Grpc {
+    /// Whose keys a method asks for, as far as its name tells.
+    fn provider(&self, method: &str) -> &'static str {
+        match &self.data_keys {
+            Some(keys) if method.starts_with("/kms.API/") => keys.name(),
+            _ => "sops",
+        }
+    }
 }
 
 /// Every service that is configured.

@@ -198,6 +198,19 @@ fn name(key: &KeyType) -> Option<&str> {
     KeyId::new(name.as_str()).is_ok().then_some(name)
 }
 
+/// The provider that a key is of.
+fn provider(key: &KeyType) -> &'static str {
+    match key {
+        KeyType::AgeKey(_) => "age",
+        KeyType::VaultKey(_) => "vault",
+        KeyType::KmsKey(_) => "aws",
+        KeyType::GcpKmsKey(_) => "gcp",
+        KeyType::AzureKeyvaultKey(_) => "azure",
+        KeyType::PgpKey(_) => "pgp",
+        KeyType::HckmsKey(_) => "hckms",
+    }
+}
+
 /// The service.
 #[derive(Debug)]
 pub(super) struct Service(pub(super) Arc<Grpc>);
@@ -211,9 +224,11 @@ impl Service {
     ) -> Result<(ResilientKms, Asked), Status> {
         let keys = self.0.sops.as_ref();
         let keys = keys.ok_or_else(|| Status::unimplemented("SOPS is not served here"))?;
-        let named = key.as_ref().and_then(|key| name(key.key_type.as_ref()?));
-        if let Some(named) = named {
-            trail.key(named);
+        if let Some(kind) = key.as_ref().and_then(|key| key.key_type.as_ref()) {
+            trail.provider(provider(kind));
+            if let Some(named) = name(kind) {
+                trail.key(named);
+            }
         }
         let (kms, asked) = keys.find(key)?;
         check(trail, caller, operation, asked.named.as_str())?;

@@ -38,6 +38,19 @@ pub(super) fn word(code: i32) -> &'static str {
     }
 }
 
+/// Whether such a code tells of a fault of the service.
+pub(super) fn is_ours(code: i32) -> bool {
+    matches!(
+        Code::from_i32(code),
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    )
+}
+
 pub(super) fn timeout(after: Duration) -> Status {
     Status::deadline_exceeded(format!(
         "the call was not done within {} ms; try again, or raise timeout",

@@ -6,12 +6,19 @@ use crate::data_keys::external;
 use crate::grpc::wire::VaultKey;
 use crate::grpc::wire::key::KeyType;
 use crate::grpc::{ANY_PORT, age, channel, data_key, decrypt, encrypt};
-use crate::running::{Place, Running, refusal, write_age_keys};
+use crate::running::{DEADLINE, Place, Running, refusal, write_age_keys};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// A log that is read as it grows.
 struct Log {
@@ -27,19 +34,38 @@ impl Log {
         }
     }
 
-    /// The records since the last look: operation, caller, key, outcome.
-    fn new_ones(&mut self) -> Vec<[Value; 4]> {
+    /// The records since the last look: operation, provider, caller, key, outcome.
+    fn new_ones(&mut self) -> Vec<[Value; 5]> {
         let records = records(&self.file).split_off(self.seen);
         self.seen += records.len();
-        let parts = ["operation", "caller", "key", "outcome"];
+        let parts = ["operation", "provider", "caller", "key", "outcome"];
         let told = records.iter();
         told.map(|record| parts.map(|part| record[part].clone()))
             .collect()
     }
+
+    /// The same, of what is recorded without anybody waiting for it.
+    async fn next_ones(&mut self) -> Vec<[Value; 5]> {
+        let since = Instant::now();
+        loop {
+            let recorded = self.new_ones();
+            if !recorded.is_empty() || since.elapsed() > DEADLINE {
+                return recorded;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 }
 
-fn told(operation: &str, caller: &str, key: Value, outcome: &str) -> Vec<[Value; 4]> {
-    vec![[json!(operation), json!(caller), key, json!(outcome)]]
+fn told(
+    (provider, operation): (&str, &str),
+    caller: &str,
+    key: Value,
+    outcome: &str,
+) -> Vec<[Value; 5]> {
+    let [operation, provider, caller, outcome] =
+        [operation, provider, caller, outcome].map(Value::from);
+    vec![[operation, provider, caller, key, outcome]]
 }
 
 /// A service, and who asks it with rights on one key.
@@ -70,7 +96,7 @@ impl Probed {
     ) {
         let (_, refused) = refusal(self.ask(path, body)).await;
         assert_eq!(refused, code);
-        let wanted = told(operation, "prober", key, code);
+        let wanted = told(("local", operation), "prober", key, code);
         assert_eq!(self.log.new_ones(), wanted, "{path}");
     }
 }
@@ -134,7 +160,7 @@ async fn a_refused_ciphertext_is_recorded_once() {
     let (_, made) = crate::running::answer(hello).await;
     let whole = made["ciphertext"].as_str().unwrap();
     let (none, own) = (Value::Null, json!("default"));
-    let wanted = told("encrypt", "prober", own.clone(), "ok");
+    let wanted = told(("local", "encrypt"), "prober", own.clone(), "ok");
     assert_eq!(probed.log.new_ones(), wanted);
     let bytes = BASE64_STANDARD.decode(whole).unwrap();
     let mut newer = bytes.clone();
@@ -167,6 +193,32 @@ async fn a_refused_ciphertext_is_recorded_once() {
 }
 
 #[tokio::test]
+async fn who_goes_away_before_the_body_is_there_leaves_a_record() {
+    let mut probed = Probed::start();
+    let mut connection = TcpStream::connect(&probed.service.address).unwrap();
+    let head = "POST /api/v1/kms/decrypt HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer right\r\n\
+                Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+    connection.write_all(head.as_bytes()).unwrap();
+    drop(connection);
+    let broken = told(("local", "decrypt"), "prober", Value::Null, "body_broken");
+    assert_eq!(probed.log.next_ones().await, broken);
+
+    // A stream among others is reset.
+    let client = reqwest::Client::builder().http2_prior_knowledge();
+    let client = client.build().unwrap();
+    let url = probed.service.url("/api/v1/kms/encrypt");
+    let endless = StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, Infallible>>());
+    let request = client.post(url).bearer_auth("right");
+    let request = request.header("Content-Type", "application/json");
+    let request = request.body(reqwest::Body::wrap(endless)).send();
+    tokio::time::timeout(Duration::from_millis(500), request)
+        .await
+        .unwrap_err();
+    let broken = told(("local", "encrypt"), "prober", Value::Null, "body_broken");
+    assert_eq!(probed.log.next_ones().await, broken);
+}
+
+#[tokio::test]
 async fn a_refused_call_is_recorded_once() {
     let place = Place::new();
     write_age_keys(place.0.path());
@@ -188,33 +240,34 @@ async fn a_refused_call_is_recorded_once() {
         })
     };
     let own = "http://127.0.0.1:1";
-    for (key, name, outcome) in [
+    for (key, provider, name, outcome) in [
         (
             vault("http://elsewhere", "files"),
+            "vault",
             json!("files"),
             "failed_precondition",
         ),
-        (vault(own, "other"), json!("other"), "forbidden"),
-        (age("age1\n"), Value::Null, "invalid_argument"),
+        (vault(own, "other"), "vault", json!("other"), "forbidden"),
+        (age("age1\n"), "age", Value::Null, "invalid_argument"),
     ] {
         encrypt(&channel, key.clone(), b"x").await.unwrap_err();
-        let wanted = told("encrypt", "local", name.clone(), outcome);
+        let wanted = told((provider, "encrypt"), "local", name.clone(), outcome);
         assert_eq!(log.new_ones(), wanted);
         decrypt(&channel, key, b"x").await.unwrap_err();
-        let wanted = told("decrypt", "local", name, outcome);
+        let wanted = told((provider, "decrypt"), "local", name, outcome);
         assert_eq!(log.new_ones(), wanted);
     }
     let large = vec![7; 64 << 10];
     encrypt(&channel, age(recipient), &large).await.unwrap_err();
-    let wanted = told("encrypt", "local", Value::Null, "out_of_range");
+    let wanted = told(("sops", "encrypt"), "local", Value::Null, "out_of_range");
     assert_eq!(log.new_ones(), wanted);
     // What the provider refuses is recorded by the library, and not again.
     decrypt(&channel, age(recipient), b"x").await.unwrap_err();
     let recorded = log.new_ones();
     assert_eq!(recorded.len(), 1, "{recorded:?}");
-    assert_eq!(recorded[0][2], recipient);
+    assert_eq!(recorded[0][3], recipient);
     encrypt(&channel, age(recipient), b"x").await.unwrap();
-    let wanted = told("encrypt", "local", json!(recipient), "ok");
+    let wanted = told(("age", "encrypt"), "local", json!(recipient), "ok");
     assert_eq!(log.new_ones(), wanted);
 }
 
@@ -230,7 +283,7 @@ async fn an_identifier_that_is_none_is_recorded() {
     log.new_ones();
     data_key(&channel, "", 32).await.unwrap_err();
     let wanted = told(
-        "generate_data_key",
+        ("data-keys", "generate_data_key"),
         "loopback",
         Value::Null,
         "invalid_argument",
@@ -239,7 +292,7 @@ async fn an_identifier_that_is_none_is_recorded() {
     // One that is asked for in vain is recorded where it was asked for, and not again.
     data_key(&channel, "volume", 4097).await.unwrap_err();
     let wanted = told(
-        "generate_data_key",
+        ("data-keys", "generate_data_key"),
         "loopback",
         json!("volume"),
         "data_key_spec",

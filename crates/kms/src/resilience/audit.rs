@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 /// The outcome of a call whose caller went away before it ended.
-const CANCELLED: &str = "cancelled";
+pub const CANCELLED: &str = "cancelled";
 
 /// What stands in the place of an outcome before a call that cannot be taken back.
 const BEGUN: &str = "begun";
@@ -151,20 +151,6 @@ impl AuditedKms {
         }
     }
 
-    /// Records that a caller was refused before anything was asked of the service; `outcome` says why.
-    pub async fn record_refusal(
-        &self,
-        operation: KmsOperation,
-        key: Option<&str>,
-        outcome: &'static str,
-    ) {
-        let event = self.event(operation, key.map(str::to_owned), outcome);
-        if let Err(error) = event.hand_to(&self.sinks).await {
-            // It is refused anyway.
-            tracing::error!(%error, "the record of a refusal was not taken");
-        }
-    }
-
     /// Has a provider make a key, which services do not do by themselves, and records that.
     ///
     /// **Errors**: as [`Provider::create`]; [`KmsError::Audit`].
@@ -173,34 +159,20 @@ impl AuditedKms {
         self.around(call, || maker.create(key)).await
     }
 
-    fn event(
-        &self,
-        operation: KmsOperation,
-        key: Option<String>,
-        outcome: &'static str,
-    ) -> KmsAuditEvent {
-        KmsAuditEvent {
+    fn begin(&self, call: Call<'_>) -> Record {
+        let event = KmsAuditEvent {
             timestamp: self.clock.now(),
             caller: self.caller.as_deref().map(str::to_owned),
-            operation,
+            operation: call.operation,
             provider: self.inner.capabilities().provider,
-            key,
-            context_keys: Vec::new(),
-            from: None,
-            outcome,
-            duration: Duration::ZERO,
-        }
-    }
-
-    fn begin(&self, call: Call<'_>) -> Record {
-        let key = call.key.map(|key| key.as_str().to_owned());
-        let event = KmsAuditEvent {
+            key: call.key.map(|key| key.as_str().to_owned()),
             context_keys: call.context.map(names).unwrap_or_default(),
             from: call.from.map(|(key, context)| AuditedOrigin {
                 key: key.as_str().to_owned(),
                 context_keys: names(context),
             }),
-            ..self.event(call.operation, key, CANCELLED)
+            outcome: CANCELLED,
+            duration: Duration::ZERO,
         };
         Record {
             event: Some(event),

@@ -24,7 +24,9 @@ mod timeout;
 mod wrapper;
 
 pub(crate) use self::audit::recorded;
-pub use self::audit::{AuditedKms, AuditedOrigin, KmsAuditEvent, KmsAuditSink, SinkError};
+pub use self::audit::{
+    AuditedKms, AuditedOrigin, CANCELLED, KmsAuditEvent, KmsAuditSink, SinkError,
+};
 pub use self::breaker::{CircuitBreakerConfig, CircuitBreakerKms, CircuitState};
 pub use self::cache::{CacheStats, CachedKms, KmsCacheConfig};
 pub use self::metrics::{DURATION_BUCKETS_US, KmsMetrics, KmsMetricsSnapshot, OperationMetrics};

@@ -5,7 +5,7 @@ use super::{
     KmsAuditSink, KmsCacheConfig, KmsMetrics, RateLimitConfig, RateLimitKms, RetryConfig, RetryKms,
     TimeoutKms, Wrapper,
 };
-use crate::{KeyId, KeyInfo, KeyManagementService, KmsOperation, Provider, Result};
+use crate::{KeyId, KeyInfo, KeyManagementService, Provider, Result};
 use futures::future::BoxFuture;
 use secretum_crypto::{ClockRef, RngRef, SystemClock, SystemRng};
 use std::sync::Arc;
@@ -162,16 +162,6 @@ impl ResilientKms {
             outermost: self.outermost.for_caller(caller),
             ..self.clone()
         }
-    }
-
-    /// Records that this caller was refused before anything was asked of the service; `outcome` says why.
-    pub async fn record_refusal(
-        &self,
-        operation: KmsOperation,
-        key: Option<&str>,
-        outcome: &'static str,
-    ) {
-        self.outermost.record_refusal(operation, key, outcome).await;
     }
 
     /// Has a provider make a key, and records it as every call. None of the wrappers but the audit stands
