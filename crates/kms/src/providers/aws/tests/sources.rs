@@ -2,7 +2,7 @@
 
 use super::moto::Moto;
 use super::*;
-use crate::test_answers::{answering, http};
+use crate::test_answers::{answering, answering_in_turn, http};
 use crate::test_process;
 use std::path::Path;
 
@@ -33,6 +33,20 @@ fn profiles(folder: &Path) -> String {
          sso_account_id = 123456789012\nsso_role_name = app\n"
     );
     write(folder, "config", &text)
+}
+
+/// What an EC2 instance is told by its metadata service: a token for further requests, the role that it has, and
+/// the credentials of that.
+fn instance() -> String {
+    let credentials = "{\"Code\":\"Success\",\"Type\":\"AWS-HMAC\",\"AccessKeyId\":\"AKIDINSTANCE\",\
+                       \"SecretAccessKey\":\"s\",\"Token\":\"t\",\
+                       \"LastUpdated\":\"2026-01-01T00:00:00Z\",\"Expiration\":\"2999-01-01T00:00:00Z\"}";
+    let lives = "x-aws-ec2-metadata-token-ttl-seconds: 21600\r\n";
+    answering_in_turn(vec![
+        http("200 OK", lives, "planted-token"),
+        http("200 OK", "", "app"),
+        http("200 OK", "", credentials),
+    ])
 }
 
 async fn asked() {
@@ -69,6 +83,7 @@ async fn every_source_of_credentials_lets_in() {
     let portal = "{\"roleCredentials\":{\"accessKeyId\":\"AKIDLOGIN\",\"secretAccessKey\":\"s\",\
                   \"sessionToken\":\"t\",\"expiration\":32472144000000}}";
     let portal = answering(http("200 OK", "", portal));
+    let instance = instance();
     let keys = [
         ("AWS_ACCESS_KEY_ID", "AKIDVARIABLE"),
         ("AWS_SECRET_ACCESS_KEY", "s"),
@@ -88,6 +103,13 @@ async fn every_source_of_credentials_lets_in() {
         (
             "let in",
             &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &container)],
+        ),
+        (
+            "let in",
+            &[
+                ("AWS_EC2_METADATA_DISABLED", "false"),
+                ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &instance),
+            ],
         ),
     ] {
         let mut all = vec![

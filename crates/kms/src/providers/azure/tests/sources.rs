@@ -1,11 +1,14 @@
-//! Where credentials come from that no configuration holds: the token of a pod, and the machine.
+//! Where credentials come from that no configuration holds: the token of a pod, the machine, and the developer's
+//! tools.
 
 use super::cloud::Cloud;
 use super::*;
 use crate::test_answers::{answering, http};
 use crate::test_process;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 
-const TEST: &str = "providers::azure::tests::sources::pods_and_machines_are_let_in";
+const TEST: &str = "providers::azure::tests::sources::pods_machines_and_developers_are_let_in";
 
 async fn asked() {
     let variable = |name: &str| std::env::var(name).unwrap();
@@ -14,7 +17,8 @@ async fn asked() {
             tenant_id: None,
             client_id: None,
         },
-        _ => AzureCredentials::ManagedIdentity { client_id: None },
+        "machine" => AzureCredentials::ManagedIdentity { client_id: None },
+        _ => AzureCredentials::DeveloperTools,
     };
     let settings = AzureSettings {
         algorithm: AzureAlgorithm::RsaOaep256,
@@ -29,8 +33,26 @@ async fn asked() {
     assert_eq!(seen, variable("SEEN"));
 }
 
+/// A folder with the tools of who is logged in, or was: `az` says this, or fails, and so does `azd`.
+fn tools(az: Option<&str>, azd: Option<&str>) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |token: &str| {
+        format!(
+            "printf '{{\"accessToken\":\"{token}\",\"expires_on\":32472144000,\"tokenType\":\"Bearer\",\"token\":\"{token}\",\
+             \"expiresOn\":\"2999-01-01T00:00:00Z\"}}'"
+        )
+    };
+    for (tool, token) in [("az", az), ("azd", azd)] {
+        let does = token.map_or("exit 1".to_owned(), told);
+        let tool = folder.path().join(tool);
+        std::fs::write(&tool, format!("#!/bin/sh\n{does}\n")).unwrap();
+        std::fs::set_permissions(&tool, Permissions::from_mode(0o700)).unwrap();
+    }
+    folder
+}
+
 #[tokio::test]
-async fn pods_and_machines_are_let_in() {
+async fn pods_machines_and_developers_are_let_in() {
     if test_process::is_child() {
         return asked().await;
     }
@@ -49,17 +71,44 @@ async fn pods_and_machines_are_let_in() {
         answering(http("200 OK", "content-type: application/json\r\n", &body))
     };
     let (machine, other) = (machine("planted-token"), machine("other"));
-    for (source, held, machine, seen) in [
-        ("pod", "planted-assertion", &other, "let in"),
-        ("pod", "other", &machine, "credentials"),
-        ("machine", "other", &machine, "let in"),
-        ("machine", "planted-assertion", &other, "credentials"),
+    let (good, bad) = (Some("planted-token"), Some("other"));
+    for (source, held, machine, tools, seen) in [
+        ("pod", "planted-assertion", &other, [bad; 2], "let in"),
+        ("pod", "other", &machine, [good; 2], "credentials"),
+        ("machine", "other", &machine, [bad; 2], "let in"),
+        (
+            "machine",
+            "planted-assertion",
+            &other,
+            [good; 2],
+            "credentials",
+        ),
+        ("developer", "other", &other, [good, None], "let in"),
+        ("developer", "other", &other, [None, good], "let in"),
+        (
+            "developer",
+            "planted-assertion",
+            &machine,
+            [bad; 2],
+            "credentials",
+        ),
+        (
+            "developer",
+            "planted-assertion",
+            &machine,
+            [None; 2],
+            "credentials",
+        ),
     ] {
         std::fs::write(token, held).unwrap();
+        let [az, azd] = tools;
+        let tools = self::tools(az, azd);
+        let path = format!("{}:/usr/bin:/bin", tools.path().display());
         test_process::run(
             TEST,
             &[
                 ("SOURCE", source),
+                ("PATH", &path),
                 ("SEEN", seen),
                 ("VAULT", &url),
                 ("CA", ca),
