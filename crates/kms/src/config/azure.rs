@@ -4,6 +4,7 @@ use super::Stage;
 use super::section::{Found, Reader, Section};
 use crate::providers::azure::{AzureAlgorithm, AzureCredentials, AzureSettings};
 use secretum_crypto::SecretString;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(super) const KEYS: &[&str] = &[
@@ -13,6 +14,7 @@ pub(super) const KEYS: &[&str] = &[
     "tenant_id",
     "client_id",
     "client_secret",
+    "client_certificate_path",
     "credentials",
     "algorithm",
     "authority_host",
@@ -29,11 +31,14 @@ pub(super) const KEYS_OLD: &[(&str, &str)] = &[
     ("key_id", "key_name"),
     ("default_key_id", "key_name"),
     ("secret", "client_secret"),
+    ("client_certificate", "client_certificate_path"),
+    ("certificate_path", "client_certificate_path"),
 ];
 
 const TENANT_VARIABLE: &str = "AZURE_TENANT_ID";
 const CLIENT_VARIABLE: &str = "AZURE_CLIENT_ID";
 const SECRET_VARIABLE: &str = "AZURE_CLIENT_SECRET";
+const CERTIFICATE_VARIABLE: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
 const POD_TOKEN_VARIABLE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 
 pub(super) fn settings(
@@ -110,7 +115,7 @@ fn text(reader: &mut Reader<'_>, azure: Section<'_>, key: &str) -> Option<String
     found.filter(|value| !value.is_empty())
 }
 
-/// Those that are named; else those that are there: a secret, the token of a pod, in production the
+/// Those that are named; else those that are there: a secret, a certificate, the token of a pod, in production the
 /// machine's identity, in development who is logged in.
 fn credentials(
     reader: &mut Reader<'_>,
@@ -122,16 +127,34 @@ fn credentials(
     let tenant_id = text(reader, azure, "tenant_id").or_else(|| variable(reader, TENANT_VARIABLE));
     let client_id = text(reader, azure, "client_id").or_else(|| variable(reader, CLIENT_VARIABLE));
     let named = text(reader, azure, "credentials");
-    let own = text(reader, azure, "client_secret");
+    let mut own = text(reader, azure, "client_secret").map(Proof::Secret);
+    if azure.has("client_certificate_path") {
+        let path = azure.path(reader, "client_certificate_path")?;
+        let both = own.replace(Proof::Certificate(path)).is_some();
+        if both {
+            let message = "[kms.azure] has both client_secret and client_certificate_path; leave one \
+                           of them out";
+            reader.fault(Some(at), message);
+            return None;
+        }
+    }
     if own.is_some() && named.is_some() {
-        let message = "[kms.azure] has both credentials and client_secret; leave one of them out";
+        let message = "[kms.azure] has credentials, and client_secret or client_certificate_path; \
+                       leave one of them out";
         reader.fault(Some(at), message);
         return None;
     }
-    let secret = own.or_else(|| variable(reader, SECRET_VARIABLE));
+    let held = || {
+        let secret = variable(reader, SECRET_VARIABLE).map(Proof::Secret);
+        secret.or_else(|| {
+            let path = variable(reader, CERTIFICATE_VARIABLE)?;
+            Some(Proof::Certificate(path.into()))
+        })
+    };
+    let proof = own.or_else(held);
     let in_pod = variable(reader, POD_TOKEN_VARIABLE).is_some();
-    match (named.as_deref(), secret, stage) {
-        (None, Some(secret), _) => of_secret(reader, at, (tenant_id, client_id), secret),
+    match (named.as_deref(), proof, stage) {
+        (None, Some(proof), _) => of_application(reader, at, (tenant_id, client_id), proof),
         (Some("workload_identity"), ..) => Some(AzureCredentials::WorkloadIdentity {
             tenant_id,
             client_id,
@@ -148,28 +171,46 @@ fn credentials(
         }
         (Some(_), ..) => {
             let message = "`credentials` in [kms.azure] is workload_identity, managed_identity or \
-                           developer_tools; or leave it out and write client_secret";
+                           developer_tools; or leave it out and write client_secret or \
+                           client_certificate_path";
             reader.fault(Some(at), message);
             None
         }
     }
 }
 
-fn of_secret(
+/// How an application proves who it is.
+enum Proof {
+    Secret(String),
+    Certificate(PathBuf),
+}
+
+fn of_application(
     reader: &mut Reader<'_>,
     at: usize,
     (tenant_id, client_id): (Option<String>, Option<String>),
-    secret: String,
+    proof: Proof,
 ) -> Option<AzureCredentials> {
     let (Some(tenant_id), Some(client_id)) = (tenant_id, client_id) else {
+        let has = match proof {
+            Proof::Secret(_) => "client_secret",
+            Proof::Certificate(_) => "client_certificate_path",
+        };
         let message =
-            "[kms.azure] has a client_secret without tenant_id and client_id; write all three";
+            format!("[kms.azure] has a {has} without tenant_id and client_id; write all three");
         reader.fault(Some(at), message);
         return None;
     };
-    Some(AzureCredentials::Secret {
-        tenant_id,
-        client_id,
-        client_secret: Arc::new(SecretString::new(secret)),
+    Some(match proof {
+        Proof::Secret(secret) => AzureCredentials::Secret {
+            tenant_id,
+            client_id,
+            client_secret: Arc::new(SecretString::new(secret)),
+        },
+        Proof::Certificate(path) => AzureCredentials::Certificate {
+            tenant_id,
+            client_id,
+            path,
+        },
     })
 }

@@ -58,6 +58,7 @@
 //! tenant_id = "t"                            # these three: AZURE_TENANT_ID and so on, or credentials
 //! client_id = "c"
 //! client_secret = "${AZURE_CLIENT_SECRET}"
+//! client_certificate_path = "app.pem"        # instead of a secret
 //! credentials = "workload_identity"          # or managed_identity, developer_tools
 //! algorithm = "RSA-OAEP-256"                 # A256GCM in a managed HSM
 //! authority_host = "https://login.example"   # ca_path, verify_challenge_resource, timeout

@@ -62,6 +62,20 @@ fn credentials_are_those_that_are_named_or_there() {
         client_id: Some("c".to_owned()),
     };
     assert_eq!(of(&production(""), &pod), of_pod);
+    let by_certificate = |path: &str| AzureCredentials::Certificate {
+        tenant_id: "t".to_owned(),
+        client_id: "c".to_owned(),
+        path: path.into(),
+    };
+    let ids = "tenant_id = \"t\"\nclient_id = \"c\"\n";
+    let text = format!("{VAULT}{ids}client_certificate_path = \"~/app.pem\"\n");
+    assert_eq!(of(&text, &[("HOME", "/u")]), by_certificate("/u/app.pem"));
+    let held = [
+        SECRET[0],
+        SECRET[1],
+        ("AZURE_CLIENT_CERTIFICATE_PATH", "/a.pem"),
+    ];
+    assert_eq!(of(VAULT, &held), by_certificate("/a.pem"));
     // What is named comes before what is there.
     let named = production("credentials = \"managed_identity\"\nclient_id = \"d\"");
     let own = AzureCredentials::ManagedIdentity {
@@ -75,6 +89,15 @@ fn credentials_are_those_that_are_named_or_there() {
 fn a_vault_says_what_is_wrong() {
     for (body, wanted) in [
         ("client_secret = \"planted\"", "write all three"),
+        ("client_certificate_path = \"/planted\"", "write all three"),
+        (
+            "client_certificate_path = \"\"",
+            "`client_certificate_path` is empty",
+        ),
+        (
+            "client_secret = \"planted\"\nclient_certificate_path = \"/planted\"",
+            "leave one of them out",
+        ),
         (
             "client_secret = \"planted\"\ncredentials = \"managed_identity\"",
             "leave one of them out",

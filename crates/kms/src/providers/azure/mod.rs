@@ -8,6 +8,7 @@
 //! - `name` knows how keys are named;
 //! - `create` makes them;
 //! - `form` knows what stands in a ciphertext;
+//! - `certificate` is one way to say who asks;
 //! - `session` finds the credentials, once, at the first request;
 //! - `fault` says what an error means.
 //!
@@ -17,6 +18,7 @@
 //! newest one does. The service does not find the version of a ciphertext, so that each names its own; for
 //! one that was made elsewhere and names none, the newest few are tried.
 
+mod certificate;
 mod create;
 mod fault;
 mod form;
@@ -156,6 +158,15 @@ pub enum AzureCredentials {
         client_id: String,
         /// Its secret.
         client_secret: Arc<SecretString>,
+    },
+    /// An application, by its certificate.
+    Certificate {
+        /// Its tenant.
+        tenant_id: String,
+        /// Its identifier.
+        client_id: String,
+        /// The file with its certificate and the RSA key of that, in PEM.
+        path: PathBuf,
     },
     /// A pod, by the token that Kubernetes gives it.
     WorkloadIdentity {

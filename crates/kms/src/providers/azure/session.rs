@@ -1,5 +1,6 @@
 //! [`Session`]: a client with its credentials, and the way to the service.
 
+use super::certificate;
 use super::fault::{CLOUD, Fault, fault};
 use super::{AzureCredentials, AzureSettings, NAME, TIMEOUT};
 use crate::providers::files;
@@ -13,9 +14,10 @@ use azure_core::http::{
     AsyncRawResponse, ClientOptions, HttpClient, Request, RetryOptions, StatusCode, Transport,
 };
 use azure_identity::{
-    ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
-    DeveloperToolsCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
-    UserAssignedId, WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
+    ClientAssertionCredential, ClientAssertionCredentialOptions, ClientSecretCredential,
+    ClientSecretCredentialOptions, DeveloperToolsCredential, ManagedIdentityCredential,
+    ManagedIdentityCredentialOptions, UserAssignedId, WorkloadIdentityCredential,
+    WorkloadIdentityCredentialOptions,
 };
 use azure_security_keyvault_keys::{KeyClient, KeyClientOptions};
 use reqwest::redirect::Policy;
@@ -117,6 +119,14 @@ impl Session {
         })
     }
 
+    /// Who gives out tokens, as the library finds it.
+    fn authority(&self) -> String {
+        let named = self.settings.authority_host.clone();
+        let named = named.or_else(|| std::env::var("AZURE_AUTHORITY_HOST").ok());
+        let named = named.unwrap_or_else(|| "https://login.microsoftonline.com".to_owned());
+        named.trim_end_matches('/').to_owned()
+    }
+
     pub(super) fn credentials(&self) -> Result<Arc<dyn TokenCredential>> {
         let client_options = self.options()?;
         let made: azure_core::Result<Arc<dyn TokenCredential>> = match &self.settings.credentials {
@@ -131,6 +141,22 @@ impl Session {
                 Some(ClientSecretCredentialOptions { client_options }),
             )
             .map(|made| made as _),
+            AzureCredentials::Certificate {
+                tenant_id,
+                client_id,
+                path,
+            } => {
+                let certificate = certificate::Certificate {
+                    path: path.clone(),
+                    client_id: client_id.clone(),
+                    audience: format!("{}/{tenant_id}/oauth2/v2.0/token", self.authority()),
+                };
+                certificate.check()?;
+                let options = ClientAssertionCredentialOptions { client_options };
+                let (tenant_id, client_id) = (tenant_id.clone(), client_id.clone());
+                ClientAssertionCredential::new(tenant_id, client_id, certificate, Some(options))
+                    .map(|made| made as _)
+            }
             AzureCredentials::WorkloadIdentity {
                 tenant_id,
                 client_id,

@@ -1,7 +1,8 @@
 """Azure Key Vault as far as the provider needs it, for tests. Microsoft's own client speaks with it too.
 
 Serves TLS with a certificate of its own, which it writes to the file that is named, and gives out tokens for
-the secret `planted-secret` of the tenant `tenant`, and for the assertion `planted-assertion` that a pod has.
+the secret `planted-secret` of the tenant `tenant`, for the assertion `planted-assertion` that a pod has, and for
+what is signed with the key in `application.pem`, which it writes beside that file; `stranger.pem` is like it.
 Writes `port N` when it serves. A key whose name begins with `raced` is made by another caller, a moment
 earlier.
 """
@@ -20,7 +21,7 @@ import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from cryptography import x509
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -168,12 +169,47 @@ class Vault:
         return self.shown(base, name, self.find(name, version))
 
 
+class Application:
+    """An application that is known by its certificate."""
+
+    def __init__(self, path):
+        self.rsa = rsa.generate_private_key(65537, 2048)
+        self.certificate = certificate_of(self.rsa)
+        form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        pem = serialization.Encoding.PEM
+        with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(self.rsa.private_bytes(pem, *form) + self.certificate.public_bytes(pem))
+
+    def stated(self, assertion, audience):
+        head, body, signature = assertion.split(".")
+        thumbprint = url_safe(self.certificate.fingerprint(hashes.SHA256()))
+        wanted = {"alg": "PS256", "typ": "JWT", "x5t#S256": thumbprint}
+        told = json.loads(bytes_of(body))
+        now = time.time()
+        try:
+            pss = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
+            signed = f"{head}.{body}".encode()
+            self.rsa.public_key().verify(bytes_of(signature), signed, pss, hashes.SHA256())
+        except InvalidSignature:
+            return False
+        return (
+            json.loads(bytes_of(head)) == wanted
+            and told["iss"] == told["sub"] == "application"
+            and told["aud"] == audience
+            and told["nbf"] <= now < told["exp"] <= now + 600
+            and uuid.UUID(told["jti"])
+        )
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     vault = Vault()
 
-    def token(self, form):
-        asserts = form.get("client_assertion") == "planted-assertion"
+    def token(self, form, audience):
+        assertion = form.get("client_assertion", "")
+        asserts = assertion == "planted-assertion"
+        if assertion.count(".") == 2:
+            asserts = self.application.stated(assertion, audience)
         if form.get("client_secret") != "planted-secret" and not asserts:
             said = {"error": "invalid_client", "error_description": "AADSTS7000215: wrong secret"}
             return 401, said
@@ -185,7 +221,7 @@ class Handler(BaseHTTPRequestHandler):
         parts = [part for part in url.path.split("/") if part]
         base, headers = f"https://127.0.0.1:{self.server.server_port}", {}
         if parts == ["tenant", "oauth2", "v2.0", "token"]:
-            status, answer = self.token(dict(urllib.parse.parse_qsl(data.decode())))
+            status, answer = self.token(dict(urllib.parse.parse_qsl(data.decode())), base + url.path)
         elif self.headers.get("authorization") != f"Bearer {TOKEN}":
             status, answer = 401, {"error": {"code": "Unauthorized", "message": "no token"}}
             challenge = f'Bearer authorization="{base}/tenant", resource="https://vault.azure.net"'
@@ -214,8 +250,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def context(path):
-    key = ec.generate_private_key(ec.SECP256R1())
+def certificate_of(key):
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.datetime.now(datetime.timezone.utc)
     day = datetime.timedelta(days=1)
@@ -224,12 +259,17 @@ def context(path):
     builder = builder.not_valid_before(now - day).not_valid_after(now + day)
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
     builder = builder.add_extension(x509.SubjectAlternativeName([address]), False)
-    certificate = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return builder.sign(key, hashes.SHA256())
+
+
+def context(path):
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = serialization.Encoding.PEM
     with open(path, "wb") as file:
-        file.write(certificate)
+        file.write(certificate_of(key).public_bytes(pem))
     form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     with open(path + ".key", "wb") as file:
-        file.write(key.private_bytes(serialization.Encoding.PEM, *form))
+        file.write(key.private_bytes(pem, *form))
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.load_cert_chain(path, path + ".key")
     return made
@@ -238,6 +278,9 @@ def context(path):
 if __name__ == "__main__":
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    folder = os.path.dirname(sys.argv[1])
+    Handler.application = Application(os.path.join(folder, "application.pem"))
+    Application(os.path.join(folder, "stranger.pem"))
     server.socket = context(sys.argv[1]).wrap_socket(server.socket, server_side=True)
     print("port", server.server_port, flush=True)
     server.serve_forever()

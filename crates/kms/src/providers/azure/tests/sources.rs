@@ -1,5 +1,5 @@
-//! Where credentials come from that no configuration holds: the token of a pod, the machine, and the developer's
-//! tools.
+//! Where credentials come from that no configuration holds: certificates, the token of a pod, the machine, and
+//! the developer's tools.
 
 use super::cloud::Cloud;
 use super::*;
@@ -8,7 +8,7 @@ use crate::test_process;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
-const TEST: &str = "providers::azure::tests::sources::pods_machines_and_developers_are_let_in";
+const TEST: &str = "providers::azure::tests::sources::every_source_of_credentials_lets_in";
 
 async fn asked() {
     let variable = |name: &str| std::env::var(name).unwrap();
@@ -16,6 +16,11 @@ async fn asked() {
         "pod" => AzureCredentials::WorkloadIdentity {
             tenant_id: None,
             client_id: None,
+        },
+        "application" => AzureCredentials::Certificate {
+            tenant_id: variable("AZURE_TENANT_ID"),
+            client_id: variable("AZURE_CLIENT_ID"),
+            path: variable("CERTIFICATE").into(),
         },
         "machine" => AzureCredentials::ManagedIdentity { client_id: None },
         _ => AzureCredentials::DeveloperTools,
@@ -52,7 +57,7 @@ fn tools(az: Option<&str>, azd: Option<&str>) -> tempfile::TempDir {
 }
 
 #[tokio::test]
-async fn pods_machines_and_developers_are_let_in() {
+async fn every_source_of_credentials_lets_in() {
     if test_process::is_child() {
         return asked().await;
     }
@@ -73,6 +78,14 @@ async fn pods_machines_and_developers_are_let_in() {
     let (machine, other) = (machine("planted-token"), machine("other"));
     let (good, bad) = (Some("planted-token"), Some("other"));
     for (source, held, machine, tools, seen) in [
+        ("application", "application", &other, [bad; 2], "let in"),
+        (
+            "application",
+            "stranger",
+            &machine,
+            [good; 2],
+            "credentials",
+        ),
         ("pod", "planted-assertion", &other, [bad; 2], "let in"),
         ("pod", "other", &machine, [good; 2], "credentials"),
         ("machine", "other", &machine, [bad; 2], "let in"),
@@ -101,6 +114,7 @@ async fn pods_machines_and_developers_are_let_in() {
         ),
     ] {
         std::fs::write(token, held).unwrap();
+        let certificate = cloud.ca().with_file_name(format!("{held}.pem"));
         let [az, azd] = tools;
         let tools = self::tools(az, azd);
         let path = format!("{}:/usr/bin:/bin", tools.path().display());
@@ -108,6 +122,7 @@ async fn pods_machines_and_developers_are_let_in() {
             TEST,
             &[
                 ("SOURCE", source),
+                ("CERTIFICATE", certificate.to_str().unwrap()),
                 ("PATH", &path),
                 ("SEEN", seen),
                 ("VAULT", &url),
