@@ -96,6 +96,8 @@ pub struct Callers {
     known: Vec<(Proof, Arc<Caller>)>,
     /// Who everybody is, where nobody has to prove it.
     everybody: Option<Arc<Caller>>,
+    /// Who shows nothing over gRPC, where that is let in.
+    local: Option<Arc<Caller>>,
 }
 
 impl Callers {
@@ -114,7 +116,21 @@ impl Callers {
         Self {
             known: known.collect(),
             everybody,
+            local: None,
         }
+    }
+
+    /// Who shows nothing over gRPC has these rights.
+    #[must_use]
+    pub fn with_local(self, rights: Option<Rights>) -> Self {
+        let name = "local".to_owned();
+        let local = rights.map(|rights| Arc::new(Caller { name, rights }));
+        Self { local, ..self }
+    }
+
+    /// Who shows nothing over gRPC, where that is let in.
+    pub fn local(&self) -> Option<&Arc<Caller>> {
+        self.local.as_ref()
     }
 
     /// Whether nobody has to prove who they are.

@@ -3,7 +3,7 @@
 use crate::ServiceError;
 use crate::api::{self, Api, Served, Watch};
 use crate::callers::Callers;
-use crate::config::{self, GrpcConfig, ServiceConfig};
+use crate::config::{self, GrpcAddress, GrpcConfig, ServiceConfig};
 use crate::data_keys::place::Place;
 use crate::data_keys::storage::Storage;
 use crate::data_keys::wrapper::Wrapper;
@@ -179,7 +179,7 @@ impl Prepared {
             observers
         };
         let sops = config.sops.as_deref();
-        let sops = sops.map(|providers| SopsKeys::open(&self.file, providers, &mut observers));
+        let sops = sops.map(|providers| SopsKeys::open(providers, &mut observers));
         let sops = sops.transpose()?;
         let external = match &config.data_keys {
             Some(Source::External { wrapping, storage }) => {
@@ -208,7 +208,7 @@ impl Prepared {
     /// opens audit files anew.
     ///
     /// **Errors**: [`ServiceError::Listen`], [`ServiceError::System`].
-    pub(crate) async fn run(self, traces: Option<Arc<Traces>>) -> Result<(), ServiceError> {
+    pub(crate) async fn run(mut self, traces: Option<Arc<Traces>>) -> Result<(), ServiceError> {
         let mut signals = Signals::new().map_err(ServiceError::System)?;
         let listener = Socket::bind_tcp(self.config.address).await?;
         let kept = self.open_kept()?;
@@ -220,7 +220,8 @@ impl Prepared {
             other_metrics: self.other_metrics,
             others: self.others,
         };
-        let callers = Callers::new(self.config.callers);
+        let grpc_address = grpc_of(&self.config).cloned();
+        let callers = callers(&mut self.config);
         let limits = self.config.limits;
         let api = Api::new(self.kms, self.default_key, callers, limits, watch);
         let api = Arc::new(api);
@@ -252,7 +253,12 @@ impl Prepared {
         supervisor.ready();
         while let Told::Reload = signals.next().await {
             supervisor.reloading();
-            reload(&self.file, self.offer.as_deref(), &api, is_open);
+            reload(
+                &self.file,
+                self.offer.as_deref(),
+                &api,
+                (is_open, &grpc_address),
+            );
             reload_keys(self.provider.as_ref());
             self.audit.reopen().await;
             supervisor.ready();
@@ -289,7 +295,6 @@ impl PreparedGrpc {
         };
         let grpc = Grpc {
             api: Arc::clone(api),
-            local: self.config.local.map(grpc::local_caller),
             sops: self.sops,
             data_keys: data_keys.map(Arc::new),
         };
@@ -297,17 +302,36 @@ impl PreparedGrpc {
     }
 }
 
+/// Everybody who may ask.
+fn callers(config: &mut ServiceConfig) -> Callers {
+    let local = config.grpc.as_mut().and_then(|grpc| grpc.local.take());
+    Callers::new(std::mem::take(&mut config.callers)).with_local(local)
+}
+
+/// Where gRPC is served.
+fn grpc_of(config: &ServiceConfig) -> Option<&GrpcAddress> {
+    config.grpc.as_ref().map(|grpc| &grpc.address)
+}
+
 /// Reads certificates and callers anew. What cannot be used changes nothing.
-fn reload(file: &Path, offer: Option<&Offer>, api: &Api, was_open: bool) {
+fn reload(
+    file: &Path,
+    offer: Option<&Offer>,
+    api: &Api,
+    (was_open, grpc_address): (bool, &Option<GrpcAddress>),
+) {
     let loaded = config::load(file, &Environment::process());
     let outcome = loaded.map_err(ServiceError::from).and_then(|(_, config)| {
         offer.map(Offer::reload).transpose()?;
-        Ok(config.callers)
+        Ok(config)
     });
     match outcome {
         // Whether callers have to prove who they are decides where it may listen, which is fixed.
-        Ok(callers) if callers.is_empty() == was_open => {
-            api.set_callers(Callers::new(callers));
+        Ok(config) if grpc_of(&config) != grpc_address.as_ref() => tracing::error!(
+            "gRPC is to be served elsewhere: start the service anew for that; callers stay as they are"
+        ),
+        Ok(mut config) if config.callers.is_empty() == was_open => {
+            api.set_callers(callers(&mut config));
             tracing::info!("certificates and callers were read anew");
         }
         Ok(_) => tracing::error!(

@@ -6,15 +6,15 @@ use super::{CALLERS_MAX, Limits, Log, ServiceConfig};
 use crate::callers::{Caller, CertificateName, Proof};
 use crate::rights::{KeyPattern, Operation, Rights, Rule};
 use crate::tls::TlsFiles;
-use secretum_kms::Environment;
 use secretum_kms::config::{ConfigFault, Stage, duration};
+use secretum_kms::{Environment, KmsConfig};
 use secretum_kms_audit::AuditConfig;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 pub(super) type Text = Spanned<String>;
@@ -103,13 +103,50 @@ pub(super) fn read(
             Some(ServiceConfig { audit, ..service })
         }
         Err(error) => {
-            reader.fault(error.span().unwrap_or_default(), error.message());
+            reader.fault(error.span().unwrap_or_default(), told(error.message()));
             None
         }
     };
     match config {
         Some(config) if reader.faults.is_empty() => Ok(config),
         _ => Err(reader.faults),
+    }
+}
+
+/// What others call keys of `[service]`.
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("bind", "address = \"127.0.0.1:8082\""),
+    ("cert_path", "tls_cert_path"),
+    (
+        "certificate",
+        "tls_cert_path, or [[service.certificates]] for callers",
+    ),
+    ("client_ca", "client_ca_path"),
+    ("host", "address = \"127.0.0.1:8082\""),
+    ("key_path", "tls_key_path"),
+    ("listen", "address = \"127.0.0.1:8082\""),
+    ("log", "log_level and log_format"),
+    ("max_connections", "connections_max"),
+    ("otlp_endpoint", "endpoint in [service.traces]"),
+    ("port", "address = \"127.0.0.1:8082\""),
+    ("tls_cert", "tls_cert_path"),
+    ("tls_key", "tls_key_path"),
+    ("token", "[[service.tokens]] with name, sha256 and rights"),
+];
+
+/// What the reader of TOML says, without values, which may be tokens in the wrong place.
+fn told(message: &str) -> String {
+    let named = message.strip_prefix("unknown field `");
+    if let Some((name, _)) = named.and_then(|rest| rest.split_once('`')) {
+        let instead = OTHER_NAMES.iter().find(|(other, _)| *other == name);
+        let instead = instead.map_or(String::new(), |(_, instead)| format!("; write {instead}"));
+        return format!("{message}{instead}");
+    }
+    match message.rsplit_once(", expected ") {
+        Some((_, expected)) if message.starts_with("invalid ") => {
+            format!("this is something else than {expected}")
+        }
+        _ => message.to_owned(),
     }
 }
 
@@ -127,6 +164,13 @@ impl Reader<'_> {
 
     pub(super) fn stage(&self) -> Stage {
         self.stage
+    }
+
+    /// The configuration of a provider besides that of `[kms]`.
+    pub(super) fn backend(&mut self, name: &str) -> Option<KmsConfig> {
+        let config = KmsConfig::parse_for(Path::new(""), self.text, self.environment, Some(name));
+        let config = config.map_err(|error| self.faults.extend(error.faults));
+        config.ok()
     }
 
     pub(super) fn fault(&mut self, at: Range<usize>, message: impl Into<String>) {
@@ -318,11 +362,12 @@ impl Reader<'_> {
                 ),
             }
         }
-        if let Some(text) = &draft.timeout {
-            match duration(text.get_ref()) {
+        let timeout = draft.timeout.clone();
+        if let Some((text, at)) = timeout.and_then(|text| self.expand("timeout", text)) {
+            match duration(&text) {
                 Some(timeout) => limits.timeout = timeout,
                 None => self.fault(
-                    text.span(),
+                    at,
                     "`timeout` is a duration; write \"500ms\", \"30s\" or \"5m\"",
                 ),
             }
@@ -332,14 +377,11 @@ impl Reader<'_> {
 
     fn log(&mut self, draft: &Draft) -> Log {
         let mut one_of = |key: &str, text: &Option<Text>, known: &[&str]| {
-            let text = text.as_ref()?;
-            if !known.contains(&text.get_ref().as_str()) {
-                self.fault(
-                    text.span(),
-                    format!("`{key}` is one of {}", known.join(", ")),
-                );
+            let (text, at) = self.expand(key, text.clone()?)?;
+            if !known.contains(&text.as_str()) {
+                self.fault(at, format!("`{key}` is one of {}", known.join(", ")));
             }
-            Some(text.get_ref().clone())
+            Some(text)
         };
         let format = one_of("log_format", &draft.log_format, &["text", "json"]);
         let levels = ["error", "warn", "info", "debug", "trace"];
@@ -424,8 +466,7 @@ impl Reader<'_> {
         rights: Vec<Grant>,
         proof: Option<Proof>,
     ) -> Option<(Proof, Caller)> {
-        let at = name.span();
-        let name = name.into_inner();
+        let (name, at) = self.expand("name", name)?;
         if name.is_empty() || name.len() > 128 || name.chars().any(char::is_control) {
             self.fault(at, "`name` is 1 to 128 bytes without control characters");
         } else if !names.insert(name.clone()) {
@@ -460,7 +501,8 @@ impl Reader<'_> {
         at: Range<usize>,
         names: [Option<Text>; 3],
     ) -> Option<CertificateName> {
-        let [common_name, dns, uri] = names.map(|name| name.map(Spanned::into_inner));
+        let mut text = |name: Option<Text>| Some(self.expand("a name", name?)?.0);
+        let [common_name, dns, uri] = names.map(&mut text);
         match (common_name, dns, uri) {
             (Some(name), None, None) => Some(CertificateName::CommonName(name)),
             (None, Some(name), None) => Some(CertificateName::Dns(name.to_ascii_lowercase())),
@@ -478,27 +520,28 @@ impl Reader<'_> {
     pub(super) fn rule(&mut self, grant: Grant) -> Rule {
         let mut operations = Vec::new();
         for text in grant.operations {
-            match (text.get_ref().as_str(), Operation::named(text.get_ref())) {
+            let Some((text, at)) = self.expand("operations", text) else {
+                continue;
+            };
+            match (text.as_str(), Operation::named(&text)) {
                 ("*", _) => operations.extend(Operation::ALL),
                 (_, Some(operation)) => operations.push(operation),
                 _ => {
                     let known = Operation::ALL.map(Operation::name).join(", ");
-                    self.fault(
-                        text.span(),
-                        format!(
-                            "`{}` is no operation; write one of {known}, or *",
-                            text.get_ref()
-                        ),
-                    );
+                    let message = format!("`{text}` is no operation; write one of {known}, or *");
+                    self.fault(at, message);
                 }
             }
         }
         let mut keys = Vec::new();
         for text in grant.keys {
-            match KeyPattern::parse(text.get_ref()) {
+            let Some((text, at)) = self.expand("keys", text) else {
+                continue;
+            };
+            match KeyPattern::parse(&text) {
                 Some(pattern) => keys.push(pattern),
                 None => self.fault(
-                    text.span(),
+                    at,
                     "a key is its identifier, or the beginning of some with one * at the end",
                 ),
             }

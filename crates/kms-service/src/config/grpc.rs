@@ -1,7 +1,7 @@
 //! `[service.grpc]`, `[service.sops]` and `[service.data_keys]`.
 
 use super::draft::{Grant, Reader, Text};
-use crate::data_keys::place::{KMS, Place, STORAGE, Scheme};
+use crate::data_keys::place::{KMS, Place, STORAGE, Scheme, is_plain};
 use crate::data_keys::{
     KeySource, MASTER_BYTES_MIN, Master, SALT_BYTES_MIN, Source, Wrapping, wrapping,
 };
@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use secretum_crypto::{SecretBytes, SecretString};
+use secretum_kms::config::Stage;
 use secretum_kms::{KeyId, KmsConfig};
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -31,6 +32,9 @@ pub(crate) const SOPS_PROVIDERS: &[&str] = &[
     "vault",
 ];
 
+/// A provider behind the key service of SOPS, and its configuration.
+pub(crate) type SopsProvider = (&'static str, KmsConfig);
+
 /// The gRPC listener, and what is served there.
 #[derive(Debug, Clone)]
 pub(crate) struct GrpcConfig {
@@ -40,7 +44,7 @@ pub(crate) struct GrpcConfig {
     /// What may be done by who shows nothing, where that is said.
     pub(crate) local: Option<Rights>,
     /// The providers behind the key service of SOPS, where there is one.
-    pub(crate) sops: Option<Vec<&'static str>>,
+    pub(crate) sops: Option<Vec<SopsProvider>>,
     /// Where data keys come from, where they are served.
     pub(crate) data_keys: Option<Source>,
 }
@@ -179,13 +183,18 @@ impl Reader<'_> {
         parsed.ok().map(GrpcAddress::Tcp)
     }
 
-    fn sops(&mut self, draft: SopsDraft) -> Vec<&'static str> {
-        let mut providers = Vec::new();
+    fn sops(&mut self, draft: SopsDraft) -> Vec<SopsProvider> {
+        let mut providers: Vec<SopsProvider> = Vec::new();
         for text in draft.providers {
             let known = SOPS_PROVIDERS.iter().find(|name| *name == text.get_ref());
             match known {
-                Some(name) if !providers.contains(name) => providers.push(*name),
-                Some(_) => self.fault(text.span(), "`providers` has this one twice"),
+                Some(name) if providers.iter().any(|(known, _)| known == name) => {
+                    self.fault(text.span(), "`providers` has this one twice");
+                }
+                Some(name) => {
+                    let config = self.backend(name);
+                    providers.extend(config.map(|config| (*name, config)));
+                }
                 None => self.fault(
                     text.span(),
                     format!(
@@ -274,6 +283,15 @@ impl Reader<'_> {
             .is_some_and(|path| path.starts_with('~'))
         {
             self.fault(at, "`path` of a storage knows no `~`; write the whole path");
+            return None;
+        }
+        let endpoint = place.value("endpoint").unwrap_or_default();
+        if self.stage() == Stage::Production && is_plain(endpoint) {
+            self.fault(
+                at,
+                "`endpoint` of a storage has no TLS, which is for emulators in development only; write \
+                 https://host, or leave it out",
+            );
             return None;
         }
         Some(place)

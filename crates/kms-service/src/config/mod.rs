@@ -58,14 +58,14 @@ mod grpc;
 mod tests;
 mod traces;
 
-pub(crate) use grpc::{GrpcAddress, GrpcConfig};
+pub(crate) use grpc::{GrpcAddress, GrpcConfig, SopsProvider};
 pub(crate) use traces::TracesConfig;
 
 use crate::callers::{Caller, Proof};
 use crate::data_keys::Source;
 use crate::data_keys::place::Place;
 use crate::tls::TlsFiles;
-use secretum_kms::config::{ConfigFault, KmsConfigError, Stage};
+use secretum_kms::config::{ConfigFault, KmsConfigError, Stage, read_file};
 use secretum_kms::{Environment, KmsConfig};
 use secretum_kms_audit::AuditConfig;
 use std::net::SocketAddr;
@@ -143,18 +143,8 @@ pub fn load(
     file: &Path,
     environment: &Environment,
 ) -> Result<(KmsConfig, ServiceConfig), KmsConfigError> {
-    // The library reads it first, and says what is wrong with the file as a whole.
-    let kms = KmsConfig::load(file, environment);
-    let text = match (&kms, std::fs::read_to_string(file)) {
-        (_, Ok(text)) => text,
-        (Err(_), Err(_)) => String::new(),
-        (Ok(_), Err(error)) => {
-            return Err(KmsConfigError {
-                file: file.to_owned(),
-                faults: vec![ConfigFault::of_file(&format!("cannot be read: {error}"))],
-            });
-        }
-    };
+    let text = read_file(file)?;
+    let kms = KmsConfig::parse(file, &text, environment);
     parse_service(file, &text, environment, kms)
 }
 

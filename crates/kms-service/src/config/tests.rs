@@ -57,6 +57,67 @@ fn everything_is_read() {
     assert!(!config.callers[0].1.rights.permit(Operation::Decrypt, "k"));
 }
 
+/// As of `--config <(sops -d kms.toml)`.
+#[test]
+fn a_pipe_is_read_whole_and_once() {
+    let (reader, mut pipe) = std::io::pipe().unwrap();
+    let text = format!("[kms]\ndev_backend = \"local\"\n[service]\n{}", token(""));
+    std::io::Write::write_all(&mut pipe, text.as_bytes()).unwrap();
+    drop(pipe);
+    let file = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
+    let environment = Environment::of([("SECRETUM_KMS_KEYS", "")]);
+    let (_, service) = load(Path::new(&file), &environment).unwrap();
+    assert_eq!(service.callers.len(), 1);
+    assert!(load(Path::new(&file), &environment).is_err());
+}
+
+#[test]
+fn a_storage_without_tls_is_for_development() {
+    for (stage, endpoint, is_taken) in [
+        ("dev", "http://127.0.0.1:9000", true),
+        ("prod", "http://minio.example", false),
+        ("prod", "HTTP://minio.example", false),
+        ("prod", "https://minio.example", true),
+    ] {
+        let text = format!(
+            "[kms]\nenvironment = \"{stage}\"\n{stage}_backend = \"local\"\n\
+             [service.grpc]\naddress = \"127.0.0.1:0\"\n[service.data_keys]\n\
+             storage = {{ kind = \"aws\", bucket = \"b\", region = \"r\", endpoint = \"{endpoint}\" }}\n"
+        );
+        let environment = Environment::of([]);
+        let kms = KmsConfig::parse(Path::new("f"), &text, &environment);
+        let told = parse_service(Path::new("f"), &text, &environment, kms);
+        let told = told.map_or_else(|error| error.to_string(), |_| String::new());
+        assert_eq!(!told.contains("has no TLS"), is_taken, "{endpoint}: {told}");
+    }
+}
+
+/// The fault is told by its line, without what must not be shown.
+fn is_told(text: &str, line: usize, wanted: &str) {
+    let error = read(text).map(|_| ()).unwrap_err();
+    let told = error
+        .lines()
+        .any(|told| told.starts_with(&format!("kms.toml:{line}: ")) && told.contains(wanted));
+    assert!(told, "{text}\n{wanted}\n{error}");
+    assert!(!error.contains("secret-token"), "{error}");
+}
+
+#[test]
+fn other_names_and_values_of_other_types_are_told() {
+    for (text, wanted) in [
+        ("port = 8082", "write address = \"127.0.0.1:8082\""),
+        ("tls_cert = \"c\"", "; write tls_cert_path"),
+        (
+            "tokens = \"secret-token\"",
+            "something else than a sequence",
+        ),
+        ("requests_max = \"secret-token\"", "something else than u64"),
+        ("log_level = \"${NO}\"", "`NO` is not set"),
+    ] {
+        is_told(text, 4, wanted);
+    }
+}
+
 #[test]
 fn faults_name_line_cause_and_replacement() {
     let beyond = "address = \"0.0.0.0:1\"\n";
@@ -110,12 +171,7 @@ fn faults_name_line_cause_and_replacement() {
             "one of common_name, dns and uri",
         ),
     ] {
-        let error = read(&text).map(|_| ()).unwrap_err();
-        let told = error
-            .lines()
-            .any(|told| told.starts_with(&format!("kms.toml:{line}: ")) && told.contains(wanted));
-        assert!(told, "{text}\n{wanted}\n{error}");
-        assert!(!error.contains("secret-token"), "{error}");
+        is_told(&text, line, wanted);
     }
 }
 

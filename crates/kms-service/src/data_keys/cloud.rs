@@ -1,8 +1,16 @@
 //! The storages of the clouds. Where no credentials are said, the cloud's own sources give them.
 
-use super::place::Place;
-use object_store::{ObjectStore, Result};
+use super::place::{Place, is_plain};
+use object_store::{ClientOptions, ObjectStore, Result, RetryConfig};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long all tries of a request may take, and how many there are after the first.
+const TRIES_TIMEOUT: Duration = Duration::from_secs(20);
+const RETRIES_MAX: usize = 2;
 
 /// A bucket of S3, or of what speaks as it does.
 #[cfg(feature = "storage-aws")]
@@ -23,8 +31,10 @@ pub(super) fn aws(place: &Place) -> Result<Arc<dyn ObjectStore>> {
             builder = set(builder, value.to_owned());
         }
     }
-    let plain = place.value("endpoint").is_some_and(is_plain);
-    Ok(Arc::new(builder.with_allow_http(plain).build()?))
+    let builder = builder
+        .with_client_options(client(place))
+        .with_retry(retry());
+    Ok(Arc::new(builder.build()?))
 }
 
 /// A container of Azure Blob.
@@ -48,14 +58,15 @@ pub(super) fn azure(place: &Place) -> Result<Arc<dyn ObjectStore>> {
             builder = set(builder, value.to_owned());
         }
     }
-    let plain = place.value("endpoint").is_some_and(is_plain);
-    Ok(Arc::new(builder.with_allow_http(plain).build()?))
+    let builder = builder
+        .with_client_options(client(place))
+        .with_retry(retry());
+    Ok(Arc::new(builder.build()?))
 }
 
 /// A bucket of Google Cloud Storage. The project is not needed: names of buckets are unique.
 #[cfg(feature = "storage-gcp")]
 pub(super) fn gcp(place: &Place) -> Result<Arc<dyn ObjectStore>> {
-    use object_store::ClientOptions;
     use object_store::gcp::GoogleCloudStorageBuilder;
     let bucket = place.value("bucket").unwrap_or_default();
     let mut builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket);
@@ -63,13 +74,64 @@ pub(super) fn gcp(place: &Place) -> Result<Arc<dyn ObjectStore>> {
         builder = builder.with_service_account_path(path);
     }
     if let Some(endpoint) = place.value("endpoint") {
-        let plain = ClientOptions::new().with_allow_http(is_plain(endpoint));
-        builder = builder.with_base_url(endpoint).with_client_options(plain);
+        builder = builder.with_base_url(endpoint);
     }
+    let builder = builder
+        .with_client_options(client(place))
+        .with_retry(retry());
     Ok(Arc::new(builder.build()?))
 }
 
-/// Whether an endpoint is reached without TLS, which is said by its own text.
-fn is_plain(endpoint: &str) -> bool {
-    endpoint.starts_with("http://")
+/// How a storage is asked: whoever waits for a data key holds a place among the operations at once.
+fn client(place: &Place) -> ClientOptions {
+    let plain = place.value("endpoint").is_some_and(is_plain);
+    ClientOptions::new()
+        .with_allow_http(plain)
+        .with_timeout(REQUEST_TIMEOUT)
+}
+
+fn retry() -> RetryConfig {
+    RetryConfig {
+        max_retries: RETRIES_MAX,
+        retry_timeout: TRIES_TIMEOUT,
+        ..RetryConfig::default()
+    }
+}
+
+#[cfg(all(test, feature = "storage-aws"))]
+mod tests {
+    use super::super::place::STORAGE;
+    use super::super::storage::Storage;
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// The clock jumps to what is waited for, where nothing else is to be done.
+    #[tokio::test(start_paused = true)]
+    async fn a_bucket_that_hangs_is_not_waited_for_without_end() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let hanging = tokio::spawn(async move {
+            let mut streams = Vec::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                streams.push(stream);
+            }
+        });
+        let uri = format!(
+            "storage://aws?bucket=b&region=r&accessKeyID=a&accessKey=s&endpoint=http%3A%2F%2F127.0.0.1%3A{port}"
+        );
+        let storage = Storage::open(&Place::of_uri(&STORAGE, &uri).unwrap()).unwrap();
+        let began = tokio::time::Instant::now();
+        storage.read(&storage.name("volume")).await.unwrap_err();
+        assert!(began.elapsed() >= REQUEST_TIMEOUT);
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "{:?}",
+            began.elapsed()
+        );
+        assert_eq!(asked.load(Ordering::SeqCst), 1 + RETRIES_MAX);
+        hanging.abort();
+    }
 }

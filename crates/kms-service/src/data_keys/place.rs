@@ -350,6 +350,12 @@ fn decoded(text: &str) -> Result<String, PlaceFault> {
         .map_err(|_| PlaceFault::Encoding)
 }
 
+/// Whether an endpoint is reached without TLS, which is said by its own text.
+pub(crate) fn is_plain(endpoint: &str) -> bool {
+    let scheme = endpoint.get(..7);
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -131,8 +131,9 @@ fn identify(grpc: &Grpc, request: &Request) -> Result<Arc<Caller>, Stranger> {
     let header = request.headers().get(AUTHORIZATION);
     let header = header.map(|header| header.as_bytes());
     let peer = request.extensions().get::<PeerNames>();
-    match (&grpc.local, header, peer) {
+    let callers = grpc.api.callers();
+    match (callers.local(), header, peer) {
         (Some(local), None, None) => Ok(Arc::clone(local)),
-        _ => grpc.api.callers().identify(header, peer),
+        _ => callers.identify(header, peer),
     }
 }

@@ -21,7 +21,7 @@ pub(crate) use sops::SopsKeys;
 use crate::api::Api;
 use crate::callers::Caller;
 use crate::data_keys::DataKeys;
-use crate::rights::{Operation, Rights};
+use crate::rights::Operation;
 use crate::trail::Trail;
 use axum::Router;
 use std::sync::Arc;
@@ -37,18 +37,8 @@ const MESSAGE_BYTES_MAX: usize = 64 << 10;
 pub(crate) struct Grpc {
     /// Callers, limits and counts are those of the other listener.
     pub(crate) api: Arc<Api>,
-    /// What may be done by who shows nothing.
-    pub(crate) local: Option<Arc<Caller>>,
     pub(crate) sops: Option<SopsKeys>,
     pub(crate) data_keys: Option<Arc<DataKeys>>,
-}
-
-/// Who shows nothing, with these rights.
-pub(crate) fn local_caller(rights: Rights) -> Arc<Caller> {
-    Arc::new(Caller {
-        name: "local".to_owned(),
-        rights,
-    })
 }
 
 impl Grpc {

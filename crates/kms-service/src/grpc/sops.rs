@@ -17,6 +17,7 @@ use super::wire::{
 use super::{Grpc, caller, check, status};
 use crate::ServiceError;
 use crate::callers::Caller;
+use crate::config::SopsProvider;
 use crate::rights::Operation;
 use crate::trail::Trail;
 use base64::Engine as _;
@@ -26,9 +27,8 @@ use secretum_crypto::SecretBytes;
 use secretum_kms::config::{Backend, VaultSettings};
 use secretum_kms::{
     AgeRecipients, Ciphertext, EncryptionContext, Environment, KeyId, KeyManagementService,
-    KeyVersion, KmsConfig, Observers, ProviderKms, ResilientKms, Wrapped, create_resilient_kms,
+    KeyVersion, Observers, ProviderKms, ResilientKms, Wrapped, create_resilient_kms,
 };
-use std::path::Path;
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
@@ -95,19 +95,17 @@ impl Text {
 }
 
 impl SopsKeys {
-    /// Opens providers by their tables. Whoever takes the records and counts of a provider is told by
+    /// Opens providers. Whoever takes the records and counts of a provider is told by
     /// `observers`.
     ///
-    /// **Errors**: [`ServiceError::Config`], [`ServiceError::Kms`].
+    /// **Errors**: [`ServiceError::Kms`].
     pub(crate) fn open(
-        file: &Path,
-        providers: &[&'static str],
+        providers: &[SopsProvider],
         mut observers: impl FnMut(&'static str) -> Observers,
     ) -> Result<Self, ServiceError> {
         let environment = Environment::process();
         let mut keys = Self::default();
-        for name in providers {
-            let config = KmsConfig::load_backend(file, &environment, name)?;
+        for (name, config) in providers {
             let observers = observers(name);
             match &config.backend {
                 Backend::Age { files, .. } => {
@@ -115,15 +113,19 @@ impl SopsKeys {
                     let rng = Arc::clone(&observers.rng);
                     let inner = ProviderKms::with_rng(Arc::new(provider), rng);
                     let inner = Arc::new(inner);
-                    keys.age = Some(ResilientKms::new(inner, config.resilience, observers));
+                    keys.age = Some(ResilientKms::new(
+                        inner,
+                        config.resilience.clone(),
+                        observers,
+                    ));
                 }
                 Backend::Vault(settings) => {
                     let settings = settings.clone();
-                    let kms = create_resilient_kms(&config, &environment, observers)?;
+                    let kms = create_resilient_kms(config, &environment, observers)?;
                     keys.vault = Some((settings, kms));
                 }
                 backend => {
-                    let kms = create_resilient_kms(&config, &environment, observers)?;
+                    let kms = create_resilient_kms(config, &environment, observers)?;
                     keys.clouds.take(backend, kms);
                 }
             }

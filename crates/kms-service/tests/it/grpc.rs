@@ -237,6 +237,25 @@ async fn who_shows_nothing_has_the_local_rights_where_they_are_said() {
     let ciphertext = made.into_inner().ciphertext;
     let opened = decrypt(&channel, age(&recipient), &ciphertext).await;
     assert_eq!(opened.unwrap(), b"data");
+
+    // A right that is withdrawn is gone with the next SIGHUP, unless the address would change with it.
+    let text = std::fs::read_to_string(service.place.path("kms.toml")).unwrap();
+    let elsewhere = text.replace("127.0.0.1:0\"\nlocal", "127.0.0.1:1\"\nlocal");
+    assert_ne!(elsewhere, text);
+    for (text, told, code) in [
+        (&elsewhere, "served elsewhere", Code::Ok),
+        (&text, "were read anew", Code::PermissionDenied),
+    ] {
+        let withdrawn = text.replace("[\"decrypt\"]", "[]");
+        service.place.write("kms.toml", &withdrawn);
+        service.signal("HUP");
+        service.wait_for_log(told);
+        let opened = decrypt(&channel, age(&recipient), &ciphertext).await;
+        assert_eq!(
+            opened.map_or_else(|refused| refused.code(), |_| Code::Ok),
+            code
+        );
+    }
 }
 
 #[tokio::test]

@@ -72,8 +72,11 @@ impl fmt::Display for KmsConfigError {
 
 impl std::error::Error for KmsConfigError {}
 
-/// Reads a file within the limit.
-pub(super) fn read_file(file: &Path) -> Result<String, KmsConfigError> {
+/// Reads a configuration file, once: it may be a pipe.
+///
+/// **Errors**: [`KmsConfigError`], where it cannot be read, or is no text. What is beyond the limit is refused by
+/// who reads the text.
+pub fn read_file(file: &Path) -> Result<String, KmsConfigError> {
     let fault = |message: String| KmsConfigError {
         file: file.to_owned(),
         faults: vec![ConfigFault::of_file(&message)],

@@ -146,7 +146,7 @@ mod vault;
 
 pub use self::create::{create_key, create_kms, create_provider, create_resilient_kms};
 pub use self::environment::Environment;
-pub use self::fault::{ConfigFault, KmsConfigError};
+pub use self::fault::{ConfigFault, KmsConfigError, read_file};
 pub use self::find::{ConfigNotFound, find};
 pub use self::rotation::RotationSchedule;
 #[cfg(feature = "rustyvault")]
@@ -260,7 +260,11 @@ impl KmsConfig {
         Self::parse_for(file, text, environment, None)
     }
 
-    fn parse_for(
+    /// The same; where a backend is named, for that one, whichever the stage has: for who serves with more than
+    /// one.
+    ///
+    /// **Errors**: [`KmsConfigError`], with every fault.
+    pub fn parse_for(
         file: &Path,
         text: &str,
         environment: &Environment,
@@ -286,21 +290,7 @@ impl KmsConfig {
     ///
     /// **Errors**: [`KmsConfigError`], also where the file cannot be read.
     pub fn load(file: &Path, environment: &Environment) -> Result<Self, KmsConfigError> {
-        let text = fault::read_file(file)?;
-        Self::parse(file, &text, environment)
-    }
-
-    /// Reads a configuration file for a backend by its name, whichever the stage has: for who serves
-    /// with more than one.
-    ///
-    /// **Errors**: as of [`Self::load`].
-    pub fn load_backend(
-        file: &Path,
-        environment: &Environment,
-        backend: &str,
-    ) -> Result<Self, KmsConfigError> {
-        let text = fault::read_file(file)?;
-        Self::parse_for(file, &text, environment, Some(backend))
+        Self::parse(file, &read_file(file)?, environment)
     }
 }
 

@@ -460,13 +460,10 @@ fn a_transit_engine_says_what_it_needs() {
 
 #[test]
 fn a_backend_is_read_by_its_name() {
-    let place = tempfile::tempdir().unwrap();
-    let file = place.path().join("kms.toml");
     let text = "[kms]\nenvironment = \"dev\"\ndev_backend = \"local\"\n\
                 [kms.age]\nprivate_key_path = \"p.txt\"\n";
-    std::fs::write(&file, text).unwrap();
-    let environment = Environment::of([]);
-    let load = |name| KmsConfig::load_backend(&file, &environment, name);
+    let (file, environment) = (Path::new("kms.toml"), Environment::of([]));
+    let load = |name| KmsConfig::parse_for(file, text, &environment, Some(name));
     assert!(matches!(load("age").unwrap().backend, Backend::Age { .. }));
     assert!(matches!(load("local").unwrap().backend, Backend::Local(_)));
     let refused = load("nothing").unwrap_err().to_string();

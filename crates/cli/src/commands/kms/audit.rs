@@ -12,10 +12,10 @@ const BESIDE: &str = "command-";
 /// The devices of a configuration for commands, where it names some.
 pub(super) fn config(
     file: &Path,
-    content: &[u8],
+    text: &str,
     environment: &Environment,
 ) -> Result<Option<AuditConfig>, Failure> {
-    let read = AuditConfig::read(&String::from_utf8_lossy(content), environment);
+    let read = AuditConfig::read(text, environment);
     let read = read.map_err(|faults| {
         let file = file.to_owned();
         Failure::display(KmsConfigError { file, faults })

@@ -1,7 +1,6 @@
 //! [`Connection`]: the flags that say which key service, and [`Opened`], that service.
 
 use super::audit;
-use super::output;
 use super::remote::{Access, RemoteKms, TIMEOUT};
 use crate::failure::Failure;
 use crate::output::{Format, Style, console};
@@ -9,7 +8,7 @@ use crate::session;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use secretum_crypto::sha256;
-use secretum_kms::config::{Backend, create_key};
+use secretum_kms::config::{Backend, create_key, read_file};
 use secretum_kms::providers::ALL;
 use secretum_kms::{
     EncryptionContext, Environment, KeyId, KeyInfo, KeyManagementService, KmsConfig, Observers,
@@ -204,8 +203,8 @@ impl Connection {
             ));
         }
         let file = configuration(self.config.as_deref(), &environment)?;
-        let config = read(&file, self.backend.as_deref(), &environment)?;
-        let audit = audit::config(&file, &content(&file)?, &environment)?;
+        let (config, text) = read(&file, self.backend.as_deref(), &environment)?;
+        let audit = audit::config(&file, &text, &environment)?;
         let observers = audit::observers(audit.as_ref())?;
         Ok(create_key(&config, &environment, &observers, named).await?)
     }
@@ -304,16 +303,15 @@ fn configuration(file: Option<&Path>, environment: &Environment) -> Result<PathB
     }
 }
 
+/// A configuration and its text, which is read once.
 fn read(
     file: &Path,
     backend: Option<&str>,
     environment: &Environment,
-) -> Result<KmsConfig, Failure> {
-    let config = match backend {
-        Some(backend) => KmsConfig::load_backend(file, environment, backend),
-        None => KmsConfig::load(file, environment),
-    };
-    config.map_err(Failure::display)
+) -> Result<(KmsConfig, String), Failure> {
+    let text = read_file(file).map_err(Failure::display)?;
+    let config = KmsConfig::parse_for(file, &text, environment, backend);
+    Ok((config.map_err(Failure::display)?, text))
 }
 
 /// The service of a configuration, from this machine.
@@ -323,9 +321,8 @@ pub(super) fn direct(
     environment: &Environment,
 ) -> Result<Opened, Failure> {
     let file = configuration(file, environment)?;
-    let config = read(&file, backend, environment)?;
-    let content = content(&file)?;
-    let audit = audit::config(&file, &content, environment)?;
+    let (config, text) = read(&file, backend, environment)?;
+    let audit = audit::config(&file, &text, environment)?;
     let kms = create_resilient_kms(&config, environment, audit::observers(audit.as_ref())?)?;
     if matches!(config.backend, Backend::Local(_)) {
         console::warning("the key provider `local` is for development: its keys are not protected");
@@ -336,14 +333,10 @@ pub(super) fn direct(
         default_key: config.default_key,
         route: Route::Direct {
             file,
-            content: hex::encode(sha256(&content)),
+            content: hex::encode(sha256(text.as_bytes())),
             audit_key: audit_key.map_err(Failure::display)?,
         },
     })
-}
-
-fn content(file: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(file).map_err(|error| output::failed("read", file, &error))
 }
 
 /// Reads the identifier of a key.

@@ -3,9 +3,10 @@
 use super::interrupt::in_thread;
 use crate::failure::Failure;
 use crate::output::console;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
@@ -20,6 +21,16 @@ pub(super) enum Privacy {
     Public,
 }
 
+impl Privacy {
+    /// The rights of a file, from which the user's mask takes some away.
+    fn mode(self) -> u32 {
+        match self {
+            Self::Private => 0o600,
+            Self::Public => 0o666,
+        }
+    }
+}
+
 /// Where output goes.
 #[derive(Debug)]
 pub(super) enum Target {
@@ -29,8 +40,8 @@ pub(super) enum Target {
     Special(File),
     /// A file that takes its place when it is whole.
     File {
-        /// The file beside it; dropped, it is gone.
-        temporary: NamedTempFile,
+        /// The file; dropped, it is gone.
+        fresh: Fresh,
         /// Its place.
         path: PathBuf,
         /// Whether another one may stand there.
@@ -80,7 +91,7 @@ impl Target {
         // Where it is a link, what it leads to is replaced, and the link stays.
         let path = resolved(path)?;
         Ok(Self::File {
-            temporary: beside(&path, privacy, ".kms-").map_err(failed)?,
+            fresh: Fresh::for_place(&path, privacy).map_err(failed)?,
             path,
             force,
         })
@@ -94,7 +105,7 @@ impl Target {
                 .try_clone_to_owned()
                 .map(File::from),
             Self::Special(file) => file.try_clone(),
-            Self::File { temporary, .. } => temporary.as_file().try_clone(),
+            Self::File { fresh, .. } => fresh.as_file().try_clone(),
         };
         writer.map_err(|error| Failure::local(format!("cannot write: {error}")))
     }
@@ -103,11 +114,7 @@ impl Target {
     pub(super) fn finish(self) -> Result<(), Failure> {
         match self {
             Self::Stdout | Self::Special(_) => Ok(()),
-            Self::File {
-                temporary,
-                path,
-                force,
-            } => put(temporary, &path, force),
+            Self::File { fresh, path, force } => fresh.put(&path, force),
         }
     }
 
@@ -139,6 +146,12 @@ impl Target {
     }
 }
 
+/// How files begin that wait to take their place.
+const PREFIX: &str = ".kms-";
+
+/// The files of this process, by their descriptors.
+const OWN_FILES: &str = "/proc/self/fd";
+
 /// The most links that are followed to where nothing is.
 const LINKS_MAX: usize = 40;
 
@@ -168,38 +181,89 @@ pub(super) fn beside(
     privacy: Privacy,
     prefix: &str,
 ) -> std::io::Result<NamedTempFile> {
-    let mode = match privacy {
-        Privacy::Private => 0o600,
-        Privacy::Public => 0o666,
-    };
     Builder::new()
         .prefix(prefix)
-        .permissions(Permissions::from_mode(mode))
+        .permissions(Permissions::from_mode(privacy.mode()))
         .tempfile_in(folder(path))
 }
 
-/// Puts a file that is whole in its place, on the disk before this returns.
-pub(super) fn put(temporary: NamedTempFile, path: &Path, force: bool) -> Result<(), Failure> {
-    let synced = temporary.as_file().sync_all();
-    synced.map_err(|error| failed("write", path, &error))?;
-    place(temporary, path, force)
+/// A file that is being written.
+#[derive(Debug)]
+pub(super) enum Fresh {
+    /// It has no name yet, so that nothing is left of it however the program ends.
+    Nameless(File),
+    /// Where the file system has no such, it stands beside its place.
+    Named(NamedTempFile),
+}
+
+impl Fresh {
+    fn for_place(path: &Path, privacy: Privacy) -> std::io::Result<Self> {
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(privacy.mode());
+        match open(folder(path), flags, mode) {
+            Ok(file) if Path::new(OWN_FILES).is_dir() => Ok(Self::Nameless(file.into())),
+            _ => beside(path, privacy, PREFIX).map(Self::Named),
+        }
+    }
+
+    fn as_file(&self) -> &File {
+        match self {
+            Self::Nameless(file) => file,
+            Self::Named(file) => file.as_file(),
+        }
+    }
+
+    /// Puts it in its place, on the disk before this returns.
+    fn put(self, path: &Path, force: bool) -> Result<(), Failure> {
+        let failed = |error: std::io::Error| not_put(path, &error);
+        self.as_file().sync_all().map_err(failed)?;
+        let file = match self {
+            Self::Named(file) => return place(file, path, force),
+            Self::Nameless(file) => file,
+        };
+        if !force {
+            name(&file, path).map_err(failed)?;
+            return sync_folder(path);
+        }
+        let mut named = Builder::new();
+        let named = named
+            .prefix(PREFIX)
+            .make_in(folder(path), |to| name(&file, to));
+        place(named.map_err(failed)?, path, force)
+    }
+}
+
+/// Gives a nameless file a name.
+fn name(file: &File, path: &Path) -> std::io::Result<()> {
+    let own = format!("{OWN_FILES}/{}", file.as_raw_fd());
+    Ok(linkat(CWD, own, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
 }
 
 /// Puts a file that is on the disk already in its place.
-pub(super) fn place(temporary: NamedTempFile, path: &Path, force: bool) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| match error.kind() {
-        ErrorKind::AlreadyExists => there_already(path),
-        _ => failed("write", path, &error),
-    };
+pub(super) fn place<F>(
+    temporary: NamedTempFile<F>,
+    path: &Path,
+    force: bool,
+) -> Result<(), Failure> {
     let kept = if force {
         temporary.persist(path)
     } else {
         temporary.persist_noclobber(path)
     };
-    kept.map_err(|error| failed(error.error))?;
-    File::open(folder(path))
-        .and_then(|folder| folder.sync_all())
-        .map_err(failed)
+    kept.map_err(|error| not_put(path, &error.error))?;
+    sync_folder(path)
+}
+
+fn sync_folder(path: &Path) -> Result<(), Failure> {
+    let synced = File::open(folder(path)).and_then(|folder| folder.sync_all());
+    synced.map_err(|error| not_put(path, &error))
+}
+
+fn not_put(path: &Path, error: &std::io::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::AlreadyExists => there_already(path),
+        _ => failed("write", path, error),
+    }
 }
 
 /// The folder that a file stands in.
@@ -254,7 +318,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
         let target = Target::open(Some(&path), false, Privacy::Public).await;
-        drop(target.unwrap());
+        let target = target.unwrap();
+        target.fill(b"half of it").await.unwrap();
+        // Not even a process that is killed now leaves anything.
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        drop(target);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         let refused = Target::open(Some(folder.path()), true, Privacy::Public).await;
         assert!(refused.unwrap_err().to_string().contains("is a folder"));

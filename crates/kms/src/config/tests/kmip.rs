@@ -147,10 +147,9 @@ fn the_default_key_is_named_once() {
                  [kms.cosmian]\ndefault_key_id = \"b\"\n";
     assert_eq!(parse(other, &[]).unwrap().default_key.as_str(), "a");
     // But where that one is asked for by its name.
-    let place = tempfile::tempdir().unwrap();
-    let file = place.path().join("kms.toml");
-    std::fs::write(&file, format!("{other}{url}api_key = \"k\"\n")).unwrap();
-    let load = |name| KmsConfig::load_backend(&file, &Environment::of([]), name).unwrap();
+    let text = format!("{other}{url}api_key = \"k\"\n");
+    let (file, environment) = (Path::new("kms.toml"), Environment::of([]));
+    let load = |name| KmsConfig::parse_for(file, &text, &environment, Some(name)).unwrap();
     assert_eq!(load("cosmian").default_key.as_str(), "b");
     assert_eq!(load("local").default_key.as_str(), "a");
     let misplaced = told("[kms]\ndev_backend = \"local\"\ndefault_key_id = \"a\"\n");
