@@ -3,7 +3,8 @@
 //! A [`Subject`] borrows from a request, a [`Record`] from its answer. Each [`Device`] writes them in its own words:
 //! every sensitive string becomes an HMAC under the device's key ([`conceal()`]), and each line is
 //! chained to the one before. What is below that is a sink: where bytes go. The [`Broker`] lets a
-//! request go on once one device took its record.
+//! request go on once one device took its record. A [`Queue`] takes records to the thread that writes them,
+//! those of other logs too.
 //!
 //! Owns: records, their concealment, the chain, devices. Must not know: policies, engines, storage.
 
@@ -29,6 +30,7 @@ pub use conceal::conceal;
 pub use device::{Device, DeviceConfig, Sent};
 pub use head::HeadState;
 pub use options::DeviceOptions;
+pub use queue::{Answer, Batches, Lines, PATIENCE, Queue};
 pub use record::{
     AuthPart, AuthWords, Decision, ErrorPart, Issued, Record, RecordedHeader, RequestPart,
     ResponsePart, Subject,

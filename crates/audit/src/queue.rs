@@ -1,11 +1,10 @@
-//! [`Queue`]: records on their way to a device's thread, handed over in batches.
+//! [`Queue`]: records on their way to the thread that writes them, handed over in batches.
 //!
 //! A hand-over between threads costs more than writing a record. So requests leave their records in a
 //! buffer, a task hands over all that gathered while the batch before was written, and one answer of
 //! the thread serves everybody who waits for the batch.
 
 use crate::AuditError;
-use crate::writer::Writer;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +20,7 @@ const BYTES_MAX: usize = 64 << 20;
 
 /// How long a batch may take until the device counts as hanging, and refuses what comes until it
 /// answers again.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often others get their turn before a batch is handed over.
 const GATHER_ROUNDS_MAX: usize = 4;
@@ -31,7 +30,7 @@ const KEPT_BYTES_MAX: usize = 1 << 20;
 
 /// The text of records, one behind the other.
 #[derive(Debug, Default)]
-pub(crate) struct Lines {
+pub struct Lines {
     text: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -48,7 +47,7 @@ impl Lines {
     }
 
     /// All of them, one behind the other.
-    pub(crate) fn text(&self) -> &[u8] {
+    pub fn text(&self) -> &[u8] {
         &self.text
     }
 
@@ -76,7 +75,33 @@ impl Lines {
 }
 
 /// What a record's request is told.
-type Answer = Result<(), AuditError>;
+pub type Answer = Result<(), AuditError>;
+
+/// What the thread of a queue does.
+pub trait Batches: Send + 'static {
+    /// Writes these records, all of them or none that counts.
+    ///
+    /// **Errors**: [`AuditError`].
+    fn write(&mut self, lines: &Lines) -> Answer;
+
+    /// In what time [`Self::tick`] is due where nothing comes; `None` where it is not.
+    fn due_in(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Does what is due.
+    fn tick(&mut self) {}
+
+    /// Begins anew with what stands at its place now.
+    ///
+    /// **Errors**: [`AuditError`].
+    fn reopen(&mut self) -> Answer {
+        Ok(())
+    }
+
+    /// Ends: nothing comes any more.
+    fn close(&mut self) {}
+}
 
 /// A batch on its way to the thread.
 struct Job {
@@ -107,14 +132,14 @@ struct Shared {
     failures: AtomicU64,
 }
 
-/// The queue of a device. Its task and its thread end with it.
-pub(crate) struct Queue(Arc<Shared>);
+/// The queue of a device, or of another log. Its task and its thread end with it.
+pub struct Queue(Arc<Shared>);
 
 impl Queue {
     /// Starts the task and the thread that write what is put into the queue.
     ///
     /// **Errors**: the system's, where it gives no thread.
-    pub(crate) fn start(device: &str, writer: Writer) -> std::io::Result<Self> {
+    pub fn start(device: &str, writer: impl Batches) -> std::io::Result<Self> {
         let (to_thread, jobs) = sync_channel(1);
         let (alive, ended) = watch::channel(());
         std::thread::Builder::new()
@@ -142,7 +167,7 @@ impl Queue {
     /// Puts a record into the queue; what comes back tells when the system took it.
     ///
     /// **Errors**: [`AuditError::Busy`], [`AuditError::TimedOut`] while the device hangs.
-    pub(crate) fn put(&self, line: &[u8]) -> Result<oneshot::Receiver<Answer>, AuditError> {
+    pub fn put(&self, line: &[u8]) -> Result<oneshot::Receiver<Answer>, AuditError> {
         self.try_put(line).inspect_err(|_| self.0.failed(1))
     }
 
@@ -200,7 +225,7 @@ impl Queue {
     }
 
     /// The device does not keep up, or is gone.
-    pub(crate) fn busy(&self) -> AuditError {
+    pub fn busy(&self) -> AuditError {
         self.0.gone()
     }
 }
@@ -353,12 +378,12 @@ impl Shared {
 }
 
 /// Serves until the queue is gone.
-fn write_all(mut writer: Writer, jobs: &Receiver<Job>) {
+fn write_all(mut writer: impl Batches, jobs: &Receiver<Job>) {
     loop {
-        let job = match writer.head_due_in() {
+        let job = match writer.due_in() {
             Some(time) => match jobs.recv_timeout(time) {
                 Err(RecvTimeoutError::Timeout) => {
-                    writer.sign();
+                    writer.tick();
                     continue;
                 }
                 received => received.ok(),

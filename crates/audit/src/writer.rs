@@ -3,7 +3,7 @@
 use crate::AuditError;
 use crate::chain::Chain;
 use crate::head::{HeadState, Signer};
-use crate::queue::Lines;
+use crate::queue::{Answer, Batches, Lines};
 use crate::sink::{Opened, Place, Sink, Unwritten};
 use std::time::Duration;
 
@@ -16,6 +16,48 @@ pub(crate) struct Writer {
     prefix: Vec<u8>,
     batch: Lines,
     signer: Signer,
+}
+
+impl Batches for Writer {
+    /// Writes these records with as few calls as the sink can.
+    ///
+    /// **Errors**: as the sink says; then none of them counts as written.
+    fn write(&mut self, lines: &Lines) -> Answer {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let records = lines.len() as u64;
+        let head = (self.signer.is_due_after(records)).then_some(HeadState::Signed);
+        self.write_with(Some(lines), head)
+    }
+
+    /// In what time a head is due; `None` where none is.
+    fn due_in(&self) -> Option<Duration> {
+        self.signer.due_in()
+    }
+
+    /// Signs what stands behind the last head. Where it cannot be written it is tried again; the next
+    /// record says why.
+    fn tick(&mut self) {
+        if self.write_with(None, Some(HeadState::Signed)).is_err() {
+            self.signer.put_off();
+        }
+    }
+
+    /// Begins anew with what stands at the place now; the chain goes on.
+    ///
+    /// **Errors**: as the sink says.
+    fn reopen(&mut self) -> Answer {
+        self.sink.reopen()
+    }
+
+    /// Signs what stands behind the last head, as the last that this device writes.
+    fn close(&mut self) {
+        if self.signer.is_open() {
+            // Who reads the log sees that it is missing.
+            let _ = self.write_with(None, Some(HeadState::Closed));
+        }
+    }
 }
 
 impl Writer {
@@ -37,46 +79,6 @@ impl Writer {
     /// What no other device may write to.
     pub(crate) fn place(&self) -> Place {
         self.place.clone()
-    }
-
-    /// Begins anew with what stands at the place now; the chain goes on.
-    ///
-    /// **Errors**: as the sink says.
-    pub(crate) fn reopen(&mut self) -> Result<(), AuditError> {
-        self.sink.reopen()
-    }
-
-    /// Writes these records with as few calls as the sink can.
-    ///
-    /// **Errors**: as the sink says; then none of them counts as written.
-    pub(crate) fn write(&mut self, lines: &Lines) -> Result<(), AuditError> {
-        if lines.is_empty() {
-            return Ok(());
-        }
-        let records = lines.len() as u64;
-        let head = (self.signer.is_due_after(records)).then_some(HeadState::Signed);
-        self.write_with(Some(lines), head)
-    }
-
-    /// In what time a head is due; `None` where none is.
-    pub(crate) fn head_due_in(&self) -> Option<Duration> {
-        self.signer.due_in()
-    }
-
-    /// Signs what stands behind the last head. Where it cannot be written it is tried again; the next
-    /// record says why.
-    pub(crate) fn sign(&mut self) {
-        if self.write_with(None, Some(HeadState::Signed)).is_err() {
-            self.signer.put_off();
-        }
-    }
-
-    /// Signs what stands behind the last head, as the last that this device writes.
-    pub(crate) fn close(&mut self) {
-        if self.signer.is_open() {
-            // Who reads the log sees that it is missing.
-            let _ = self.write_with(None, Some(HeadState::Closed));
-        }
     }
 
     /// Writes a head first where one is due, then records, then a head.

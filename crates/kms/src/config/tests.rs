@@ -462,8 +462,11 @@ fn a_transit_engine_says_what_it_needs() {
 fn a_backend_is_read_by_its_name() {
     let text = "[kms]\nenvironment = \"dev\"\ndev_backend = \"local\"\n\
                 [kms.age]\nprivate_key_path = \"p.txt\"\n";
-    let (file, environment) = (Path::new("kms.toml"), Environment::of([]));
-    let load = |name| KmsConfig::parse_for(file, text, &environment, Some(name));
+    let environment = Environment::of([]);
+    let of = |text: &str, name| {
+        KmsConfig::parse_for(Path::new("kms.toml"), text, &environment, Some(name))
+    };
+    let load = |name| of(text, name);
     assert!(matches!(load("age").unwrap().backend, Backend::Age { .. }));
     assert!(matches!(load("local").unwrap().backend, Backend::Local(_)));
     let refused = load("nothing").unwrap_err().to_string();
@@ -473,8 +476,9 @@ fn a_backend_is_read_by_its_name() {
     );
     let preset = |name: &str| {
         let line = format!("[kms]\nresilience = \"{name}\"\n");
-        std::fs::write(&file, text.replace("[kms]\n", &line)).unwrap();
-        load("age").unwrap().resilience
+        of(&text.replace("[kms]\n", &line), "age")
+            .unwrap()
+            .resilience
     };
     assert_eq!(load("age").unwrap().resilience, preset("development"));
     assert_eq!(
@@ -482,8 +486,8 @@ fn a_backend_is_read_by_its_name() {
         crate::ResilientKmsConfig::high_availability()
     );
     // Keys in files stay refused for production, by whichever name.
-    std::fs::write(&file, text.replace("\"dev\"", "\"prod\"")).unwrap();
-    let refused = load("age").unwrap_err().to_string();
+    let refused = of(&text.replace("\"dev\"", "\"prod\""), "age");
+    let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("allow_in_production"), "{refused}");
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::head::{Signer, signing_key};
+use crate::queue::Batches as _;
 use crate::verify::{Finding, Report, Verifier, What};
 use crate::writer::Writer;
 use secretum_crypto::SystemClock;
