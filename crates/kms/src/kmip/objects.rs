@@ -15,6 +15,7 @@ const LOCATED_MAX: usize = 256;
 /// What the object group of a key's versions begins with.
 const GROUP: &str = "secretum-kms:";
 
+const PRE_ACTIVE: u32 = 1;
 const ACTIVE: u32 = 2;
 const DESTROYED: u32 = 5;
 const DESTROYED_COMPROMISED: u32 = 6;
@@ -127,12 +128,18 @@ impl Object {
     /// Whether it has the name of this key as a version of another one: `k@2` may be the second version
     /// of `k`, and a key of its own.
     fn is_version_of_another(&self, key: &KeyId) -> bool {
-        let named = self.names.iter().any(|name| name == key.as_str());
         let mut groups = self
             .groups
             .iter()
             .filter_map(|group| group.strip_prefix(GROUP));
-        named && groups.clone().next().is_some() && !groups.any(|group| group == key.as_str())
+        self.is_named(key)
+            && groups.clone().next().is_some()
+            && !groups.any(|group| group == key.as_str())
+    }
+
+    /// Whether it has the name of this key, which ReKey takes from the old object.
+    fn is_named(&self, key: &KeyId) -> bool {
+        self.names.iter().any(|name| name == key.as_str())
     }
 
     fn into_current(self, key: &KeyId) -> Current {
@@ -227,27 +234,44 @@ pub(super) async fn object(server: &Server, id: &str) -> Result<Option<Object>> 
     }
 }
 
-/// Of all that a key stands for, what encrypts now: the highest number, then the youngest.
+/// Of all that a key stands for, what is a version of it that is there.
+fn versions(key: &KeyId, found: Vec<Object>) -> impl Iterator<Item = Object> {
+    found.into_iter().filter(|object| {
+        object.is_key() && !object.is_destroyed() && !object.is_version_of_another(key)
+    })
+}
+
+/// The newest of them: with the highest number, then the youngest, then the one with the name.
+fn newest(key: &KeyId, versions: impl Iterator<Item = Object>) -> Option<Object> {
+    versions.max_by_key(|object| {
+        let named = object.is_named(key);
+        let id = object.id.clone();
+        (object.number(key), object.initial_date, named, id)
+    })
+}
+
+/// Of all that a key stands for, what encrypts now: the newest that is active.
 ///
 /// **Errors**: [`KmsError::KeyNotFound`] and [`KmsError::KeyDisabled`].
 pub(super) fn current(provider: &'static str, key: &KeyId, found: Vec<Object>) -> Result<Current> {
-    let keys = found
-        .into_iter()
-        .filter(|object| !object.is_version_of_another(key));
-    let keys: Vec<Object> = keys
-        .filter(|object| object.is_key() && !object.is_destroyed())
-        .collect();
-    if keys.is_empty() {
+    let mut versions = versions(key, found).peekable();
+    if versions.peek().is_none() {
         let key = key.clone();
         return Err(KmsError::KeyNotFound { provider, key });
     }
-    let active = keys.into_iter().filter(Object::is_active);
-    let rank = |object: &Object| (object.number(key), object.initial_date, object.id.clone());
-    let newest = active.max_by_key(rank).ok_or_else(|| {
+    let newest = newest(key, versions.filter(Object::is_active)).ok_or_else(|| {
         let key = key.clone();
         KmsError::KeyDisabled { provider, key }
     })?;
     Ok(newest.into_current(key))
+}
+
+/// What a rotation made that was cut short: the newest of all that can be used, where it is not active
+/// yet. Its identifier.
+pub(super) fn begun(key: &KeyId, found: Vec<Object>) -> Option<String> {
+    let usable = |object: &Object| object.is_active() || object.state == Some(PRE_ACTIVE);
+    let newest = newest(key, versions(key, found).filter(usable))?;
+    (newest.kind == SYMMETRIC_KEY && !newest.is_active()).then_some(newest.id)
 }
 
 #[cfg(test)]
@@ -279,6 +303,34 @@ mod tests {
         assert_eq!((newest.id.as_str(), newest.number), ("b", 10));
         assert_eq!(current("kmip", &key, all(1)).unwrap().id, "c");
         assert_eq!(current("kmip", &key, all(DESTROYED)).unwrap().id, "c");
+    }
+
+    #[test]
+    fn the_newest_that_is_not_active_yet_was_begun() {
+        let key = KeyId::new("k").unwrap();
+        let all = |state| vec![object("b", "k", ACTIVE), object("a", "k@2", state)];
+        assert_eq!(begun(&key, all(PRE_ACTIVE)).as_deref(), Some("a"));
+        // One that is out of use was no beginning.
+        for state in [ACTIVE, 3, 4, DESTROYED] {
+            assert_eq!(begun(&key, all(state)), None);
+        }
+        let outrun = vec![object("a", "k", PRE_ACTIVE), object("b", "k@2", ACTIVE)];
+        assert_eq!(begun(&key, outrun), None);
+        // ReKey in the same second: the new one has the name.
+        let grouped = |id: &str, name: &str, state| Object {
+            groups: vec!["secretum-kms:k".to_owned()],
+            initial_date: Some(7),
+            ..object(id, name, state)
+        };
+        let made = vec![grouped("b", "", ACTIVE), grouped("a", "k", PRE_ACTIVE)];
+        assert_eq!(begun(&key, made).as_deref(), Some("a"));
+        let done = vec![grouped("b", "", ACTIVE), grouped("a", "k", ACTIVE)];
+        assert_eq!(current("kmip", &key, done).unwrap().id, "a");
+        // A pair is not rotated from here.
+        let mut pair = object("a", "k", PRE_ACTIVE);
+        pair.kind = PRIVATE_KEY;
+        pair.public = Some("public".to_owned());
+        assert_eq!(begun(&key, vec![pair]), None);
     }
 
     #[test]

@@ -253,9 +253,14 @@ impl KeyRotationManager {
 
     /// Rotates, unless a run that stopped did so already.
     async fn new_version(&self, key: &KeyId, from: &str) -> Result<String, RotationError> {
-        let now = self.kms.key_info(key).await.map_err(of_kms(key))?;
-        if now.version.as_str() != from {
-            return Ok(now.version.as_str().to_owned());
+        match self.kms.key_info(key).await {
+            Ok(now) if now.version.as_str() != from => {
+                return Ok(now.version.as_str().to_owned());
+            }
+            // The run that stopped may have made a version that is not in use yet: a service that has it
+            // so finishes that when it is asked to rotate.
+            Ok(_) | Err(KmsError::KeyDisabled { .. }) => {}
+            Err(error) => return Err(of_kms(key)(error)),
         }
         let rotated = self.kms.rotate_key(key).await.map_err(of_kms(key))?;
         Ok(rotated.version.as_str().to_owned())
