@@ -2,12 +2,12 @@
 
 use super::Exchange;
 use super::message::Refusal;
-use super::objects::{self, Current};
+use super::objects::{self, Current, Object};
 use super::sealed::{Encrypted, Sealed, associated_data};
 use super::server::{Cipher, Server, TAG_BYTES};
 use crate::{
-    EncryptionContext, Health, KEYS_PAGE_MAX, KeyId, KeyInfo, KeyPage, KeyVersion, KmsError,
-    KmsOperation, Result, SuppliedBy, Traits, Wrapped,
+    EncryptionContext, Health, KeyId, KeyInfo, KeyPage, KeyVersion, KmsError, KmsOperation, Result,
+    SuppliedBy, Traits, Wrapped,
 };
 use parking_lot::Mutex;
 use secretum_crypto::{Aead, CryptoError, Key256, RngRef, SecretBytes, Timestamp, random_bytes};
@@ -344,11 +344,8 @@ impl KmipKeys {
     }
 
     pub(crate) async fn list(&self, after: Option<&KeyId>, limit: usize) -> Result<KeyPage> {
-        let mut keys: Vec<KeyId> = Vec::new();
-        for id in self.server.locate(Vec::new(), KEYS_PAGE_MAX).await? {
-            let object = objects::object(&self.server, &id).await?;
-            keys.extend(object.and_then(|object| object.key()));
-        }
+        let all = objects::all(&self.server).await?;
+        let mut keys: Vec<KeyId> = all.iter().filter_map(Object::key).collect();
         keys.sort();
         keys.dedup();
         Ok(KeyPage::of_sorted(keys.iter(), after, limit))

@@ -5,12 +5,15 @@ use super::message::Refusal;
 use super::server::{Cipher, PRIVATE_KEY, PUBLIC_KEY, SYMMETRIC_KEY, Server};
 use crate::ttlv::{Node, Tag, Value};
 use crate::{KeyId, KmsError, Result};
+use futures::future::ready;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use std::collections::BTreeSet;
 
 /// The most objects that one key has.
 const VERSIONS_MAX: u32 = 256;
 
-/// The most objects of one attribute that are looked at.
-const LOCATED_MAX: usize = 256;
+/// How many objects are asked about at one time; less than there are connections.
+const ASKED_AT_ONCE: usize = 4;
 
 /// What the object group of a key's versions begins with.
 const GROUP: &str = "secretum-kms:";
@@ -206,22 +209,34 @@ fn tag(key: &KeyId) -> Node {
 /// server has those, and else by its identifier.
 pub(super) async fn of_key(server: &Server, key: &KeyId, tags: bool) -> Result<Vec<Object>> {
     let mut ids = server
-        .locate(vec![attributes::name(key.as_str())], LOCATED_MAX)
+        .locate(|| Some(attributes::name(key.as_str())))
         .await?;
-    ids.extend(server.locate(vec![group(key)], LOCATED_MAX).await?);
+    ids.extend(server.locate(|| Some(group(key))).await?);
     if ids.is_empty() && tags {
-        ids = server.locate(vec![tag(key)], LOCATED_MAX).await?;
+        ids = server.locate(|| Some(tag(key))).await?;
     }
     if ids.is_empty() {
-        ids.push(key.as_str().to_owned());
+        ids.insert(key.as_str().to_owned());
     }
-    ids.sort();
-    ids.dedup();
-    let mut found = Vec::new();
-    for id in ids {
-        found.extend(object(server, &id).await?);
-    }
-    Ok(found)
+    described(server, ids).await
+}
+
+/// Every object of the server.
+pub(super) async fn all(server: &Server) -> Result<Vec<Object>> {
+    described(server, server.locate(|| None).await?).await
+}
+
+/// These objects, as far as they are there.
+async fn described(server: &Server, ids: BTreeSet<String>) -> Result<Vec<Object>> {
+    let asked = ids.into_iter().map(|id| {
+        let server = server.clone();
+        async move { object(&server, &id).await }
+    });
+    let found = stream::iter(asked).buffered(ASKED_AT_ONCE);
+    found
+        .try_filter_map(|object| ready(Ok(object)))
+        .try_collect()
+        .await
 }
 
 /// An object; `None` where there is none, or the caller may not know of it.
