@@ -301,7 +301,6 @@ impl Lock {
 /// **Errors**: [`KmsError::FileLocked`], and those of the change.
 pub(crate) async fn alone_with<T: Send + 'static>(
     path: &Path,
-    provider: &'static str,
     change: impl FnOnce(&Path) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let path = target(path)?;
@@ -310,10 +309,9 @@ pub(crate) async fn alone_with<T: Send + 'static>(
         let _lock = lock;
         change(&path)
     });
-    changed.await.map_err(|error| KmsError::Unavailable {
-        provider,
-        reason: "its rotation was ended".to_owned(),
-        source: Some(Cause::new(error)),
+    changed.await.map_err(|error| KmsError::Interrupted {
+        what: "the change of a file with keys",
+        source: Cause::new(error),
     })?
 }
 
@@ -348,7 +346,7 @@ mod tests {
             // Its group is how it was handed over.
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
             let change = |path: &Path| replace(path, "two");
-            alone_with(&path, "test", change).await.unwrap();
+            alone_with(&path, change).await.unwrap();
             assert_eq!((owner(&path), mode(&path)), ((65_534, 65_533), 0o640));
             // The owner must be able to lock it too.
             assert_eq!(owner(&beside(&path, "lock")), (65_534, 65_533));
@@ -371,10 +369,10 @@ mod tests {
         std::os::unix::fs::symlink("inner/key", &link).unwrap();
         let change = |path: &Path| replace(path, "two");
         let held = Lock::of(&path).await.unwrap();
-        let refused = alone_with(&link, "test", change).await;
+        let refused = alone_with(&link, change).await;
         assert!(matches!(refused, Err(KmsError::FileLocked { .. })));
         drop(held);
-        alone_with(&link, "test", change).await.unwrap();
+        alone_with(&link, change).await.unwrap();
         replace(&link, "three").unwrap();
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(read_private(&path).unwrap().expose(), "three");
@@ -461,16 +459,19 @@ mod tests {
                 Ok(())
             }
         };
-        let refused = alone_with(&path, "test", change()).await.unwrap_err();
+        let refused = alone_with(&path, change()).await.unwrap_err();
         assert!(matches!(refused, KmsError::FileLocked { .. }));
         assert!(!refused.is_transient() && !refused.is_service_fault());
-        let given_up = tokio::time::timeout(LOCK_PATIENCE / 2, alone_with(&path, "test", change()));
+        let given_up = tokio::time::timeout(LOCK_PATIENCE / 2, alone_with(&path, change()));
         assert!(given_up.await.is_err());
         drop(held);
         tokio::time::sleep(LOCK_PATIENCE).await;
         assert!(changes.try_recv().is_err());
-        alone_with(&path, "test", change()).await.unwrap();
+        alone_with(&path, change()).await.unwrap();
         assert!(changes.try_recv().is_ok());
+        let broken = alone_with(&path, |_: &Path| -> Result<()> { panic!("planted") }).await;
+        assert!(matches!(broken, Err(KmsError::Interrupted { .. })));
+        alone_with(&path, change()).await.unwrap();
     }
 
     #[test]

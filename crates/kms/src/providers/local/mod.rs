@@ -231,7 +231,7 @@ impl Provider for EnvKeyProvider {
             });
         };
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
-        files::alone_with(&path, NAME, move |file| inner.add(file, &key, false)).await
+        files::alone_with(&path, move |file| inner.add(file, &key, false)).await
     }
 
     /// Adds an entry to the file.
@@ -243,7 +243,7 @@ impl Provider for EnvKeyProvider {
             });
         };
         let (inner, key) = (Arc::clone(&self.inner), key.clone());
-        files::alone_with(&path, NAME, move |file| inner.add(file, &key, true)).await
+        files::alone_with(&path, move |file| inner.add(file, &key, true)).await
     }
 
     /// Reads the file anew: another program may have rotated the key.
