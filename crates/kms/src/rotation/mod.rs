@@ -66,6 +66,9 @@ pub enum RotationError {
         #[source]
         source: StoreError,
     },
+    /// A schedule without a time between two rotations.
+    #[error("a schedule of rotations every 0 s would make versions without end; give it a time")]
+    NoTimeBetween,
     /// The key service does not encrypt under the new version everywhere yet.
     #[error(
         "the rotation of `{key}` left {left} data keys, for the key service still encrypts under an older \
@@ -233,7 +236,17 @@ impl KeyRotationManager {
 
     /// Rotates these keys by schedule until `stop` is done. A rotation that fails is logged, and gone on
     /// with a minute later.
-    pub async fn run(&self, keys: &[KeyId], every: Duration, stop: impl Future<Output = ()>) {
+    ///
+    /// **Errors**: [`RotationError::NoTimeBetween`], where `every` is zero; nothing is rotated.
+    pub async fn run(
+        &self,
+        keys: &[KeyId],
+        every: Duration,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), RotationError> {
+        if every.is_zero() {
+            return Err(RotationError::NoTimeBetween);
+        }
         let mut stop = std::pin::pin!(stop);
         loop {
             let round = async {
@@ -245,7 +258,7 @@ impl KeyRotationManager {
                 tokio::time::sleep(CHECK_EVERY.min(every)).await;
             };
             tokio::select! {
-                () = &mut stop => return,
+                () = &mut stop => return Ok(()),
                 () = round => {}
             }
         }
