@@ -76,7 +76,12 @@ def test_a_tree_moves_into_a_service(kms, serve, tmp_path):
     KmsCommand(service.directory).keys(byte=5)
     service.stop()
     service.start()
-    arguments = ["migrate", "-from=kms.toml", f"-to={service.url}", "-context=env=prod", "-key=other"]
+    arguments = ["migrate", "-from=kms.toml", f"-to={service.url}", "-context=env=prod"]
+    # A key that is not there concerns every file, by a service as without one.
+    done = kms(*arguments, "-key=archive", "-format=json", "tree")
+    assert (done.code, done.json["failed"], done.json["complete"]) == (2, 0, False)
+    assert "has no key `archive`" in done.json["stopped"]
+    arguments.append("-key=other")
     assert b"16 migrated" in kms.ok(*arguments, "tree")
     check_opens(kms, plaintexts, f"-service={service.url}")
     made = kms.ok("decrypt", "-context=env=prod", "-in=tree/file 0", "-field=key_id", f"-service={service.url}")

@@ -25,8 +25,9 @@ use tokio_util::task::TaskTracker;
 /// How long a handshake may take, what comes before the first request, and the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long requests under way have when the service ends.
-const DRAIN: Duration = Duration::from_secs(30);
+/// How long requests under way have when the service ends: longer than an operation may take where
+/// nothing else is configured, shorter than systemd and Kubernetes wait (`deploy`).
+pub(crate) const DRAIN: Duration = Duration::from_secs(65);
 
 /// The wait after the system refused a connection, for want of descriptors say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -329,6 +329,15 @@ pub enum KmsError {
         #[source]
         source: Cause,
     },
+    /// The task that did it broke off. It may be done all the same.
+    #[error("{what} broke off, by a fault of this program or because it ends: {source}")]
+    Interrupted {
+        /// What broke off.
+        what: &'static str,
+        /// How.
+        #[source]
+        source: Cause,
+    },
     /// The operation is done, and no audit sink took its record; the result is withheld.
     #[error("the audit record was not taken, so the result is withheld: {reason}")]
     Audit {
@@ -404,6 +413,7 @@ impl KmsError {
             Self::FileContent { .. } => "file_content",
             Self::FileRights { .. } => "file_rights",
             Self::Stream { .. } => "stream",
+            Self::Interrupted { .. } => "interrupted",
             Self::Audit { .. } => "audit",
             Self::Crypto(_) => "crypto",
         }

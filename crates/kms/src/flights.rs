@@ -62,8 +62,8 @@ where
         });
         let outcome = async move {
             task.await.unwrap_or_else(|error| {
-                Err(KmsError::Stream {
-                    action: "finish",
+                Err(KmsError::Interrupted {
+                    what: "the call",
                     source: Cause::new(error),
                 })
             })
@@ -82,5 +82,27 @@ impl<K: Eq + Hash, T: Clone> Drop for Ended<K, T> {
         let flight = self.under_way.lock().remove(&self.key);
         // Outside of the lock: whatever it holds is dropped with it.
         drop(flight);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn broken() -> Result<()> {
+        panic!("planted")
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_is_told_as_what_it_is_and_is_no_fault_of_the_service() {
+        let flights: Flights<(), ()> = Flights::new();
+        let (outcome, _) = flights.run((), || broken().boxed()).await;
+        let told = outcome.unwrap_err();
+        assert!(matches!(told, KmsError::Interrupted { .. }), "{told}");
+        assert!(!told.is_transient() && !told.is_service_fault());
+        assert!(!told.to_string().contains("stream"), "{told}");
+        // The next one flies by itself.
+        let (outcome, joined) = flights.run((), || async { Ok(()) }.boxed()).await;
+        assert!(outcome.is_ok() && !joined);
     }
 }

@@ -145,7 +145,9 @@ impl From<KmsError> for ApiError {
             KmsError::KeyNotFound { .. } | KmsError::KeyVersionNotFound { .. } => {
                 StatusCode::NOT_FOUND
             }
-            KmsError::KeyDisabled { .. } | KmsError::OtherRegion { .. } => StatusCode::CONFLICT,
+            KmsError::KeyDisabled { .. }
+            | KmsError::KeyExists { .. }
+            | KmsError::OtherRegion { .. } => StatusCode::CONFLICT,
             KmsError::PlaintextTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             KmsError::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,
             KmsError::Throttled { .. } | KmsError::RateLimited { .. } => {
@@ -175,6 +177,14 @@ fn operators(error: &KmsError) -> ApiError {
         KmsError::Unavailable { .. } => (
             StatusCode::SERVICE_UNAVAILABLE,
             "the key service behind this one cannot be reached; try again",
+        ),
+        KmsError::FileLocked { .. } => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "another process is changing the keys; nothing was done, try again",
+        ),
+        KmsError::NotConfigured { .. } => (
+            StatusCode::NOT_IMPLEMENTED,
+            "this service is not configured for it",
         ),
         KmsError::BadAnswer { .. }
         | KmsError::AccessDenied { .. }
@@ -210,5 +220,36 @@ impl IntoResponse for ApiError {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secretum_kms::KeyId;
+
+    #[test]
+    fn what_can_be_tried_again_is_told_from_what_cannot() {
+        let provider = "local";
+        let key = KeyId::new("k").unwrap();
+        let locked = KmsError::FileLocked {
+            path: "/planted".into(),
+            after: Duration::from_secs(10),
+        };
+        let exists = KmsError::KeyExists { provider, key };
+        let lacking = KmsError::NotConfigured {
+            provider,
+            what: "a private key",
+            remedy: "name it",
+        };
+        for (error, status, code) in [
+            (locked, 503, "file_locked"),
+            (exists, 409, "key_exists"),
+            (lacking, 501, "not_configured"),
+        ] {
+            let told = ApiError::from(error);
+            assert_eq!((told.status.as_u16(), told.code), (status, code));
+            assert!(!told.message.contains("planted"), "{}", told.message);
+        }
     }
 }

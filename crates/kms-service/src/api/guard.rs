@@ -81,3 +81,29 @@ pub(super) async fn guard(State(api): State<Arc<Api>>, request: Request, next: N
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Limits;
+    use crate::listener::DRAIN;
+    use std::time::Duration;
+
+    /// Seconds behind this key in a file of `deploy`.
+    fn seconds(file: &str, key: &str) -> Duration {
+        let line = file.lines().find_map(|line| line.trim().strip_prefix(key));
+        Duration::from_secs(line.unwrap().trim().parse().unwrap())
+    }
+
+    #[test]
+    fn what_was_begun_ends_before_the_service_is_ended() {
+        let unit = include_str!("../../../../deploy/systemd/kms-service.service");
+        let pod = include_str!("../../../../deploy/kubernetes/deployment.yaml");
+        assert!(Limits::default().timeout < DRAIN);
+        for until in [
+            seconds(unit, "TimeoutStopSec="),
+            seconds(pod, "terminationGracePeriodSeconds:"),
+        ] {
+            assert!(DRAIN < until);
+        }
+    }
+}

@@ -84,6 +84,7 @@ pub(super) fn kms(error: &KmsError) -> Status {
         | KmsError::NotAuthentic { .. }
         | KmsError::PlaintextTooLarge { .. } => Code::InvalidArgument,
         KmsError::KeyNotFound { .. } | KmsError::KeyVersionNotFound { .. } => Code::NotFound,
+        KmsError::KeyExists { .. } => Code::AlreadyExists,
         KmsError::KeyDisabled { .. } | KmsError::OtherRegion { .. } => Code::FailedPrecondition,
         KmsError::Unsupported { .. } => Code::Unimplemented,
         KmsError::Throttled { .. } | KmsError::RateLimited { .. } => Code::ResourceExhausted,
@@ -100,6 +101,14 @@ fn operators(error: &KmsError) -> Status {
         KmsError::Unavailable { .. } => (
             Code::Unavailable,
             "the key service behind this one cannot be reached; try again",
+        ),
+        KmsError::FileLocked { .. } => (
+            Code::Unavailable,
+            "another process is changing the keys; nothing was done, try again",
+        ),
+        KmsError::NotConfigured { .. } => (
+            Code::Unimplemented,
+            "this service is not configured for it; the log says what is missing",
         ),
         KmsError::AccessDenied { .. } | KmsError::Credentials { .. } | KmsError::Refused { .. } => {
             (
@@ -163,6 +172,30 @@ mod tests {
             kms(&KmsError::NotAuthentic { key }).code(),
             Code::InvalidArgument
         );
+    }
+
+    #[test]
+    fn what_can_be_tried_again_is_told_from_what_cannot() {
+        let provider = "local";
+        let key = KeyId::new("k").unwrap();
+        let locked = KmsError::FileLocked {
+            path: "/planted".into(),
+            after: Duration::from_secs(10),
+        };
+        let lacking = KmsError::NotConfigured {
+            provider,
+            what: "a private key",
+            remedy: "name it",
+        };
+        for (error, code) in [
+            (locked, Code::Unavailable),
+            (KmsError::KeyExists { provider, key }, Code::AlreadyExists),
+            (lacking, Code::Unimplemented),
+        ] {
+            let status = kms(&error);
+            assert_eq!(status.code(), code);
+            assert!(!status.message().contains("planted"));
+        }
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use super::Exchange;
 use super::message::Refusal;
-use super::objects::{self, Current};
+use super::objects::{self, Current, Object};
 use super::sealed::{Encrypted, Sealed, associated_data};
 use super::server::{Cipher, Server, TAG_BYTES};
 use crate::{
-    EncryptionContext, Health, KEYS_PAGE_MAX, KeyId, KeyInfo, KeyPage, KeyVersion, KmsError,
-    KmsOperation, Result, SuppliedBy, Traits, Wrapped,
+    EncryptionContext, Health, KeyId, KeyInfo, KeyPage, KeyVersion, KmsError, KmsOperation, Result,
+    SuppliedBy, Traits, Wrapped,
 };
 use parking_lot::Mutex;
 use secretum_crypto::{Aead, CryptoError, Key256, RngRef, SecretBytes, Timestamp, random_bytes};
@@ -93,19 +93,31 @@ impl KmipKeys {
     }
 
     async fn add_version(&self, key: &KeyId, number: u32) -> Result<()> {
-        let made = self.server.create(objects::of_version(key, number)).await?;
-        let id = made.map_err(|refusal| refusal.into_error(self.server.provider()))?;
+        let id = self.make_version(key, number).await?;
         self.make_active(&id).await
+    }
+
+    /// Makes a version, which is not active yet; its identifier.
+    pub(crate) async fn make_version(&self, key: &KeyId, number: u32) -> Result<String> {
+        let made = self.server.create(objects::of_version(key, number)).await?;
+        made.map_err(|refusal| refusal.into_error(self.server.provider()))
     }
 
     /// Activates an object that is not active yet.
     async fn make_active(&self, id: &str) -> Result<()> {
-        let object = objects::object(&self.server, id).await?;
-        if object.is_some_and(|object| object.is_active()) {
+        if self.is_active(id).await? {
             return Ok(());
         }
-        let done = self.server.activate(id).await?;
-        self.done(done)
+        match self.server.activate(id).await? {
+            // Another rotation may have finished what this one began.
+            Err(_) if self.is_active(id).await? => Ok(()),
+            done => self.done(done),
+        }
+    }
+
+    async fn is_active(&self, id: &str) -> Result<bool> {
+        let object = objects::object(&self.server, id).await?;
+        Ok(object.is_some_and(|object| object.is_active()))
     }
 
     async fn look_up(&self, key: &KeyId) -> Result<Current> {
@@ -292,10 +304,17 @@ impl KmipKeys {
         }
     }
 
-    /// Rotates by the server's ReKey, or adds a version by hand.
+    /// Rotates by the server's ReKey, or adds a version by hand. A rotation that was cut short before its
+    /// version was active is finished, and no other one begun: the name would not be free, or would be
+    /// with what does not encrypt.
     pub(crate) async fn rotate(&self, key: &KeyId) -> Result<KeyInfo> {
         let provider = self.server.provider();
-        let current = self.look_up(key).await?;
+        let found = objects::of_key(&self.server, key, self.tags).await?;
+        if let Some(begun) = objects::begun(key, found.clone()) {
+            self.make_active(&begun).await?;
+            return self.describe(key).await;
+        }
+        let current = objects::current(provider, key, found)?;
         if current.cipher == Cipher::Rsa {
             return Err(KmsError::Unsupported {
                 provider,
@@ -325,11 +344,8 @@ impl KmipKeys {
     }
 
     pub(crate) async fn list(&self, after: Option<&KeyId>, limit: usize) -> Result<KeyPage> {
-        let mut keys: Vec<KeyId> = Vec::new();
-        for id in self.server.locate(Vec::new(), KEYS_PAGE_MAX).await? {
-            let object = objects::object(&self.server, &id).await?;
-            keys.extend(object.and_then(|object| object.key()));
-        }
+        let all = objects::all(&self.server).await?;
+        let mut keys: Vec<KeyId> = all.iter().filter_map(Object::key).collect();
         keys.sort();
         keys.dedup();
         Ok(KeyPage::of_sorted(keys.iter(), after, limit))

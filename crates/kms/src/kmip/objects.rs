@@ -5,16 +5,20 @@ use super::message::Refusal;
 use super::server::{Cipher, PRIVATE_KEY, PUBLIC_KEY, SYMMETRIC_KEY, Server};
 use crate::ttlv::{Node, Tag, Value};
 use crate::{KeyId, KmsError, Result};
+use futures::future::ready;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use std::collections::BTreeSet;
 
 /// The most objects that one key has.
 const VERSIONS_MAX: u32 = 256;
 
-/// The most objects of one attribute that are looked at.
-const LOCATED_MAX: usize = 256;
+/// How many objects are asked about at one time; less than there are connections.
+const ASKED_AT_ONCE: usize = 4;
 
 /// What the object group of a key's versions begins with.
 const GROUP: &str = "secretum-kms:";
 
+const PRE_ACTIVE: u32 = 1;
 const ACTIVE: u32 = 2;
 const DESTROYED: u32 = 5;
 const DESTROYED_COMPROMISED: u32 = 6;
@@ -127,12 +131,18 @@ impl Object {
     /// Whether it has the name of this key as a version of another one: `k@2` may be the second version
     /// of `k`, and a key of its own.
     fn is_version_of_another(&self, key: &KeyId) -> bool {
-        let named = self.names.iter().any(|name| name == key.as_str());
         let mut groups = self
             .groups
             .iter()
             .filter_map(|group| group.strip_prefix(GROUP));
-        named && groups.clone().next().is_some() && !groups.any(|group| group == key.as_str())
+        self.is_named(key)
+            && groups.clone().next().is_some()
+            && !groups.any(|group| group == key.as_str())
+    }
+
+    /// Whether it has the name of this key, which ReKey takes from the old object.
+    fn is_named(&self, key: &KeyId) -> bool {
+        self.names.iter().any(|name| name == key.as_str())
     }
 
     fn into_current(self, key: &KeyId) -> Current {
@@ -199,22 +209,34 @@ fn tag(key: &KeyId) -> Node {
 /// server has those, and else by its identifier.
 pub(super) async fn of_key(server: &Server, key: &KeyId, tags: bool) -> Result<Vec<Object>> {
     let mut ids = server
-        .locate(vec![attributes::name(key.as_str())], LOCATED_MAX)
+        .locate(|| Some(attributes::name(key.as_str())))
         .await?;
-    ids.extend(server.locate(vec![group(key)], LOCATED_MAX).await?);
+    ids.extend(server.locate(|| Some(group(key))).await?);
     if ids.is_empty() && tags {
-        ids = server.locate(vec![tag(key)], LOCATED_MAX).await?;
+        ids = server.locate(|| Some(tag(key))).await?;
     }
     if ids.is_empty() {
-        ids.push(key.as_str().to_owned());
+        ids.insert(key.as_str().to_owned());
     }
-    ids.sort();
-    ids.dedup();
-    let mut found = Vec::new();
-    for id in ids {
-        found.extend(object(server, &id).await?);
-    }
-    Ok(found)
+    described(server, ids).await
+}
+
+/// Every object of the server.
+pub(super) async fn all(server: &Server) -> Result<Vec<Object>> {
+    described(server, server.locate(|| None).await?).await
+}
+
+/// These objects, as far as they are there.
+async fn described(server: &Server, ids: BTreeSet<String>) -> Result<Vec<Object>> {
+    let asked = ids.into_iter().map(|id| {
+        let server = server.clone();
+        async move { object(&server, &id).await }
+    });
+    let found = stream::iter(asked).buffered(ASKED_AT_ONCE);
+    found
+        .try_filter_map(|object| ready(Ok(object)))
+        .try_collect()
+        .await
 }
 
 /// An object; `None` where there is none, or the caller may not know of it.
@@ -227,27 +249,44 @@ pub(super) async fn object(server: &Server, id: &str) -> Result<Option<Object>> 
     }
 }
 
-/// Of all that a key stands for, what encrypts now: the highest number, then the youngest.
+/// Of all that a key stands for, what is a version of it that is there.
+fn versions(key: &KeyId, found: Vec<Object>) -> impl Iterator<Item = Object> {
+    found.into_iter().filter(|object| {
+        object.is_key() && !object.is_destroyed() && !object.is_version_of_another(key)
+    })
+}
+
+/// The newest of them: with the highest number, then the youngest, then the one with the name.
+fn newest(key: &KeyId, versions: impl Iterator<Item = Object>) -> Option<Object> {
+    versions.max_by_key(|object| {
+        let named = object.is_named(key);
+        let id = object.id.clone();
+        (object.number(key), object.initial_date, named, id)
+    })
+}
+
+/// Of all that a key stands for, what encrypts now: the newest that is active.
 ///
 /// **Errors**: [`KmsError::KeyNotFound`] and [`KmsError::KeyDisabled`].
 pub(super) fn current(provider: &'static str, key: &KeyId, found: Vec<Object>) -> Result<Current> {
-    let keys = found
-        .into_iter()
-        .filter(|object| !object.is_version_of_another(key));
-    let keys: Vec<Object> = keys
-        .filter(|object| object.is_key() && !object.is_destroyed())
-        .collect();
-    if keys.is_empty() {
+    let mut versions = versions(key, found).peekable();
+    if versions.peek().is_none() {
         let key = key.clone();
         return Err(KmsError::KeyNotFound { provider, key });
     }
-    let active = keys.into_iter().filter(Object::is_active);
-    let rank = |object: &Object| (object.number(key), object.initial_date, object.id.clone());
-    let newest = active.max_by_key(rank).ok_or_else(|| {
+    let newest = newest(key, versions.filter(Object::is_active)).ok_or_else(|| {
         let key = key.clone();
         KmsError::KeyDisabled { provider, key }
     })?;
     Ok(newest.into_current(key))
+}
+
+/// What a rotation made that was cut short: the newest of all that can be used, where it is not active
+/// yet. Its identifier.
+pub(super) fn begun(key: &KeyId, found: Vec<Object>) -> Option<String> {
+    let usable = |object: &Object| object.is_active() || object.state == Some(PRE_ACTIVE);
+    let newest = newest(key, versions(key, found).filter(usable))?;
+    (newest.kind == SYMMETRIC_KEY && !newest.is_active()).then_some(newest.id)
 }
 
 #[cfg(test)]
@@ -279,6 +318,34 @@ mod tests {
         assert_eq!((newest.id.as_str(), newest.number), ("b", 10));
         assert_eq!(current("kmip", &key, all(1)).unwrap().id, "c");
         assert_eq!(current("kmip", &key, all(DESTROYED)).unwrap().id, "c");
+    }
+
+    #[test]
+    fn the_newest_that_is_not_active_yet_was_begun() {
+        let key = KeyId::new("k").unwrap();
+        let all = |state| vec![object("b", "k", ACTIVE), object("a", "k@2", state)];
+        assert_eq!(begun(&key, all(PRE_ACTIVE)).as_deref(), Some("a"));
+        // One that is out of use was no beginning.
+        for state in [ACTIVE, 3, 4, DESTROYED] {
+            assert_eq!(begun(&key, all(state)), None);
+        }
+        let outrun = vec![object("a", "k", PRE_ACTIVE), object("b", "k@2", ACTIVE)];
+        assert_eq!(begun(&key, outrun), None);
+        // ReKey in the same second: the new one has the name.
+        let grouped = |id: &str, name: &str, state| Object {
+            groups: vec!["secretum-kms:k".to_owned()],
+            initial_date: Some(7),
+            ..object(id, name, state)
+        };
+        let made = vec![grouped("b", "", ACTIVE), grouped("a", "k", PRE_ACTIVE)];
+        assert_eq!(begun(&key, made).as_deref(), Some("a"));
+        let done = vec![grouped("b", "", ACTIVE), grouped("a", "k", ACTIVE)];
+        assert_eq!(current("kmip", &key, done).unwrap().id, "a");
+        // A pair is not rotated from here.
+        let mut pair = object("a", "k", PRE_ACTIVE);
+        pair.kind = PRIVATE_KEY;
+        pair.public = Some("public".to_owned());
+        assert_eq!(begun(&key, vec![pair]), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::{Exchange, Version, attributes, payload_of, request_of};
 use crate::ttlv::{Node, Tag, Value};
 use crate::{KmsError, Result};
 use secretum_crypto::SecretBytes;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub(super) const SYMMETRIC_KEY: u32 = 2;
@@ -33,6 +34,12 @@ const MGF1: u32 = 1;
 
 /// The bytes of a tag of AES-GCM.
 pub(super) const TAG_BYTES: usize = 16;
+
+/// The most objects that are looked at, with one attribute or in all.
+pub(super) const LOCATED_MAX: usize = if cfg!(test) { 256 } else { 10_000 };
+
+/// The most objects that are asked for at once.
+const PAGE: usize = if cfg!(test) { 8 } else { 500 };
 
 /// What an operation gives, or why the server refused it.
 pub(super) type Outcome<T> = Result<std::result::Result<T, Refusal>>;
@@ -80,20 +87,62 @@ impl Server {
         }
     }
 
-    /// The identifiers of the objects with all of these attributes.
-    pub(super) async fn locate(&self, sought: Vec<Node>, limit: usize) -> Result<Vec<String>> {
+    /// The identifiers of all objects with this attribute, or without one, of all.
+    ///
+    /// **Errors**: [`KmsError::Refused`] where there are more than [`LOCATED_MAX`]: in a list that ends
+    /// too early the newest version of a key may be missing.
+    pub(super) async fn locate(
+        &self,
+        sought: impl Fn() -> Option<Node> + Send,
+    ) -> Result<BTreeSet<String>> {
+        let mut found = BTreeSet::new();
+        let mut by_pages = self.version().await?.has_offsets();
+        loop {
+            let (offset, items) = match by_pages {
+                true => (found.len(), PAGE),
+                false => (0, LOCATED_MAX + 1),
+            };
+            let page = self.page(sought(), offset, items).await?;
+            let before = found.len();
+            let count = page.all(Tag::UNIQUE_IDENTIFIER).count();
+            let ids = page.all(Tag::UNIQUE_IDENTIFIER).filter_map(Node::as_text);
+            found.extend(ids.map(str::to_owned));
+            if found.len() > LOCATED_MAX {
+                return Err(self.too_many());
+            }
+            // A server may give less than it was asked for, and tell how many there are.
+            let has_more = located(&page).is_some_and(|all| all > found.len());
+            let is_stuck = found.len() == before;
+            if count < items && !has_more || is_stuck && !by_pages {
+                return Ok(found);
+            }
+            // Where it begins from the front again, it is asked for all at once.
+            by_pages &= !is_stuck;
+        }
+    }
+
+    async fn page(&self, sought: Option<Node>, offset: usize, items: usize) -> Result<Node> {
         let version = self.version().await?;
-        let items = i32::try_from(limit).unwrap_or(i32::MAX);
-        let mut payload = vec![Node::integer(Tag::MAXIMUM_ITEMS, items)];
-        payload.extend(attributes::of_sought(version, sought));
-        let found = match self.ask(LOCATE, payload).await? {
-            Ok(found) => found,
-            Err(refusal) if refusal.is_absence() => return Ok(Vec::new()),
-            Err(refusal) => return Err(refusal.into_error(self.provider())),
-        };
-        let ids = found.all(Tag::UNIQUE_IDENTIFIER);
-        let ids = ids.filter_map(Node::as_text).map(str::to_owned);
-        Ok(ids.take(limit).collect())
+        let number = |tag, count| Node::integer(tag, i32::try_from(count).unwrap_or(i32::MAX));
+        let mut payload = vec![number(Tag::MAXIMUM_ITEMS, items)];
+        if offset > 0 {
+            payload.push(number(Tag::OFFSET_ITEMS, offset));
+        }
+        payload.extend(attributes::of_sought(version, Vec::from_iter(sought)));
+        match self.ask(LOCATE, payload).await? {
+            Ok(found) => Ok(found),
+            Err(refusal) if refusal.is_absence() => Ok(Node::structure(Tag::RESPONSE_PAYLOAD, [])),
+            Err(refusal) => Err(refusal.into_error(self.provider())),
+        }
+    }
+
+    fn too_many(&self) -> KmsError {
+        let reason = format!(
+            "more than {LOCATED_MAX} objects were found, so that the newest may be missing; permit this \
+             client fewer of them, or make a new key and re-encrypt to it"
+        );
+        let provider = self.provider();
+        KmsError::Refused { provider, reason }
     }
 
     /// All that is said of an object.
@@ -243,6 +292,14 @@ impl Server {
         [ENCRYPT, DECRYPT]
             .iter()
             .all(|wanted| operations.contains(wanted))
+    }
+}
+
+/// How many objects a server says there are, where it does.
+fn located(page: &Node) -> Option<usize> {
+    match page.find(Tag::LOCATED_ITEMS)?.value {
+        Value::Integer(count) => usize::try_from(count).ok(),
+        _ => None,
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct Version {
 impl Version {
     /// The oldest that encrypts.
     pub(crate) const V1_2: Self = Self { major: 1, minor: 2 };
+    /// The oldest that finds objects a page at a time.
+    pub(crate) const V1_3: Self = Self { major: 1, minor: 3 };
     /// The oldest with associated data.
     pub(crate) const V1_4: Self = Self { major: 1, minor: 4 };
     /// The newest.
@@ -26,7 +28,7 @@ impl Version {
         Self::V2_1,
         Self { major: 2, minor: 0 },
         Self::V1_4,
-        Self { major: 1, minor: 3 },
+        Self::V1_3,
         Self::V1_2,
     ];
 
@@ -38,6 +40,11 @@ impl Version {
     /// Whether what is encrypted can be bound to associated data.
     pub(crate) fn has_associated_data(self) -> bool {
         self >= Self::V1_4
+    }
+
+    /// Whether a search can go on behind what it found.
+    pub(crate) fn has_offsets(self) -> bool {
+        self >= Self::V1_3
     }
 
     pub(crate) fn node(self) -> Node {

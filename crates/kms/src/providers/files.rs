@@ -2,7 +2,7 @@
 
 use crate::{Cause, KmsError, Result};
 use secretum_crypto::SecretString;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -121,35 +121,98 @@ pub(crate) enum Rights {
     Public,
 }
 
-/// Writes a file whole, in the place of one that may be there: after a crash there is the old one or
-/// the new one.
-pub(crate) fn replace(path: &Path, text: &str, rights: Rights) -> Result<()> {
-    let written = beside(path, "new");
-    // What a crash left behind.
-    let _ = std::fs::remove_file(&written);
-    let outcome = write_new(&written, text, rights).and_then(|()| {
-        std::fs::rename(&written, path).map_err(KmsError::file("replace", path))?;
-        sync_folder(path)
-    });
-    if outcome.is_err() {
+/// A file with keys, written whole, that takes the place of the one that is there: after a crash there
+/// is the old one or the new one. Dropped before that it is gone.
+///
+/// Who may read the old one may read the new one: owner, group and rights are its own, and a link that
+/// leads to it stays.
+#[derive(Debug)]
+pub(crate) struct Replacement {
+    path: PathBuf,
+    written: PathBuf,
+}
+
+impl Replacement {
+    /// Writes it, beside the file that is there.
+    ///
+    /// **Errors**: [`KmsError::File`], also where it cannot be given to the owner of the old one.
+    pub(crate) fn of(path: &Path, text: &str) -> Result<Self> {
+        let path = target(path)?;
+        let old = std::fs::metadata(&path).map_err(KmsError::file("read", &path))?;
+        let written = beside(&path, "new");
+        // What a crash left behind.
         let _ = std::fs::remove_file(&written);
+        let replacement = Self { path, written };
+        let file = open_new(&replacement.written, Rights::Private)?;
+        fill(&file, text, &replacement.written)?;
+        give_like(&file, &old)
+            .and_then(|()| file.set_permissions(old.permissions()))
+            .and_then(|()| file.sync_all())
+            .map_err(KmsError::file("keep the owner of", &replacement.path))?;
+        Ok(replacement)
     }
-    outcome
+
+    /// Puts it in its place.
+    ///
+    /// **Errors**: [`KmsError::File`].
+    pub(crate) fn place(self) -> Result<()> {
+        std::fs::rename(&self.written, &self.path)
+            .map_err(KmsError::file("replace", &self.path))?;
+        sync_folder(&self.path)
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.written);
+    }
+}
+
+/// The file itself, where links may lead to it.
+fn target(path: &Path) -> Result<PathBuf> {
+    std::fs::canonicalize(path).map_err(KmsError::file("read", path))
+}
+
+/// Gives a file to the owner of another, and to its group.
+#[cfg(unix)]
+fn give_like(file: &File, other: &Metadata) -> std::io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let own = file.metadata()?;
+    if own.uid() != other.uid() {
+        fchown(file, Some(other.uid()), None)?;
+    }
+    if own.gid() != other.gid() {
+        let given = fchown(file, None, Some(other.gid()));
+        // A group that may do nothing with it can be any.
+        if other.mode() & 0o070 != 0 {
+            given?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn give_like(_: &File, _: &Metadata) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// Writes a file that is not there yet.
 ///
 /// **Errors**: [`KmsError::File`] also where it is there.
 pub(crate) fn create(path: &Path, text: &str, rights: Rights) -> Result<()> {
-    write_new(path, text, rights)?;
+    let file = open_new(path, rights)?;
+    fill(&file, text, path)?;
     sync_folder(path)
 }
 
-fn write_new(path: &Path, text: &str, rights: Rights) -> Result<()> {
+fn open_new(path: &Path, rights: Rights) -> Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     with_mode(&mut options, rights);
-    let mut file = options.open(path).map_err(KmsError::file("create", path))?;
+    options.open(path).map_err(KmsError::file("create", path))
+}
+
+fn fill(mut file: &File, text: &str, path: &Path) -> Result<()> {
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(KmsError::file("write", path))
@@ -197,7 +260,8 @@ struct Lock {
 }
 
 impl Lock {
-    /// Waits for the lock of this file; it stands in a file of its own beside it.
+    /// Waits for the lock of this file; it stands in a file of its own beside it, which belongs to whom
+    /// the file belongs: they must be able to lock it too.
     ///
     /// **Errors**: [`KmsError::FileLocked`] where it is not free in time; [`KmsError::File`].
     async fn of(path: &Path) -> Result<Self> {
@@ -205,7 +269,13 @@ impl Lock {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
         with_mode(&mut options, Rights::Private);
+        let old = std::fs::metadata(path).map_err(KmsError::file("read", path))?;
         let file = options.open(&own).map_err(KmsError::file("open", &own))?;
+        if let Err(error) = give_like(&file, &old) {
+            // The owner could not even open it.
+            let _ = std::fs::remove_file(&own);
+            return Err(KmsError::file("keep the owner of", path)(error));
+        }
         let until = Instant::now() + LOCK_PATIENCE;
         loop {
             match file.try_lock() {
@@ -225,34 +295,99 @@ impl Lock {
     }
 }
 
-/// Changes a file with keys, alone among all processes. Who stops waiting for it before it began has
-/// changed nothing.
+/// Changes a file with keys, alone among all processes, by whatever link they come to it; the change is
+/// told where the file itself is. Who stops waiting for it before it began has changed nothing.
 ///
 /// **Errors**: [`KmsError::FileLocked`], and those of the change.
 pub(crate) async fn alone_with<T: Send + 'static>(
     path: &Path,
-    provider: &'static str,
-    change: impl FnOnce() -> Result<T> + Send + 'static,
+    change: impl FnOnce(&Path) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let lock = Lock::of(path).await?;
+    let path = target(path)?;
+    let lock = Lock::of(&path).await?;
     let changed = tokio::task::spawn_blocking(move || {
         let _lock = lock;
-        change()
+        change(&path)
     });
-    changed.await.map_err(|error| KmsError::Unavailable {
-        provider,
-        reason: "its rotation was ended".to_owned(),
-        source: Some(Cause::new(error)),
+    changed.await.map_err(|error| KmsError::Interrupted {
+        what: "the change of a file with keys",
+        source: Cause::new(error),
     })?
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     fn mode(path: &Path) -> u32 {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    fn replace(path: &Path, text: &str) -> Result<()> {
+        Replacement::of(path, text)?.place()
+    }
+
+    /// Who is not root cannot give a file away: `false`.
+    fn is_given_away(path: &Path) -> bool {
+        std::os::unix::fs::chown(path, Some(65_534), Some(65_533)).is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_replaced_keeps_its_owner_and_its_rights() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let owner = |path: &Path| {
+            let facts = std::fs::metadata(path).unwrap();
+            (facts.uid(), facts.gid())
+        };
+        create(&path, "one", Rights::Private).unwrap();
+        if is_given_away(&path) {
+            // Its group is how it was handed over.
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+            let change = |path: &Path| replace(path, "two");
+            alone_with(&path, change).await.unwrap();
+            assert_eq!((owner(&path), mode(&path)), ((65_534, 65_533), 0o640));
+            // The owner must be able to lock it too.
+            assert_eq!(owner(&beside(&path, "lock")), (65_534, 65_533));
+            assert_eq!(read_private(&path).unwrap().expose(), "two");
+        }
+        // Who cannot keep the owner leaves everything as it is.
+        let foreign = std::fs::metadata("/proc/1/stat").unwrap();
+        let own = File::create(folder.path().join("own")).unwrap();
+        let is_root = rustix::process::geteuid().is_root();
+        assert_eq!(give_like(&own, &foreign).is_ok(), is_root);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_stays_and_has_the_lock_of_what_it_leads_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        std::fs::create_dir(&inner).unwrap();
+        let (path, link) = (inner.join("key"), folder.path().join("link"));
+        create(&path, "one", Rights::Private).unwrap();
+        std::os::unix::fs::symlink("inner/key", &link).unwrap();
+        let change = |path: &Path| replace(path, "two");
+        let held = Lock::of(&path).await.unwrap();
+        let refused = alone_with(&link, change).await;
+        assert!(matches!(refused, Err(KmsError::FileLocked { .. })));
+        drop(held);
+        alone_with(&link, change).await.unwrap();
+        replace(&link, "three").unwrap();
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(read_private(&path).unwrap().expose(), "three");
+        let beside = std::fs::read_dir(folder.path()).unwrap();
+        assert_eq!(beside.count(), 2);
+    }
+
+    #[test]
+    fn what_is_not_placed_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        create(&path, "one", Rights::Private).unwrap();
+        drop(Replacement::of(&path, "two").unwrap());
+        assert_eq!(read_private(&path).unwrap().expose(), "one");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]
@@ -262,7 +397,7 @@ mod tests {
         create(&path, "one", Rights::Private).unwrap();
         assert_eq!(mode(&path), 0o600);
         assert!(create(&path, "two", Rights::Private).is_err());
-        replace(&path, "two", Rights::Private).unwrap();
+        replace(&path, "two").unwrap();
         assert_eq!(read_private(&path).unwrap().expose(), "two");
         for wide in [0o640, 0o604, 0o620, 0o666] {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(wide)).unwrap();
@@ -314,25 +449,29 @@ mod tests {
     async fn who_waits_in_vain_for_the_lock_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
+        create(&path, "one", Rights::Private).unwrap();
         let held = Lock::of(&path).await.unwrap();
         let (changed, mut changes) = tokio::sync::mpsc::unbounded_channel();
         let change = || {
             let changed = changed.clone();
-            move || {
+            move |_: &Path| {
                 changed.send(()).unwrap();
                 Ok(())
             }
         };
-        let refused = alone_with(&path, "test", change()).await.unwrap_err();
+        let refused = alone_with(&path, change()).await.unwrap_err();
         assert!(matches!(refused, KmsError::FileLocked { .. }));
         assert!(!refused.is_transient() && !refused.is_service_fault());
-        let given_up = tokio::time::timeout(LOCK_PATIENCE / 2, alone_with(&path, "test", change()));
+        let given_up = tokio::time::timeout(LOCK_PATIENCE / 2, alone_with(&path, change()));
         assert!(given_up.await.is_err());
         drop(held);
         tokio::time::sleep(LOCK_PATIENCE).await;
         assert!(changes.try_recv().is_err());
-        alone_with(&path, "test", change()).await.unwrap();
+        alone_with(&path, change()).await.unwrap();
         assert!(changes.try_recv().is_ok());
+        let broken = alone_with(&path, |_: &Path| -> Result<()> { panic!("planted") }).await;
+        assert!(matches!(broken, Err(KmsError::Interrupted { .. })));
+        alone_with(&path, change()).await.unwrap();
     }
 
     #[test]
@@ -342,7 +481,7 @@ mod tests {
         let limit = usize::try_from(KEY_FILE_BYTES_MAX).unwrap();
         create(&path, &"k".repeat(limit), Rights::Private).unwrap();
         assert_eq!(read_private(&path).unwrap().len(), limit);
-        replace(&path, &"k".repeat(limit + 1), Rights::Private).unwrap();
+        replace(&path, &"k".repeat(limit + 1)).unwrap();
         let refused = read_private(&path);
         assert!(matches!(refused, Err(KmsError::FileContent { .. })));
         std::fs::write(&path, b"\xff").unwrap();

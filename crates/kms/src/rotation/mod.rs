@@ -66,6 +66,9 @@ pub enum RotationError {
         #[source]
         source: StoreError,
     },
+    /// A schedule without a time between two rotations.
+    #[error("a schedule of rotations every 0 s would make versions without end; give it a time")]
+    NoTimeBetween,
     /// The key service does not encrypt under the new version everywhere yet.
     #[error(
         "the rotation of `{key}` left {left} data keys, for the key service still encrypts under an older \
@@ -233,7 +236,17 @@ impl KeyRotationManager {
 
     /// Rotates these keys by schedule until `stop` is done. A rotation that fails is logged, and gone on
     /// with a minute later.
-    pub async fn run(&self, keys: &[KeyId], every: Duration, stop: impl Future<Output = ()>) {
+    ///
+    /// **Errors**: [`RotationError::NoTimeBetween`], where `every` is zero; nothing is rotated.
+    pub async fn run(
+        &self,
+        keys: &[KeyId],
+        every: Duration,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), RotationError> {
+        if every.is_zero() {
+            return Err(RotationError::NoTimeBetween);
+        }
         let mut stop = std::pin::pin!(stop);
         loop {
             let round = async {
@@ -245,7 +258,7 @@ impl KeyRotationManager {
                 tokio::time::sleep(CHECK_EVERY.min(every)).await;
             };
             tokio::select! {
-                () = &mut stop => return,
+                () = &mut stop => return Ok(()),
                 () = round => {}
             }
         }
@@ -253,9 +266,14 @@ impl KeyRotationManager {
 
     /// Rotates, unless a run that stopped did so already.
     async fn new_version(&self, key: &KeyId, from: &str) -> Result<String, RotationError> {
-        let now = self.kms.key_info(key).await.map_err(of_kms(key))?;
-        if now.version.as_str() != from {
-            return Ok(now.version.as_str().to_owned());
+        match self.kms.key_info(key).await {
+            Ok(now) if now.version.as_str() != from => {
+                return Ok(now.version.as_str().to_owned());
+            }
+            // The run that stopped may have made a version that is not in use yet: a service that has it
+            // so finishes that when it is asked to rotate.
+            Ok(_) | Err(KmsError::KeyDisabled { .. }) => {}
+            Err(error) => return Err(of_kms(key)(error)),
         }
         let rotated = self.kms.rotate_key(key).await.map_err(of_kms(key))?;
         Ok(rotated.version.as_str().to_owned())

@@ -477,8 +477,18 @@ async fn a_schedule_runs_until_it_is_stopped() {
         stop.send(()).unwrap();
     };
     let both = futures::future::join(run, drive);
-    tokio::time::timeout(Duration::from_secs(600), both)
-        .await
-        .unwrap();
+    let ran = tokio::time::timeout(Duration::from_secs(600), both).await;
+    ran.unwrap().0.unwrap();
     assert_eq!(scene.version().await, "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_without_a_time_between_is_refused() {
+    let scene = Scene::new(1).await;
+    let manager = scene.manager();
+    let keys = [id("k")];
+    let run = manager.run(&keys, Duration::ZERO, std::future::pending());
+    let ran = tokio::time::timeout(Duration::from_secs(1), run).await;
+    assert!(matches!(ran, Ok(Err(RotationError::NoTimeBetween))));
+    assert_eq!(scene.version().await, "1");
 }

@@ -62,6 +62,8 @@ impl Tag {
     pub const UNIQUE_IDENTIFIER: Self = Self(0x42_0094);
     pub const VENDOR_IDENTIFICATION: Self = Self(0x42_009d);
     pub const DATA: Self = Self(0x42_00c2);
+    pub const OFFSET_ITEMS: Self = Self(0x42_00d4);
+    pub const LOCATED_ITEMS: Self = Self(0x42_00d5);
     pub const RANDOM_IV: Self = Self(0x42_00c5);
     pub const TAG_LENGTH: Self = Self(0x42_00ce);
     pub const MASK_GENERATOR: Self = Self(0x42_0101);

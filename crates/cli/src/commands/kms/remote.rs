@@ -8,7 +8,7 @@ pub(super) use self::access::Access;
 pub(super) use self::transport::TIMEOUT;
 
 use self::transport::Transport;
-use self::wire::Fields;
+use self::wire::{About, Fields};
 use crate::failure::Failure;
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -91,9 +91,9 @@ impl RemoteKms {
         let text = ciphertext.to_base64();
         let fields = Fields::default().text("ciphertext", &text);
         let fields = fields.context("context", context);
-        let key = Some(ciphertext.key());
+        let about = About::ciphertext(ciphertext);
         self.transport
-            .post(operation, fields, key)
+            .post(operation, fields, about)
             .await?
             .plaintext()
     }
@@ -157,7 +157,10 @@ impl KeyManagementService for RemoteKms {
         let text = Zeroizing::new(STANDARD.encode(plaintext));
         let fields = Fields::default().text("plaintext", &text);
         let fields = Self::with_key(fields.context("context", context), "key_id", key);
-        let answer = self.transport.post("encrypt", fields, None).await?;
+        let answer = self
+            .transport
+            .post("encrypt", fields, About::key(key))
+            .await?;
         answer.ciphertext()
     }
 
@@ -178,7 +181,10 @@ impl KeyManagementService for RemoteKms {
         let spec = spec.to_string();
         let fields = Fields::default().text("key_spec", &spec);
         let fields = Self::with_key(fields.context("context", context), "key_id", key);
-        let answer = self.transport.post("generate-key", fields, None).await?;
+        let answer = self
+            .transport
+            .post("generate-key", fields, About::key(key))
+            .await?;
         Ok(DataEncryptionKey {
             plaintext: answer.plaintext()?,
             wrapped: answer.ciphertext()?,
@@ -197,7 +203,10 @@ impl KeyManagementService for RemoteKms {
             .context("context", context)
             .switch("without_plaintext");
         let fields = Self::with_key(fields, "key_id", key);
-        let answer = self.transport.post("generate-key", fields, None).await?;
+        let answer = self
+            .transport
+            .post("generate-key", fields, About::key(key))
+            .await?;
         answer.ciphertext()
     }
 
@@ -221,14 +230,17 @@ impl KeyManagementService for RemoteKms {
         let fields = fields.context("context", context);
         let fields = fields.context("new_context", new_context);
         let fields = Self::with_key(fields, "new_key_id", new_key);
-        let key = Some(ciphertext.key());
-        let answer = self.transport.post("re-encrypt", fields, key).await?;
+        let about = About::both(ciphertext, new_key);
+        let answer = self.transport.post("re-encrypt", fields, about).await?;
         answer.ciphertext()
     }
 
     async fn rotate_key(&self, key: &KeyId) -> Result<KeyInfo> {
         let fields = Self::with_key(Fields::default(), "key_id", key);
-        let answer = self.transport.post("rotate", fields, None).await?;
+        let answer = self
+            .transport
+            .post("rotate", fields, About::key(key))
+            .await?;
         Ok(KeyInfo {
             key: answer.key_id()?,
             version: KeyVersion::new(answer.key_version()?)

@@ -4,7 +4,7 @@
 //! `age-keygen` writes, with one secret key a line, the newest last; or one private key of SSH. Lines
 //! that begin with `#` are comments.
 
-use super::super::files::{self, Rights};
+use super::super::files::{self, Replacement, Rights};
 use super::NAME;
 use crate::{KeyVersion, KmsError, Result};
 use age::secrecy::ExposeSecret;
@@ -193,6 +193,7 @@ impl AgeFiles {
     pub(super) fn rotate(&self, now: Timestamp) -> Result<Keys> {
         let keys = self.read()?;
         let identity = x25519::Identity::generate();
+        let mut written = Vec::new();
         if let Some(path) = &self.private {
             let old = files::read_private(path)?;
             let new = entry(&identity, now);
@@ -201,13 +202,16 @@ impl AgeFiles {
             text.push('\n');
             text.push_str(new.expose());
             let text = SecretString::new(text);
-            files::replace(path, text.expose(), Rights::Private)?;
+            written.push(Replacement::of(path, text.expose())?);
         }
         if let Some(path) = &self.public {
             let own = keys.own();
             let old = files::read_public(path)?;
             let new = identity.to_public().to_string();
-            files::replace(path, &exchanged(&old, &own, &new), Rights::Public)?;
+            written.push(Replacement::of(path, &exchanged(&old, &own, &new))?);
+        }
+        for file in written {
+            file.place()?;
         }
         self.read()
     }

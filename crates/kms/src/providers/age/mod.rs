@@ -181,7 +181,7 @@ impl Provider for AgeProvider {
         let private = self.inner.files.private.as_deref();
         let private = private.ok_or_else(no_private_key)?;
         let inner = Arc::clone(&self.inner);
-        files::alone_with(private, NAME, move || inner.rotate()).await
+        files::alone_with(private, move |_| inner.rotate()).await
     }
 
     /// Reads the files anew: another program may have rotated the key.

@@ -20,7 +20,7 @@
 mod keyring;
 
 use self::keyring::Keyring;
-use super::files::{self, Rights};
+use super::files::{self, Replacement, Rights};
 use super::sealing;
 use crate::codec::put_u16;
 use crate::{
@@ -142,7 +142,7 @@ impl Inner {
             _ => {}
         }
         let version = fresh.add(key, Key256::random(self.rng.as_ref())?, path)?;
-        files::replace(path, fresh.to_text().expose(), Rights::Private)?;
+        Replacement::of(path, fresh.to_text().expose())?.place()?;
         // What is not in the file must not encrypt.
         *keys = fresh;
         Ok(info(key, version))
@@ -230,8 +230,8 @@ impl Provider for EnvKeyProvider {
                 instead: "keys in an environment variable are rotated by adding a version to it",
             });
         };
-        let (inner, key, own) = (Arc::clone(&self.inner), key.clone(), path.clone());
-        files::alone_with(&path, NAME, move || inner.add(&own, &key, false)).await
+        let (inner, key) = (Arc::clone(&self.inner), key.clone());
+        files::alone_with(&path, move |file| inner.add(file, &key, false)).await
     }
 
     /// Adds an entry to the file.
@@ -242,8 +242,8 @@ impl Provider for EnvKeyProvider {
                 key: key.clone(),
             });
         };
-        let (inner, key, own) = (Arc::clone(&self.inner), key.clone(), path.clone());
-        files::alone_with(&path, NAME, move || inner.add(&own, &key, true)).await
+        let (inner, key) = (Arc::clone(&self.inner), key.clone());
+        files::alone_with(&path, move |file| inner.add(file, &key, true)).await
     }
 
     /// Reads the file anew: another program may have rotated the key.

@@ -30,9 +30,10 @@ use parking_lot::Mutex;
 use secretum_client::{Client, ClientConfig, Request};
 use secretum_crypto::{SecretBytes, SecretString, Timestamp};
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 /// Its name in ciphertexts and configurations.
@@ -47,12 +48,15 @@ const WRAP_BYTES_MAX: usize = 64 << 10;
 /// The most keys of which it is remembered that they are there.
 const KNOWN_KEYS_MAX: usize = 1024;
 
+/// How long that is: the engine would make a key anew that was deleted meanwhile.
+const KNOWN_FOR: Duration = Duration::from_secs(60);
+
 /// Keys of a transit engine.
 #[derive(Debug, Clone)]
 pub struct VaultProvider {
     session: Arc<Session>,
     mount: Arc<str>,
-    known: Arc<Mutex<HashSet<KeyId>>>,
+    known: Arc<Mutex<HashMap<KeyId, Instant>>>,
 }
 
 impl VaultProvider {
@@ -98,11 +102,15 @@ impl VaultProvider {
     async fn key(&self, key: &KeyId) -> Result<Key> {
         let request = Request::get(self.path("keys", key)?);
         let found: Option<Key> = self.session.find(request).await?;
-        let found = found.ok_or_else(|| self.not_found(key))?;
         let mut known = self.known.lock();
-        if known.len() < KNOWN_KEYS_MAX {
-            known.insert(key.clone());
+        let Some(found) = found else {
+            known.remove(key);
+            return Err(self.not_found(key));
+        };
+        if known.len() >= KNOWN_KEYS_MAX {
+            known.clear();
         }
+        known.insert(key.clone(), Instant::now());
         Ok(found)
     }
 
@@ -131,7 +139,8 @@ impl VaultProvider {
 
     /// Makes sure that the key is there: the engine would make one of a mistyped name.
     async fn check(&self, key: &KeyId) -> Result<()> {
-        if self.known.lock().contains(key) {
+        let seen = self.known.lock().get(key).copied();
+        if seen.is_some_and(|at| at.elapsed() < KNOWN_FOR) {
             return Ok(());
         }
         match self.key(key).await {

@@ -186,6 +186,7 @@ async fn conforms() {
     an_old_version_is_told(&bao).await;
     a_missing_right_is_told_from_a_token_that_ended(&bao).await;
     a_mistyped_key_is_not_made(&bao).await;
+    a_deleted_key_is_not_made_anew(&bao).await;
     an_app_role_logs_in_and_again(&bao).await;
     a_token_is_renewed(&bao).await;
 }
@@ -201,6 +202,7 @@ async fn our_own_server_conforms() {
     an_old_version_is_told(&own).await;
     a_missing_right_is_told_from_a_token_that_ended(&own).await;
     a_mistyped_key_is_not_made(&own).await;
+    a_deleted_key_is_not_made_anew(&own).await;
     a_token_is_renewed(&own).await;
 }
 
@@ -277,6 +279,37 @@ async fn a_mistyped_key_is_not_made(bao: &Bao) {
     }
     let listed = kms.list_keys(None, 100).await.unwrap();
     assert!(!listed.keys.contains(&id("mistyped")));
+}
+
+/// By a token that may make keys, as the engine does of a name that it does not know.
+async fn a_deleted_key_is_not_made_anew(bao: &Bao) {
+    let provider = bao.provider(token(ROOT));
+    let kms = ProviderKms::new(Arc::new(provider.clone()));
+    let (key, none) = (id("passing"), context(""));
+    let deleted = async || {
+        let deletable = json!({ "deletion_allowed": true });
+        bao.write("transit/keys/passing/config", deletable).await;
+        let gone = Request::delete("transit/keys/passing");
+        bao.root().send(gone).await.unwrap();
+    };
+    let refused = async || {
+        let refused = kms.encrypt(&key, b"x", &none).await;
+        assert!(matches!(refused, Err(KmsError::KeyNotFound { .. })));
+    };
+    for looks in [true, false] {
+        bao.write("transit/keys/passing", json!({})).await;
+        kms.encrypt(&key, b"x", &none).await.unwrap();
+        deleted().await;
+        if looks {
+            // Whoever asks about it learns that it is gone.
+            assert!(kms.key_info(&key).await.is_err());
+        } else {
+            // And without that, it is soon looked at again.
+            let mut known = provider.known.lock();
+            *known.get_mut(&key).unwrap() -= KNOWN_FOR;
+        }
+        refused().await;
+    }
 }
 
 async fn an_app_role_logs_in_and_again(bao: &Bao) {

@@ -4,14 +4,14 @@
 
 use super::NAME;
 use super::access::{Access, authorization, base, is_loopback, tls};
-use super::wire::{Answer, Fields, Refusal, no_json, parse};
+use super::wire::{About, Answer, Fields, Refusal, no_json, parse};
 use crate::failure::Failure;
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, Url};
 use secretum_client::Json;
-use secretum_kms::{Cause, KeyId, KmsError, Result};
+use secretum_kms::{Cause, KmsError, Result};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -60,22 +60,22 @@ impl Transport {
 
     pub(super) async fn get(&self, path: &str) -> Result<Json> {
         let request = self.client.get(self.url(path));
-        let body = self.send(request, None, LOOK_TIMEOUT).await?;
+        let body = self.send(request, About::default(), LOOK_TIMEOUT).await?;
         let text = std::str::from_utf8(&body).map_err(|_| no_json())?;
         Json::parse(text).map_err(|_| no_json())
     }
 
-    /// Sends an operation. `key` is that of the ciphertext in it, for what is said of it.
+    /// Sends an operation.
     pub(super) async fn post(
         &self,
         operation: &str,
         fields: Fields<'_>,
-        key: Option<&KeyId>,
+        about: About<'_>,
     ) -> Result<Answer> {
         let request = self.client.post(self.url(operation));
         let request = request.header("Content-Type", "application/json");
         let request = request.body(Bytes::from_owner(fields.to_json()));
-        parse(&self.send(request, key, TIMEOUT).await?)
+        parse(&self.send(request, about, TIMEOUT).await?)
     }
 
     fn url(&self, path: &str) -> Url {
@@ -87,7 +87,7 @@ impl Transport {
     async fn send(
         &self,
         mut request: RequestBuilder,
-        key: Option<&KeyId>,
+        about: About<'_>,
         limit: Duration,
     ) -> Result<Zeroizing<Vec<u8>>> {
         request = request.timeout(limit);
@@ -108,7 +108,7 @@ impl Transport {
             reason: format!("status {status}, and no word of a kms-service"),
         })?;
         let wait = retry_after.map(Duration::from_secs);
-        Err(refusal.error(status.as_u16(), wait, key))
+        Err(refusal.error(status.as_u16(), wait, about))
     }
 }
 

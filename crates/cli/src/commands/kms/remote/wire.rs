@@ -95,6 +95,69 @@ impl Answer {
     }
 }
 
+/// What a request is about, for what is said of it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct About<'a> {
+    key: Option<&'a KeyId>,
+    ciphertext: Option<&'a Ciphertext>,
+}
+
+impl<'a> About<'a> {
+    pub(super) fn key(key: &'a KeyId) -> Self {
+        Self {
+            key: Some(key),
+            ciphertext: None,
+        }
+    }
+
+    pub(super) fn ciphertext(ciphertext: &'a Ciphertext) -> Self {
+        Self {
+            key: Some(ciphertext.key()),
+            ciphertext: Some(ciphertext),
+        }
+    }
+
+    /// A ciphertext that goes to a key: where that is another one, a refusal says of which of the two it
+    /// speaks, and its code does not.
+    pub(super) fn both(ciphertext: &'a Ciphertext, new_key: &KeyId) -> Self {
+        let of_ciphertext = Self::ciphertext(ciphertext);
+        Self {
+            key: of_ciphertext.key.filter(|key| *key == new_key),
+            ..of_ciphertext
+        }
+    }
+
+    /// The error of the library that this code is the kind of.
+    fn error(self, code: &str) -> Option<KmsError> {
+        let provider = NAME;
+        let key = || self.key.cloned();
+        match code {
+            "key_not_found" => key().map(|key| KmsError::KeyNotFound { provider, key }),
+            "key_disabled" => key().map(|key| KmsError::KeyDisabled { provider, key }),
+            _ => self
+                .ciphertext
+                .and_then(|ciphertext| of_ciphertext(code, ciphertext)),
+        }
+    }
+}
+
+fn of_ciphertext(code: &str, ciphertext: &Ciphertext) -> Option<KmsError> {
+    let key = ciphertext.key().clone();
+    Some(match code {
+        "not_authentic" => KmsError::NotAuthentic { key },
+        "key_version_not_found" => KmsError::KeyVersionNotFound {
+            provider: NAME,
+            key,
+            version: ciphertext.key_version().clone(),
+        },
+        "other_provider" => KmsError::OtherProvider {
+            found: ciphertext.provider().to_owned(),
+            configured: NAME,
+        },
+        _ => return None,
+    })
+}
+
 /// A refusal, as the service words it.
 #[derive(serde::Deserialize)]
 pub(super) struct Refusal {
@@ -112,27 +175,29 @@ impl Refusal {
         self,
         status: u16,
         retry_after: Option<Duration>,
-        key: Option<&KeyId>,
+        about: About<'_>,
     ) -> KmsError {
+        if let Some(error) = about.error(&self.error.code) {
+            return error;
+        }
         let provider = NAME;
         let reason: String = (self.error.message.chars())
             .filter(|c| !c.is_control())
             .take(1000)
             .collect();
-        match (status, self.error.code.as_str(), key) {
-            (_, "not_authentic", Some(key)) => KmsError::NotAuthentic { key: key.clone() },
-            (401, _, _) => KmsError::Credentials {
+        match status {
+            401 => KmsError::Credentials {
                 provider,
                 reason: format!(
                     "{reason}; a token goes into KMS_SERVICE_TOKEN or the file that -token-file names"
                 ),
             },
-            (403, _, _) => KmsError::AccessDenied { provider, reason },
-            (429, _, _) => KmsError::Throttled {
+            403 => KmsError::AccessDenied { provider, reason },
+            429 => KmsError::Throttled {
                 provider,
                 retry_after,
             },
-            (503 | 504, _, _) => KmsError::Unavailable {
+            503 | 504 => KmsError::Unavailable {
                 provider,
                 reason,
                 source: None,
@@ -157,24 +222,57 @@ pub(super) fn no_json() -> KmsError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use secretum_kms::{KeyVersion, Wrapped};
+
+    fn refused(status: u16, code: &str, about: About<'_>) -> KmsError {
+        let error = Refused {
+            code: code.to_owned(),
+            message: "why\x1b[2J".to_owned(),
+        };
+        Refusal { error }.error(status, None, about)
+    }
+
+    fn ciphertext(key: &KeyId) -> Ciphertext {
+        let wrapped = Wrapped {
+            key: key.clone(),
+            version: KeyVersion::default(),
+            bytes: b"x".to_vec(),
+        };
+        Ciphertext::native("vault", wrapped).unwrap()
+    }
 
     #[test]
     fn a_refusal_keeps_what_it_says() {
-        let key = KeyId::new("k").unwrap();
-        let error = |status, code: &str, key| {
-            let error = Refused {
-                code: code.to_owned(),
-                message: "why\x1b[2J".to_owned(),
-            };
-            Refusal { error }.error(status, None, key)
-        };
-        let told = error(400, "other_key", None).to_string();
+        let error = |status, code: &str| refused(status, code, About::default());
+        let told = error(400, "other_key").to_string();
         assert_eq!(told, "kms-service refused the request: why[2J");
-        let wrong = error(400, "not_authentic", Some(&key));
-        assert!(matches!(wrong, KmsError::NotAuthentic { .. }));
-        assert!(error(503, "overloaded", None).is_transient());
-        assert!(error(429, "rate_limited", None).is_transient());
-        assert!(!error(500, "file", None).is_transient());
+        assert!(error(503, "overloaded").is_transient());
+        assert!(error(503, "file_locked").is_transient());
+        assert!(error(429, "rate_limited").is_transient());
+        assert!(!error(500, "file").is_transient());
+    }
+
+    #[test]
+    fn what_the_service_says_of_a_key_keeps_its_kind() {
+        let (key, other) = (KeyId::new("k").unwrap(), KeyId::new("other").unwrap());
+        let ciphertext = ciphertext(&key);
+        let kind = |status, code: &str, about| refused(status, code, about).kind();
+        for (status, code) in [(404, "key_not_found"), (409, "key_disabled")] {
+            assert_eq!(kind(status, code, About::key(&key)), code);
+            assert_eq!(kind(status, code, About::ciphertext(&ciphertext)), code);
+            assert_eq!(kind(status, code, About::both(&ciphertext, &key)), code);
+            // Of which key, the message alone says.
+            let about = About::both(&ciphertext, &other);
+            assert_eq!(kind(status, code, about), "refused");
+        }
+        for (status, code) in [
+            (400, "not_authentic"),
+            (404, "key_version_not_found"),
+            (400, "other_provider"),
+        ] {
+            assert_eq!(kind(status, code, About::both(&ciphertext, &other)), code);
+            assert_eq!(kind(status, code, About::key(&key)), "refused");
+        }
     }
 
     #[test]

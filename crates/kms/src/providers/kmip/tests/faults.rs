@@ -1,7 +1,7 @@
 //! Servers that are none, or none that can be used.
 
 use super::*;
-use crate::ttlv::{self, Node, Tag};
+use crate::ttlv::{self, Node, Tag, Value};
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -261,4 +261,93 @@ async fn a_server_that_only_keeps_keys_is_told() {
     server.version = Some("1.4".to_owned());
     let refused = provider(server).health().await.unwrap_err();
     assert!(refused.to_string().contains("Encrypt"), "{refused}");
+}
+
+/// How a server gives the objects that were found.
+#[derive(Clone, Copy, PartialEq)]
+enum Gives {
+    Pages,
+    /// It knows of no offsets.
+    TheFirst,
+    /// Three at a time, whatever it is asked for, and tells how many there are.
+    Three,
+}
+
+/// A server with so many versions of the key `k`, the newest the last it gives.
+fn keeps(count: usize, gives: Gives) -> impl Fn(Node) -> Does + Send + Sync + 'static {
+    const LOCATE: u32 = 0x08;
+    let attribute = |name: &str, value: Value| {
+        let name = Node::text(Tag::ATTRIBUTE_NAME, name);
+        let value = Node::new(Tag::ATTRIBUTE_VALUE, value);
+        Node::structure(Tag::ATTRIBUTE, [name, value])
+    };
+    move |message| {
+        let (version, operation) = request(&message);
+        let item = message.find(Tag::BATCH_ITEM).unwrap();
+        let asked = item.find(Tag::REQUEST_PAYLOAD).unwrap();
+        if operation == LOCATE {
+            let number = |tag| match asked.find(tag).map(|node| &node.value) {
+                Some(Value::Integer(number)) => usize::try_from(*number).unwrap(),
+                _ => 0,
+            };
+            assert!(version != "1.2" || number(Tag::OFFSET_ITEMS) == 0);
+            let (offset, items) = match gives {
+                Gives::Pages => (number(Tag::OFFSET_ITEMS), number(Tag::MAXIMUM_ITEMS)),
+                Gives::TheFirst => (0, number(Tag::MAXIMUM_ITEMS)),
+                Gives::Three => (number(Tag::OFFSET_ITEMS), 3),
+            };
+            let ids = (1..=count).skip(offset).take(items);
+            let ids = ids.map(|id| Node::text(Tag::UNIQUE_IDENTIFIER, id.to_string()));
+            let mut payload: Vec<Node> = ids.collect();
+            if gives == Gives::Three {
+                payload.push(Node::integer(
+                    Tag::LOCATED_ITEMS,
+                    i32::try_from(count).unwrap(),
+                ));
+            }
+            return done(operation, payload);
+        }
+        let id = asked.text_of(Tag::UNIQUE_IDENTIFIER).unwrap();
+        let name = Node::text(Tag::NAME_VALUE, format!("k@{id}"));
+        done(
+            operation,
+            vec![
+                attribute("Object Type", Value::Enumeration(2)),
+                attribute("State", Value::Enumeration(2)),
+                attribute("Name", Value::Structure(vec![name])),
+            ],
+        )
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_whole_or_an_error() {
+    let made = Certificates::new();
+    let at = async |count, gives, version: &str| {
+        let mut server = server_at(&made, server(&made, "server", keeps(count, gives)).await);
+        server.version = Some(version.to_owned());
+        provider(server)
+    };
+    for (gives, version) in [
+        (Gives::Pages, "1.4"),
+        (Gives::TheFirst, "1.4"),
+        (Gives::Three, "1.4"),
+        (Gives::TheFirst, "1.2"),
+    ] {
+        // Less than a page, just one, more; as many as are looked at.
+        for count in [1, 3, 8, 9, 20, 256] {
+            let kept = at(count, gives, version).await;
+            let newest = kept.describe(&id("k")).await.unwrap().version;
+            assert_eq!(newest.as_str(), count.to_string());
+            let listed = kept.list(None, 1000).await.unwrap();
+            assert_eq!((listed.keys.len(), listed.more), (count, false));
+        }
+        let kept = at(257, gives, version).await;
+        for refused in [
+            kept.describe(&id("k")).await.map(drop),
+            kept.list(None, 1000).await.map(drop),
+        ] {
+            assert!(matches!(refused, Err(KmsError::Refused { .. })));
+        }
+    }
 }

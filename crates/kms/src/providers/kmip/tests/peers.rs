@@ -4,6 +4,7 @@ use super::*;
 use crate::conformance::{self, Harness, Subject};
 use crate::kmip::pairs;
 use crate::test_peers::{Program, free_port, peer_of_all};
+use crate::ttlv::{Node, Tag};
 use crate::{KeyManagementService, ProviderKms};
 use std::process::Command;
 use std::time::Instant;
@@ -119,6 +120,7 @@ async fn pykmip_conforms() {
     conforms(&peer, "1.4").await;
     a_tag_that_is_missing_is_told(&mut peer).await;
     a_rotation_adds_a_numbered_version(&peer).await;
+    a_rotation_that_was_cut_short_is_finished(&peer).await;
     the_name_of_a_key_is_bound(&peer).await;
     what_is_out_of_use_is_told(&peer).await;
     clients_are_told_what_is_wrong_with_them(&peer).await;
@@ -136,8 +138,10 @@ async fn cosmian_conforms_over_a_connection() {
         peer.version = Some(version);
         conforms(&peer, version).await;
         pairs::conforms(&peer.kms(), &peer.provider(), &id("pair")).await;
+        a_re_key_that_was_cut_short_blocks_nothing(&peer, version).await;
     }
     the_name_of_a_key_is_bound(&peer).await;
+    a_rotation_that_was_cut_short_is_finished(&peer).await;
 }
 
 async fn conforms(peer: &Peer, version: &str) {
@@ -189,6 +193,58 @@ async fn a_rotation_adds_a_numbered_version(peer: &Peer) {
         provider.describe(&by_id).await.unwrap().version,
         first.version
     );
+}
+
+/// What the next rotation makes of what this one left, under this key with a ciphertext and its first
+/// version; gives the version that encrypts now.
+async fn rotated_again(peer: &Peer, key: &KeyId, old: &crate::Ciphertext) -> KeyVersion {
+    let (kms, none) = (peer.kms(), context(""));
+    let rotated = kms.rotate_key(key).await.unwrap();
+    assert_ne!(rotated.version, *old.key_version());
+    let made = kms.encrypt(key, b"x", &none).await.unwrap();
+    assert_eq!(*made.key_version(), rotated.version);
+    for ciphertext in [&made, old] {
+        let opened = kms.decrypt(ciphertext, &none).await.unwrap();
+        assert_eq!(opened.expose(), b"x");
+    }
+    rotated.version
+}
+
+/// By hand: between the object's making and its activation.
+async fn a_rotation_that_was_cut_short_is_finished(peer: &Peer) {
+    let (kms, key) = (peer.kms(), id("cut"));
+    peer.provider().create(&key).await.unwrap();
+    let old = kms.encrypt(&key, b"x", &context("")).await.unwrap();
+    for number in [2, 3] {
+        let provider = peer.provider();
+        let begun = provider.keys.make_version(&key, number).await.unwrap();
+        // Till then the old one encrypts.
+        let still = provider.describe(&key).await.unwrap();
+        assert_ne!(still.version.as_str(), begun);
+        let finished = rotated_again(peer, &key, &old).await;
+        assert_eq!(finished.as_str(), begun);
+    }
+    // The name went to an object that is not active, as by ReKey.
+    let begun = peer.provider().keys.make_version(&id("moved"), 1).await;
+    let refused = kms.encrypt(&id("moved"), b"x", &context("")).await;
+    assert!(matches!(refused, Err(KmsError::KeyDisabled { .. })));
+    let rotated = kms.rotate_key(&id("moved")).await.unwrap();
+    assert_eq!(rotated.version.as_str(), begun.unwrap());
+}
+
+/// Cosmian activates what ReKey makes.
+async fn a_re_key_that_was_cut_short_blocks_nothing(peer: &Peer, version: &str) {
+    const RE_KEY: u32 = 4;
+    let (kms, key) = (peer.kms(), id(&format!("cut-{version}")));
+    let made = peer.provider().create(&key).await.unwrap();
+    let old = kms.encrypt(&key, b"x", &context("")).await.unwrap();
+    let exchange = Connections::new(peer.server()).unwrap();
+    let first = Node::text(Tag::UNIQUE_IDENTIFIER, made.version.as_str());
+    let begun = pairs::ask(&exchange, RE_KEY, vec![first]).await;
+    let begun = begun.text_of(Tag::UNIQUE_IDENTIFIER);
+    let now = peer.provider().describe(&key).await.unwrap();
+    assert_eq!(Some(now.version.as_str()), begun);
+    rotated_again(peer, &key, &old).await;
 }
 
 /// Who may decrypt under one key must not open what is under another by giving it that one's name.
