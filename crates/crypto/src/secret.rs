@@ -8,38 +8,24 @@ use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::io::{self, Write};
 use subtle::ConstantTimeEq;
-use zerocopy::FromBytes;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::{Zeroize, Zeroizing, optimization_barrier};
 
 /// A secret of any length.
 pub struct SecretBytes(Vec<u8>);
 
 impl Drop for SecretBytes {
     fn drop(&mut self) {
-        // Beyond its length only the library reaches, byte by byte.
-        match self.0.len() == self.0.capacity() {
-            true => zeroize_words(&mut self.0),
-            false => self.0.zeroize(),
-        }
+        // What stands behind its end was a secret too, as long as it was longer.
+        self.0.resize(self.0.capacity(), 0);
+        erase(&mut self.0);
     }
 }
 
-/// Zeroes bytes a word at a time where they are aligned: a large plaintext takes as long as its
-/// decryption otherwise.
-fn zeroize_words(bytes: &mut [u8]) {
-    let ahead = bytes.as_ptr().align_offset(align_of::<u128>());
-    let Some((head, body)) = bytes.split_at_mut_checked(ahead) else {
-        return bytes.zeroize();
-    };
-    let count = body.len() / size_of::<u128>();
-    match <[u128]>::mut_from_prefix_with_elems(body, count) {
-        Ok((words, tail)) => {
-            words.zeroize();
-            tail.zeroize();
-        }
-        Err(error) => error.into_src().zeroize(),
-    }
-    head.zeroize();
+/// Zeroes bytes as fast as the machine can: byte by byte, a large plaintext takes as long as its
+/// decryption.
+fn erase(bytes: &mut [u8]) {
+    bytes.fill(0);
+    optimization_barrier(bytes);
 }
 
 impl SecretBytes {
@@ -280,7 +266,7 @@ mod tests {
         for length in 0..100 {
             for begin in 0..=length {
                 let mut bytes = vec![0xff; length];
-                zeroize_words(&mut bytes[begin..]);
+                erase(&mut bytes[begin..]);
                 let kept = bytes.iter().filter(|byte| **byte == 0xff).count();
                 assert_eq!(kept, begin, "{length}");
                 assert!(bytes[begin..].iter().all(|byte| *byte == 0));

@@ -8,6 +8,7 @@
 //! Must not know: how a key service does its work, and the vault.
 
 mod audit;
+mod behind;
 mod connection;
 mod data_key;
 mod encrypt;

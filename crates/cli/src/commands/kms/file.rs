@@ -1,9 +1,10 @@
 //! `kms encrypt-file` and `kms decrypt-file`: files of any size, as streams.
 
+use super::behind::Behind;
 use super::connection::{self, Connection, Context};
 use super::form::{Form, MARK_BYTES};
 use super::interrupt::{guarded, in_thread};
-use super::output::{Privacy, Target};
+use super::output::{Privacy, Target, unwritten};
 use super::pipe::{self, Output, Source};
 use super::shown;
 use crate::failure::Failure;
@@ -187,24 +188,24 @@ fn read_head(source: &mut Source) -> Result<StreamHead, Failure> {
 async fn pump(
     source: Source,
     target: &Target,
-    work: impl FnOnce(BufReader<File>, Piped, &mut dyn FnMut(u64)) -> Result<u64, KmsError>
+    work: impl FnOnce(BufReader<File>, &mut dyn Write, &mut dyn FnMut(u64)) -> Result<u64, KmsError>
     + Send
     + 'static,
 ) -> Result<u64, Failure> {
     let bar = bar::of_bytes(source.bytes.unwrap_or_default());
     let is_closed = Arc::new(AtomicBool::new(false));
-    let writer = Piped {
-        file: target.writer()?,
-        is_closed: Arc::clone(&is_closed),
-    };
+    let mut writer = Writer::to(target, &is_closed)?;
     let shown = bar.clone();
     let outcome = in_thread(move || {
         let reader = BufReader::with_capacity(READ_BYTES, source.file);
-        let outcome = work(reader, writer, &mut |bytes| shown.set_position(bytes));
-        outcome.map_err(|error| Failure::Kms {
+        let outcome = work(reader, writer.as_dyn(), &mut |bytes| {
+            shown.set_position(bytes);
+        });
+        let bytes = outcome.map_err(|error| Failure::Kms {
             context: Some(source.name),
             source: error,
-        })
+        })?;
+        writer.finish().map(|()| bytes)
     });
     let outcome = outcome.await;
     bar.finish_and_clear();
@@ -212,6 +213,41 @@ async fn pump(
         return Err(Failure::ClosedPipe);
     }
     outcome?
+}
+
+/// How a stream is written.
+enum Writer {
+    /// At once: somebody may read it as it comes.
+    Piped(Piped),
+    /// Beside the work: nobody sees it before it is whole.
+    Behind(Behind),
+}
+
+impl Writer {
+    fn to(target: &Target, is_closed: &Arc<AtomicBool>) -> Result<Self, Failure> {
+        let file = target.writer()?;
+        Ok(match target {
+            Target::File { .. } => Self::Behind(Behind::new(file).map_err(unwritten)?),
+            Target::Stdout | Target::Special(_) => Self::Piped(Piped {
+                file,
+                is_closed: Arc::clone(is_closed),
+            }),
+        })
+    }
+
+    fn as_dyn(&mut self) -> &mut dyn Write {
+        match self {
+            Self::Piped(piped) => piped,
+            Self::Behind(behind) => behind,
+        }
+    }
+
+    fn finish(self) -> Result<(), Failure> {
+        match self {
+            Self::Piped(_) => Ok(()),
+            Self::Behind(behind) => behind.finish().map_err(unwritten),
+        }
+    }
 }
 
 /// A file that remembers that its reader has gone: the error of a stream does not tell it from others.

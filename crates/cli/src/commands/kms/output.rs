@@ -107,7 +107,7 @@ impl Target {
             Self::Special(file) => file.try_clone(),
             Self::File { fresh, .. } => fresh.as_file().try_clone(),
         };
-        writer.map_err(|error| Failure::local(format!("cannot write: {error}")))
+        writer.map_err(unwritten)
     }
 
     /// Puts a file that was written in its place.
@@ -132,7 +132,7 @@ impl Target {
         let written = in_thread(move || writer.write_all(&bytes)).await?;
         written.map_err(|error| match error.kind() {
             ErrorKind::BrokenPipe if matches!(self, Self::Stdout) => Failure::ClosedPipe,
-            _ => Failure::local(format!("cannot write: {error}")),
+            _ => unwritten(error),
         })
     }
 
@@ -271,6 +271,11 @@ fn folder(path: &Path) -> &Path {
     path.parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."))
+}
+
+/// What is said of output that does not get to its place.
+pub(super) fn unwritten(error: std::io::Error) -> Failure {
+    Failure::local(format!("cannot write: {error}"))
 }
 
 /// What is said of a file that cannot be worked on.
