@@ -111,16 +111,7 @@ pub struct KeyPage {
     pub more: bool,
 }
 
-#[cfg(any(
-    feature = "age",
-    feature = "aws",
-    feature = "azure",
-    feature = "cosmian",
-    feature = "gcp",
-    feature = "kmip",
-    feature = "local",
-    feature = "vault"
-))]
+#[cfg(feature = "config")]
 impl KeyPage {
     /// The page behind `after` of keys that are sorted.
     pub(crate) fn of_sorted<'a>(
@@ -154,13 +145,7 @@ mod tests {
         assert!(KeyVersion::new("1\0").is_none());
     }
 
-    #[cfg(any(
-        feature = "age",
-        feature = "cosmian",
-        feature = "kmip",
-        feature = "local",
-        feature = "vault"
-    ))]
+    #[cfg(feature = "config")]
     #[test]
     fn pages_follow_each_other() {
         let keys: Vec<KeyId> = ["a", "b", "c"].map(|id| KeyId::new(id).unwrap()).to_vec();

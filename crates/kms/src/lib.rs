@@ -22,16 +22,7 @@
 mod bound_key;
 mod ciphertext;
 mod codec;
-#[cfg(any(
-    feature = "age",
-    feature = "aws",
-    feature = "azure",
-    feature = "cosmian",
-    feature = "gcp",
-    feature = "kmip",
-    feature = "local",
-    feature = "vault"
-))]
+#[cfg(feature = "config")]
 pub mod config;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -61,16 +52,7 @@ mod test_certificates;
 #[cfg(feature = "local")]
 #[cfg(test)]
 mod test_keys;
-#[cfg(any(
-    feature = "age",
-    feature = "aws",
-    feature = "azure",
-    feature = "cosmian",
-    feature = "gcp",
-    feature = "kmip",
-    feature = "rustyvault",
-    feature = "vault"
-))]
+#[cfg(feature = "config")]
 #[cfg(test)]
 #[allow(dead_code, reason = "each provider has its peers")]
 mod test_peers;
@@ -80,30 +62,14 @@ mod test_process;
 #[cfg(any(feature = "azure", feature = "gcp"))]
 #[cfg(test)]
 mod test_python;
-#[cfg(any(
-    feature = "aws",
-    feature = "azure",
-    feature = "cosmian",
-    feature = "gcp",
-    feature = "kmip",
-    feature = "vault"
-))]
+#[cfg(feature = "tls")]
 mod tls;
 #[cfg(any(feature = "cosmian", feature = "kmip"))]
 pub mod ttlv;
 
 pub use ciphertext::{CIPHERTEXT_BYTES_MAX, Ciphertext, Form};
 pub use codec::{FormatError, Thing};
-#[cfg(any(
-    feature = "age",
-    feature = "aws",
-    feature = "azure",
-    feature = "cosmian",
-    feature = "gcp",
-    feature = "kmip",
-    feature = "local",
-    feature = "vault"
-))]
+#[cfg(feature = "config")]
 pub use config::{Environment, KmsConfig, KmsConfigError, create_kms, create_resilient_kms};
 pub use context::{
     CONTEXT_BYTES_MAX, CONTEXT_ENTRIES_MAX, CONTEXT_KEY_BYTES_MAX, CONTEXT_VALUE_BYTES_MAX,
@@ -119,7 +85,7 @@ pub use layer::{PLAINTEXT_BYTES_MAX, ProviderKms};
 pub use operation::KmsOperation;
 pub use provider::{Provider, Traits, Wrapped};
 #[cfg(feature = "age")]
-pub use providers::age::{AgeFiles, AgeProvider, AgeRecipients};
+pub use providers::age::{AgeFiles, AgeProvider, AgeRecipients, AgeSettings};
 #[cfg(feature = "aws")]
 pub use providers::aws::{AwsCredentials, AwsProvider, AwsSettings};
 #[cfg(feature = "azure")]
@@ -131,11 +97,13 @@ pub use providers::gcp::{GcpCredentials, GcpProvider, GcpSettings};
 #[cfg(feature = "kmip")]
 pub use providers::kmip::{KmipProvider, KmipServer};
 #[cfg(feature = "local")]
-pub use providers::local::EnvKeyProvider;
+pub use providers::local::{EnvKeyProvider, LocalKeys};
 #[cfg(feature = "rustyvault")]
-pub use providers::rustyvault::{RustyVaultEngine, RustyVaultKeys, RustyVaultProvider};
+pub use providers::rustyvault::{
+    RustyVaultEngine, RustyVaultKeys, RustyVaultProvider, RustyVaultSettings,
+};
 #[cfg(feature = "vault")]
-pub use providers::vault::{VaultAuth, VaultProvider};
+pub use providers::vault::{VaultAuth, VaultProvider, VaultSettings};
 pub use resilience::{
     AuditedKms, AuditedOrigin, CANCELLED, CacheStats, CachedKms, Call, CircuitBreakerConfig,
     CircuitBreakerKms, CircuitState, DURATION_BUCKETS_US, KmsAuditEvent, KmsAuditSink,

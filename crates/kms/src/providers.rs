@@ -1,5 +1,5 @@
-//! The key services, a folder each. A new one is its folder, its cargo feature, and its line in
-//! [`ALL`].
+//! The key services, a folder each. A new one is its folder, its cargo feature, and its line in the
+//! registry below.
 
 #[cfg(feature = "age")]
 pub mod age;
@@ -29,25 +29,39 @@ mod sealing;
 #[cfg(feature = "vault")]
 pub mod vault;
 
-/// The names of every provider that is compiled in, as they stand in ciphertexts and in
-/// configurations.
-pub const ALL: &[&str] = &[
-    #[cfg(feature = "age")]
-    age::NAME,
-    #[cfg(feature = "aws")]
-    aws::NAME,
-    #[cfg(feature = "azure")]
-    azure::NAME,
-    #[cfg(feature = "cosmian")]
-    cosmian::NAME,
-    #[cfg(feature = "gcp")]
-    gcp::NAME,
-    #[cfg(feature = "kmip")]
-    kmip::NAME,
-    #[cfg(feature = "local")]
-    local::NAME,
-    #[cfg(feature = "rustyvault")]
-    rustyvault::NAME,
-    #[cfg(feature = "vault")]
-    vault::NAME,
-];
+#[cfg(feature = "config")]
+use crate::config::backend::{Named, Table};
+
+macro_rules! registry {
+    ($($name:literal $module:ident,)*) => {
+        /// The names of every provider that is compiled in, as they stand in ciphertexts and in
+        /// configurations.
+        pub const ALL: &[&str] = &[$(#[cfg(feature = $name)] $name,)*];
+
+        /// Every provider that there is, also those that this program was built without.
+        #[cfg(feature = "config")]
+        pub(crate) const EVERY: &[Named] = &[$(Named {
+            name: $name,
+            table: concat!("kms.", $name),
+            header: concat!("[kms.", $name, "]"),
+        },)*];
+
+        /// How the tables of those that are compiled in are read.
+        #[cfg(feature = "config")]
+        pub(crate) const TABLES: &[(&str, Table)] =
+            &[$(#[cfg(feature = $name)] ($name, $module::config::TABLE),)*];
+    };
+}
+
+// Each is its cargo feature and its module, in the order in which they are told.
+registry! {
+    "age" age,
+    "aws" aws,
+    "azure" azure,
+    "cosmian" cosmian,
+    "gcp" gcp,
+    "kmip" kmip,
+    "local" local,
+    "rustyvault" rustyvault,
+    "vault" vault,
+}

@@ -24,10 +24,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use secretum_crypto::SecretBytes;
-use secretum_kms::config::{Backend, VaultSettings};
 use secretum_kms::{
-    AgeRecipients, Ciphertext, EncryptionContext, Environment, KeyId, KeyManagementService,
-    KeyVersion, Observers, ProviderKms, ResilientKms, Wrapped, create_resilient_kms,
+    AgeRecipients, AgeSettings, Ciphertext, EncryptionContext, Environment, KeyId,
+    KeyManagementService, KeyVersion, Observers, ProviderKms, ResilientKms, VaultSettings, Wrapped,
+    create_resilient_kms,
 };
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
@@ -37,7 +37,7 @@ use zeroize::Zeroizing;
 #[derive(Debug, Default)]
 pub(crate) struct SopsKeys {
     age: Option<ResilientKms>,
-    vault: Option<(Box<VaultSettings>, ResilientKms)>,
+    vault: Option<(VaultSettings, ResilientKms)>,
     clouds: Clouds,
 }
 
@@ -107,27 +107,19 @@ impl SopsKeys {
         let mut keys = Self::default();
         for (name, config) in providers {
             let observers = observers(name);
-            match &config.backend {
-                Backend::Age { files, .. } => {
-                    let provider = AgeRecipients::open(files.private.clone())?;
-                    let rng = Arc::clone(&observers.rng);
-                    let inner = ProviderKms::with_rng(Arc::new(provider), rng);
-                    let inner = Arc::new(inner);
-                    keys.age = Some(ResilientKms::new(
-                        inner,
-                        config.resilience.clone(),
-                        observers,
-                    ));
-                }
-                Backend::Vault(settings) => {
-                    let settings = settings.clone();
-                    let kms = create_resilient_kms(config, &environment, observers)?;
-                    keys.vault = Some((settings, kms));
-                }
-                backend => {
-                    let kms = create_resilient_kms(config, &environment, observers)?;
-                    keys.clouds.take(backend, kms);
-                }
+            let backend = &config.backend;
+            if let Some(age) = backend.settings::<AgeSettings>() {
+                let provider = AgeRecipients::open(age.files.private.clone())?;
+                let rng = Arc::clone(&observers.rng);
+                let inner = Arc::new(ProviderKms::with_rng(Arc::new(provider), rng));
+                let resilience = config.resilience.clone();
+                keys.age = Some(ResilientKms::new(inner, resilience, observers));
+                continue;
+            }
+            let kms = create_resilient_kms(config, &environment, observers)?;
+            match backend.settings::<VaultSettings>() {
+                Some(settings) => keys.vault = Some((settings.clone(), kms)),
+                None => keys.clouds.take(backend, kms),
             }
         }
         Ok(keys)

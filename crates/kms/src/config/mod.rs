@@ -119,54 +119,34 @@
 //!
 //! Must not know: how a provider does its work.
 
-#[cfg(feature = "aws")]
-mod aws;
-#[cfg(feature = "azure")]
-mod azure;
-mod backend;
-#[cfg(feature = "cosmian")]
-mod cosmian;
+pub(crate) mod backend;
 mod create;
 mod environment;
 mod expand;
 mod fault;
 mod find;
-#[cfg(feature = "gcp")]
-mod gcp;
-#[cfg(feature = "kmip")]
-mod kmip;
 mod read;
 mod rotation;
-#[cfg(feature = "rustyvault")]
-mod rustyvault;
-mod section;
+pub(crate) mod section;
 mod values;
-#[cfg(feature = "vault")]
-mod vault;
 
+pub use self::backend::Backend;
 pub use self::create::{create_key, create_kms, create_provider, create_resilient_kms};
 pub use self::environment::Environment;
 pub use self::fault::{ConfigFault, KmsConfigError, read_file};
 pub use self::find::{ConfigNotFound, find};
 pub use self::rotation::RotationSchedule;
-#[cfg(feature = "rustyvault")]
-pub use self::rustyvault::RustyVaultSettings;
 pub use self::section::duration;
 pub use self::values::BackendValues;
-#[cfg(feature = "vault")]
-pub use self::vault::VaultSettings;
 
 use crate::{KeyId, ResilientKmsConfig};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The most bytes of a configuration file.
 pub const CONFIG_BYTES_MAX: usize = 1 << 20;
 
-/// The variable that holds the keys of the provider `local` where none is named.
-pub const LOCAL_KEYS_VARIABLE: &str = "SECRETUM_KMS_KEYS";
-
 /// Which service, and what stands around it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct KmsConfig {
     /// Whether real secrets are at stake.
@@ -199,53 +179,6 @@ impl Stage {
             Self::Production => "prod_backend",
         }
     }
-}
-
-/// A service and its settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Backend {
-    /// Keys of age in files.
-    #[cfg(feature = "age")]
-    Age {
-        /// Where they are.
-        files: crate::AgeFiles,
-        /// Whether age files are text.
-        armor: bool,
-    },
-    /// Keys in the environment or a file.
-    #[cfg(feature = "local")]
-    Local(LocalKeys),
-    /// AWS KMS.
-    #[cfg(feature = "aws")]
-    Aws(Box<crate::AwsSettings>),
-    /// Azure Key Vault, or a managed HSM.
-    #[cfg(feature = "azure")]
-    Azure(Box<crate::AzureSettings>),
-    /// A Cosmian KMS.
-    #[cfg(feature = "cosmian")]
-    Cosmian(Box<crate::CosmianServer>),
-    /// Google Cloud KMS.
-    #[cfg(feature = "gcp")]
-    Gcp(Box<crate::GcpSettings>),
-    /// A server that speaks KMIP.
-    #[cfg(feature = "kmip")]
-    Kmip(Box<crate::KmipServer>),
-    /// A RustyVault.
-    #[cfg(feature = "rustyvault")]
-    RustyVault(Box<RustyVaultSettings>),
-    /// A transit engine.
-    #[cfg(feature = "vault")]
-    Vault(Box<VaultSettings>),
-}
-
-/// Where the keys of the provider `local` are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LocalKeys {
-    /// In a file.
-    File(PathBuf),
-    /// In an environment variable.
-    Variable(String),
 }
 
 impl KmsConfig {

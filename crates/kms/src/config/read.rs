@@ -1,10 +1,11 @@
 //! From the tables of the file to a [`KmsConfig`].
 
-use super::backend::{backend, check_names};
+use super::backend::{Named, Table, backend, check_names};
 use super::fault::ConfigFault;
 use super::rotation::rotation;
 use super::section::{Found, Reader, Section};
 use super::{CONFIG_BYTES_MAX, Environment, KmsConfig, Stage};
+use crate::providers::EVERY;
 use crate::{
     CircuitBreakerConfig, KeyId, KmsCacheConfig, RateLimitConfig, ResilientKmsConfig, RetryConfig,
 };
@@ -16,21 +17,13 @@ const ENVIRONMENT_DEFAULT: &str = "PROVISIONING_ENV";
 /// The most data keys that a cache may be told to keep.
 const CACHE_ENTRIES_MAX: u32 = 1_000_000;
 
+/// What stands in [kms] beside the tables of the providers.
 const KMS_KEYS: &[&str] = &[
     "environment",
     "dev_backend",
     "prod_backend",
     "default_key",
     "resilience",
-    "age",
-    "aws",
-    "azure",
-    "cosmian",
-    "gcp",
-    "kmip",
-    "local",
-    "rustyvault",
-    "vault",
     "cache",
     "retry",
     "circuit_breaker",
@@ -84,27 +77,18 @@ pub(super) fn parse(
     Err(reader.faults)
 }
 
-/// Tables that stood by themselves, and where they stand.
+/// Tables that stood by themselves, and where they stand; those of the providers, too.
 const TABLES_OLD: &[(&str, &str)] = &[
-    ("age", "[kms.age]"),
     ("audit", "[service.audit]"),
-    ("aws", "[kms.aws]"),
-    ("azure", "[kms.azure]"),
     ("cache", "[kms.cache]"),
     ("circuit_breaker", "[kms.circuit_breaker]"),
-    ("cosmian", "[kms.cosmian]"),
     ("env", "[kms.local]"),
-    ("gcp", "[kms.gcp]"),
     ("grpc", "[service.grpc]"),
-    ("kmip", "[kms.kmip]"),
-    ("local", "[kms.local]"),
     ("provider", "dev_backend and prod_backend in [kms]"),
     ("rate_limit", "[kms.rate_limit]"),
     ("retry", "[kms.retry]"),
     ("rotation", "[kms.rotation]"),
-    ("rustyvault", "[kms.rustyvault]"),
     ("server", "[service]"),
-    ("vault", "[kms.vault]"),
 ];
 
 fn config(reader: &mut Reader<'_>, table: &DeTable<'_>, named: Option<&str>) -> Option<KmsConfig> {
@@ -114,7 +98,9 @@ fn config(reader: &mut Reader<'_>, table: &DeTable<'_>, named: Option<&str>) -> 
         at: None,
     };
     // The table [service] is read by who serves this configuration over a network.
-    file.only(reader, &["kms", "service"], TABLES_OLD);
+    let own = EVERY.iter().map(|named| (named.name, named.header));
+    let old: Vec<_> = own.chain(TABLES_OLD.iter().copied()).collect();
+    file.only(reader, &["kms", "service"], &old);
     let kms = file.below(reader, "kms", "kms");
     if kms.table.is_none() {
         reader.fault(
@@ -123,7 +109,9 @@ fn config(reader: &mut Reader<'_>, table: &DeTable<'_>, named: Option<&str>) -> 
         );
         return None;
     }
-    kms.only(reader, KMS_KEYS, KMS_KEYS_OLD);
+    let providers = EVERY.iter().map(|named| named.name);
+    let known: Vec<_> = KMS_KEYS.iter().copied().chain(providers).collect();
+    kms.only(reader, &known, KMS_KEYS_OLD);
     let stage = stage(reader, kms);
     let resilience = resilience(reader, kms, stage.unwrap_or(Stage::Production));
     let rotation = rotation(reader, kms, stage.unwrap_or(Stage::Production));
@@ -171,23 +159,17 @@ fn default_key(
     stage: Stage,
     named: Option<&str>,
 ) -> Option<KeyId> {
-    const NAMED: &[(&str, &str, &str)] = &[
-        ("aws", "kms.aws", "key_id"),
-        ("azure", "kms.azure", "key_name"),
-        ("cosmian", "kms.cosmian", "default_key_id"),
-        ("gcp", "kms.gcp", "key"),
-        ("kmip", "kms.kmip", "default_key_id"),
-    ];
     let faults = reader.faults.len();
     let backend = match named {
         Some(name) => Some(name.to_owned()),
         None => (kms.text(reader, stage.backend_key())).map(|found| found.value),
     };
-    let table = NAMED
-        .iter()
-        .find(|(name, ..)| Some(*name) == backend.as_deref());
-    let name = table.map_or("default_key_id", |(.., name)| *name);
-    let own = table.map(|(key, table, _)| kms.below(reader, key, table));
+    let named_by = backend.as_deref().and_then(|name| {
+        let key = Table::of(name)?.default_key?;
+        Some((Named::find(name)?, key))
+    });
+    let name = named_by.map_or("default_key_id", |(_, key)| key);
+    let own = named_by.map(|(table, _)| table.table(reader, kms));
     let own = own.filter(|own| own.has(name));
     // What is wrong with these is told where the backend is read.
     reader.faults.truncate(faults);

@@ -10,14 +10,14 @@ use toml::de::{DeTable, DeValue};
 const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Collects faults, and tells lines.
-pub(super) struct Reader<'a> {
-    pub(super) text: &'a str,
-    pub(super) environment: &'a Environment,
-    pub(super) faults: Vec<ConfigFault>,
+pub(crate) struct Reader<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) environment: &'a Environment,
+    pub(crate) faults: Vec<ConfigFault>,
 }
 
 impl Reader<'_> {
-    pub(super) fn fault(&mut self, offset: Option<usize>, message: impl Into<String>) {
+    pub(crate) fn fault(&mut self, offset: Option<usize>, message: impl Into<String>) {
         if self.faults.len() < FAULTS_MAX {
             let message = message.into();
             self.faults.push(match offset {
@@ -28,28 +28,28 @@ impl Reader<'_> {
     }
 
     /// The line of an offset, from 1.
-    pub(super) fn line(&self, offset: usize) -> usize {
+    pub(crate) fn line(&self, offset: usize) -> usize {
         fault::line(self.text, offset)
     }
 }
 
 /// A table; the whole file has no name. Where it is missing, every key of it is.
 #[derive(Clone, Copy)]
-pub(super) struct Section<'a> {
-    pub(super) name: &'static str,
-    pub(super) table: Option<&'a DeTable<'a>>,
+pub(crate) struct Section<'a> {
+    pub(crate) name: &'static str,
+    pub(crate) table: Option<&'a DeTable<'a>>,
     /// Where its header stands.
-    pub(super) at: Option<usize>,
+    pub(crate) at: Option<usize>,
 }
 
 /// A value and where it stands.
-pub(super) struct Found<T> {
-    pub(super) value: T,
-    pub(super) at: usize,
+pub(crate) struct Found<T> {
+    pub(crate) value: T,
+    pub(crate) at: usize,
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn find(self, key: &str) -> Option<Found<&'a DeValue<'a>>> {
+    pub(crate) fn find(self, key: &str) -> Option<Found<&'a DeValue<'a>>> {
         let value = self.table?.get(key)?;
         Some(Found {
             value: value.get_ref(),
@@ -58,7 +58,7 @@ impl<'a> Section<'a> {
     }
 
     /// Whether a key is there, whatever its value.
-    pub(super) fn has(self, key: &str) -> bool {
+    pub(crate) fn has(self, key: &str) -> bool {
         self.table.is_some_and(|table| table.get(key).is_some())
     }
 
@@ -70,7 +70,7 @@ impl<'a> Section<'a> {
     }
 
     /// A table below this one.
-    pub(super) fn below(
+    pub(crate) fn below(
         self,
         reader: &mut Reader<'_>,
         key: &str,
@@ -90,7 +90,7 @@ impl<'a> Section<'a> {
     }
 
     /// A text, with its variables in their places.
-    pub(super) fn text(self, reader: &mut Reader<'_>, key: &str) -> Option<Found<String>> {
+    pub(crate) fn text(self, reader: &mut Reader<'_>, key: &str) -> Option<Found<String>> {
         let Found { value, at } = self.find(key)?;
         let DeValue::String(text) = value else {
             reader.fault(Some(at), format!("`{key}` is a text; write {key} = \"…\""));
@@ -106,7 +106,7 @@ impl<'a> Section<'a> {
     }
 
     /// A list of texts, with their variables in their places; empty where there is none.
-    pub(super) fn texts(self, reader: &mut Reader<'_>, key: &str) -> Option<Vec<Found<String>>> {
+    pub(crate) fn texts(self, reader: &mut Reader<'_>, key: &str) -> Option<Vec<Found<String>>> {
         let Some(Found { value, at }) = self.find(key) else {
             return Some(Vec::new());
         };
@@ -139,7 +139,7 @@ impl<'a> Section<'a> {
     }
 
     /// A path, with variables and the home folder in their places.
-    pub(super) fn path(self, reader: &mut Reader<'_>, key: &str) -> Option<PathBuf> {
+    pub(crate) fn path(self, reader: &mut Reader<'_>, key: &str) -> Option<PathBuf> {
         let Found { value, at } = self.text(reader, key)?;
         if value.is_empty() {
             reader.fault(
@@ -158,7 +158,7 @@ impl<'a> Section<'a> {
     }
 
     /// Yes or no; also as a text, so that it can come from a variable.
-    pub(super) fn switch(self, reader: &mut Reader<'_>, key: &str) -> Option<bool> {
+    pub(crate) fn switch(self, reader: &mut Reader<'_>, key: &str) -> Option<bool> {
         let Found { value, at } = self.find(key)?;
         if let DeValue::Boolean(yes) = value {
             return Some(*yes);
@@ -175,7 +175,7 @@ impl<'a> Section<'a> {
     }
 
     /// A whole number from 1 to `limit`.
-    pub(super) fn count(self, reader: &mut Reader<'_>, key: &str, limit: u32) -> Option<u32> {
+    pub(crate) fn count(self, reader: &mut Reader<'_>, key: &str, limit: u32) -> Option<u32> {
         let Found { value, at } = self.find(key)?;
         let number = match value {
             DeValue::Integer(number) => u32::from_str_radix(number.as_str(), number.radix()).ok(),
@@ -193,7 +193,7 @@ impl<'a> Section<'a> {
     }
 
     /// A duration.
-    pub(super) fn duration(self, reader: &mut Reader<'_>, key: &str) -> Option<Duration> {
+    pub(crate) fn duration(self, reader: &mut Reader<'_>, key: &str) -> Option<Duration> {
         let at = self.find(key)?.at;
         let duration = match self.find(key)?.value {
             DeValue::String(_) => duration(&self.text(reader, key)?.value),
@@ -211,7 +211,7 @@ impl<'a> Section<'a> {
     }
 
     /// Tells of every key that is none of these; `old` names keys of before, and what took their place.
-    pub(super) fn only(self, reader: &mut Reader<'_>, known: &[&str], old: &[(&str, &str)]) {
+    pub(crate) fn only(self, reader: &mut Reader<'_>, known: &[&str], old: &[(&str, &str)]) {
         for (key, _) in self.table.into_iter().flat_map(|table| table.iter()) {
             let (name, at) = (key.get_ref().as_ref(), key.span().start);
             if known.contains(&name) {
@@ -238,7 +238,7 @@ impl<'a> Section<'a> {
 }
 
 /// The known name that a mistyped one is meant to be.
-pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     if name.len() > 60 {
         return None;
     }

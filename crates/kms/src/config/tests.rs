@@ -11,7 +11,9 @@ mod rustyvault;
 
 use super::*;
 use crate::test_keys::context;
-use crate::{AgeFiles, CircuitBreakerConfig, KeyManagementService, KmsError, Observers};
+use crate::{
+    AgeFiles, AgeSettings, CircuitBreakerConfig, KeyManagementService, KmsError, Observers,
+};
 use secretum_crypto::{Clock, TestClock};
 use std::time::Duration;
 
@@ -46,13 +48,8 @@ fn variables_and_the_home_folder_stand_in_texts() {
         // What a variable holds is not looked at again.
         private: Some("/run/${NAME}/private.txt".into()),
     };
-    assert_eq!(
-        config.backend,
-        Backend::Age {
-            files,
-            armor: false
-        }
-    );
+    let age: &AgeSettings = config.backend.settings().unwrap();
+    assert_eq!((&age.files, age.armor), (&files, false));
     assert_eq!(config.stage, Stage::Development);
     assert_eq!(config.default_key.as_str(), "default");
     assert_eq!(config.resilience, crate::ResilientKmsConfig::development());
@@ -370,7 +367,7 @@ async fn a_configuration_makes_a_service() {
     let refused = create_kms(&config, &Environment::of([]), &Observers::default());
     assert!(matches!(refused, Err(KmsError::NotConfigured { .. })));
     let keys = "default:1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
-    let environment = Environment::of([(LOCAL_KEYS_VARIABLE, keys)]);
+    let environment = Environment::of([("SECRETUM_KMS_KEYS", keys)]);
     let kms = create_kms(&config, &environment, &Observers::default()).unwrap();
     assert_eq!(kms.capabilities().provider, "local");
 }
@@ -378,7 +375,7 @@ async fn a_configuration_makes_a_service() {
 #[cfg(feature = "vault")]
 #[tokio::test]
 async fn a_transit_engine_is_read() {
-    use crate::VaultAuth;
+    use crate::{VaultAuth, VaultSettings};
     let text = "[kms]\ndev_backend = \"vault\"\n";
     let variables = [
         ("VAULT_ADDR", "http://127.0.0.1:1"),
@@ -386,9 +383,7 @@ async fn a_transit_engine_is_read() {
     ];
     let config = parse(text, &variables).unwrap();
     assert!(!format!("{config:?}").contains("planted"));
-    let Backend::Vault(settings) = &config.backend else {
-        panic!("{config:?}");
-    };
+    let settings: &VaultSettings = config.backend.settings().unwrap();
     assert_eq!(settings.address.to_string(), "http://127.0.0.1:1");
     assert_eq!(
         (settings.mount.as_str(), settings.tls_verify),
@@ -401,14 +396,13 @@ async fn a_transit_engine_is_read() {
     let role = format!(
         "{text}[kms.vault]\naddress = \"https://v:8200\"\nauth = \"kubernetes\"\nrole = \"r\"\n"
     );
-    let Backend::Vault(settings) = parse(&role, &[]).unwrap().backend else {
-        panic!("no transit engine");
-    };
+    let backend = parse(&role, &[]).unwrap().backend;
+    let settings: &VaultSettings = backend.settings().unwrap();
     let VaultAuth::Kubernetes {
         mount,
         role,
         jwt_path,
-    } = settings.auth
+    } = &settings.auth
     else {
         panic!("{:?}", settings.auth);
     };
@@ -467,8 +461,9 @@ fn a_backend_is_read_by_its_name() {
         KmsConfig::parse_for(Path::new("kms.toml"), text, &environment, Some(name))
     };
     let load = |name| of(text, name);
-    assert!(matches!(load("age").unwrap().backend, Backend::Age { .. }));
-    assert!(matches!(load("local").unwrap().backend, Backend::Local(_)));
+    for name in ["age", "local"] {
+        assert_eq!(load(name).unwrap().backend.name(), name);
+    }
     let refused = load("nothing").unwrap_err().to_string();
     assert!(
         refused.contains("names no provider of this program"),
@@ -498,9 +493,7 @@ fn settings_tell_whether_they_are_of_an_engine() {
                 [kms.vault]\naddress = \"http://127.0.0.1:8200/\"\nmount = \"team/transit/\"\ntoken = \"t\"\n\
                 timeout = \"3s\"\n";
     let config = KmsConfig::parse(Path::new("kms.toml"), text, &Environment::of([])).unwrap();
-    let Backend::Vault(settings) = config.backend else {
-        unreachable!("it names vault");
-    };
+    let settings: &crate::VaultSettings = config.backend.settings().unwrap();
     assert_eq!(settings.timeout, Duration::from_secs(3));
     assert!(settings.are_of("http://127.0.0.1:8200", "team/transit"));
     for (address, mount) in [

@@ -8,8 +8,9 @@ use crate::session;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use secretum_crypto::sha256;
-use secretum_kms::config::{Backend, create_key, read_file};
+use secretum_kms::config::{create_key, read_file};
 use secretum_kms::providers::ALL;
+use secretum_kms::providers::local;
 use secretum_kms::{
     EncryptionContext, Environment, KeyId, KeyInfo, KeyManagementService, KmsConfig, Observers,
     ResilientKms, ResilientKmsConfig, RetryConfig, create_resilient_kms,
@@ -324,7 +325,7 @@ pub(super) fn direct(
     let (config, text) = read(&file, backend, environment)?;
     let audit = audit::config(&file, &text, environment)?;
     let kms = create_resilient_kms(&config, environment, audit::observers(audit.as_ref())?)?;
-    if matches!(config.backend, Backend::Local(_)) {
+    if config.backend.name() == local::NAME {
         console::warning("the key provider `local` is for development: its keys are not protected");
     }
     let audit_key = audit.as_ref().map(AuditConfig::public_key).transpose();

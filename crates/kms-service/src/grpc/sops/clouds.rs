@@ -2,9 +2,9 @@
 
 use super::super::wire::{AzureKeyVaultKey, GcpKmsKey, KmsKey};
 use super::{Asked, Text, key_id, not_configured, status};
-#[cfg(feature = "azure")]
-use secretum_kms::AzureAlgorithm;
 use secretum_kms::config::Backend;
+#[cfg(feature = "azure")]
+use secretum_kms::{AzureAlgorithm, AzureSettings};
 use secretum_kms::{EncryptionContext, ResilientKms};
 use tonic::Status;
 
@@ -19,21 +19,16 @@ pub(super) struct Clouds {
 
 impl Clouds {
     /// Takes the provider of a cloud.
-    #[cfg_attr(
-        not(any(feature = "aws", feature = "azure", feature = "gcp")),
-        expect(unused_variables, reason = "no cloud is built in")
-    )]
     pub(super) fn take(&mut self, backend: &Backend, kms: ResilientKms) {
-        match backend {
-            #[cfg(feature = "aws")]
-            Backend::Aws(_) => self.aws = Some(kms),
-            #[cfg(feature = "azure")]
-            Backend::Azure(settings) => {
-                let is_rsa = settings.algorithm == AzureAlgorithm::RsaOaep256;
-                self.azure = Some((settings.vault_url.clone(), is_rsa, kms));
-            }
-            #[cfg(feature = "gcp")]
-            Backend::Gcp(_) => self.gcp = Some(kms),
+        #[cfg(feature = "azure")]
+        if let Some(settings) = backend.settings::<AzureSettings>() {
+            let is_rsa = settings.algorithm == AzureAlgorithm::RsaOaep256;
+            self.azure = Some((settings.vault_url.clone(), is_rsa, kms));
+            return;
+        }
+        match backend.name() {
+            "aws" => self.aws = Some(kms),
+            "gcp" => self.gcp = Some(kms),
             _ => {}
         }
     }

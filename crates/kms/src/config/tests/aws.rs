@@ -6,10 +6,12 @@ const AWS: &str = "[kms]\ndev_backend = \"aws\"\n[kms.aws]\n";
 
 fn read(text: &str, variables: &[(&str, &str)]) -> (KmsConfig, crate::AwsSettings) {
     let config = parse(text, variables).unwrap();
-    let Backend::Aws(settings) = config.backend.clone() else {
-        panic!("{config:?}");
-    };
-    (config, *settings)
+    let settings = config
+        .backend
+        .settings::<crate::AwsSettings>()
+        .unwrap()
+        .clone();
+    (config, settings)
 }
 
 #[test]

@@ -13,10 +13,12 @@ const SECRET: [(&str, &str); 3] = [
 
 fn read(text: &str, variables: &[(&str, &str)]) -> (KmsConfig, crate::AzureSettings) {
     let config = parse(text, variables).unwrap();
-    let Backend::Azure(settings) = config.backend.clone() else {
-        panic!("{config:?}");
-    };
-    (config, *settings)
+    let settings = config
+        .backend
+        .settings::<crate::AzureSettings>()
+        .unwrap()
+        .clone();
+    (config, settings)
 }
 
 fn production(body: &str) -> String {

@@ -9,10 +9,12 @@ const WHOLE: &str = "projects/p/locations/global/keyRings/r/cryptoKeys/k";
 
 fn read(text: &str, variables: &[(&str, &str)]) -> (KmsConfig, crate::GcpSettings) {
     let config = parse(text, variables).unwrap();
-    let Backend::Gcp(settings) = config.backend.clone() else {
-        panic!("{config:?}");
-    };
-    (config, *settings)
+    let settings = config
+        .backend
+        .settings::<crate::GcpSettings>()
+        .unwrap()
+        .clone();
+    (config, settings)
 }
 
 #[test]

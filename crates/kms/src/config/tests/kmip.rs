@@ -12,11 +12,9 @@ fn a_kmip_server_is_read() {
         "host = \"h\"\nclient_cert_path = \"~/c\"\nclient_key_path = \"k\"\nca_path = \"a\"\n";
     let read = |more: &str| parse(&format!("{KMIP}{files}{more}"), &[("HOME", "/u")]).unwrap();
     let config = read("");
-    let Backend::Kmip(server) = &config.backend else {
-        panic!("{config:?}");
-    };
+    let server: &crate::KmipServer = config.backend.settings().unwrap();
     let mut wanted = crate::KmipServer::new("h", "/u/c".into(), "k".into(), "a".into());
-    assert_eq!(**server, wanted);
+    assert_eq!(*server, wanted);
     assert_eq!(
         (server.port, config.default_key.as_str()),
         (5696, "default")
@@ -30,7 +28,7 @@ fn a_kmip_server_is_read() {
     wanted.version = Some("1.4".to_owned());
     wanted.timeout = Duration::from_secs(3);
     wanted.connections_max = 2;
-    assert_eq!(config.backend, Backend::Kmip(Box::new(wanted)));
+    assert_eq!(config.backend.settings(), Some(&wanted));
     assert_eq!(config.default_key.as_str(), "app");
     let made = create_kms(&config, &Environment::of([]), &Observers::default());
     assert!(matches!(made, Err(KmsError::File { .. })));
@@ -71,9 +69,7 @@ fn a_cosmian_server_is_read() {
     ];
     let config = parse("[kms]\ndev_backend = \"cosmian\"\n", &variables).unwrap();
     assert!(!format!("{config:?}").contains("planted"));
-    let Backend::Cosmian(server) = &config.backend else {
-        panic!("{config:?}");
-    };
+    let server: &crate::CosmianServer = config.backend.settings().unwrap();
     assert_eq!(server.url, "http://127.0.0.1:9998");
     assert_eq!(server.api_key.as_ref().unwrap().expose(), "planted");
     assert!(server.tls_verify && server.ca.is_none());
@@ -84,9 +80,7 @@ fn a_cosmian_server_is_read() {
                  server_url = \"https://c:9998\"\napi_key = \"${KEY}\"\ndefault_key_id = \"app\"\n\
                  tls_verify = true\nca_path = \"ca\"\n";
     let config = parse(whole, &[("KEY", "k"), ("COSMIAN_API_KEY", "other")]).unwrap();
-    let Backend::Cosmian(server) = &config.backend else {
-        panic!("{config:?}");
-    };
+    let server: &crate::CosmianServer = config.backend.settings().unwrap();
     assert_eq!(server.api_key.as_ref().unwrap().expose(), "k");
     assert_eq!(config.default_key.as_str(), "app");
 }

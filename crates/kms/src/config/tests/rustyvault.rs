@@ -1,18 +1,16 @@
 //! `[kms.rustyvault]`.
 
 use super::*;
-use crate::{RustyVaultEngine, VaultAuth};
+use crate::{RustyVaultEngine, RustyVaultSettings, VaultAuth};
 
 const DEV: &str = "[kms]\ndev_backend = \"rustyvault\"\n[kms.rustyvault]\n";
 const PROD: &str =
     "[kms]\nenvironment = \"prod\"\nprod_backend = \"rustyvault\"\n[kms.rustyvault]\n";
 
-fn read(text: &str) -> Box<RustyVaultSettings> {
+fn read(text: &str) -> RustyVaultSettings {
     let variables = [("VAULT_ADDR", "http://h:8200"), ("VAULT_TOKEN", "t")];
-    match parse(text, &variables).unwrap().backend {
-        Backend::RustyVault(settings) => settings,
-        other => panic!("{other:?}"),
-    }
+    let backend = parse(text, &variables).unwrap().backend;
+    backend.settings::<RustyVaultSettings>().unwrap().clone()
 }
 
 #[test]

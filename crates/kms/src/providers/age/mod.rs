@@ -12,10 +12,12 @@
 //!
 //! **Source**: <https://c2sp.org/age>.
 
+pub(crate) mod config;
 mod file;
 mod keys;
 mod recipients;
 
+pub use self::config::AgeSettings;
 pub use self::keys::AgeFiles;
 pub use self::recipients::AgeRecipients;
 

@@ -15,6 +15,7 @@
 //! encrypted by it names the ARN of the key. The version is the identifier of the key material; the
 //! service finds the material of an old ciphertext by itself.
 
+pub(crate) mod config;
 mod create;
 mod fault;
 mod session;

@@ -19,6 +19,7 @@
 //! one that was made elsewhere and names none, the newest few are tried.
 
 mod certificate;
+pub(crate) mod config;
 mod create;
 mod fault;
 mod form;

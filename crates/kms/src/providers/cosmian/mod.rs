@@ -4,6 +4,7 @@
 //! pair of RSA keys it encrypts a data key, and AES-256-GCM here carries plaintext and context. A key is
 //! found by its name, by its tag, or by its identifier.
 
+pub(crate) mod config;
 mod http;
 
 use self::http::Http;

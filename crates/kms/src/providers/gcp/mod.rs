@@ -18,6 +18,7 @@
 //! itself.
 
 mod checksum;
+pub(crate) mod config;
 mod create;
 mod fault;
 mod name;

@@ -8,6 +8,7 @@
 //! - `negotiation` agrees on a version;
 //! - `trust` reads certificates and keys.
 
+pub(crate) mod config;
 mod connection;
 mod negotiation;
 mod trust;

@@ -17,7 +17,10 @@
 //! `nonce (12) ‖ AES-256-GCM`, its associated data `"secretum-kms local 1"`, the key's name behind its
 //! length in two bytes, the version in eight, and the canonical bytes of the context.
 
+pub(crate) mod config;
 mod keyring;
+
+pub use self::config::LocalKeys;
 
 use self::keyring::Keyring;
 use super::files::{self, Replacement, Rights};

@@ -15,8 +15,11 @@
 //! `1 ‖ nonce (12) ‖ AES-256-GCM`, its associated data `"secretum-kms rustyvault 1"`, the key's name and
 //! its version, each behind its length in two bytes, and the canonical bytes of the context.
 
+pub(crate) mod config;
 mod kept;
 mod record;
+
+pub use self::config::RustyVaultSettings;
 
 use self::kept::KeptKeys;
 use self::record::VersionId;

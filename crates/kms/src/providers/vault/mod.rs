@@ -9,10 +9,12 @@
 //! - `wire` is the requests and answers, and what their errors mean.
 
 mod auth;
+pub(crate) mod config;
 mod session;
 mod wire;
 
 pub use self::auth::VaultAuth;
+pub use self::config::VaultSettings;
 #[cfg(feature = "rustyvault")]
 pub(super) use self::wire::Keys as Names;
 pub(super) use self::{session::Session, wire::Dialect};

@@ -1,9 +1,19 @@
 //! `[kms.kmip]`.
 
-use super::section::{Reader, Section};
-use crate::providers::kmip::{CONNECTIONS_MAX, KmipServer, PORT, TIMEOUT};
+use super::{CONNECTIONS_MAX, KmipProvider, KmipServer, PORT, TIMEOUT};
+use crate::config::backend::{Asked, Making, Settings, Table};
+use crate::config::section::{Reader, Section};
+use crate::{Provider, Result};
+use std::sync::Arc;
 
-pub(super) const KEYS: &[&str] = &[
+pub(crate) const TABLE: Table = Table {
+    keys: KEYS,
+    keys_old: KEYS_OLD,
+    default_key: Some("default_key_id"),
+    read: |reader, asked| Some(Arc::new(settings(reader, asked)?)),
+};
+
+const KEYS: &[&str] = &[
     "host",
     "port",
     "server_name",
@@ -16,7 +26,7 @@ pub(super) const KEYS: &[&str] = &[
     "connections_max",
 ];
 
-pub(super) const KEYS_OLD: &[(&str, &str)] = &[
+const KEYS_OLD: &[(&str, &str)] = &[
     ("server_url", "host and port"),
     ("address", "host and port"),
     ("certificate_path", "client_cert_path"),
@@ -27,11 +37,17 @@ pub(super) const KEYS_OLD: &[(&str, &str)] = &[
 /// The most connections that may be asked for.
 const CONNECTIONS_LIMIT: u32 = 1024;
 
-pub(super) fn settings(
-    reader: &mut Reader<'_>,
-    kmip: Section<'_>,
-    at: usize,
-) -> Option<KmipServer> {
+impl Settings for KmipServer {
+    fn provider(&self, making: &Making<'_>) -> Result<Arc<dyn Provider>> {
+        let rng = Arc::clone(&making.observers.rng);
+        Ok(Arc::new(KmipProvider::new(self.clone(), rng)?))
+    }
+}
+
+fn settings(reader: &mut Reader<'_>, asked: Asked<'_>) -> Option<KmipServer> {
+    let Asked {
+        table: kmip, at, ..
+    } = asked;
     let before = reader.faults.len();
     let at = kmip.at.unwrap_or(at);
     let host = needed(reader, kmip, "host", at);

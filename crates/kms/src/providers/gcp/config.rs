@@ -1,10 +1,20 @@
 //! `[kms.gcp]`.
 
-use super::Stage;
-use super::section::{Found, Reader, Section};
-use crate::providers::gcp::{GcpCredentials, GcpSettings, KeyRing};
+use super::{GcpCredentials, GcpProvider, GcpSettings, KeyRing};
+use crate::config::Stage;
+use crate::config::backend::{Asked, Making, Settings, Table};
+use crate::config::section::{Found, Reader, Section};
+use crate::{Provider, Result};
+use std::sync::Arc;
 
-pub(super) const KEYS: &[&str] = &[
+pub(crate) const TABLE: Table = Table {
+    keys: KEYS,
+    keys_old: KEYS_OLD,
+    default_key: Some("key"),
+    read: |reader, asked| Some(Arc::new(settings(reader, asked)?)),
+};
+
+const KEYS: &[&str] = &[
     "project",
     "location",
     "key_ring",
@@ -15,7 +25,7 @@ pub(super) const KEYS: &[&str] = &[
     "timeout",
 ];
 
-pub(super) const KEYS_OLD: &[(&str, &str)] = &[
+const KEYS_OLD: &[(&str, &str)] = &[
     ("project_id", "project"),
     ("location_id", "location"),
     ("region", "location"),
@@ -31,13 +41,20 @@ pub(super) const KEYS_OLD: &[(&str, &str)] = &[
 const PROJECT_VARIABLE: &str = "GOOGLE_CLOUD_PROJECT";
 const LOCATION_VARIABLE: &str = "GOOGLE_CLOUD_LOCATION";
 
+impl Settings for GcpSettings {
+    fn provider(&self, making: &Making<'_>) -> Result<Arc<dyn Provider>> {
+        let clock = Arc::clone(&making.observers.clock);
+        Ok(Arc::new(GcpProvider::new(self.clone(), clock)))
+    }
+}
+
 /// Credentials that are not named here, the library of Google Cloud looks for by itself.
-pub(super) fn settings(
-    reader: &mut Reader<'_>,
-    gcp: Section<'_>,
-    stage: Stage,
-    at: usize,
-) -> Option<GcpSettings> {
+fn settings(reader: &mut Reader<'_>, asked: Asked<'_>) -> Option<GcpSettings> {
+    let Asked {
+        table: gcp,
+        stage,
+        at,
+    } = asked;
     let before = reader.faults.len();
     let at = gcp.at.unwrap_or(at);
     let ring = ring(reader, gcp, at);

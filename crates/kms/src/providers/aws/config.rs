@@ -1,12 +1,21 @@
 //! `[kms.aws]`.
 
-use super::Stage;
-use super::section::{Found, Reader, Section};
-use crate::providers::aws::{AwsCredentials, AwsSettings};
+use super::{AwsCredentials, AwsProvider, AwsSettings};
+use crate::config::Stage;
+use crate::config::backend::{Asked, Making, Settings, Table};
+use crate::config::section::{Found, Reader, Section};
+use crate::{Provider, Result};
 use secretum_crypto::SecretString;
 use std::sync::Arc;
 
-pub(super) const KEYS: &[&str] = &[
+pub(crate) const TABLE: Table = Table {
+    keys: KEYS,
+    keys_old: KEYS_OLD,
+    default_key: Some("key_id"),
+    read: |reader, asked| Some(Arc::new(settings(reader, asked)?)),
+};
+
+const KEYS: &[&str] = &[
     "region",
     "key_id",
     "endpoint_url",
@@ -17,7 +26,7 @@ pub(super) const KEYS: &[&str] = &[
     "timeout",
 ];
 
-pub(super) const KEYS_OLD: &[(&str, &str)] = &[
+const KEYS_OLD: &[(&str, &str)] = &[
     ("default_key_id", "key_id"),
     ("key_arn", "key_id"),
     ("endpoint", "endpoint_url"),
@@ -28,13 +37,19 @@ pub(super) const KEYS_OLD: &[(&str, &str)] = &[
 
 const REGION_VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
+impl Settings for AwsSettings {
+    fn provider(&self, _making: &Making<'_>) -> Result<Arc<dyn Provider>> {
+        Ok(Arc::new(AwsProvider::new(self.clone())))
+    }
+}
+
 /// What is neither here nor in these variables, the library of AWS looks for by itself.
-pub(super) fn settings(
-    reader: &mut Reader<'_>,
-    aws: Section<'_>,
-    stage: Stage,
-    at: usize,
-) -> Option<AwsSettings> {
+fn settings(reader: &mut Reader<'_>, asked: Asked<'_>) -> Option<AwsSettings> {
+    let Asked {
+        table: aws,
+        stage,
+        at,
+    } = asked;
     let before = reader.faults.len();
     let at = aws.at.unwrap_or(at);
     let named = text(reader, aws, "region");

@@ -1,13 +1,22 @@
 //! `[kms.azure]`.
 
-use super::Stage;
-use super::section::{Found, Reader, Section};
-use crate::providers::azure::{AzureAlgorithm, AzureCredentials, AzureSettings};
+use super::{AzureAlgorithm, AzureCredentials, AzureProvider, AzureSettings};
+use crate::config::Stage;
+use crate::config::backend::{Asked, Making, Settings, Table};
+use crate::config::section::{Found, Reader, Section};
+use crate::{Provider, Result};
 use secretum_crypto::SecretString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub(super) const KEYS: &[&str] = &[
+pub(crate) const TABLE: Table = Table {
+    keys: KEYS,
+    keys_old: KEYS_OLD,
+    default_key: Some("key_name"),
+    read: |reader, asked| Some(Arc::new(settings(reader, asked)?)),
+};
+
+const KEYS: &[&str] = &[
     "vault_url",
     "key_name",
     "key_version",
@@ -23,7 +32,7 @@ pub(super) const KEYS: &[&str] = &[
     "timeout",
 ];
 
-pub(super) const KEYS_OLD: &[(&str, &str)] = &[
+const KEYS_OLD: &[(&str, &str)] = &[
     ("vault_name", "vault_url = \"https://NAME.vault.azure.net\""),
     ("url", "vault_url"),
     ("endpoint", "vault_url"),
@@ -41,12 +50,18 @@ const SECRET_VARIABLE: &str = "AZURE_CLIENT_SECRET";
 const CERTIFICATE_VARIABLE: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
 const POD_TOKEN_VARIABLE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 
-pub(super) fn settings(
-    reader: &mut Reader<'_>,
-    azure: Section<'_>,
-    stage: Stage,
-    at: usize,
-) -> Option<AzureSettings> {
+impl Settings for AzureSettings {
+    fn provider(&self, _making: &Making<'_>) -> Result<Arc<dyn Provider>> {
+        Ok(Arc::new(AzureProvider::new(self.clone())))
+    }
+}
+
+fn settings(reader: &mut Reader<'_>, asked: Asked<'_>) -> Option<AzureSettings> {
+    let Asked {
+        table: azure,
+        stage,
+        at,
+    } = asked;
     let before = reader.faults.len();
     let at = azure.at.unwrap_or(at);
     let vault_url = vault_url(reader, azure, at);

@@ -1,16 +1,25 @@
 //! `[kms.rustyvault]`.
 
-use super::section::{Reader, Section};
-use super::{Stage, vault};
-use crate::providers::rustyvault::REFRESH;
+use super::{REFRESH, RustyVaultEngine, RustyVaultKeys, RustyVaultProvider};
+use crate::config::Stage;
+use crate::config::backend::{Asked, Making, Settings, Table};
+use crate::config::section::{Reader, Section};
 use crate::providers::vault::TIMEOUT;
-use crate::{KeyId, Result, RustyVaultEngine, RustyVaultKeys, RustyVaultProvider, VaultAuth};
+use crate::providers::vault::config as vault;
+use crate::{KeyId, Provider, Result, VaultAuth};
 use secretum_client::{Address, ClientConfig, TlsConfig};
-use secretum_crypto::{ClockRef, RngRef};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) const KEYS: &[&str] = &[
+pub(crate) const TABLE: Table = Table {
+    keys: KEYS,
+    keys_old: KEYS_OLD,
+    default_key: None,
+    read: |reader, asked| Some(Arc::new(settings(reader, asked)?)),
+};
+
+const KEYS: &[&str] = &[
     "server_url",
     "auth",
     "auth_mount",
@@ -30,7 +39,7 @@ pub(super) const KEYS: &[&str] = &[
     "create_key",
 ];
 
-pub(super) const KEYS_OLD: &[(&str, &str)] = &[
+const KEYS_OLD: &[(&str, &str)] = &[
     ("address", "server_url"),
     ("url", "server_url"),
     ("mount", "transit_mount or kv_mount"),
@@ -66,14 +75,8 @@ pub struct RustyVaultSettings {
     pub keys: RustyVaultKeys,
 }
 
-impl RustyVaultSettings {
-    /// The provider of these settings; `default_key` is that of the configuration.
-    pub(super) fn provider(
-        &self,
-        default_key: &KeyId,
-        rng: RngRef,
-        clock: ClockRef,
-    ) -> Result<RustyVaultProvider> {
+impl Settings for RustyVaultSettings {
+    fn provider(&self, making: &Making<'_>) -> Result<Arc<dyn Provider>> {
         let mut config = ClientConfig::new(self.address.clone());
         config.timeout = self.timeout;
         config.tls = TlsConfig {
@@ -84,17 +87,21 @@ impl RustyVaultSettings {
             ..TlsConfig::default()
         };
         let mut keys = self.keys.clone();
-        keys.default_key = default_key.clone();
-        RustyVaultProvider::new(config, self.auth.clone(), keys, rng, clock)
+        keys.default_key = making.default_key.clone();
+        let (rng, clock) = (&making.observers.rng, &making.observers.clock);
+        let (rng, clock) = (Arc::clone(rng), Arc::clone(clock));
+        let auth = self.auth.clone();
+        let provider = RustyVaultProvider::new(config, auth, keys, rng, clock)?;
+        Ok(Arc::new(provider))
     }
 }
 
-pub(super) fn settings(
-    reader: &mut Reader<'_>,
-    rusty: Section<'_>,
-    stage: Stage,
-    at: usize,
-) -> Option<RustyVaultSettings> {
+fn settings(reader: &mut Reader<'_>, asked: Asked<'_>) -> Option<RustyVaultSettings> {
+    let Asked {
+        table: rusty,
+        stage,
+        at,
+    } = asked;
     let before = reader.faults.len();
     let at = rusty.at.unwrap_or(at);
     let address = vault::address(reader, rusty, "server_url", at);

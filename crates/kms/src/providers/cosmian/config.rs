@@ -1,12 +1,21 @@
 //! `[kms.cosmian]`.
 
-use super::Stage;
-use super::section::{Found, Reader, Section};
-use crate::providers::cosmian::{CosmianServer, TIMEOUT};
+use super::{CosmianProvider, CosmianServer, TIMEOUT};
+use crate::config::Stage;
+use crate::config::backend::{Asked, Making, Settings, Table};
+use crate::config::section::{Found, Reader, Section};
+use crate::{Provider, Result};
 use secretum_crypto::SecretString;
 use std::sync::Arc;
 
-pub(super) const KEYS: &[&str] = &[
+pub(crate) const TABLE: Table = Table {
+    keys: KEYS,
+    keys_old: KEYS_OLD,
+    default_key: Some("default_key_id"),
+    read: |reader, asked| Some(Arc::new(settings(reader, asked)?)),
+};
+
+const KEYS: &[&str] = &[
     "server_url",
     "api_key",
     "default_key_id",
@@ -17,7 +26,7 @@ pub(super) const KEYS: &[&str] = &[
     "timeout",
 ];
 
-pub(super) const KEYS_OLD: &[(&str, &str)] = &[
+const KEYS_OLD: &[(&str, &str)] = &[
     ("url", "server_url"),
     ("address", "server_url"),
     ("token", "api_key"),
@@ -28,12 +37,19 @@ pub(super) const KEYS_OLD: &[(&str, &str)] = &[
 const URL_VARIABLE: &str = "COSMIAN_KMS_URL";
 const KEY_VARIABLE: &str = "COSMIAN_API_KEY";
 
-pub(super) fn settings(
-    reader: &mut Reader<'_>,
-    cosmian: Section<'_>,
-    stage: Stage,
-    at: usize,
-) -> Option<CosmianServer> {
+impl Settings for CosmianServer {
+    fn provider(&self, making: &Making<'_>) -> Result<Arc<dyn Provider>> {
+        let rng = Arc::clone(&making.observers.rng);
+        Ok(Arc::new(CosmianProvider::new(self, rng)?))
+    }
+}
+
+fn settings(reader: &mut Reader<'_>, asked: Asked<'_>) -> Option<CosmianServer> {
+    let Asked {
+        table: cosmian,
+        stage,
+        at,
+    } = asked;
     let before = reader.faults.len();
     let at = cosmian.at.unwrap_or(at);
     let url = url(reader, cosmian, stage, at);

@@ -1,16 +1,24 @@
 //! `[kms.vault]`.
 
-use super::Stage;
-use super::section::{Found, Reader, Section};
-use crate::providers::vault::TIMEOUT;
-use crate::{Result, VaultAuth, VaultProvider};
+use super::{TIMEOUT, VaultAuth, VaultProvider};
+use crate::config::Stage;
+use crate::config::backend::{Asked, Making, Settings, Table};
+use crate::config::section::{Found, Reader, Section};
+use crate::{Provider, Result};
 use secretum_client::{Address, ClientConfig, TlsConfig};
 use secretum_crypto::SecretString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(super) const KEYS: &[&str] = &[
+pub(crate) const TABLE: Table = Table {
+    keys: KEYS,
+    keys_old: KEYS_OLD,
+    default_key: None,
+    read: |reader, asked| Some(Arc::new(settings(reader, asked)?)),
+};
+
+const KEYS: &[&str] = &[
     "address",
     "namespace",
     "mount",
@@ -28,7 +36,7 @@ pub(super) const KEYS: &[&str] = &[
     "timeout",
 ];
 
-pub(super) const KEYS_OLD: &[(&str, &str)] = &[
+const KEYS_OLD: &[(&str, &str)] = &[
     ("server_url", "address"),
     ("url", "address"),
     ("mount_path", "mount"),
@@ -71,9 +79,10 @@ impl VaultSettings {
         let same_server = address.parse().is_ok_and(|given| self.address == given);
         same_server && self.mount.trim_matches('/') == mount.trim_matches('/')
     }
+}
 
-    /// The provider of these settings.
-    pub(super) fn provider(&self) -> Result<VaultProvider> {
+impl Settings for VaultSettings {
+    fn provider(&self, _making: &Making<'_>) -> Result<Arc<dyn Provider>> {
         let mut config = ClientConfig::new(self.address.clone());
         config.timeout = self.timeout;
         config.namespace.clone_from(&self.namespace);
@@ -84,16 +93,17 @@ impl VaultSettings {
             skip_verify: !self.tls_verify,
             ..TlsConfig::default()
         };
-        VaultProvider::new(config, self.auth.clone(), &self.mount)
+        let provider = VaultProvider::new(config, self.auth.clone(), &self.mount)?;
+        Ok(Arc::new(provider))
     }
 }
 
-pub(super) fn settings(
-    reader: &mut Reader<'_>,
-    vault: Section<'_>,
-    stage: Stage,
-    at: usize,
-) -> Option<VaultSettings> {
+fn settings(reader: &mut Reader<'_>, asked: Asked<'_>) -> Option<VaultSettings> {
+    let Asked {
+        table: vault,
+        stage,
+        at,
+    } = asked;
     let before = reader.faults.len();
     let at = vault.at.unwrap_or(at);
     let address = address(reader, vault, "address", at);
@@ -118,7 +128,7 @@ pub(super) fn settings(
 }
 
 /// Whom to trust, and what to show.
-pub(super) fn tls(
+pub(crate) fn tls(
     reader: &mut Reader<'_>,
     vault: Section<'_>,
     stage: Stage,
@@ -149,7 +159,7 @@ pub(super) fn tls(
 }
 
 /// The server, below this key.
-pub(super) fn address(
+pub(crate) fn address(
     reader: &mut Reader<'_>,
     vault: Section<'_>,
     key: &str,
@@ -188,7 +198,7 @@ pub(super) fn address(
 }
 
 /// As whom, by one of these methods.
-pub(super) fn auth(
+pub(crate) fn auth(
     reader: &mut Reader<'_>,
     vault: Section<'_>,
     at: usize,
