@@ -11,6 +11,7 @@ use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, Url};
 use secretum_client::Json;
+use secretum_crypto::SecretBuffer;
 use secretum_kms::{Cause, KmsError, Result};
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -114,19 +115,14 @@ impl Transport {
 
 /// The body, up to the limit.
 async fn body(mut answer: Response, limit: Duration) -> Result<Zeroizing<Vec<u8>>> {
-    let length = answer.content_length().unwrap_or_default();
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
-    let mut body = Zeroizing::new(Vec::with_capacity(length.min(ANSWER_BYTES_MAX)));
+    let mut body = SecretBuffer::new(answer.content_length(), ANSWER_BYTES_MAX);
     while let Some(chunk) = answer.chunk().await.map_err(|error| failed(error, limit))? {
-        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(KmsError::BadAnswer {
-                provider: NAME,
-                reason: format!("it is larger than {ANSWER_BYTES_MAX} bytes"),
-            });
-        }
-        body.extend_from_slice(&chunk);
+        body.push(&chunk).map_err(|error| KmsError::BadAnswer {
+            provider: NAME,
+            reason: error.to_string(),
+        })?;
     }
-    Ok(body)
+    Ok(body.into_bytes())
 }
 
 fn failed(error: reqwest::Error, limit: Duration) -> KmsError {
