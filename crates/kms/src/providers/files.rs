@@ -1,5 +1,11 @@
 //! Files with keys: read with their rights looked at, written whole or not at all.
 
+#[cfg(any(feature = "age", feature = "local"))]
+mod seen;
+
+#[cfg(any(feature = "age", feature = "local"))]
+pub(crate) use self::seen::Seen;
+
 use crate::{Cause, KmsError, Result};
 use secretum_crypto::SecretString;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
