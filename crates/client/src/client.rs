@@ -1,10 +1,11 @@
 //! [`Client`]: sends requests, and reads the answers.
 
+use crate::http::retry_after;
 use crate::request::Outline;
 use crate::transport::Transport;
 use crate::{ApiError, ClientConfig, ClientError, Json, Request, Secret, TlsConfig};
 use crate::{kv, path, retry, sys, token};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secretum_crypto::{SecretBuffer, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -340,8 +341,7 @@ impl Client {
         }
         let mut answer = sending.send().await.map_err(failed)?;
         let status = answer.status().as_u16();
-        let retry_after = answer.headers().get(RETRY_AFTER);
-        let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
+        let retry_after = retry_after(answer.headers());
         let mut body = SecretBuffer::new(answer.content_length(), ANSWER_BYTES_MAX);
         while let Some(chunk) = answer.chunk().await.map_err(failed)? {
             body.push(&chunk).map_err(|_| ClientError::AnswerTooLarge {
@@ -351,7 +351,7 @@ impl Client {
         }
         Ok(Answer {
             status,
-            retry_after: retry_after.map(Duration::from_secs),
+            retry_after,
             body: body.into_bytes(),
         })
     }
