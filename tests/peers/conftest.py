@@ -20,7 +20,7 @@ import needles
 import pytest
 from command import CLIENTS, Cli
 from disk import SmallDisk, allow_mounts
-from kms_node import KmsService, Transit
+from kms_node import KmsService, Moto, Transit
 from kms_scene import answering, kms, serve  # noqa: F401 (fixtures)
 from node import IS_BAO, Node, dev_node, production_node, until
 
@@ -35,6 +35,7 @@ PEERS = {
     "fish": "fish",
     "gpg": "GnuPG",
     "kustomize": "kustomize",
+    "moto_server": "moto",
     "nu-": "Nushell",
     "openssl": "OpenSSL",
     "promtool": "promtool",
@@ -256,3 +257,11 @@ def cli(request, node, tmp_path):
 def ours(node, tmp_path):
     """Our own command line, for what the others have not."""
     return Cli("secretum", node, tmp_path)
+
+
+@pytest.fixture
+def moto(tmp_path):
+    """moto, which plays AWS, for one test."""
+    moto = Moto(tmp_path)
+    yield moto
+    moto.stop()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import needles
 from node import secretum_binary
 
-LEFT_OUT = ("BAO_", "VAULT_", "SECRETUM_", "KMS_", "XDG_", "PROVISIONING_", "COSMIAN_")
+LEFT_OUT = ("BAO_", "VAULT_", "SECRETUM_", "KMS_", "XDG_", "PROVISIONING_", "COSMIAN_", "AWS_")
 LOCAL = '[kms]\nenvironment = "dev"\ndev_backend = "local"\n[kms.local]\nkeys_path = "keys.txt"\n'
 
 

@@ -1,11 +1,13 @@
-"""A `kms-service` process under test; `KMS_SERVICE_BIN` names the binary."""
+"""A `kms-service` process under test, whose binary `KMS_SERVICE_BIN` names; and servers of keys beside it."""
 
 import contextlib
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
+import boto3
 import needles
 import requests
 from node import bao_binary, free_port, until
@@ -118,6 +120,44 @@ class Transit:
         except requests.ConnectionError:
             return False
         return answer.ok
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Moto:
+    """moto, which plays AWS, with a key that has the alias `alias/app`."""
+
+    region = "eu-central-1"
+
+    def __init__(self, directory):
+        self.address = f"http://127.0.0.1:{free_port()}"
+        binary = Path(sys.executable).parent / "moto_server"
+        assert binary.exists(), "no `moto_server`: pip install -r tests/peers/requirements.txt"
+        self.process = subprocess.Popen(
+            [str(binary), "-H", "127.0.0.1", "-p", self.address.rsplit(":", 1)[1]],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={"HOME": str(directory)},
+        )
+        until(self._answers, "moto")
+        self.kms = boto3.client(
+            "kms",
+            region_name=self.region,
+            endpoint_url=self.address,
+            aws_access_key_id="AKIDEXAMPLE",
+            aws_secret_access_key="x",
+        )
+        self.key = self.kms.create_key()["KeyMetadata"]["Arn"]
+        self.kms.create_alias(AliasName="alias/app", TargetKeyId=self.key)
+
+    def _answers(self):
+        assert self.process.poll() is None, "moto ended"
+        try:
+            return requests.get(self.address, timeout=30).ok
+        except requests.ConnectionError:
+            return False
 
     def stop(self):
         self.process.kill()

@@ -176,6 +176,32 @@ def test_openbao_transit(kms, transit):
     assert json.loads(kms.ok("status", "-format=json"))["backend"] == "local"
 
 
+def test_aws(kms, moto):
+    kms.configure(
+        '[kms]\nenvironment = "dev"\ndev_backend = "aws"\n[kms.aws]\n'
+        f'region = "{moto.region}"\nkey_id = "alias/app"\nendpoint_url = "{moto.address}"\n'
+    )
+    proof = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "x"}
+    told = kms("encrypt", stdin=SECRET, **proof).err
+    assert "built without" not in told, f"{told}: SECRETUM_BIN wants --features secretum-cli/aws"
+    whole_life(kms, **proof)
+    assert len(moto.kms.list_key_rotations(KeyId=moto.key)["Rotations"]) == 1
+    # What the service encrypted is its own ciphertext, which other programs open, and theirs is opened here.
+    made = kms.ok("encrypt", "-native", "-context=env=prod", stdin=SECRET, **proof)
+    bound = {"EncryptionContext": {"env": "prod"}}
+    opened = moto.kms.decrypt(CiphertextBlob=made, **bound)
+    assert opened["Plaintext"] == SECRET and opened["KeyId"] == moto.key
+    theirs = moto.kms.encrypt(KeyId=moto.key, Plaintext=SECRET, **bound)["CiphertextBlob"]
+    assert kms.ok("decrypt", "-native", "-context=env=prod", stdin=theirs, **proof) == SECRET
+    assert kms.ok("create-key", "-key=alias/orders", "-field=key_id", **proof)
+    names = [alias["AliasName"] for alias in moto.kms.list_aliases()["Aliases"]]
+    assert "alias/orders" in names
+    other = kms.ok("encrypt", "-key=alias/orders", stdin=SECRET, **proof)
+    assert kms.ok("decrypt", stdin=other, **proof) == SECRET
+    moto.stop()
+    assert "cannot be reached" in kms.refused("encrypt", stdin=SECRET, **proof)
+
+
 def test_a_service(kms, serve):
     service = serve()
     (kms.home / "kms.toml").unlink()

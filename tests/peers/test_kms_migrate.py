@@ -1,8 +1,10 @@
 """`secretum kms migrate`: trees of files from one key service to another, stopped anywhere."""
 
+import base64
 import fcntl
 import json
 import os
+import struct
 import subprocess
 import time
 
@@ -78,7 +80,7 @@ def test_a_tree_moves_into_a_service(kms, serve, tmp_path):
     service.start()
     arguments = ["migrate", "-from=kms.toml", f"-to={service.url}", "-context=env=prod"]
     # A key that is not there concerns every file, by a service as without one.
-    done = kms(*arguments, "-key=archive", "-format=json", "tree")
+    done = kms(*arguments, "-key=archive", "-format=json", "-dry-run", "tree")
     assert (done.code, done.json["failed"], done.json["complete"]) == (2, 0, False)
     assert "has no key `archive`" in done.json["stopped"]
     arguments.append("-key=other")
@@ -310,3 +312,22 @@ def test_a_service_that_is_away_stops_a_migration(kms):
     done = kms(*MIGRATE, "tree")
     assert done.code == 2 and "cannot be reached" in done.json["stopped"]
     assert (done.json["migrated"], done.json["complete"], done.json["left"]) == (0, False, 17)
+
+
+def test_large_envelopes_take_turns_in_memory(kms, serve):
+    """They are whole in memory, with a copy of each for a moment; eight files wait for the service at once."""
+    (kms.home / "tree").mkdir()
+    key = base64.b64decode(kms.ok("generate-key", "-without-plaintext", "-field=ciphertext", "-context=env=prod"))
+    large, count = 150 << 20, 8
+    for number in range(count):
+        with (kms.home / "tree" / f"envelope{number}").open("wb") as file:
+            head = b"SKEV\x01" + struct.pack(">I", len(key)) + key + bytes(12)
+            file.write(head + struct.pack(">I", large))
+            # What it seals is not opened here, and its zeros take no room on the disk.
+            file.truncate(file.tell() + large)
+    command = ["migrate", f"-from={serve().url}", "-to=kms.toml", "-context=env=prod", "-key=other"]
+    running = kms.start(*command, "-format=json", "-dry-run", "tree")
+    told = json.loads(running.stdout.read())
+    _, status, usage = os.wait4(running.pid, 0)
+    assert status == 0 and (told["migrated"], told["failed"]) == (count, 0)
+    assert large < usage.ru_maxrss << 10 < 4 * large

@@ -1,15 +1,17 @@
 //! [`Client`]: sends requests, and reads the answers.
 
+use crate::http::retry_after;
 use crate::request::Outline;
 use crate::transport::Transport;
 use crate::{ApiError, ClientConfig, ClientError, Json, Request, Secret, TlsConfig};
 use crate::{kv, path, retry, sys, token};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use secretum_crypto::SecretString;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use secretum_crypto::{SecretBuffer, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// The largest answer that is taken.
 pub const ANSWER_BYTES_MAX: usize = 256 << 20;
@@ -43,8 +45,8 @@ pub struct Answer {
     pub status: u16,
     /// How long the server asks to wait, where it says so in seconds.
     pub retry_after: Option<Duration>,
-    /// The body.
-    pub body: Vec<u8>,
+    /// The body, zeroed once nobody needs it any more.
+    pub body: Zeroizing<Vec<u8>>,
 }
 
 impl Client {
@@ -339,23 +341,18 @@ impl Client {
         }
         let mut answer = sending.send().await.map_err(failed)?;
         let status = answer.status().as_u16();
-        let retry_after = answer.headers().get(RETRY_AFTER);
-        let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
-        let mut body = Vec::new();
+        let retry_after = retry_after(answer.headers());
+        let mut body = SecretBuffer::new(answer.content_length(), ANSWER_BYTES_MAX);
         while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                let url = self.shown_url(request);
-                return Err(ClientError::AnswerTooLarge {
-                    url,
-                    limit_bytes: ANSWER_BYTES_MAX,
-                });
-            }
-            body.extend_from_slice(&chunk);
+            body.push(&chunk).map_err(|_| ClientError::AnswerTooLarge {
+                url: self.shown_url(request),
+                limit_bytes: ANSWER_BYTES_MAX,
+            })?;
         }
         Ok(Answer {
             status,
-            retry_after: retry_after.map(Duration::from_secs),
-            body,
+            retry_after,
+            body: body.into_bytes(),
         })
     }
 

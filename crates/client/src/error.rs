@@ -1,7 +1,7 @@
 //! [`ClientError`]: what can go wrong between a caller and the server.
 
+use crate::http::{cause, root_cause};
 use crate::{Json, Outline};
-use std::error::Error as _;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -231,32 +231,4 @@ fn is_authority(fault: &rustls::OtherError) -> bool {
 
 fn tls_fault(error: &reqwest::Error) -> Option<&rustls::Error> {
     cause(error)
-}
-
-/// The outermost of an error's causes that is of this type.
-fn cause<E: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&E> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = error.source();
-    while let Some(current) = cause {
-        if let Some(found) = current.downcast_ref::<E>() {
-            return Some(found);
-        }
-        // What an I/O error was made of is not its source: its source is the source of that.
-        let inner = current
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        cause = match inner {
-            Some(inner) => Some(inner),
-            None => current.source(),
-        };
-    }
-    None
-}
-
-/// The innermost of an error's causes: what the system said.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }

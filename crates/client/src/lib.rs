@@ -27,6 +27,7 @@ mod address;
 mod client;
 mod config;
 mod error;
+pub mod http;
 mod json;
 pub mod kv;
 mod path;

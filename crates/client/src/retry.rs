@@ -85,7 +85,7 @@ mod tests {
                 Ok(Answer {
                     status,
                     retry_after: None,
-                    body: Vec::new(),
+                    body: Vec::new().into(),
                 })
             }
         })

@@ -1,5 +1,6 @@
 //! The way to the server: connections, certificates, names.
 
+use crate::http::is_loopback;
 use crate::{Address, ClientConfig, ClientError};
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -110,13 +111,7 @@ fn proxies(
 
 /// Whether the server is on this machine, where no proxy could reach it.
 fn is_local(address: &Address) -> bool {
-    let host = address.url().host_str().unwrap_or_default();
-    let literal = host.trim_start_matches('[').trim_end_matches(']');
-    address.socket().is_none()
-        && (host == "localhost"
-            || literal
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback()))
+    address.socket().is_none() && is_loopback(address.url())
 }
 
 /// One redirect, from a standby to the active node, and never from TLS to none: the token goes with

@@ -40,6 +40,12 @@ pub enum CryptoError {
         /// Bytes asked for.
         asked: usize,
     },
+    /// More bytes came than there may be.
+    #[error("it is larger than {limit} bytes")]
+    TooLarge {
+        /// The most there may be.
+        limit: usize,
+    },
     /// The number of shares or the threshold is out of range.
     #[error(
         "{shares} shares with a threshold of {threshold} cannot be made: both are 2 to 255, and the threshold is not above the shares"

@@ -29,5 +29,5 @@ pub use pgp::PgpKey;
 pub use random::{
     Rng, RngRef, SystemRng, TestRng, random_base62, random_bytes, random_secret, random_uuid,
 };
-pub use secret::{Key256, SecretBytes, SecretKey, SecretString, written};
+pub use secret::{Key256, SecretBuffer, SecretBytes, SecretKey, SecretString, written};
 pub use siv::NameKey;

@@ -6,7 +6,7 @@
 use crate::{CryptoError, Result, Rng};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing, optimization_barrier};
 
@@ -105,6 +105,84 @@ impl Write for Length {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Bytes that come piece by piece, up to a limit. Where there is no more room for them they move to a larger
+/// one, and the old is zeroed: a plain vector that grows leaves copies behind.
+pub struct SecretBuffer {
+    bytes: Zeroizing<Vec<u8>>,
+    limit: usize,
+}
+
+/// Room of a buffer for which nobody knows how much will come.
+const BUFFER_BYTES_MIN: usize = 4096;
+
+/// The most room that is made for what is only announced.
+const BUFFER_BYTES_ANNOUNCED: usize = 1 << 20;
+
+impl SecretBuffer {
+    /// An empty one for at most `limit` bytes, with room for as many as are expected.
+    pub fn new(expected: Option<u64>, limit: usize) -> Self {
+        let room = expected.map_or(0, |length| usize::try_from(length).unwrap_or(limit));
+        let room = room.min(limit).min(BUFFER_BYTES_ANNOUNCED);
+        Self {
+            bytes: Zeroizing::new(Vec::with_capacity(room)),
+            limit,
+        }
+    }
+
+    /// All that a reader gives.
+    ///
+    /// **Errors**: the reader's; [`io::ErrorKind::FileTooLarge`] where that is more than `limit` bytes.
+    pub fn read(
+        mut reader: impl Read,
+        expected: Option<u64>,
+        limit: usize,
+    ) -> io::Result<Zeroizing<Vec<u8>>> {
+        let mut buffer = Self::new(expected, limit);
+        let mut piece = Zeroizing::new([0; BUFFER_BYTES_MIN]);
+        loop {
+            let length = match reader.read(piece.as_mut_slice()) {
+                Ok(0) => return Ok(buffer.into_bytes()),
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let read = piece.get(..length).unwrap_or_default();
+            let kept = buffer.push(read);
+            kept.map_err(|error| io::Error::new(io::ErrorKind::FileTooLarge, error))?;
+        }
+    }
+
+    /// Adds a piece.
+    ///
+    /// **Errors**: [`CryptoError::TooLarge`], and it is as it was.
+    pub fn push(&mut self, piece: &[u8]) -> Result<()> {
+        let length = self.bytes.len().saturating_add(piece.len());
+        if length > self.limit {
+            return Err(CryptoError::TooLarge { limit: self.limit });
+        }
+        if length > self.bytes.capacity() {
+            let room = length.max(self.bytes.capacity().saturating_mul(2));
+            let room = room.max(BUFFER_BYTES_MIN).min(self.limit);
+            let mut larger = Zeroizing::new(Vec::with_capacity(room));
+            larger.extend_from_slice(&self.bytes);
+            self.bytes = larger;
+        }
+        self.bytes.extend_from_slice(piece);
+        Ok(())
+    }
+
+    /// What came.
+    pub fn into_bytes(self) -> Zeroizing<Vec<u8>> {
+        self.bytes
+    }
+}
+
+impl fmt::Debug for SecretBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretBuffer(..)")
     }
 }
 
@@ -248,6 +326,38 @@ mod tests {
         assert_eq!(*bytes, serde_json::to_vec(&text).unwrap());
         assert_eq!(bytes.capacity(), bytes.len());
         assert!(written(|_| Err::<(), _>("no")).is_err());
+    }
+
+    #[test]
+    fn pieces_come_up_to_the_limit_and_the_vector_does_not_grow() {
+        for expected in [None, Some(0), Some(3), Some(10_000), Some(u64::MAX)] {
+            let mut buffer = SecretBuffer::new(expected, 10_000);
+            let (mut whole, mut place) = (Vec::new(), std::ptr::null());
+            for number in 0..100_u8 {
+                let had_room = buffer.bytes.capacity() - buffer.bytes.len() >= 100;
+                buffer.push(&[number; 100]).unwrap();
+                whole.extend([number; 100]);
+                // Bytes stay where they are, or were copied from what is zeroed.
+                assert!(!had_room || place == buffer.bytes.as_ptr() || number == 0);
+                place = buffer.bytes.as_ptr();
+            }
+            let refused = buffer.push(b"x").unwrap_err();
+            assert_eq!(refused, CryptoError::TooLarge { limit: 10_000 });
+            assert_eq!(buffer.bytes.capacity(), 10_000);
+            assert_eq!(*buffer.into_bytes(), whole);
+        }
+    }
+
+    #[test]
+    fn a_reader_is_read_to_its_end_or_to_the_limit() {
+        let bytes = vec![7; 3 * BUFFER_BYTES_MIN + 1];
+        let read = |limit| SecretBuffer::read(bytes.as_slice(), None, limit);
+        assert_eq!(*read(bytes.len()).unwrap(), bytes);
+        let refused = read(bytes.len() - 1).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
+        assert!(refused.to_string().contains("12288 bytes"), "{refused}");
+        let endless = SecretBuffer::read(io::repeat(1), Some(u64::MAX), 10);
+        assert_eq!(endless.unwrap_err().kind(), io::ErrorKind::FileTooLarge);
     }
 
     #[test]

@@ -2,7 +2,13 @@
 
 use crate::ClientError;
 use reqwest::{Certificate, Identity};
+use secretum_crypto::SecretBuffer;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// The most bytes of a file with certificates or a key: some thousand authorities.
+const FILE_BYTES_MAX: usize = 16 << 20;
 
 /// How the server's certificate is checked, and the client's own. Without any authority named, those
 /// of the operating system are trusted.
@@ -43,9 +49,9 @@ impl TlsConfig {
             (Some(cert), Some(key)) => (cert, key),
             _ => return Err(ClientError::HalfIdentity),
         };
-        let mut pem = read("the client key", key)?;
-        pem.push(b'\n');
-        pem.extend(read("the client certificate", cert)?);
+        let key_pem = read("the client key", key)?;
+        let cert_pem = read("the client certificate", cert)?;
+        let pem = Zeroizing::new([key_pem.as_slice(), b"\n", cert_pem.as_slice()].concat());
         let identity = Identity::from_pem(&pem).map_err(|_| ClientError::TlsFile {
             what: "the client certificate",
             path: cert.clone(),
@@ -70,8 +76,13 @@ impl std::fmt::Debug for TlsConfig {
     }
 }
 
-fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, ClientError> {
-    std::fs::read(path).map_err(|error| ClientError::TlsFile {
+/// A file, within the limit; its bytes are zeroed, for it may be a key.
+fn read(what: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+    let opened = File::open(path).and_then(|file| {
+        let length = file.metadata()?.len();
+        SecretBuffer::read(file, Some(length), FILE_BYTES_MAX)
+    });
+    opened.map_err(|error| ClientError::TlsFile {
         what,
         path: path.to_owned(),
         reason: error.to_string(),
@@ -148,6 +159,22 @@ mod tests {
                 "{tls:?}"
             );
         }
+    }
+
+    #[test]
+    fn files_are_read_up_to_their_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let (key, cert) = (folder.path().join("key"), folder.path().join("cert"));
+        std::fs::write(&cert, "no certificate").unwrap();
+        let endless = File::create(&key).unwrap();
+        endless.set_len(FILE_BYTES_MAX as u64 + 1).unwrap();
+        let tls = TlsConfig {
+            client_cert: Some(cert),
+            client_key: Some(key),
+            ..TlsConfig::default()
+        };
+        let told = tls.identity().unwrap_err().to_string();
+        assert!(told.contains("larger than 16777216 bytes"), "{told}");
     }
 
     #[test]

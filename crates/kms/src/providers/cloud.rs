@@ -12,6 +12,11 @@ pub(super) struct Cloud {
     pub(super) name: &'static str,
 }
 
+/// How long an answer asks to wait, where its header says so in seconds.
+pub(super) fn retry_after(header: Option<&str>) -> Option<Duration> {
+    header?.parse().ok().map(Duration::from_secs)
+}
+
 impl Cloud {
     /// The error of an answer that makes no sense.
     pub(super) fn bad(self, reason: impl Into<String>) -> KmsError {

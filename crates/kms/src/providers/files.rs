@@ -1,5 +1,11 @@
 //! Files with keys: read with their rights looked at, written whole or not at all.
 
+#[cfg(any(feature = "age", feature = "local"))]
+mod seen;
+
+#[cfg(any(feature = "age", feature = "local"))]
+pub(crate) use self::seen::Seen;
+
 use crate::{Cause, KmsError, Result};
 use secretum_crypto::SecretString;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
@@ -51,6 +57,18 @@ fn open(path: &Path) -> Result<File> {
 ))]
 pub(crate) fn read_public(path: &Path) -> Result<String> {
     read(open(path)?, path).map(SecretString::into_exposed)
+}
+
+/// Reads a file with a secret that others gave this process, with what rights they liked: tokens that
+/// Kubernetes hands out may be read by everybody in the pod.
+#[cfg(feature = "vault")]
+pub(crate) async fn read_handed_over(path: &Path) -> Result<SecretString> {
+    let path = path.to_owned();
+    let done = tokio::task::spawn_blocking(move || read(open(&path)?, &path));
+    done.await.map_err(|error| KmsError::Interrupted {
+        what: "the reading of a file",
+        source: Cause::new(error),
+    })?
 }
 
 fn read(file: File, path: &Path) -> Result<SecretString> {

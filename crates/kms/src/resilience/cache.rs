@@ -10,10 +10,14 @@ use futures::FutureExt;
 use lru::LruCache;
 use parking_lot::Mutex;
 use secretum_crypto::{SecretBytes, Sha256};
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
+
+/// How many expired entries are removed before others get at the cache.
+const EXPIRED_AT_ONCE: usize = 256;
 
 /// What is asked for: a whole SHA-256.
 type FlightKey = [u8; 32];
@@ -80,6 +84,8 @@ struct Shelf {
 #[derive(Debug)]
 struct Store {
     entries: LruCache<FlightKey, Entry>,
+    /// When each of them expires.
+    times: BTreeSet<(Instant, FlightKey)>,
     stats: CacheStats,
     /// Whether a task waits to remove what expires.
     swept: bool,
@@ -101,19 +107,40 @@ enum Kept {
 }
 
 impl Store {
-    /// Removes what expired; gives when the next one does.
+    /// Removes what expired, but no more than [`EXPIRED_AT_ONCE`]; gives when the next one does, or did.
     fn expire(&mut self, now: Instant) -> Option<Instant> {
-        let over: Vec<FlightKey> = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.expires <= now)
-            .map(|(key, _)| *key)
-            .collect();
-        for key in over {
-            self.entries.pop(&key);
+        for _ in 0..EXPIRED_AT_ONCE {
+            let (expires, key) = *self.times.first()?;
+            if expires > now {
+                break;
+            }
+            self.remove(&key);
             self.stats.expirations += 1;
         }
-        self.entries.iter().map(|(_, entry)| entry.expires).min()
+        self.times.first().map(|(expires, _)| *expires)
+    }
+
+    /// Keeps it in the place of what is there by that key; the one that was not used for longest makes room.
+    fn put(&mut self, key: FlightKey, entry: Entry) {
+        self.times.insert((entry.expires, key));
+        if let Some((gone, old)) = self.entries.push(key, entry) {
+            // The same moment in the place of itself.
+            let is_same = gone == key
+                && self
+                    .entries
+                    .peek(&key)
+                    .is_some_and(|new| new.expires == old.expires);
+            if !is_same {
+                self.times.remove(&(old.expires, gone));
+            }
+            self.stats.evictions += u64::from(gone != key);
+        }
+    }
+
+    fn remove(&mut self, key: &FlightKey) {
+        if let Some(entry) = self.entries.pop(key) {
+            self.times.remove(&(entry.expires, *key));
+        }
     }
 
     fn opened(&mut self, key: &FlightKey, now: Instant) -> Option<Arc<SecretBytes>> {
@@ -156,6 +183,7 @@ impl CachedKms {
         let entries_max = NonZeroUsize::new(config.entries_max).unwrap_or(NonZeroUsize::MIN);
         let store = Store {
             entries: LruCache::new(entries_max),
+            times: BTreeSet::new(),
             stats: CacheStats::default(),
             swept: false,
         };
@@ -181,7 +209,9 @@ impl CachedKms {
 
     /// Forgets everything.
     pub fn clear(&self) {
-        self.shelf.store.lock().entries.clear();
+        let mut store = self.shelf.store.lock();
+        store.entries.clear();
+        store.times.clear();
     }
 
     /// What is kept, without keeping it any longer.
@@ -281,11 +311,7 @@ impl Shelf {
     fn keep(self: &Arc<Self>, id: FlightKey, kept: Kept) {
         let expires = Instant::now() + self.config.ttl;
         let mut store = self.store.lock();
-        if let Some((gone, _)) = store.entries.push(id, Entry { expires, kept })
-            && gone != id
-        {
-            store.stats.evictions += 1;
-        }
+        store.put(id, Entry { expires, kept });
         if !store.swept {
             store.swept = true;
             tokio::spawn(sweep(Arc::downgrade(self), expires));
@@ -304,7 +330,7 @@ impl Shelf {
             .map(|(key, _)| *key)
             .collect();
         for key in made {
-            store.entries.pop(&key);
+            store.remove(&key);
         }
     }
 }

@@ -20,12 +20,32 @@ pub struct RateLimitConfig {
 }
 
 /// Spreads calls so that there are no more of them than the limit.
+///
+/// Who waits takes their turn when it has come, and not before: a caller that goes away leaves it to the next.
 #[derive(Debug)]
 pub struct RateLimitKms {
     inner: Arc<dyn KeyManagementService>,
     config: RateLimitConfig,
+    state: Mutex<State>,
+    /// Held by the first of those who wait.
+    queue: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct State {
     /// When all the calls that were let through would have come, had they kept their distance.
-    due: Mutex<Instant>,
+    due: Instant,
+    /// How many wait.
+    waiting: u32,
+}
+
+/// One that waits, until it is dropped.
+struct Waiting<'a>(&'a Mutex<State>);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waiting -= 1;
+    }
 }
 
 impl RateLimitKms {
@@ -34,24 +54,59 @@ impl RateLimitKms {
         Self {
             inner,
             config,
-            due: Mutex::new(Instant::now()),
+            state: Mutex::new(State {
+                due: Instant::now(),
+                waiting: 0,
+            }),
+            queue: tokio::sync::Mutex::new(()),
         }
     }
 
-    /// Takes a turn; how long to wait for it.
-    fn turn(&self) -> Result<Duration> {
-        let distance = Duration::from_secs(1) / self.config.per_second.max(1);
-        let ahead = distance.saturating_mul(self.config.burst.max(1) - 1);
-        let mut due = self.due.lock();
-        let now = Instant::now();
-        let wait = due.saturating_duration_since(now).saturating_sub(ahead);
+    fn distance(&self) -> Duration {
+        Duration::from_secs(1) / self.config.per_second.max(1)
+    }
+
+    /// How long the next call has to wait, were there so many before it.
+    fn wait(&self, state: &State, before: u32) -> Duration {
+        let ahead = self.config.burst.max(1) - 1;
+        let rest = state.due.saturating_duration_since(Instant::now());
+        let rest = rest.saturating_add(self.distance().saturating_mul(before));
+        rest.saturating_sub(self.distance().saturating_mul(ahead))
+    }
+
+    /// Takes a turn where there is one at once; otherwise a place among those who wait.
+    fn enter(&self) -> Result<Option<Waiting<'_>>> {
+        let mut state = self.state.lock();
+        let wait = self.wait(&state, state.waiting);
         if wait > self.config.wait_max {
             return Err(KmsError::RateLimited {
                 retry_in: wait.saturating_sub(self.config.wait_max),
             });
         }
-        *due = (*due).max(now) + distance;
-        Ok(wait)
+        if wait.is_zero() && state.waiting == 0 {
+            self.pass(&mut state);
+            return Ok(None);
+        }
+        state.waiting += 1;
+        Ok(Some(Waiting(&self.state)))
+    }
+
+    fn pass(&self, state: &mut State) {
+        state.due = state.due.max(Instant::now()) + self.distance();
+    }
+
+    /// Waits for a turn, and takes it.
+    async fn turn(&self) -> Result<()> {
+        let Some(_waiting) = self.enter()? else {
+            return Ok(());
+        };
+        let _first = self.queue.lock().await;
+        let wait = self.wait(&self.state.lock(), 0);
+        if !wait.is_zero() {
+            sleep(wait).await;
+        }
+        self.pass(&mut self.state.lock());
+        Ok(())
     }
 }
 
@@ -65,10 +120,7 @@ impl Wrapper for RateLimitKms {
         T: Send + 'a,
         A: Fn() -> BoxFuture<'a, Result<T>> + Send + Sync,
     {
-        let wait = self.turn()?;
-        if !wait.is_zero() {
-            sleep(wait).await;
-        }
+        self.turn().await?;
         attempt().await
     }
 }

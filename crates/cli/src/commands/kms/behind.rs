@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn all_is_written_in_its_order() {
         for bytes in [0, 1, BLOCK_BYTES, BLOCK_BYTES + 1, 2 * SYNC_BYTES + 7] {
-            let wanted: Vec<u8> = (0..bytes).map(|at| (at % 251) as u8).collect();
+            let wanted: Vec<u8> = (0..=250).cycle().take(bytes).collect();
             let file = tempfile::NamedTempFile::new().unwrap();
             let mut behind = Behind::new(file.reopen().unwrap()).unwrap();
             for part in wanted.chunks(65_552) {

@@ -5,11 +5,13 @@
 //! place. So whenever the command is stopped, every file is either as it was or as it will be, and the
 //! next run knows which.
 
+mod found;
 mod item;
 mod journal;
 mod report;
 mod tree;
 
+use self::found::Room;
 use self::item::{Fault, Mover, Outcome, Ready};
 use self::journal::Journal;
 use self::report::Report;
@@ -166,6 +168,7 @@ impl Migrate {
             temporary: String::new(),
             is_dry: self.dry_run,
             verifies: !self.no_verify,
+            room: Room::default(),
         })
     }
 

@@ -22,7 +22,7 @@ pub use self::keys::AgeFiles;
 pub use self::recipients::AgeRecipients;
 
 use self::keys::{Identity, Keys};
-use super::files;
+use super::files::{self, Seen};
 use crate::{
     EncryptionContext, Health, KeyId, KeyInfo, KeyPage, KmsError, KmsOperation,
     PLAINTEXT_BYTES_MAX, Provider, Result, SuppliedBy, Traits, Wrapped,
@@ -30,6 +30,7 @@ use crate::{
 use async_trait::async_trait;
 use parking_lot::RwLock;
 use secretum_crypto::{ClockRef, SecretBytes};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Its name in ciphertexts and configurations.
@@ -47,6 +48,7 @@ struct Inner {
     files: AgeFiles,
     armor: bool,
     keys: RwLock<Arc<Keys>>,
+    seen: Seen,
     clock: ClockRef,
 }
 
@@ -65,6 +67,7 @@ impl AgeProvider {
                 files,
                 armor,
                 keys,
+                seen: Seen::default(),
                 clock,
             }),
         })
@@ -163,8 +166,10 @@ impl Provider for AgeProvider {
         match self.inner.decrypt(wrapped) {
             // Another process may have rotated the key.
             Err(KmsError::KeyVersionNotFound { .. }) => {
-                let read = Arc::new(self.inner.files.read()?);
-                *self.inner.keys.write() = read;
+                let AgeFiles { public, private } = &self.inner.files;
+                let files = [public, private].into_iter().flatten();
+                let files = files.map(PathBuf::as_path);
+                self.inner.seen.again(files, || self.reload())?;
                 self.inner.decrypt(wrapped)
             }
             outcome => outcome,

@@ -201,6 +201,25 @@ async fn a_rotation_keeps_the_recipients_of_others() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn foreign_ciphertexts_do_not_have_the_files_read_each_time() {
+    let (place, stranger) = (Place::new(), Place::new());
+    let (kms, provider) = (place.kms(false), place.provider(false).unwrap());
+    let reader = ProviderKms::new(Arc::new(provider.clone()));
+    let foreign = sealed(&stranger.kms(false), b"x").await;
+    for _ in 0..50 {
+        let refused = reader.decrypt(&foreign, &EncryptionContext::NONE).await;
+        assert!(matches!(refused, Err(KmsError::KeyVersionNotFound { .. })));
+    }
+    assert_eq!(provider.inner.seen.times(), 1);
+    // What another program rotates meanwhile is seen all the same.
+    kms.rotate_key(&id("default")).await.unwrap();
+    let rotated = sealed(&kms, b"y").await;
+    let opened = reader.decrypt(&rotated, &EncryptionContext::NONE).await;
+    assert_eq!(opened.unwrap().expose(), b"y");
+    assert_eq!(provider.inner.seen.times(), 2);
+}
+
 #[test]
 fn a_file_says_what_is_wrong_with_it() {
     let place = Place::new();

@@ -1,6 +1,6 @@
 //! [`Fault`]: what an error of the service, or of the way to it, means.
 
-use super::super::cloud::Cloud;
+use super::super::cloud::{Cloud, retry_after};
 use super::NAME;
 use crate::error::{causes, shown};
 use crate::tls::https_fault;
@@ -65,12 +65,9 @@ where
     match &error {
         SdkError::ServiceError(said) => {
             let (status, headers) = (said.raw().status().as_u16(), said.raw().headers());
-            let seconds = headers
-                .get("retry-after")
-                .and_then(|text| text.parse().ok());
+            let wait = retry_after(headers.get("retry-after"));
             let meta = said.err().meta();
             let words = shown(meta.message().unwrap_or("it says no more"));
-            let wait = seconds.map(Duration::from_secs);
             of_service(meta.code(), status, words, wait)
         }
         SdkError::TimeoutError(_) => timed_out,
@@ -185,10 +182,8 @@ where
     match cause.downcast_ref::<SdkError<E, HttpResponse>>()? {
         SdkError::ServiceError(said) => {
             let (status, headers) = (said.raw().status().as_u16(), said.raw().headers());
-            let seconds = headers
-                .get("retry-after")
-                .and_then(|text| text.parse().ok());
-            of_status(status, said.err().code(), seconds.map(Duration::from_secs))
+            let wait = retry_after(headers.get("retry-after"));
+            of_status(status, said.err().code(), wait)
         }
         SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) => Some(CLOUD.unavailable(
             "what gives out its credentials does not answer".to_owned(),

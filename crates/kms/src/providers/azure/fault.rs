@@ -1,6 +1,6 @@
 //! [`Fault`]: what an error of the service, or of the way to it, means.
 
-use super::super::cloud::Cloud;
+use super::super::cloud::{self, Cloud};
 use super::NAME;
 use crate::error::{causes, shown};
 use crate::tls::fault_of;
@@ -139,8 +139,7 @@ fn of_service(status: u16, answer: Option<&RawResponse>) -> Fault {
 
 fn retry_after(answer: &RawResponse) -> Option<Duration> {
     let name = HeaderName::from_static("retry-after");
-    let seconds = answer.headers().get_optional_str(&name)?.parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    cloud::retry_after(answer.headers().get_optional_str(&name))
 }
 
 /// The error of an answer without a code: where it refuses, credentials may be what it misses.

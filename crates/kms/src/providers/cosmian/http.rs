@@ -12,7 +12,7 @@ use hyper::body::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Response, StatusCode, Url};
-use secretum_crypto::written;
+use secretum_crypto::{SecretBuffer, written};
 use std::path::Path;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -83,14 +83,11 @@ impl Http {
 
     /// The body, up to a limit.
     async fn body(&self, mut answer: Response) -> Result<Zeroizing<Vec<u8>>> {
-        let mut body = Zeroizing::new(Vec::new());
+        let mut body = SecretBuffer::new(answer.content_length(), ANSWER_BYTES_MAX);
         while let Some(chunk) = answer.chunk().await.map_err(|error| self.failed(error))? {
-            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err(bad(format!("it is larger than {ANSWER_BYTES_MAX} bytes")));
-            }
-            body.extend_from_slice(&chunk);
+            body.push(&chunk).map_err(|error| bad(error.to_string()))?;
         }
-        Ok(body)
+        Ok(body.into_bytes())
     }
 }
 

@@ -1,6 +1,6 @@
 //! [`Fault`]: what an error of the service, or of the way to it, means.
 
-use super::super::cloud::Cloud;
+use super::super::cloud::{self, Cloud};
 use super::NAME;
 use super::name::Resource;
 use crate::error::{causes, shown};
@@ -93,9 +93,8 @@ pub(super) fn damaged() -> KmsError {
 
 pub(super) fn fault(error: GcpError, timeout: Duration) -> Fault {
     let headers = error.http_headers();
-    let retry_after = headers
-        .and_then(|headers| headers.get("retry-after")?.to_str().ok()?.parse().ok())
-        .map(Duration::from_secs);
+    let retry_after =
+        cloud::retry_after(headers.and_then(|headers| headers.get("retry-after")?.to_str().ok()));
     if let Some(status) = error.status() {
         return of_service(status, retry_after);
     }

@@ -23,7 +23,7 @@ mod keyring;
 pub use self::config::LocalKeys;
 
 use self::keyring::Keyring;
-use super::files::{self, Replacement, Rights};
+use super::files::{self, Replacement, Rights, Seen};
 use super::sealing;
 use crate::codec::put_u16;
 use crate::{
@@ -51,6 +51,7 @@ pub struct EnvKeyProvider {
 struct Inner {
     keys: RwLock<Keyring>,
     file: Option<PathBuf>,
+    seen: Seen,
     rng: RngRef,
 }
 
@@ -85,7 +86,12 @@ impl EnvKeyProvider {
         tracing::warn!("the key provider `local` is for development: its keys are not protected");
         let keys = RwLock::new(keys);
         Self {
-            inner: Arc::new(Inner { keys, file, rng }),
+            inner: Arc::new(Inner {
+                keys,
+                file,
+                seen: Seen::default(),
+                rng,
+            }),
         }
     }
 }
@@ -124,15 +130,25 @@ impl Inner {
         sealing::open(material, &aad, &wrapped.bytes, key)
     }
 
-    /// Reads the file again, where there is one: another process may have rotated a key.
-    fn reload(&self) -> Result<bool> {
+    /// Reads the file again where it changed: another process may have made or rotated a key. `false` where
+    /// there is no file.
+    fn looks_again(&self) -> Result<bool> {
         let Some(path) = &self.file else {
             return Ok(false);
+        };
+        self.seen.again([path.as_path()], || self.reload())?;
+        Ok(true)
+    }
+
+    /// Reads the file again, where there is one.
+    fn reload(&self) -> Result<()> {
+        let Some(path) = &self.file else {
+            return Ok(());
         };
         // Locked first: what is read here must not take the place of what a rotation wrote meanwhile.
         let mut keys = self.keys.write();
         *keys = Keyring::parse(files::read_private(path)?.expose(), path)?;
-        Ok(true)
+        Ok(())
     }
 
     /// Adds a version, in the file too; nobody else is changing it. `new` is whether it is the first one.
@@ -207,7 +223,7 @@ impl Provider for EnvKeyProvider {
     ) -> Result<Wrapped> {
         match self.inner.encrypt(key, plaintext, context) {
             // Another process may have made it.
-            Err(KmsError::KeyNotFound { .. }) if self.inner.reload()? => {
+            Err(KmsError::KeyNotFound { .. }) if self.inner.looks_again()? => {
                 self.inner.encrypt(key, plaintext, context)
             }
             outcome => outcome,
@@ -217,7 +233,7 @@ impl Provider for EnvKeyProvider {
     async fn unwrap(&self, wrapped: &Wrapped, context: &EncryptionContext) -> Result<SecretBytes> {
         match self.inner.decrypt(wrapped, context) {
             Err(KmsError::KeyVersionNotFound { .. } | KmsError::KeyNotFound { .. })
-                if self.inner.reload()? =>
+                if self.inner.looks_again()? =>
             {
                 self.inner.decrypt(wrapped, context)
             }
@@ -263,7 +279,7 @@ impl Provider for EnvKeyProvider {
     }
 
     fn reload(&self) -> Result<()> {
-        self.inner.reload().map(drop)
+        self.inner.reload()
     }
 
     async fn health(&self) -> Result<Health> {

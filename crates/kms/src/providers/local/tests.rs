@@ -106,6 +106,35 @@ async fn a_rotation_is_in_the_file_and_seen_by_others() {
     assert_eq!(other.rotate(&id("a")).await.unwrap().version.as_str(), "3");
 }
 
+#[tokio::test(start_paused = true)]
+async fn foreign_ciphertexts_do_not_have_the_file_read_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    let one = EnvKeyProvider::create_file(&path, &id("a"), rng()).unwrap();
+    let other = EnvKeyProvider::from_file(&path, rng()).unwrap();
+    let (context, mut foreign) = (
+        EncryptionContext::NONE,
+        one.wrap(&id("a"), b"x", &EncryptionContext::NONE)
+            .await
+            .unwrap(),
+    );
+    foreign.version = KeyVersion::from(7);
+    for _ in 0..100 {
+        let refused = other.unwrap(&foreign, &context).await.unwrap_err();
+        assert!(matches!(refused, KmsError::KeyVersionNotFound { .. }));
+        assert!(other.wrap(&id("b"), b"x", &context).await.is_err());
+    }
+    assert_eq!(other.inner.seen.times(), 1);
+    // What another program rotates and makes meanwhile is seen all the same.
+    one.rotate(&id("a")).await.unwrap();
+    let rotated = one.wrap(&id("a"), b"y", &context).await.unwrap();
+    let opened = other.unwrap(&rotated, &context).await.unwrap();
+    assert_eq!(opened.expose(), b"y");
+    one.create(&id("b")).await.unwrap();
+    other.wrap(&id("b"), b"x", &context).await.unwrap();
+    assert_eq!(other.inner.seen.times(), 3);
+}
+
 #[tokio::test]
 async fn a_rotation_that_cannot_be_written_does_not_encrypt() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,11 +1,11 @@
 //! [`VaultAuth`]: as whom the transit engine is asked.
 
-use crate::{Cause, KmsError, Result};
+use crate::Result;
+use crate::providers::files;
 use secretum_crypto::SecretString;
 use serde::{Serialize, Serializer};
 use std::path::PathBuf;
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// As whom, and how that is proved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,20 +56,20 @@ pub(super) enum Proof<'a> {
     Kubernetes {
         role: &'a str,
         #[serde(serialize_with = "trimmed")]
-        jwt: Zeroizing<String>,
+        jwt: SecretString,
     },
     Certificate {
         name: Option<&'a str>,
     },
 }
 
-fn trimmed<S: Serializer>(text: &str, to: S) -> std::result::Result<S::Ok, S::Error> {
-    to.serialize_str(text.trim())
+fn trimmed<S: Serializer>(text: &SecretString, to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.serialize_str(text.expose().trim())
 }
 
 impl VaultAuth {
     /// The login; `None` where a token is there already.
-    pub(super) fn login(&self) -> Result<Option<Login<'_>>> {
+    pub(super) async fn login(&self) -> Result<Option<Login<'_>>> {
         let (mount, body) = match self {
             Self::Token(_) => return Ok(None),
             Self::AppRole {
@@ -85,13 +85,7 @@ impl VaultAuth {
                 role,
                 jwt_path,
             } => {
-                let jwt = std::fs::read_to_string(jwt_path);
-                let jwt = jwt.map_err(|error| KmsError::File {
-                    action: "read",
-                    path: jwt_path.clone(),
-                    source: Cause::new(error),
-                })?;
-                let jwt = Zeroizing::new(jwt);
+                let jwt = files::read_handed_over(jwt_path).await?;
                 (mount, Proof::Kubernetes { role, jwt })
             }
             Self::Certificate { mount, role } => {
@@ -111,5 +105,38 @@ impl VaultAuth {
             Self::Token(token) => Some(Arc::clone(token)),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::KmsError;
+    use crate::providers::files::KEY_FILE_BYTES_MAX;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[tokio::test]
+    async fn a_token_in_a_file_is_read_by_anybody_and_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let jwt_path = folder.path().join("token");
+        let auth = VaultAuth::Kubernetes {
+            mount: "kubernetes".to_owned(),
+            role: "app".to_owned(),
+            jwt_path: jwt_path.clone(),
+        };
+        std::fs::write(&jwt_path, " a.b.c\n").unwrap();
+        std::fs::set_permissions(&jwt_path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let login = auth.login().await.unwrap().unwrap();
+        let body = serde_json::to_string(&login.body).unwrap();
+        assert_eq!(body, r#"{"role":"app","jwt":"a.b.c"}"#);
+        let large = std::fs::File::create(&jwt_path).unwrap();
+        large.set_len(KEY_FILE_BYTES_MAX + 1).unwrap();
+        let refused = auth.login().await.err();
+        assert!(matches!(refused, Some(KmsError::FileContent { .. })));
+        // Nobody writes to it.
+        std::fs::remove_file(&jwt_path).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &jwt_path, 0o600.into()).unwrap();
+        let refused = auth.login().await.err();
+        assert!(matches!(refused, Some(KmsError::FileContent { .. })));
     }
 }

@@ -229,7 +229,7 @@ impl Session {
     ) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let client = self.client.with_token(Some(token.duplicate()));
         match client.send(request).await {
-            Ok(answer) => Ok(Some(Zeroizing::new(answer.body))),
+            Ok(answer) => Ok(Some(answer.body)),
             Err(error) if self.dialect.is_absence(&error) => Ok(None),
             Err(error) => Err(self.fault(error)),
         }
@@ -344,7 +344,7 @@ impl Session {
             let found: LookedUp = self.dialect.data(&body)?;
             return Ok(Token::new(token, found.ttl, found.renewable));
         }
-        let Some(login) = self.auth.login()? else {
+        let Some(login) = self.auth.login().await? else {
             return Err(self.refused("there is no way to log in".to_owned()));
         };
         let request = Request::post(login.path).json(&login.body);
@@ -353,7 +353,7 @@ impl Session {
             .send(request.map_err(|error| self.fault(error))?)
             .await;
         let body = match sent.map_err(|error| self.fault(error)) {
-            Ok(answer) => Zeroizing::new(answer.body),
+            Ok(answer) => answer.body,
             Err(KmsError::AccessDenied { reason, .. } | KmsError::Refused { reason, .. }) => {
                 return Err(self.refused(reason));
             }

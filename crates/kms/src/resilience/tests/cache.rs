@@ -117,6 +117,41 @@ async fn what_is_too_old_is_gone_also_when_nobody_asks() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_of_many_goes_at_its_time_and_what_made_room_is_not_counted_again() {
+    let inner = Weathered::new([]);
+    let config = KmsCacheConfig {
+        entries_max: 600,
+        ..KmsCacheConfig::default()
+    };
+    let kms = caching(&inner, config);
+    let (key, none) = (id("k"), context(""));
+    let make = async || {
+        let made = kms.generate_data_key(&key, DataKeySpec::AES_256, &none);
+        made.await.unwrap().wrapped
+    };
+    for _ in 0..300 {
+        make().await;
+    }
+    tokio::time::sleep(seconds(10)).await;
+    let mut last = make().await;
+    for _ in 0..399 {
+        last = make().await;
+    }
+    assert_eq!((kms.stats().entries, kms.stats().evictions), (600, 100));
+    // The same one again, that is still kept.
+    kms.decrypt_data_key(&last, &context("")).await.unwrap();
+    tokio::time::sleep(seconds(291)).await;
+    assert_eq!((kms.stats().entries, kms.stats().expirations), (400, 200));
+    tokio::time::sleep(seconds(10)).await;
+    assert_eq!((kms.stats().entries, kms.stats().expirations), (0, 600));
+    make().await;
+    kms.clear();
+    make().await;
+    tokio::time::sleep(seconds(301)).await;
+    assert_eq!((kms.stats().entries, kms.stats().expirations), (0, 601));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_size_has_its_limit_and_what_goes_is_dropped() {
     let inner = Weathered::new([]);
     let config = KmsCacheConfig {

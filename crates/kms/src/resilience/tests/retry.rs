@@ -177,3 +177,31 @@ async fn a_rate_limit_spreads_calls_and_refuses_too_many() {
     tokio::time::sleep(seconds(1)).await;
     assert!(encrypt(&kms).await.is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_turn_of_a_call_that_is_given_up_goes_to_the_next() {
+    let inner = Weathered::new([]);
+    let config = RateLimitConfig {
+        per_second: 10,
+        burst: 1,
+        wait_max: seconds(1),
+    };
+    let kms = RateLimitKms::new(Arc::clone(&inner) as _, config);
+    let began = Instant::now();
+    encrypt(&kms).await.unwrap();
+    let soon = Duration::from_millis(50);
+    // Ten may wait; all of them go away, the first of them too.
+    let given_up = (0..11).map(|_| tokio::time::timeout(soon, encrypt(&kms)));
+    let given_up = futures::future::join_all(given_up).await;
+    let is_refused = |outcome: &&std::result::Result<Result<_>, _>| matches!(outcome, Ok(Err(_)));
+    assert_eq!(given_up.iter().filter(is_refused).count(), 1);
+    assert_eq!(inner.calls(), 1);
+    encrypt(&kms).await.unwrap();
+    assert_eq!(began.elapsed().as_millis(), 100);
+    // Who waits behind one that goes away comes as much earlier, and no two come at once.
+    let first = tokio::time::timeout(soon, encrypt(&kms));
+    let others = futures::future::join_all((0..2).map(|_| encrypt(&kms)));
+    let (first, others) = futures::future::join(first, others).await;
+    assert!(first.is_err() && others.iter().all(Result::is_ok));
+    assert_eq!((began.elapsed().as_millis(), inner.calls()), (300, 4));
+}

@@ -1,18 +1,16 @@
 //! [`Mover`]: one file from one key service to the other.
 
+use super::found::{Begun, Body, Found, Room};
 use crate::commands::kms::connection::Opened;
-use crate::commands::kms::form::{self, BEGINNING_BYTES, Form, TEXT_BYTES_MAX};
 use crate::commands::kms::interrupt::in_thread;
 use crate::commands::kms::output::{self, Privacy, failed};
 use crate::failure::Failure;
 use secretum_crypto::sha256;
-use secretum_kms::stream::StreamHead;
 use secretum_kms::{
-    Ciphertext, ENVELOPE_PLAINTEXT_BYTES_MAX, EncryptedEnvelope, EncryptionContext, KeyId,
-    KeyManagementService, KmsError, SecretBytes,
+    Ciphertext, EncryptionContext, KeyId, KeyManagementService, KmsError, SecretBytes,
 };
-use std::fs::{File, Metadata};
-use std::io::{Cursor, Read, Write};
+use std::fs::Metadata;
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -38,6 +36,8 @@ pub(super) struct Mover {
     pub(super) is_dry: bool,
     /// Whether the new service is to open what it encrypted.
     pub(super) verifies: bool,
+    /// Where files stand that are in memory.
+    pub(super) room: Room,
 }
 
 /// What became of a file.
@@ -140,24 +140,6 @@ pub(super) struct Ready {
     facts: Metadata,
 }
 
-/// A file as it was found.
-struct Found {
-    /// The whole of a ciphertext, or the wrapped data key.
-    wrapped: Ciphertext,
-    body: Body,
-    facts: Metadata,
-}
-
-enum Body {
-    /// A ciphertext as bytes.
-    Bytes,
-    /// A ciphertext as text, and what stands before and behind it.
-    Text(Vec<u8>, Vec<u8>),
-    Envelope(Box<EncryptedEnvelope>),
-    /// Its head, and the file behind that.
-    Stream(Box<StreamHead>, std::io::Chain<Cursor<Vec<u8>>, File>),
-}
-
 impl Mover {
     /// Prepares a file; `known` is what the journal says that it will be.
     pub(super) async fn prepare(
@@ -165,9 +147,12 @@ impl Mover {
         path: &Path,
         known: Option<&String>,
     ) -> Result<Outcome, Fault> {
-        let Some(found) = find(path)? else {
+        let begun = path.to_owned();
+        let Some(begun) = in_thread(move || Begun::of(&begun)).await?? else {
             return Ok(Outcome::Foreign);
         };
+        let _room = self.room.take(&begun).await;
+        let found = in_thread(move || begun.read()).await??;
         let (old, new) = &self.backends;
         let provider = found.wrapped.provider();
         if known == Some(&mark(&found.wrapped)) || (old != new && provider == new) {
@@ -296,12 +281,6 @@ impl Mover {
     }
 }
 
-impl Found {
-    fn is_data_key(&self) -> bool {
-        matches!(self.body, Body::Envelope(_) | Body::Stream(..))
-    }
-}
-
 impl Ready {
     /// Fails where somebody wrote the file while it was prepared: what they wrote is not lost.
     pub(super) fn check_unchanged(&self, path: &Path) -> Result<(), Failure> {
@@ -344,53 +323,6 @@ async fn open(
     } else {
         kms.decrypt(wrapped, context).await
     }
-}
-
-/// Reads a file as far as its wrapped key; `None` where it is nothing of this library.
-fn find(path: &Path) -> Result<Option<Found>, Failure> {
-    let unreadable = |error| failed("read", path, &error);
-    let file = File::open(path).map_err(unreadable)?;
-    let facts = file.metadata().map_err(unreadable)?;
-    let bytes_of = |limit: usize| {
-        let mut bytes = Vec::new();
-        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
-        let read = (&file).take(limit).read_to_end(&mut bytes);
-        read.map(|_| bytes).map_err(unreadable)
-    };
-    let mut bytes = bytes_of(BEGINNING_BYTES)?;
-    let (wrapped, body) = match Form::of(&bytes) {
-        None => return Ok(None),
-        Some(Form::Bytes) => {
-            bytes.extend(bytes_of(TEXT_BYTES_MAX)?);
-            (form::ciphertext(&bytes)?, Body::Bytes)
-        }
-        Some(Form::Text) => {
-            bytes.extend(bytes_of(TEXT_BYTES_MAX)?);
-            if u64::try_from(bytes.len()).unwrap_or(u64::MAX) < facts.len() {
-                return Err(Failure::local("it is longer than any ciphertext"));
-            }
-            let (before, after) = form::around(&bytes);
-            let body = Body::Text(before.to_vec(), after.to_vec());
-            (form::ciphertext(&bytes)?, body)
-        }
-        Some(Form::Envelope) => {
-            bytes.extend(bytes_of(ENVELOPE_PLAINTEXT_BYTES_MAX + (2 << 20))?);
-            let envelope = EncryptedEnvelope::from_bytes(&bytes).map_err(KmsError::from)?;
-            let wrapped = envelope.wrapped_key().clone();
-            (wrapped, Body::Envelope(Box::new(envelope)))
-        }
-        Some(Form::Stream) => {
-            let mut rest = Cursor::new(bytes).chain(file);
-            let head = StreamHead::read(&mut rest)?;
-            let wrapped = head.wrapped_key().clone();
-            (wrapped, Body::Stream(Box::new(head), rest))
-        }
-    };
-    Ok(Some(Found {
-        wrapped,
-        body,
-        facts,
-    }))
 }
 
 /// Writes the file as it will be, beside its place and with its rights.

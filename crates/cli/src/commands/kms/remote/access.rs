@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use reqwest::header::HeaderValue;
 use reqwest::{Certificate, ClientBuilder, Identity, Url};
+use secretum_client::http::is_loopback;
 use secretum_crypto::SecretString;
 use secretum_kms::{Cause, KmsError, key_file};
 use std::io::Read;
@@ -113,13 +114,6 @@ fn read(path: &Path) -> Result<Vec<u8>, KmsError> {
         return Err(content(path, "it is larger than any of its kind"));
     }
     Ok(bytes)
-}
-
-/// Whether the service is on this machine, where no proxy could reach it.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let literal = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    host == "localhost" || literal.is_ok_and(|address| address.is_loopback())
 }
 
 fn content(path: &Path, reason: &str) -> KmsError {

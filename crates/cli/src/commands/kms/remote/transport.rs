@@ -3,14 +3,16 @@
 //! The buffers of the HTTP library and of TLS are not zeroed.
 
 use super::NAME;
-use super::access::{Access, authorization, base, is_loopback, tls};
+use super::access::{Access, authorization, base, tls};
 use super::wire::{About, Answer, Fields, Refusal, no_json, parse};
 use crate::failure::Failure;
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, Url};
 use secretum_client::Json;
+use secretum_client::http::{cause, is_loopback, retry_after, root_cause};
+use secretum_crypto::SecretBuffer;
 use secretum_kms::{Cause, KmsError, Result};
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -97,8 +99,7 @@ impl Transport {
         }
         let answer = request.send().await.map_err(failed)?;
         let status = answer.status();
-        let retry_after = answer.headers().get(RETRY_AFTER);
-        let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
+        let wait = retry_after(answer.headers());
         let body = body(answer, limit).await?;
         if status.is_success() {
             return Ok(body);
@@ -107,26 +108,20 @@ impl Transport {
             provider: NAME,
             reason: format!("status {status}, and no word of a kms-service"),
         })?;
-        let wait = retry_after.map(Duration::from_secs);
         Err(refusal.error(status.as_u16(), wait, about))
     }
 }
 
 /// The body, up to the limit.
 async fn body(mut answer: Response, limit: Duration) -> Result<Zeroizing<Vec<u8>>> {
-    let length = answer.content_length().unwrap_or_default();
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
-    let mut body = Zeroizing::new(Vec::with_capacity(length.min(ANSWER_BYTES_MAX)));
+    let mut body = SecretBuffer::new(answer.content_length(), ANSWER_BYTES_MAX);
     while let Some(chunk) = answer.chunk().await.map_err(|error| failed(error, limit))? {
-        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(KmsError::BadAnswer {
-                provider: NAME,
-                reason: format!("it is larger than {ANSWER_BYTES_MAX} bytes"),
-            });
-        }
-        body.extend_from_slice(&chunk);
+        body.push(&chunk).map_err(|error| KmsError::BadAnswer {
+            provider: NAME,
+            reason: error.to_string(),
+        })?;
     }
-    Ok(body)
+    Ok(body.into_bytes())
 }
 
 fn failed(error: reqwest::Error, limit: Duration) -> KmsError {
@@ -137,7 +132,7 @@ fn failed(error: reqwest::Error, limit: Duration) -> KmsError {
             after: limit,
         };
     }
-    if let Some(fault @ rustls::Error::InvalidCertificate(_)) = tls_fault(&error) {
+    if let Some(fault @ rustls::Error::InvalidCertificate(_)) = cause(&error) {
         return KmsError::Untrusted {
             provider: NAME,
             reason: format!("{fault}; -ca-cert names the authority that signed its certificate"),
@@ -148,31 +143,4 @@ fn failed(error: reqwest::Error, limit: Duration) -> KmsError {
         reason: root_cause(&error),
         source: Some(Cause::new(error)),
     }
-}
-
-/// What TLS found wrong, where that is among an error's causes.
-fn tls_fault(error: &reqwest::Error) -> Option<&rustls::Error> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(found) = cause {
-        if let Some(fault) = found.downcast_ref() {
-            return Some(fault);
-        }
-        // An error of input and output hides the one that it was made of.
-        let inner = found.downcast_ref::<std::io::Error>();
-        let inner = inner.and_then(std::io::Error::get_ref);
-        cause = match inner {
-            Some(inner) => Some(inner),
-            None => found.source(),
-        };
-    }
-    None
-}
-
-/// The innermost of an error's causes: what the system said.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }

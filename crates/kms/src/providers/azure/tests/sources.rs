@@ -56,6 +56,15 @@ fn tools(az: Option<&str>, azd: Option<&str>) -> tempfile::TempDir {
     folder
 }
 
+/// The service of a machine that gives out this token; its address.
+fn machine_with(token: &str) -> String {
+    let body = format!(
+        "{{\"access_token\":\"{token}\",\"expires_on\":\"32472144000\",\
+         \"resource\":\"https://vault.azure.net\",\"token_type\":\"Bearer\"}}"
+    );
+    answering(http("200 OK", "content-type: application/json\r\n", &body))
+}
+
 #[tokio::test]
 async fn every_source_of_credentials_lets_in() {
     if test_process::is_child() {
@@ -68,14 +77,7 @@ async fn every_source_of_credentials_lets_in() {
     let (ca, token) = (cloud.ca(), folder.path().join("token"));
     let (ca, token) = (ca.to_str().unwrap(), token.to_str().unwrap());
     let url = cloud.settings().vault_url;
-    let machine = |token: &str| {
-        let body = format!(
-            "{{\"access_token\":\"{token}\",\"expires_on\":\"32472144000\",\
-             \"resource\":\"https://vault.azure.net\",\"token_type\":\"Bearer\"}}"
-        );
-        answering(http("200 OK", "content-type: application/json\r\n", &body))
-    };
-    let (machine, other) = (machine("planted-token"), machine("other"));
+    let (machine, other) = (machine_with("planted-token"), machine_with("other"));
     let (good, bad) = (Some("planted-token"), Some("other"));
     for (source, held, machine, tools, seen) in [
         ("application", "application", &other, [bad; 2], "let in"),
