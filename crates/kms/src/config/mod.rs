@@ -114,8 +114,8 @@
 //! `~/` in a path for the home folder. Durations end in `ms`, `s`, `m`, `h` or `d`. Of the backends that do
 //! not serve, only the names of the keys are checked.
 //!
-//! Owns: which keys there are, what they mean, and what is said about a fault: its line, its cause, and
-//! what to write in its place.
+//! Owns: which keys there are beside the tables of the providers, what they mean, and what is said about a
+//! fault: its line, its cause, and what to write in its place. Each provider reads its own table.
 //!
 //! Must not know: how a provider does its work.
 
