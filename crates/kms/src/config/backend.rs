@@ -62,6 +62,7 @@ pub(crate) trait Settings: Any + Debug + Send + Sync {
 }
 
 /// What providers are made with beside their settings.
+#[allow(dead_code, reason = "each provider takes what it needs of it")]
 pub(crate) struct Making<'a> {
     pub(crate) default_key: &'a KeyId,
     pub(crate) environment: &'a Environment,
@@ -89,6 +90,7 @@ impl Table {
 
 /// A table that is read.
 #[derive(Clone, Copy)]
+#[allow(dead_code, reason = "each provider takes what it needs of it")]
 pub(crate) struct Asked<'a> {
     pub(crate) table: Section<'a>,
     pub(crate) stage: Stage,
