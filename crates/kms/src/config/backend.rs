@@ -22,7 +22,7 @@ impl Backend {
         self.name
     }
 
-    /// Its settings, where they are these: [`crate::AwsSettings`] and its like, as each provider has
+    /// Its settings, where they are of this type: `AwsSettings` and its like, as each provider has
     /// them.
     pub fn settings<T: 'static>(&self) -> Option<&T> {
         let settings: &dyn Any = self.settings.as_ref();
@@ -109,7 +109,7 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    /// Its table in [kms].
+    /// Its table in `[kms]`.
     pub(super) fn table<'a>(self, reader: &mut Reader<'_>, kms: Section<'a>) -> Section<'a> {
         kms.below(reader, self.name, self.table)
     }

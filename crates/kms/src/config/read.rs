@@ -17,7 +17,7 @@ const ENVIRONMENT_DEFAULT: &str = "PROVISIONING_ENV";
 /// The most data keys that a cache may be told to keep.
 const CACHE_ENTRIES_MAX: u32 = 1_000_000;
 
-/// What stands in [kms] beside the tables of the providers.
+/// What stands in `[kms]` beside the tables of the providers.
 const KMS_KEYS: &[&str] = &[
     "environment",
     "dev_backend",
