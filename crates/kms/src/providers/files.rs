@@ -9,7 +9,7 @@ pub(crate) use self::seen::Seen;
 use crate::{Cause, KmsError, Result};
 use secretum_crypto::SecretString;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -142,8 +142,7 @@ pub(crate) enum Rights {
 /// A file with keys, written whole, that takes the place of the one that is there: after a crash there
 /// is the old one or the new one. Dropped before that it is gone.
 ///
-/// Who may read the old one may read the new one: owner, group and rights are its own, and a link that
-/// leads to it stays.
+/// Who may read the old one may read the new one: owner, group and rights are its own.
 #[derive(Debug)]
 pub(crate) struct Replacement {
     path: PathBuf,
@@ -151,12 +150,16 @@ pub(crate) struct Replacement {
 }
 
 impl Replacement {
-    /// Writes it, beside the file that is there.
+    /// Writes it, beside the file that is there; `path` is the file itself, as of [`target`]. No link is
+    /// followed from there on: whoever owns the folder could lead root to the file of another.
     ///
     /// **Errors**: [`KmsError::File`], also where it cannot be given to the owner of the old one.
     pub(crate) fn of(path: &Path, text: &str) -> Result<Self> {
-        let path = target(path)?;
-        let old = std::fs::metadata(&path).map_err(KmsError::file("read", &path))?;
+        let path = path.to_owned();
+        let old = std::fs::symlink_metadata(&path).map_err(KmsError::file("read", &path))?;
+        if !old.is_file() {
+            return Err(KmsError::file("replace", &path)(is_no_file()));
+        }
         let written = beside(&path, "new");
         // What a crash left behind.
         let _ = std::fs::remove_file(&written);
@@ -187,8 +190,12 @@ impl Drop for Replacement {
 }
 
 /// The file itself, where links may lead to it.
-fn target(path: &Path) -> Result<PathBuf> {
+pub(crate) fn target(path: &Path) -> Result<PathBuf> {
     std::fs::canonicalize(path).map_err(KmsError::file("read", path))
+}
+
+fn is_no_file() -> std::io::Error {
+    std::io::Error::other("it is a link or no file; keys were not written")
 }
 
 /// Gives a file to the owner of another, and to its group.
@@ -284,16 +291,8 @@ impl Lock {
     /// **Errors**: [`KmsError::FileLocked`] where it is not free in time; [`KmsError::File`].
     async fn of(path: &Path) -> Result<Self> {
         let own = beside(path, "lock");
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false);
-        with_mode(&mut options, Rights::Private);
         let old = std::fs::metadata(path).map_err(KmsError::file("read", path))?;
-        let file = options.open(&own).map_err(KmsError::file("open", &own))?;
-        if let Err(error) = give_like(&file, &old) {
-            // The owner could not even open it.
-            let _ = std::fs::remove_file(&own);
-            return Err(KmsError::file("keep the owner of", path)(error));
-        }
+        let file = lock_file(&own, &old)?;
         let until = Instant::now() + LOCK_PATIENCE;
         loop {
             match file.try_lock() {
@@ -312,6 +311,46 @@ impl Lock {
         }
     }
 }
+
+/// The file of a lock, made where it is not there; then it belongs to whom the other one belongs. What is
+/// there is neither given away nor followed where it is a link: whoever owns the folder could have put it
+/// there for root to find.
+fn lock_file(own: &Path, old: &Metadata) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    without_links(&mut options);
+    let mut fresh = options.clone();
+    fresh.create_new(true);
+    with_mode(&mut fresh, Rights::Private);
+    let opened = match fresh.open(own) {
+        Ok(made) => {
+            return give_like(&made, old).map(|()| made).map_err(|error| {
+                // The owner could not even open it.
+                let _ = std::fs::remove_file(own);
+                KmsError::file("keep the owner of", own)(error)
+            });
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => options.open(own),
+        Err(error) => Err(error),
+    };
+    let file = opened.map_err(KmsError::file("open", own))?;
+    let facts = file.metadata().map_err(KmsError::file("open", own))?;
+    if !facts.is_file() {
+        return Err(KmsError::file("lock", own)(is_no_file()));
+    }
+    Ok(file)
+}
+
+/// Opens no link, and waits for no pipe's reader.
+#[cfg(unix)]
+fn without_links(options: &mut OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    options.custom_flags(flags.bits().cast_signed());
+}
+
+#[cfg(not(unix))]
+fn without_links(_: &mut OpenOptions) {}
 
 /// Changes a file with keys, alone among all processes, by whatever link they come to it; the change is
 /// told where the file itself is. Who stops waiting for it before it began has changed nothing.
@@ -391,11 +430,44 @@ mod tests {
         assert!(matches!(refused, Err(KmsError::FileLocked { .. })));
         drop(held);
         alone_with(&link, change).await.unwrap();
-        replace(&link, "three").unwrap();
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!(read_private(&path).unwrap().expose(), "three");
+        assert_eq!(read_private(&path).unwrap().expose(), "two");
+        // Whoever has been told which file it is follows no link any more.
+        assert!(matches!(
+            replace(&link, "three"),
+            Err(KmsError::File { .. })
+        ));
+        assert_eq!(read_private(&path).unwrap().expose(), "two");
         let beside = std::fs::read_dir(folder.path()).unwrap();
         assert_eq!(beside.count(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_somebody_planted_leads_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        create(&path, "one", Rights::Private).unwrap();
+        let foreign = folder.path().join("foreign");
+        let lock = beside(&path, "lock");
+        std::os::unix::fs::symlink(&foreign, &lock).unwrap();
+        // What is not there is not made.
+        assert!(matches!(Lock::of(&path).await, Err(KmsError::File { .. })));
+        assert!(!foreign.exists());
+        std::fs::write(&foreign, "theirs").unwrap();
+        let is_root = is_given_away(&path);
+        assert!(matches!(Lock::of(&path).await, Err(KmsError::File { .. })));
+        // A second name of a file is locked, and stays whose it is.
+        std::fs::remove_file(&lock).unwrap();
+        std::fs::hard_link(&foreign, &lock).unwrap();
+        drop(Lock::of(&path).await.unwrap());
+        let facts = std::fs::metadata(&foreign).unwrap();
+        let own = rustix::process::geteuid().as_raw();
+        assert_eq!((facts.uid(), facts.len()), (own, 6), "{is_root}");
+        // A pipe is none, and is not waited for.
+        std::fs::remove_file(&lock).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&lock).status();
+        assert!(made.unwrap().success());
+        assert!(matches!(Lock::of(&path).await, Err(KmsError::File { .. })));
     }
 
     #[test]

@@ -191,10 +191,13 @@ impl AgeFiles {
     /// In this order: a crash in between leaves a key that nothing is encrypted to, never the other
     /// way round.
     pub(super) fn rotate(&self, now: Timestamp) -> Result<Keys> {
+        let target = |path: &Option<PathBuf>| path.as_deref().map(files::target).transpose();
+        // From here on no link is followed.
+        let (private, public) = (target(&self.private)?, target(&self.public)?);
         let keys = self.read()?;
         let identity = x25519::Identity::generate();
         let mut written = Vec::new();
-        if let Some(path) = &self.private {
+        if let Some(path) = &private {
             let old = files::read_private(path)?;
             let new = entry(&identity, now);
             let mut text = String::with_capacity(old.len() + new.len() + 1);
@@ -204,7 +207,7 @@ impl AgeFiles {
             let text = SecretString::new(text);
             written.push(Replacement::of(path, text.expose())?);
         }
-        if let Some(path) = &self.public {
+        if let Some(path) = &public {
             let own = keys.own();
             let old = files::read_public(path)?;
             let new = identity.to_public().to_string();
