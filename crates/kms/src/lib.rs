@@ -103,7 +103,7 @@ pub use providers::rustyvault::{
     RustyVaultEngine, RustyVaultKeys, RustyVaultProvider, RustyVaultSettings,
 };
 #[cfg(feature = "vault")]
-pub use providers::vault::{VaultAuth, VaultProvider, VaultSettings};
+pub use providers::vault::{VaultAuth, VaultProvider, VaultServer, VaultSettings};
 pub use resilience::{
     AuditedKms, AuditedOrigin, CANCELLED, CacheStats, CachedKms, Call, CircuitBreakerConfig,
     CircuitBreakerKms, CircuitState, DURATION_BUCKETS_US, KmsAuditEvent, KmsAuditSink,

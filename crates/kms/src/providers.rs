@@ -36,7 +36,7 @@ macro_rules! registry {
     ($($name:literal $module:ident,)*) => {
         /// The names of every provider that is compiled in, as they stand in ciphertexts and in
         /// configurations.
-        pub const ALL: &[&str] = &[$(#[cfg(feature = $name)] $name,)*];
+        pub const ALL: &[&str] = &[$(#[cfg(feature = $name)] $module::NAME,)*];
 
         /// Every provider that there is, also those that this program was built without.
         #[cfg(feature = "config")]
@@ -49,7 +49,7 @@ macro_rules! registry {
         /// How the tables of those that are compiled in are read.
         #[cfg(feature = "config")]
         pub(crate) const TABLES: &[(&str, Table)] =
-            &[$(#[cfg(feature = $name)] ($name, $module::config::TABLE),)*];
+            &[$(#[cfg(feature = $name)] ($module::NAME, $module::config::TABLE),)*];
     };
 }
 

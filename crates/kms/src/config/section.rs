@@ -1,5 +1,7 @@
 //! [`Section`]: a table of the file, whose keys are taken one by one.
 
+#[cfg(any(feature = "aws", feature = "gcp"))]
+use super::Stage;
 use super::fault::{self, ConfigFault, FAULTS_MAX};
 use super::{Environment, expand};
 use std::path::PathBuf;
@@ -103,6 +105,38 @@ impl<'a> Section<'a> {
                 None
             }
         }
+    }
+
+    /// A text; an empty one, as of a variable that is not set, is none.
+    #[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
+    pub(crate) fn filled(self, reader: &mut Reader<'_>, key: &str) -> Option<String> {
+        let found = self.text(reader, key).map(|found| found.value);
+        found.filter(|value| !value.is_empty())
+    }
+
+    /// The address of a service that has one of its own; without TLS in development only.
+    #[cfg(any(feature = "aws", feature = "gcp"))]
+    pub(crate) fn endpoint(
+        self,
+        reader: &mut Reader<'_>,
+        key: &str,
+        stage: Stage,
+    ) -> Option<String> {
+        let Found { value, at } = self.text(reader, key)?;
+        // What it is may come from a variable, and is not shown.
+        let fault = match stage {
+            _ if value.starts_with("https://") => return Some(value),
+            Stage::Development if value.starts_with("http://") => return Some(value),
+            Stage::Production if value.starts_with("http://") => {
+                "a production environment does not take a service without TLS; write https://host"
+                    .to_owned()
+            }
+            _ => format!(
+                "`{key}` is not the address of a server; write https://host, or leave it out"
+            ),
+        };
+        reader.fault(Some(at), fault);
+        None
     }
 
     /// A list of texts, with their variables in their places; empty where there is none.

@@ -384,9 +384,9 @@ async fn a_transit_engine_is_read() {
     let config = parse(text, &variables).unwrap();
     assert!(!format!("{config:?}").contains("planted"));
     let settings: &VaultSettings = config.backend.settings().unwrap();
-    assert_eq!(settings.address.to_string(), "http://127.0.0.1:1");
+    assert_eq!(settings.server.address.to_string(), "http://127.0.0.1:1");
     assert_eq!(
-        (settings.mount.as_str(), settings.tls_verify),
+        (settings.mount.as_str(), settings.server.tls_verify),
         ("transit", true)
     );
     let kms = create_kms(&config, &Environment::of([]), &Observers::default()).unwrap();
@@ -402,9 +402,9 @@ async fn a_transit_engine_is_read() {
         mount,
         role,
         jwt_path,
-    } = &settings.auth
+    } = &settings.server.auth
     else {
-        panic!("{:?}", settings.auth);
+        panic!("{:?}", settings.server.auth);
     };
     assert_eq!((mount.as_str(), role.as_str()), ("kubernetes", "r"));
     assert!(jwt_path.starts_with("/var/run/secrets"));
@@ -494,7 +494,7 @@ fn settings_tell_whether_they_are_of_an_engine() {
                 timeout = \"3s\"\n";
     let config = KmsConfig::parse(Path::new("kms.toml"), text, &Environment::of([])).unwrap();
     let settings: &crate::VaultSettings = config.backend.settings().unwrap();
-    assert_eq!(settings.timeout, Duration::from_secs(3));
+    assert_eq!(settings.server.timeout, Duration::from_secs(3));
     assert!(settings.are_of("http://127.0.0.1:8200", "team/transit"));
     for (address, mount) in [
         ("http://127.0.0.1:8201", "team/transit"),

@@ -16,8 +16,8 @@ fn read(text: &str) -> RustyVaultSettings {
 #[test]
 fn a_rustyvault_is_read() {
     let settings = read(DEV);
-    assert_eq!(settings.address, "http://h:8200".parse().unwrap());
-    assert!(matches!(settings.auth, VaultAuth::Token(_)) && settings.tls_verify);
+    assert_eq!(settings.server.address, "http://h:8200".parse().unwrap());
+    assert!(matches!(settings.server.auth, VaultAuth::Token(_)) && settings.server.tls_verify);
     let keys = &settings.keys;
     assert_eq!(keys.engine, RustyVaultEngine::Auto);
     assert_eq!(
@@ -25,14 +25,14 @@ fn a_rustyvault_is_read() {
         ["transit", "secret", "secretum-kms"]
     );
     assert!(!keys.create_key && keys.refresh == Duration::from_secs(300));
-    assert_eq!(settings.timeout, Duration::from_secs(10));
+    assert_eq!(settings.server.timeout, Duration::from_secs(10));
     let settings = read(&format!(
         "{PROD}server_url = \"https://h:8200\"\nauth = \"approle\"\nrole_id = \"r\"\n\
          secret_id = \"s\"\nengine = \"kv\"\nkv_mount = \"kv1\"\nkv_path = \"team/keys\"\n\
          transit_mount = \"t\"\ntimeout = \"3s\"\nrefresh = \"1m\"\ncreate_key = true\nca_cert_path = \"ca.pem\"\n"
     ));
-    assert!(matches!(settings.auth, VaultAuth::AppRole { .. }));
-    assert_eq!(settings.timeout, Duration::from_secs(3));
+    assert!(matches!(settings.server.auth, VaultAuth::AppRole { .. }));
+    assert_eq!(settings.server.timeout, Duration::from_secs(3));
     let keys = &settings.keys;
     assert_eq!(keys.engine, RustyVaultEngine::Kv);
     assert_eq!(

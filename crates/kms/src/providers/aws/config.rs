@@ -3,7 +3,7 @@
 use super::{AwsCredentials, AwsProvider, AwsSettings};
 use crate::config::Stage;
 use crate::config::backend::{Asked, Making, Settings, Table};
-use crate::config::section::{Found, Reader, Section};
+use crate::config::section::{Reader, Section};
 use crate::{Provider, Result};
 use secretum_crypto::SecretString;
 use std::sync::Arc;
@@ -52,14 +52,14 @@ fn settings(reader: &mut Reader<'_>, asked: Asked<'_>) -> Option<AwsSettings> {
     } = asked;
     let before = reader.faults.len();
     let at = aws.at.unwrap_or(at);
-    let named = text(reader, aws, "region");
+    let named = aws.filled(reader, "region");
     let mut variables = REGION_VARIABLES.iter();
     let region = named.or_else(|| variables.find_map(|name| reader.environment.get(name)));
     let settings = AwsSettings {
         region,
-        endpoint_url: endpoint(reader, aws, stage),
+        endpoint_url: aws.endpoint(reader, "endpoint_url", stage),
         without_tls: stage == Stage::Development,
-        profile: text(reader, aws, "profile"),
+        profile: aws.filled(reader, "profile"),
         credentials: credentials(reader, aws, at),
         timeout: aws.duration(reader, "timeout"),
     };
@@ -70,31 +70,10 @@ fn settings(reader: &mut Reader<'_>, asked: Asked<'_>) -> Option<AwsSettings> {
     (reader.faults.len() == before).then_some(settings)
 }
 
-/// A text; an empty one, as of a variable that is not set, is none.
-fn text(reader: &mut Reader<'_>, aws: Section<'_>, key: &str) -> Option<String> {
-    let found = aws.text(reader, key).map(|found| found.value);
-    found.filter(|value| !value.is_empty())
-}
-
-fn endpoint(reader: &mut Reader<'_>, aws: Section<'_>, stage: Stage) -> Option<String> {
-    let Found { value, at } = aws.text(reader, "endpoint_url")?;
-    // What it is may come from a variable, and is not shown.
-    let fault = match stage {
-        _ if value.starts_with("https://") => return Some(value),
-        Stage::Development if value.starts_with("http://") => return Some(value),
-        Stage::Production if value.starts_with("http://") => {
-            "a production environment does not take a service without TLS; write https://host"
-        }
-        _ => "`endpoint_url` is not the address of a server; write https://host, or leave it out",
-    };
-    reader.fault(Some(at), fault);
-    None
-}
-
 fn credentials(reader: &mut Reader<'_>, aws: Section<'_>, at: usize) -> Option<AwsCredentials> {
-    let id = text(reader, aws, "access_key_id");
-    let secret = text(reader, aws, "secret_access_key");
-    let token = text(reader, aws, "session_token");
+    let id = aws.filled(reader, "access_key_id");
+    let secret = aws.filled(reader, "secret_access_key");
+    let token = aws.filled(reader, "session_token");
     let shut = |text: String| Arc::new(SecretString::new(text));
     match (id, secret) {
         (Some(access_key_id), Some(secret)) => Some(AwsCredentials {

@@ -124,12 +124,6 @@ fn algorithm(reader: &mut Reader<'_>, azure: Section<'_>) -> Option<AzureAlgorit
     }
 }
 
-/// A text; an empty one, as of a variable that is not set, is none.
-fn text(reader: &mut Reader<'_>, azure: Section<'_>, key: &str) -> Option<String> {
-    let found = azure.text(reader, key).map(|found| found.value);
-    found.filter(|value| !value.is_empty())
-}
-
 /// Those that are named; else those that are there: a secret, a certificate, the token of a pod, in production the
 /// machine's identity, in development who is logged in.
 fn credentials(
@@ -139,10 +133,14 @@ fn credentials(
     at: usize,
 ) -> Option<AzureCredentials> {
     let variable = |reader: &Reader<'_>, name: &str| reader.environment.get(name);
-    let tenant_id = text(reader, azure, "tenant_id").or_else(|| variable(reader, TENANT_VARIABLE));
-    let client_id = text(reader, azure, "client_id").or_else(|| variable(reader, CLIENT_VARIABLE));
-    let named = text(reader, azure, "credentials");
-    let mut own = text(reader, azure, "client_secret").map(Proof::Secret);
+    let tenant_id = azure
+        .filled(reader, "tenant_id")
+        .or_else(|| variable(reader, TENANT_VARIABLE));
+    let client_id = azure
+        .filled(reader, "client_id")
+        .or_else(|| variable(reader, CLIENT_VARIABLE));
+    let named = azure.filled(reader, "credentials");
+    let mut own = azure.filled(reader, "client_secret").map(Proof::Secret);
     if azure.has("client_certificate_path") {
         let path = azure.path(reader, "client_certificate_path")?;
         let both = own.replace(Proof::Certificate(path)).is_some();

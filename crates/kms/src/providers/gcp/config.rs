@@ -3,7 +3,7 @@
 use super::{GcpCredentials, GcpProvider, GcpSettings, KeyRing};
 use crate::config::Stage;
 use crate::config::backend::{Asked, Making, Settings, Table};
-use crate::config::section::{Found, Reader, Section};
+use crate::config::section::{Reader, Section};
 use crate::{Provider, Result};
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ fn settings(reader: &mut Reader<'_>, asked: Asked<'_>) -> Option<GcpSettings> {
     let at = gcp.at.unwrap_or(at);
     let ring = ring(reader, gcp, at);
     let mut settings = GcpSettings::new(ring?);
-    settings.endpoint = endpoint(reader, gcp, stage);
+    settings.endpoint = gcp.endpoint(reader, "endpoint", stage);
     settings.credentials = credentials(reader, gcp, stage, at)?;
     settings.timeout = gcp.duration(reader, "timeout");
     if settings.are_in_the_clear() {
@@ -74,9 +74,9 @@ fn settings(reader: &mut Reader<'_>, asked: Asked<'_>) -> Option<GcpSettings> {
 fn ring(reader: &mut Reader<'_>, gcp: Section<'_>, at: usize) -> Option<KeyRing> {
     let key = gcp.text(reader, "key").map(|found| found.value);
     let whole = key.as_deref().and_then(KeyRing::of_key);
-    let project = text(reader, gcp, "project");
-    let location = text(reader, gcp, "location");
-    let name = text(reader, gcp, "key_ring");
+    let project = gcp.filled(reader, "project");
+    let location = gcp.filled(reader, "location");
+    let name = gcp.filled(reader, "key_ring");
     if let Some(whole) = whole {
         if project.is_some() || location.is_some() || name.is_some() {
             let message = "`key` in [kms.gcp] has the names of project, location and key ring in it; \
@@ -108,27 +108,6 @@ fn ring(reader: &mut Reader<'_>, gcp: Section<'_>, at: usize) -> Option<KeyRing>
         return None;
     }
     Some(ring)
-}
-
-/// A text; an empty one, as of a variable that is not set, is none.
-fn text(reader: &mut Reader<'_>, gcp: Section<'_>, key: &str) -> Option<String> {
-    let found = gcp.text(reader, key).map(|found| found.value);
-    found.filter(|value| !value.is_empty())
-}
-
-fn endpoint(reader: &mut Reader<'_>, gcp: Section<'_>, stage: Stage) -> Option<String> {
-    let Found { value, at } = gcp.text(reader, "endpoint")?;
-    // What it is may come from a variable, and is not shown.
-    let fault = match stage {
-        _ if value.starts_with("https://") => return Some(value),
-        Stage::Development if value.starts_with("http://") => return Some(value),
-        Stage::Production if value.starts_with("http://") => {
-            "a production environment does not take a service without TLS; write https://host"
-        }
-        _ => "`endpoint` is not the address of a server; write https://host, or leave it out",
-    };
-    reader.fault(Some(at), fault);
-    None
 }
 
 fn credentials(

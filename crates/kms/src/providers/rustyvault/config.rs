@@ -4,13 +4,11 @@ use super::{REFRESH, RustyVaultEngine, RustyVaultKeys, RustyVaultProvider};
 use crate::config::Stage;
 use crate::config::backend::{Asked, Making, Settings, Table};
 use crate::config::section::{Reader, Section};
-use crate::providers::vault::TIMEOUT;
 use crate::providers::vault::config as vault;
-use crate::{KeyId, Provider, Result, VaultAuth};
-use secretum_client::{Address, ClientConfig, TlsConfig};
-use std::path::PathBuf;
+use crate::providers::vault::{TIMEOUT, VaultServer};
+use crate::{KeyId, Provider, Result};
+use secretum_client::Address;
 use std::sync::Arc;
-use std::time::Duration;
 
 pub(crate) const TABLE: Table = Table {
     keys: KEYS,
@@ -57,40 +55,19 @@ const METHODS: &[&str] = &["token", "approle"];
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RustyVaultSettings {
-    /// The server. Default: the variable VAULT_ADDR.
-    pub address: Address,
-    /// As whom. Default: by the token of the variable VAULT_TOKEN.
-    pub auth: VaultAuth,
-    /// Whom to trust beside the authorities of the system.
-    pub ca_cert: Option<PathBuf>,
-    /// The certificate of the connection.
-    pub client_cert: Option<PathBuf>,
-    /// Its key.
-    pub client_key: Option<PathBuf>,
-    /// Whether the server must prove who it is. Default: yes.
-    pub tls_verify: bool,
-    /// How long a request may take, with the login before it. Default: [`TIMEOUT`].
-    pub timeout: Duration,
+    /// The server.
+    pub server: VaultServer,
     /// Where its keys are.
     pub keys: RustyVaultKeys,
 }
 
 impl Settings for RustyVaultSettings {
     fn provider(&self, making: &Making<'_>) -> Result<Arc<dyn Provider>> {
-        let mut config = ClientConfig::new(self.address.clone());
-        config.timeout = self.timeout;
-        config.tls = TlsConfig {
-            ca_cert: self.ca_cert.clone(),
-            client_cert: self.client_cert.clone(),
-            client_key: self.client_key.clone(),
-            skip_verify: !self.tls_verify,
-            ..TlsConfig::default()
-        };
         let mut keys = self.keys.clone();
         keys.default_key = making.default_key.clone();
         let (rng, clock) = (&making.observers.rng, &making.observers.clock);
         let (rng, clock) = (Arc::clone(rng), Arc::clone(clock));
-        let auth = self.auth.clone();
+        let (config, auth) = (self.server.client(), self.server.auth.clone());
         let provider = RustyVaultProvider::new(config, auth, keys, rng, clock)?;
         Ok(Arc::new(provider))
     }
@@ -117,13 +94,7 @@ fn settings(reader: &mut Reader<'_>, asked: Asked<'_>) -> Option<RustyVaultSetti
     let keys = keys(reader, rusty);
     let timeout = rusty.duration(reader, "timeout").unwrap_or(TIMEOUT);
     let settings = RustyVaultSettings {
-        address: address?,
-        auth: auth?,
-        ca_cert: tls.ca_cert,
-        client_cert: tls.client_cert,
-        client_key: tls.client_key,
-        tls_verify: !tls.skip_verify,
-        timeout,
+        server: VaultServer::new(address?, auth?, tls, timeout),
         keys: keys?,
     };
     (reader.faults.len() == before).then_some(settings)

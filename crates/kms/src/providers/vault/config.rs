@@ -49,16 +49,12 @@ const METHODS: &[&str] = &["token", "approle", "kubernetes", "cert"];
 /// Where a pod finds the token of its service account.
 const JWT_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
-/// A transit engine, and as whom it is asked.
+/// A server that speaks Vault's API, and as whom it is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct VaultSettings {
-    /// The server. Default: the variable VAULT_ADDR.
+pub struct VaultServer {
+    /// Its address. Default: the variable VAULT_ADDR.
     pub address: Address,
-    /// The namespace. Default: none.
-    pub namespace: Option<String>,
-    /// Where the engine is mounted. Default: `transit`.
-    pub mount: String,
     /// As whom. Default: by the token of the variable VAULT_TOKEN.
     pub auth: VaultAuth,
     /// Whom to trust beside the authorities of the system.
@@ -73,19 +69,29 @@ pub struct VaultSettings {
     pub timeout: Duration,
 }
 
-impl VaultSettings {
-    /// Whether they speak to the engine at this mount of the server at this address.
-    pub fn are_of(&self, address: &str, mount: &str) -> bool {
-        let same_server = address.parse().is_ok_and(|given| self.address == given);
-        same_server && self.mount.trim_matches('/') == mount.trim_matches('/')
+impl VaultServer {
+    /// A server of these; what `tls` has beside, no table says.
+    pub(crate) fn new(
+        address: Address,
+        auth: VaultAuth,
+        tls: TlsConfig,
+        timeout: Duration,
+    ) -> Self {
+        Self {
+            address,
+            auth,
+            ca_cert: tls.ca_cert,
+            client_cert: tls.client_cert,
+            client_key: tls.client_key,
+            tls_verify: !tls.skip_verify,
+            timeout,
+        }
     }
-}
 
-impl Settings for VaultSettings {
-    fn provider(&self, _making: &Making<'_>) -> Result<Arc<dyn Provider>> {
+    /// How a client speaks to it.
+    pub(crate) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new(self.address.clone());
         config.timeout = self.timeout;
-        config.namespace.clone_from(&self.namespace);
         config.tls = TlsConfig {
             ca_cert: self.ca_cert.clone(),
             client_cert: self.client_cert.clone(),
@@ -93,7 +99,37 @@ impl Settings for VaultSettings {
             skip_verify: !self.tls_verify,
             ..TlsConfig::default()
         };
-        let provider = VaultProvider::new(config, self.auth.clone(), &self.mount)?;
+        config
+    }
+}
+
+/// A transit engine, and as whom it is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VaultSettings {
+    /// Its server.
+    pub server: VaultServer,
+    /// The namespace. Default: none.
+    pub namespace: Option<String>,
+    /// Where the engine is mounted. Default: `transit`.
+    pub mount: String,
+}
+
+impl VaultSettings {
+    /// Whether they speak to the engine at this mount of the server at this address.
+    pub fn are_of(&self, address: &str, mount: &str) -> bool {
+        let same_server = address
+            .parse()
+            .is_ok_and(|given| self.server.address == given);
+        same_server && self.mount.trim_matches('/') == mount.trim_matches('/')
+    }
+}
+
+impl Settings for VaultSettings {
+    fn provider(&self, _making: &Making<'_>) -> Result<Arc<dyn Provider>> {
+        let mut config = self.server.client();
+        config.namespace.clone_from(&self.namespace);
+        let provider = VaultProvider::new(config, self.server.auth.clone(), &self.mount)?;
         Ok(Arc::new(provider))
     }
 }
@@ -114,15 +150,9 @@ fn settings(reader: &mut Reader<'_>, asked: Asked<'_>) -> Option<VaultSettings> 
     let mount = text("mount").unwrap_or("transit".to_owned());
     let timeout = vault.duration(reader, "timeout").unwrap_or(TIMEOUT);
     let settings = VaultSettings {
-        address: address?,
+        server: VaultServer::new(address?, auth?, tls, timeout),
         namespace,
         mount,
-        auth: auth?,
-        ca_cert: tls.ca_cert,
-        client_cert: tls.client_cert,
-        client_key: tls.client_key,
-        tls_verify: !tls.skip_verify,
-        timeout,
     };
     (reader.faults.len() == before).then_some(settings)
 }

@@ -14,7 +14,7 @@ mod session;
 mod wire;
 
 pub use self::auth::VaultAuth;
-pub use self::config::VaultSettings;
+pub use self::config::{VaultServer, VaultSettings};
 #[cfg(feature = "rustyvault")]
 pub(super) use self::wire::Keys as Names;
 pub(super) use self::{session::Session, wire::Dialect};
